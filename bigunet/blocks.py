@@ -1,0 +1,89 @@
+"""The grid of blocks: who writes what, and in which order; lazy, whatever the number of blocks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Iterator
+
+from bigunet.errors import GeometryError
+from bigunet.geometry import Box, Point, ceil_div
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Unit of work: one task reads ``read`` and alone writes ``write``."""
+
+    index: Point
+    write: Box
+    read: Box
+
+    def __post_init__(self) -> None:
+        if not self.read.contains(self.write):
+            raise GeometryError(
+                f"block {self.index}: read {self.read} does not contain write {self.write}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockGrid:
+    """A box cut into blocks of one shape, the last of each axis smaller.
+
+    Parameters
+    ----------
+    region : Box
+        What is cut, in voxels of the level.
+    block_shape : tuple of int
+    """
+
+    region: Box
+    block_shape: Point
+
+    def __post_init__(self) -> None:
+        if len(self.block_shape) != self.region.ndim:
+            raise GeometryError(
+                f"blocks of {len(self.block_shape)} axes for a volume of {self.region.ndim}"
+            )
+        if any(n < 1 for n in self.block_shape):
+            raise GeometryError(f"block shape {self.block_shape} has an empty axis")
+
+    @property
+    def shape(self) -> Point:
+        """Blocks along each axis."""
+        return tuple(ceil_div(n, b) for n, b in zip(self.region.shape, self.block_shape))
+
+    @property
+    def num_blocks(self) -> int:
+        return math.prod(self.shape)
+
+    def box(self, index: Point) -> Box:
+        """The voxels of the block at ``index``."""
+        start = tuple(o + i * b for o, i, b in zip(self.region.start, index, self.block_shape))
+        whole = Box(start, tuple(a + b for a, b in zip(start, self.block_shape)))
+        return whole.intersection(self.region)
+
+    def number(self, index: Point) -> int:
+        """Place of a block in C order: its name in the ledger."""
+        number = 0
+        for i, n in zip(index, self.shape):
+            number = number * n + i
+        return number
+
+    def traversal(self) -> Iterator[Point]:
+        """Every index once, along a Z-order curve: neighbours in space are near in time."""
+        yield from _halves(Box.of_shape(self.shape))
+
+
+def _halves(box: Box) -> Iterator[Point]:
+    """Indices of ``box``, by halving its longest axis until one is left."""
+    if box.size == 0:
+        return
+    if box.size == 1:
+        yield box.start
+        return
+    axis = max(range(box.ndim), key=lambda a: box.shape[a])
+    middle = (box.start[axis] + box.stop[axis]) // 2
+    for start, stop in ((box.start[axis], middle), (middle, box.stop[axis])):
+        lower = box.start[:axis] + (start,) + box.start[axis + 1 :]
+        upper = box.stop[:axis] + (stop,) + box.stop[axis + 1 :]
+        yield from _halves(Box(lower, upper))

@@ -1,0 +1,1 @@
+"""Models and images that come with bigunet, each with its licence and source."""

@@ -1,0 +1,1 @@
+"""Running blocks on Dask workers: clusters, runner, ledger. Knows nothing of images."""

@@ -1,0 +1,156 @@
+"""Where the workers come from: this machine's cores, its GPUs, or a scheduler that runs already."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator, Literal, get_args
+
+import dask
+from distributed import Client, LocalCluster
+from distributed.comm import get_address_host
+
+from bigunet.errors import ClusterError, OptionError
+
+logger = logging.getLogger(__name__)
+
+ClusterKind = Literal["auto", "local", "cuda"]
+LOOPBACK = "127.0.0.1"
+# One thread computes, one reads the next block, one writes the last.
+THREADS_PER_WORKER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """Which workers to use.
+
+    Parameters
+    ----------
+    kind : {"auto", "local", "cuda"}
+        ``local``: processes on this machine's cores. ``cuda``: one worker per visible GPU.
+        ``auto``: the GPUs where there are some.
+    scheduler : str, optional
+        Address or scheduler file of a running Dask cluster, used instead of starting one.
+    workers : int, optional
+        How many; 1 on cores, which then all serve it, and one per GPU.
+    dashboard_address : str
+        ``host:port`` of the dashboard; port 0 takes a free one.
+    """
+
+    kind: ClusterKind = "auto"
+    scheduler: str | None = None
+    workers: int | None = None
+    dashboard_address: str = f"{LOOPBACK}:0"
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ClusterKind):
+            raise OptionError(f"cluster {self.kind!r}; known: {', '.join(get_args(ClusterKind))}")
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"{self.workers} workers; give at least 1")
+
+
+@contextlib.contextmanager
+def open_client(spec: ClusterSpec) -> Iterator[Client]:
+    """A client of the workers that ``spec`` asks for; what was started is stopped at the end.
+
+    Raises
+    ------
+    ClusterError
+        If they cannot be had.
+    """
+    if spec.scheduler is not None:
+        with _connect(spec.scheduler) as client:
+            yield client
+        return
+    kind = _resolve(spec.kind)
+    with dask.config.set({"distributed.comm.timeouts.connect": "60s"}):
+        cluster = _cuda_cluster(spec) if kind == "cuda" else _local_cluster(spec)
+        try:
+            with Client(cluster) as client:
+                yield client
+        finally:
+            cluster.close()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers_per_host(client: Client) -> int:
+    """The most workers that share one host, and so its cores; 1 at least."""
+    hosts = Counter(get_address_host(address) for address in client.nthreads())
+    return max(hosts.values(), default=1)
+
+
+def _connect(scheduler: str) -> Client:
+    try:
+        if Path(scheduler).is_file():
+            return Client(scheduler_file=scheduler, timeout="20s")
+        return Client(scheduler, timeout="20s")
+    except (OSError, ValueError, TypeError) as error:
+        raise ClusterError(
+            f"no Dask scheduler at {scheduler}: {error or type(error).__name__}; give its address "
+            "(tcp://host:8786) or its scheduler file"
+        ) from error
+
+
+def _local_cluster(spec: ClusterSpec) -> LocalCluster:
+    return _started(LocalCluster, n_workers=spec.workers or 1, **_common(spec))
+
+
+def _cuda_cluster(spec: ClusterSpec) -> Any:
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError as error:
+        raise ClusterError(
+            "--cluster cuda needs dask-cuda: pip install 'bigunet[cuda13]' (or cuda12)"
+        ) from error
+    try:
+        return _started(LocalCUDACluster, n_workers=spec.workers, **_common(spec))
+    except ClusterError:
+        raise
+    except Exception as error:  # NVML's own error classes exist only where pynvml does
+        raise ClusterError(f"no GPU can be used here: {error}; try --cluster local") from error
+
+
+def _common(spec: ClusterSpec) -> dict[str, Any]:
+    return {
+        "threads_per_worker": THREADS_PER_WORKER,
+        "host": LOOPBACK,
+        "dashboard_address": spec.dashboard_address,
+        "silence_logs": logging.CRITICAL,
+    }
+
+
+def _started(cluster: Any, **options: Any) -> Any:
+    try:
+        return cluster(**options)
+    except OSError as error:
+        raise ClusterError(
+            f"cannot listen on {options['dashboard_address']}: {error}; choose another "
+            "--dashboard-address"
+        ) from error
+
+
+def _resolve(kind: ClusterKind) -> ClusterKind:
+    if kind != "auto":
+        return kind
+    return "cuda" if _has_gpu() and _has_dask_cuda() else "local"
+
+
+def _has_gpu() -> bool:
+    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
+
+
+def _has_dask_cuda() -> bool:
+    try:
+        import dask_cuda  # noqa: F401
+    except ImportError:
+        logger.warning("a GPU is here, but dask-cuda is not: pip install 'bigunet[cuda13]'")
+        return False
+    return True

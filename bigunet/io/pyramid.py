@@ -1,0 +1,177 @@
+"""How one pyramid level follows from the one before: owns the arithmetic, knows no storage."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bigunet.errors import GeometryError
+
+Voxels = npt.NDArray[Any]
+
+
+def downsample_mode(labels: Voxels, factor: Sequence[int]) -> Voxels:
+    """Take the most frequent label of every cell of ``factor`` voxels.
+
+    Blocks that start at even voxels give what the whole array gives there.
+
+    Parameters
+    ----------
+    labels : ndarray of an integer dtype
+    factor : sequence of 1 or 2, per axis
+        Odd extents round up; a cell that leaves the array counts the voxels it has.
+
+    Returns
+    -------
+    ndarray
+        Of the same dtype. Among labels equally frequent, the first in C order of the cell wins.
+
+    Raises
+    ------
+    GeometryError
+        If ``factor`` does not fit the array.
+
+    Examples
+    --------
+    >>> downsample_mode(np.array([[1, 2, 3], [2, 0, 4]]), (2, 2))
+    array([[2, 3]])
+    """
+    return _downsample(labels, factor, _mode)
+
+
+def downsample_mean(values: Voxels, factor: Sequence[int]) -> Voxels:
+    """Take the mean of every cell of ``factor`` voxels, rounded half up for integers.
+
+    Blocks that start at even voxels give what the whole array gives there.
+
+    Parameters
+    ----------
+    values : ndarray of an integer or floating dtype
+    factor : sequence of 1 or 2, per axis
+        Odd extents round up; a cell that leaves the array counts the voxels it has.
+
+    Returns
+    -------
+    ndarray
+        Of the same dtype.
+
+    Raises
+    ------
+    GeometryError
+        If ``factor`` does not fit the array.
+
+    Examples
+    --------
+    >>> downsample_mean(np.array([0, 1, 5], np.uint8), (2,))
+    array([1, 5], dtype=uint8)
+    """
+    return _downsample(values, factor, _mean)
+
+
+def level_scale(
+    scale: Sequence[float], translation: Sequence[float], factor: Sequence[int]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return scale and translation of a level ``factor`` times coarser than the one given.
+
+    The translation is where the centre of the first voxel lies, so it moves by half of what a
+    voxel grows.
+
+    Examples
+    --------
+    >>> level_scale((0.5,), (10.0,), (4,))
+    ((2.0,), (10.75,))
+    """
+    return (
+        tuple(float(s * f) for s, f in zip(scale, factor, strict=True)),
+        tuple(
+            float(t + s * (f - 1) / 2) for s, t, f in zip(scale, translation, factor, strict=True)
+        ),
+    )
+
+
+def _downsample(
+    values: Voxels, factor: Sequence[int], reduce: Callable[[list[Voxels]], Voxels]
+) -> Voxels:
+    if len(factor) != values.ndim or not set(factor) <= {1, 2}:
+        raise GeometryError(
+            f"cannot downsample shape {values.shape} by {tuple(factor)}: give 1 or 2 for each axis"
+        )
+    shape = [-(-n // f) for n, f in zip(values.shape, factor)]
+    result = np.empty(shape, values.dtype)
+    for source, target, cell in _regions(values.shape, factor):
+        region = values[source]
+        corners = itertools.product(*(range(f) for f in cell))
+        result[target] = reduce(
+            [
+                region[tuple(slice(start, None, f) for start, f in zip(corner, cell))]
+                for corner in corners
+            ]
+        )
+    return result
+
+
+def _regions(
+    shape: Sequence[int], factor: Sequence[int]
+) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], tuple[int, ...]]]:
+    """Where cells are whole, and the rims where an odd extent cuts them: source, target, cell."""
+    parts = []
+    for extent, f in zip(shape, factor):
+        whole = extent // f
+        part = [(slice(0, whole * f), slice(0, whole), f)]
+        if extent % f:
+            part.append((slice(whole * f, extent), slice(whole, whole + 1), 1))
+        parts.append(part)
+    for combination in itertools.product(*parts):
+        source, target, cell = zip(*combination) if combination else ((), (), ())
+        yield source, target, cell
+
+
+def _mode(corners: list[Voxels]) -> Voxels:
+    if len(corners) <= 2:
+        return corners[0]
+    if len(corners) == 4:
+        return _mode_of_four(*corners)
+    best = corners[0]
+    best_count = _count_equal(best, corners)
+    for corner in corners[1:]:
+        count = _count_equal(corner, corners)
+        better = count > best_count
+        best = np.where(better, corner, best)
+        best_count = np.where(better, count, best_count)
+    return best
+
+
+def _mode_of_four(a: Voxels, b: Voxels, c: Voxels, d: Voxels) -> Voxels:
+    # A tie of two pairs, and four labels that all differ, must fall to a: the order of the tests.
+    later = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
+    return np.where((a == b) | (a == c) | (a == d), a, later)
+
+
+def _count_equal(corner: Voxels, corners: list[Voxels]) -> npt.NDArray[np.uint8]:
+    count = np.zeros(corner.shape, np.uint8)
+    for other in corners:
+        count += corner == other
+    return count
+
+
+def _mean(corners: list[Voxels]) -> Voxels:
+    if len(corners) == 1:
+        return corners[0]
+    dtype = corners[0].dtype
+    num = len(corners)
+    if not np.issubdtype(dtype, np.integer):
+        return (np.sum(corners, axis=0, dtype=np.float64) / num).astype(dtype)
+    # num is a power of two. Quotients and remainders are summed apart, so that nothing overflows,
+    # uint64 included.
+    bits = num.bit_length() - 1
+    quotient = np.zeros(corners[0].shape, dtype)
+    remainder = np.zeros(corners[0].shape, np.int16)
+    for corner in corners:
+        quotient += corner >> bits
+        remainder += (corner & (num - 1)).astype(np.int16)
+    quotient += ((2 * remainder + num) >> (bits + 1)).astype(dtype)
+    return quotient

@@ -1,0 +1,1 @@
+"""Networks, the model file and the forward pass: the only home of torch beside training."""

@@ -1,0 +1,129 @@
+"""What a model file says about its network: classes, channels, normalisation, provenance."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Mapping, get_args
+
+from bigunet.errors import ModelError
+
+FORMAT_VERSION = 1
+NormalisationKind = Literal["percentile", "fixed"]
+PALETTE = ("#000000", "#e6a019", "#2a7fd4", "#d4412a", "#3aa655", "#9a4fc9", "#20b2aa", "#c7b42c")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationClass:
+    """One class of the output: its name, and its colour as ``#rrggbb``."""
+
+    name: str
+    color: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
+            raise ModelError(f"class {self.name!r} has colour {self.color!r}; write #rrggbb")
+
+    @property
+    def rgba(self) -> tuple[int, int, int, int]:
+        """Red, green, blue, alpha, 0 to 255."""
+        r, g, b = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
+        return r, g, b, 255
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How grey values become network inputs: ``(value - low) / (high - low)``.
+
+    Parameters
+    ----------
+    kind : {"percentile", "fixed"}
+        Whether ``low`` and ``high`` are percentiles (0 to 100) of the whole image, per channel,
+        or grey values.
+    low, high : float
+        What is mapped to 0 and to 1. Values outside are not clipped.
+    """
+
+    kind: NormalisationKind = "percentile"
+    low: float = 1.0
+    high: float = 99.8
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(NormalisationKind):
+            raise ModelError(f"normalisation {self.kind!r}; known: percentile, fixed")
+        if not self.low < self.high:
+            raise ModelError(f"normalisation maps {self.low} to 0 and {self.high} to 1")
+        if self.kind == "percentile" and not 0 <= self.low < self.high <= 100:
+            raise ModelError(f"percentiles {self.low} and {self.high} are not within 0 to 100")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """Everything but the weights.
+
+    Parameters
+    ----------
+    name : str
+        What users call the model.
+    architecture : dict
+        ``{"name": "unet", "config": {...}}``.
+    classes : tuple of SegmentationClass
+        In the order of the network's scores. Class 0 is the background.
+    channels : tuple of str
+        Names of the image channels that the network reads, in order.
+    normalisation : Normalisation
+    precisions : tuple of str
+        Precisions that were found to give the same labels, besides fp32.
+    voxel_size_um : tuple of float or None
+        Voxel size of the training images in micrometres, z y x or y x.
+    training, card : dict
+        How it was trained; data, licence, scores, limits.
+    """
+
+    name: str
+    architecture: dict[str, Any]
+    classes: tuple[SegmentationClass, ...]
+    channels: tuple[str, ...]
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    precisions: tuple[str, ...] = ("fp32",)
+    voxel_size_um: tuple[float, ...] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"format": "bigunet", "format_version": FORMAT_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelDescription:
+        """The description written by :meth:`to_dict`.
+
+        Raises
+        ------
+        ModelError
+            If ``data`` is not a bigunet description, or one of a newer format.
+        """
+        fields = dict(data)
+        if fields.pop("format", None) != "bigunet":
+            raise ModelError("the file has no bigunet description; it was written by another tool")
+        version = fields.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise ModelError(
+                f"model format {version}; this bigunet reads {FORMAT_VERSION}: upgrade bigunet"
+            )
+        try:
+            fields["classes"] = tuple(SegmentationClass(**c) for c in fields["classes"])
+            fields["normalisation"] = Normalisation(**fields["normalisation"])
+            for name in ("channels", "precisions"):
+                fields[name] = tuple(fields[name])
+            size = fields.get("voxel_size_um")
+            fields["voxel_size_um"] = None if size is None else tuple(size)
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"the model's description is damaged: {error!r}") from error
+
+
+def default_classes(count: int) -> tuple[SegmentationClass, ...]:
+    """Names and colours for ``count`` classes that have none: background, class 1, …"""
+    names = ["background", *(f"class {n}" for n in range(1, count))]
+    return tuple(SegmentationClass(n, PALETTE[i % len(PALETTE)]) for i, n in enumerate(names))

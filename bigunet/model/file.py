@@ -1,0 +1,132 @@
+"""The model file: weights and description in one ``.safetensors``; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from bigunet.errors import ModelError
+from bigunet.model.description import ModelDescription
+from bigunet.model.model import Model
+from bigunet.model.unet import UNet, UNetConfig
+
+_METADATA_KEY = "bigunet"
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    module: nn.Module,
+    description: ModelDescription,
+    *,
+    half: bool = False,
+) -> None:
+    """Write weights and description to ``path``, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.safetensors``.
+    module : torch.nn.Module
+        A network of the architecture that ``description`` names.
+    half : bool
+        Store weights as fp16, half the size; they are computed with as fp32 all the same.
+
+    Raises
+    ------
+    ModelError
+        If the description does not fit the module.
+    """
+    expected = _build(description).state_dict()
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    if {n: t.shape for n, t in state.items()} != {n: t.shape for n, t in expected.items()}:
+        raise ModelError(f"the weights are not those of {description.architecture}")
+    if half:
+        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+    metadata = {_METADATA_KEY: json.dumps(description.to_dict(), sort_keys=True)}
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    save_file(state, partial, metadata=metadata)
+    partial.replace(target)
+
+
+def load_model(source: str | os.PathLike[str]) -> Model:
+    """Read a model by the name of a bundled one, or by path.
+
+    Returns
+    -------
+    Model
+        On the CPU, in evaluation mode, fp32.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model or the file is damaged or of another kind.
+    """
+    path = find_model(source)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is not a readable .safetensors file: {error}") from error
+    try:
+        description = ModelDescription.from_dict(json.loads(metadata.get(_METADATA_KEY, "{}")))
+        module = _build(description)
+        module.load_state_dict({n: _widened(t) for n, t in state.items()})
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{path}: the description is not JSON: {error}") from error
+    except RuntimeError as error:
+        raise ModelError(f"{path}: the weights do not fit the description: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return Model(
+        module=module.eval(),
+        description=description,
+        digest=_digest(path),
+        receptive_field=module.config.receptive_field(),
+        path=str(path.resolve()),
+    )
+
+
+def bundled_models() -> dict[str, Path]:
+    """Name and path of the models that come with bigunet."""
+    folder = resources.files("bigunet") / "bundled"
+    found = sorted(Path(str(folder)).glob("*.safetensors"))
+    return {path.stem: path for path in found}
+
+
+def find_model(source: str | os.PathLike[str]) -> Path:
+    """Path of a model given by name or by path."""
+    bundled = bundled_models()
+    if str(source) in bundled:
+        return bundled[str(source)]
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    names = ", ".join(bundled) or "none"
+    raise ModelError(f"no model {str(source)!r}: neither a file nor bundled (bundled: {names})")
+
+
+def _build(description: ModelDescription) -> UNet:
+    name = description.architecture.get("name")
+    if name != "unet":
+        raise ModelError(f"unknown architecture {name!r}; this bigunet knows: unet")
+    return UNet(UNetConfig.from_dict(description.architecture.get("config", {})))
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

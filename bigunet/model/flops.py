@@ -1,0 +1,28 @@
+"""Floating-point operations of a module, counted by running it on shapes alone."""
+
+from __future__ import annotations
+
+import copy
+from functools import lru_cache
+from typing import Callable
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int, ...]], int]:
+    """A function from an input's spatial shape to the operations of one forward pass.
+
+    Multiply and add count as two, as in the literature; only convolutions and matrix products
+    count. Nothing is computed and no memory taken, so a whole gigapixel image can be asked for.
+    """
+    shadow = copy.deepcopy(module).to("meta").eval()
+
+    @lru_cache(maxsize=256)
+    def count(shape: tuple[int, ...]) -> int:
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            shadow(torch.empty((1, in_channels, *shape), device="meta"))
+        return int(counter.get_total_flops())
+
+    return count

@@ -1,0 +1,175 @@
+"""The U-Net of Ronneberger et al. 2015, in 2D and 3D, with valid convolutions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bigunet.errors import ModelError
+from bigunet.receptive import Layer, ReceptiveField
+
+_CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_UP = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
+
+MAX_DEPTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class UNetConfig:
+    """The numbers that make a U-Net; the defaults are the paper's.
+
+    Parameters
+    ----------
+    ndim : {2, 3}
+        Spatial axes.
+    in_channels, classes : int
+        Channels read, and scores given per voxel.
+    width : int
+        Channels of the first level; each pooling doubles them.
+    depth : int
+        Poolings, 1 to 8; the stride is ``2**depth``.
+    batch_norm : bool
+        Batch normalisation after each convolution; folded into it for inference.
+    dropout : float
+        Share of channels dropped at the end of the contracting path while training.
+
+    Raises
+    ------
+    ModelError
+        If a number makes no network.
+    """
+
+    ndim: int = 2
+    in_channels: int = 1
+    classes: int = 2
+    width: int = 64
+    depth: int = 4
+    batch_norm: bool = False
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.ndim not in (2, 3):
+            raise ModelError(f"ndim is {self.ndim}; a U-Net here has 2 or 3 spatial axes")
+        if not 1 <= self.depth <= MAX_DEPTH:
+            raise ModelError(f"depth is {self.depth}; give 1 to {MAX_DEPTH}")
+        for name in ("in_channels", "classes", "width"):
+            if getattr(self, name) < 1:
+                raise ModelError(f"{name} is {getattr(self, name)}; give at least 1")
+        if not 0 <= self.dropout < 1:
+            raise ModelError(f"dropout is {self.dropout}; give a share from 0 to below 1")
+
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Any]) -> UNetConfig:
+        """The configuration written by :meth:`to_dict`."""
+        try:
+            return cls(**numbers)
+        except TypeError as error:
+            raise ModelError(f"not the numbers of a U-Net: {dict(numbers)} ({error})") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def receptive_field(self) -> ReceptiveField:
+        """Halo, border and stride, from the layers of the deepest path.
+
+        >>> UNetConfig(ndim=2, depth=4).receptive_field().halo
+        (92, 92)
+        """
+        double = [Layer("conv", 3), Layer("conv", 3)]
+        chain = [*double]
+        for _ in range(self.depth):
+            chain += [Layer("pool", 2), *double]
+        for _ in range(self.depth):
+            chain += [Layer("up", 2), *double]
+        return ReceptiveField.of_chain(chain, ndim=self.ndim)
+
+
+class ConvBlock(nn.Sequential):
+    """Two valid 3-wide convolutions, each followed by batch normalisation (if any) and ReLU."""
+
+    def __init__(self, config: UNetConfig, in_channels: int, out_channels: int) -> None:
+        layers: list[nn.Module] = []
+        for channels in (in_channels, out_channels):
+            conv = _CONV[config.ndim](channels, out_channels, 3, bias=not config.batch_norm)
+            layers.append(conv)
+            if config.batch_norm:
+                layers.append(_NORM[config.ndim](out_channels))
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+class UNet(nn.Module):
+    """U-Net with valid convolutions: scores are smaller than the input by twice the halo.
+
+    Parameters
+    ----------
+    config : UNetConfig
+        Its numbers. 64-wide, depth 4, 2D: 31,030,658 weights, 572² voxels in, 388² out.
+
+    References
+    ----------
+    Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation,
+    MICCAI 2015, doi:10.1007/978-3-319-24574-4_28. 3D: Çiçek et al., MICCAI 2016.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = [config.width * 2**level for level in range(config.depth + 1)]
+        inputs = [config.in_channels, *channels[:-1]]
+        self.encoder = nn.ModuleList(ConvBlock(config, a, b) for a, b in zip(inputs, channels))
+        self.pool = _POOL[config.ndim](2)
+        self.dropout = _DROPOUT[config.ndim](config.dropout)
+        self.up = nn.ModuleList(_UP[config.ndim](2 * c, c, 2, stride=2) for c in channels[:-1])
+        self.decoder = nn.ModuleList(ConvBlock(config, 2 * c, c) for c in channels[:-1])
+        self.head = _CONV[config.ndim](config.width, config.classes, 1)
+        self._crops = skip_crops(config.depth)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Scores before the softmax, (n, classes, *input - 2·border), for (n, c, *input)."""
+        x, skips = image, []
+        for level in range(self.config.depth):
+            x = self.encoder[level](x)
+            # Cropped before it is kept: at depth 4 the crop is most of a small tile.
+            skips.append(self._crop(x, self._crops[level]))
+            if level == self.config.depth - 1:
+                x = self.dropout(x)
+            x = self.pool(x)
+        x = self.dropout(self.encoder[-1](x))
+        for level in reversed(range(self.config.depth)):
+            x = torch.cat((skips.pop(), self.up[level](x)), dim=1)
+            x = self.decoder[level](x)
+        scores: Tensor = self.head(x)
+        return scores
+
+    def _crop(self, x: Tensor, margin: int) -> Tensor:
+        inner = (slice(margin, -margin),) * self.config.ndim
+        return x[(slice(None), slice(None), *inner)]
+
+    def initialise(self) -> UNet:
+        """Draw weights as the paper does: Gaussian of deviation sqrt(2/N), N incoming nodes."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        return self
+
+
+def skip_crops(depth: int) -> list[int]:
+    """Voxels cut from each side of a skip connection, from the top level down.
+
+    >>> skip_crops(4)
+    [88, 40, 16, 4]
+    """
+    crops = [4]
+    while len(crops) < depth:
+        # One level down, two blocks lose 2 voxels each on top of that level's own crop.
+        crops.append(2 * (crops[-1] + 4))
+    return crops[::-1]

@@ -1,0 +1,179 @@
+"""Receptive-field arithmetic: how much context a network needs and which sizes it accepts.
+
+Pure numbers; measuring the same for an arbitrary module is ``bigunet.model.probe``'s work.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Iterable, Literal, Sequence
+
+from bigunet.errors import ModelError
+from bigunet.geometry import Point, ceil_div, round_up
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One link of a layer chain, the same along every axis.
+
+    Parameters
+    ----------
+    kind : {"conv", "pool", "up"}
+        A valid convolution with stride 1; a pooling, or an up-convolution, whose stride is its
+        size.
+    size : int
+        Kernel size in voxels.
+    """
+
+    kind: Literal["conv", "pool", "up"]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """What a network needs around an output voxel, per spatial axis, in voxels.
+
+    ``input = output + 2·halo``; of its input the network gives back all but ``border`` on each
+    side, and of that the outer ``halo - border`` are dropped, because padding inside the network
+    has reached them::
+
+        |<----------------- input tile ------------------>|
+        |<-border->|<--------- scores --------->|<-border->|
+        |<------ halo ------>|<-- output -->|<--- halo ---->|
+
+    Parameters
+    ----------
+    stride : tuple of int
+        The network commutes with shifts by multiples of its stride only.
+    border : tuple of int
+        Voxels by which the scores are smaller than the input, on each side: 92 for the network
+        of Ronneberger et al. 2015, 0 for zero-padded networks.
+    halo : tuple of int
+        Context that makes an output exact when tiles start at multiples of the stride.
+    remainder : tuple of int
+        Valid input sizes are those equal to this modulo the stride.
+    """
+
+    stride: Point
+    border: Point
+    halo: Point
+    remainder: Point
+
+    def __post_init__(self) -> None:
+        if not len(self.stride) == len(self.border) == len(self.halo) == len(self.remainder):
+            raise ModelError(f"receptive field with axes of different number: {self}")
+        if any(h < b for h, b in zip(self.halo, self.border)):
+            raise ModelError(f"halo {self.halo} is smaller than the border {self.border}")
+
+    @classmethod
+    def of_chain(cls, layers: Sequence[Layer], *, ndim: int) -> ReceptiveField:
+        """Halo, border and stride of a chain of valid layers (a U-Net's deepest path).
+
+        Raises
+        ------
+        ModelError
+            If the chain leaves its output on another grid than its input, or between voxels.
+
+        Examples
+        --------
+        >>> ReceptiveField.of_chain([Layer("conv", 3), Layer("conv", 3)], ndim=1)
+        ReceptiveField(stride=(1,), border=(2,), halo=(2,), remainder=(0,))
+        """
+        stride = _stride(layers)
+        # Sizes beyond the receptive field behave alike, so one period of them tells all.
+        first = round_up(input_extent(layers, 1), stride)
+        size = next((n for n in range(first, first + stride) if _accepts(layers, n)), None)
+        if size is None:
+            raise ModelError(f"no input size passes the poolings of {list(layers)}")
+        lost = size - output_size(layers, size)
+        if lost % 2:
+            raise ModelError(f"layers shrink the image by {lost} voxels, an odd number")
+        values = (stride, lost // 2, lost // 2, size % stride)
+        return cls(*((value,) * ndim for value in values))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.stride)
+
+    def input_shape(self, output: Sequence[int]) -> Point:
+        """The smallest valid input whose exact output has at least this shape."""
+        return tuple(
+            n + 2 * h + (r - n - 2 * h) % s
+            for n, h, r, s in zip(output, self.halo, self.remainder, self.stride)
+        )
+
+    def scores_shape(self, inputs: Sequence[int]) -> Point:
+        """Shape of what the network gives back for a valid input."""
+        return tuple(n - 2 * b for n, b in zip(inputs, self.border))
+
+    def check_input(self, shape: Sequence[int]) -> None:
+        """Raise ModelError if no tile of this shape passes, naming the nearest that do."""
+        for axis, n in enumerate(shape):
+            step, rest = self.stride[axis], self.remainder[axis]
+            if n % step != rest or n <= 2 * self.border[axis]:
+                below = n - (n - rest) % step
+                raise ModelError(
+                    f"an input of {tuple(shape)} cannot pass the poolings: axis {axis} takes "
+                    f"sizes of {step}·k + {rest}; nearest to {n} are {below} and {below + step}"
+                )
+
+    def with_leading_axes(self, count: int) -> ReceptiveField:
+        """The same field for a volume with ``count`` more axes that the network does not see."""
+        return ReceptiveField(
+            stride=(1,) * count + self.stride,
+            border=(0,) * count + self.border,
+            halo=(0,) * count + self.halo,
+            remainder=(0,) * count + self.remainder,
+        )
+
+
+def output_size(layers: Iterable[Layer], size: int) -> int:
+    """Size of the output for an input of ``size`` voxels along one axis."""
+    for layer in layers:
+        if layer.kind == "conv":
+            size -= layer.size - 1
+        elif layer.kind == "pool":
+            size //= layer.size
+        else:
+            size *= layer.size
+    return size
+
+
+def input_extent(layers: Sequence[Layer], size: int) -> int:
+    """Input voxels on which ``size`` neighbouring outputs can depend, whatever their phase."""
+    for layer in reversed(layers):
+        if layer.kind == "conv":
+            size += layer.size - 1
+        elif layer.kind == "pool":
+            size *= layer.size
+        else:
+            size = ceil_div(size - 1, layer.size) + 1
+    return size
+
+
+def _stride(layers: Iterable[Layer]) -> int:
+    """The coarsest grid on the way, in input voxels."""
+    spacing = coarsest = 1
+    for layer in layers:
+        if layer.kind == "pool":
+            spacing *= layer.size
+            coarsest = math.lcm(coarsest, spacing)
+        elif layer.kind == "up":
+            if spacing % layer.size:
+                raise ModelError(f"up-convolution by {layer.size} on a grid of {spacing} voxels")
+            spacing //= layer.size
+    if spacing != 1:
+        raise ModelError(f"the output's voxels are {spacing} input voxels wide: not a segmentation")
+    return coarsest
+
+
+def _accepts(layers: Iterable[Layer], size: int) -> bool:
+    """Whether every pooling divides the size that reaches it."""
+    for layer in layers:
+        if layer.kind == "pool" and size % layer.size:
+            return False
+        size = output_size((layer,), size)
+        if size < 1:
+            return False
+    return True

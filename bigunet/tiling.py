@@ -1,0 +1,125 @@
+"""The overlap-tile plan of a box: which tiles the network sees, and what of each is kept.
+
+Pure arithmetic on boxes. Every tile starts at a multiple of the stride, counted from voxel 0 of
+the level, so that the network's poolings fall on the same voxels in every tile, block and run.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Iterator
+
+from bigunet.errors import GeometryError
+from bigunet.geometry import Box, Point, ceil_div, hull, round_up
+from bigunet.receptive import ReceptiveField
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One forward pass.
+
+    Parameters
+    ----------
+    input : Box
+        What the network reads.
+    scores : Box
+        What it gives back: ``input`` less the border.
+    output : Box
+        What of that is kept: exact, and kept by this tile alone.
+    """
+
+    input: Box
+    scores: Box
+    output: Box
+
+    def __post_init__(self) -> None:
+        if not self.input.contains(self.scores) or not self.scores.contains(self.output):
+            raise GeometryError(f"tile keeps {self.output} of scores {self.scores}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How boxes are cut into tiles.
+
+    Parameters
+    ----------
+    field : ReceptiveField
+        Of the network, with one entry per axis of the volume.
+    tile_shape : tuple of int
+        The most voxels that a tile keeps, per axis; rounded down to whole strides, one at least.
+        Axes that the network does not see take 1.
+
+    Notes
+    -----
+    The overlap-tile strategy of Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
+    """
+
+    field: ReceptiveField
+    tile_shape: Point
+
+    def __post_init__(self) -> None:
+        if len(self.tile_shape) != self.field.ndim:
+            raise GeometryError(
+                f"tiles of {len(self.tile_shape)} axes for a network of {self.field.ndim}"
+            )
+        if any(n < 1 for n in self.tile_shape):
+            raise GeometryError(f"tile shape {self.tile_shape} has an empty axis")
+
+    def tiles(self, box: Box) -> Iterator[Tile]:
+        """Tiles whose outputs partition ``box``, in C order, all of one input shape."""
+        axes = [self._starts(box, axis) for axis in range(box.ndim)]
+        step = tuple(step for _, step in axes)
+        size = self.field.input_shape(step)
+        scores_size = self.field.scores_shape(size)
+        for start in itertools.product(*(starts for starts, _ in axes)):
+            origin = tuple(a - h for a, h in zip(start, self.field.halo))
+            inner = tuple(a + b for a, b in zip(origin, self.field.border))
+            yield Tile(
+                input=_box(origin, size),
+                scores=_box(inner, scores_size),
+                output=_box(start, step).intersection(box),
+            )
+
+    def read_box(self, box: Box) -> Box:
+        """All that the tiles of ``box`` read: ``box``, its halo, and what fills the last tile."""
+        return hull(tile.input for tile in self._corners(box))
+
+    def num_tiles(self, box: Box) -> int:
+        """How many tiles :meth:`tiles` gives."""
+        total = 1
+        for axis in range(box.ndim):
+            total *= len(self._starts(box, axis)[0])
+        return total
+
+    def input_voxels(self, box: Box) -> int:
+        """Voxels that pass through the network for ``box``, all tiles together."""
+        tile = next(self.tiles(box), None)
+        return 0 if tile is None else tile.input.size * self.num_tiles(box)
+
+    def _starts(self, box: Box, axis: int) -> tuple[range, int]:
+        """First output voxel of each tile along an axis, and the step between them."""
+        start, stop = box.start[axis], box.stop[axis]
+        stride = self.field.stride[axis]
+        first = start - start % stride
+        longest = max(stride, self.tile_shape[axis] - self.tile_shape[axis] % stride)
+        # Tiles of equal size: as many as needed, none larger than it must be.
+        count = ceil_div(stop - first, longest)
+        step = round_up(ceil_div(stop - first, max(count, 1)), stride) or stride
+        return range(first, stop, step), step
+
+    def _corners(self, box: Box) -> Iterator[Tile]:
+        """The first and the last tile."""
+        if box.size == 0:
+            raise GeometryError(f"{box} has no voxels to tile")
+        axes = [self._starts(box, axis) for axis in range(box.ndim)]
+        size = self.field.input_shape(tuple(step for _, step in axes))
+        for pick in (0, -1):
+            origin = tuple(s[pick] - h for (s, _), h in zip(axes, self.field.halo))
+            inner = tuple(a + b for a, b in zip(origin, self.field.border))
+            scores = _box(inner, self.field.scores_shape(size))
+            yield Tile(_box(origin, size), scores, Box(scores.start, scores.start))
+
+
+def _box(start: Point, shape: Point) -> Box:
+    return Box(start, tuple(a + n for a, n in zip(start, shape)))

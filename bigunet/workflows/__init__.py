@@ -1,0 +1,1 @@
+"""The jobs that users ask for, each one function: plan, run, report."""

@@ -1,0 +1,176 @@
+"""What a worker does for one block: read with halo, predict tile by tile, write whole shards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+import numpy as np
+import torch
+
+from bigunet.blocks import Block, BlockGrid
+from bigunet.engine.cluster import cores
+from bigunet.engine.stage import Index, Result
+from bigunet.geometry import Box
+from bigunet.io.volume import VolumeReader
+from bigunet.io.writer import OutputWriter
+from bigunet.model.forward import GreyRange, Precision, Predictor
+from bigunet.model.model import Model
+from bigunet.tiling import Tiling
+from bigunet.workflows.options import DeviceChoice, Output
+
+# Workers of one process share the device: one forward pass at a time uses all its threads, while
+# other blocks are read and written.
+_DEVICE = threading.Lock()
+
+
+@dataclass(frozen=True)
+class DeviceChoices:
+    """How a worker computes: device, precision, and with how many it shares a host's cores."""
+
+    device: DeviceChoice
+    precision: Precision
+    workers_per_host: int = 1
+
+    def resolved_device(self) -> str:
+        """The device of the process that asks."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class SegmentWork:
+    """Segments blocks; pickled to each worker once, where the first block loads the model.
+
+    Parameters
+    ----------
+    reader : VolumeReader
+    writers : mapping of str to OutputWriter
+    grid : BlockGrid
+    tiling : Tiling
+    model : Model
+    grey_range : GreyRange
+    device : DeviceChoices
+    """
+
+    def __init__(
+        self,
+        reader: VolumeReader,
+        writers: Mapping[Output, OutputWriter],
+        *,
+        grid: BlockGrid,
+        tiling: Tiling,
+        model: Model,
+        grey_range: GreyRange,
+        device: DeviceChoices,
+    ) -> None:
+        self._reader = reader
+        self._writers = dict(writers)
+        self._grid = grid
+        self._tiling = tiling
+        self._model = model
+        self._grey_range = grey_range
+        self._device = device
+        self._predictor: Predictor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_predictor": None}
+
+    def __call__(self, index: Index) -> Result:
+        """Segment one block; its shares of time, and voxels of each class."""
+        write = self._grid.box(index)
+        block = Block(index=index, write=write, read=self._tiling.read_box(write))
+        begun = time.perf_counter()
+        image = self._reader.read(block.read)
+        read = time.perf_counter()
+        with _DEVICE:
+            waited = time.perf_counter()
+            predictor = self._loaded()
+            values = self._predict(predictor, image, block)
+            computed = time.perf_counter()
+        del image
+        local = write.shift(tuple(-v for v in self._grid.region.start))
+        for output, writer in self._writers.items():
+            writer.write_block(0, local, values[output])
+        written = time.perf_counter()
+        return {
+            "voxels": write.size,
+            "counts": self._counts(values),
+            "device": str(predictor.device),
+            "bytes_read": int(np.prod(block.read.shape)) * self._reader.dtype.itemsize,
+            "read_seconds": round(read - begun, 4),
+            "compute_seconds": round(computed - waited, 4),
+            "write_seconds": round(written - computed, 4),
+        }
+
+    def _predict(
+        self, predictor: Predictor, image: np.ndarray, block: Block
+    ) -> dict[Output, np.ndarray]:
+        """Values of each output over the block, from its tiles."""
+        num_classes = len(self._model.description.classes)
+        wanted = self._writers.keys()
+        labels = np.empty(block.write.shape, np.uint8)
+        shape = (num_classes, *block.write.shape) if "probabilities" in wanted else (0,)
+        probabilities = np.empty(shape, np.uint8)
+        ndim = self._model.ndim
+        for tile in self._tiling.tiles(block.write):
+            pixels = image[(slice(None), *tile.input.within(block.read))]
+            plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
+            inner = tile.output.within(tile.scores)[-ndim:]
+            prediction = predictor.predict(
+                plane, inner, probabilities="probabilities" in wanted
+            )
+            where = tile.output.within(block.write)
+            labels[where] = prediction.labels.reshape(tile.output.shape)
+            if prediction.probabilities is not None:
+                probabilities[(slice(None), *where)] = prediction.probabilities.reshape(
+                    num_classes, *tile.output.shape
+                )
+        values: dict[Output, np.ndarray] = {"classes": labels, "probabilities": probabilities}
+        return values
+
+    def _counts(self, values: Mapping[Output, np.ndarray]) -> list[int]:
+        num_classes = len(self._model.description.classes)
+        counted = np.bincount(values["classes"].ravel(), minlength=num_classes)
+        return [int(n) for n in counted]
+
+    def _loaded(self) -> Predictor:
+        """The model on its device, with this thread's share of the cores."""
+        # The nanny sets one thread for all libraries, and OpenMP keeps the number per thread.
+        torch.set_num_threads(max(1, cores() // self._device.workers_per_host))
+        if self._predictor is None:
+            self._predictor = Predictor(
+                self._model,
+                self._grey_range,
+                device=self._device.resolved_device(),
+                precision=self._device.precision,
+            )
+        return self._predictor
+
+
+@dataclass(frozen=True)
+class DownsampleWork:
+    """Writes blocks of a pyramid's later levels from the level before.
+
+    Parameters
+    ----------
+    writers : tuple of OutputWriter
+    group : int
+        Group of levels, 1 or more.
+    grid : BlockGrid
+        Of the group's first level.
+    """
+
+    writers: tuple[OutputWriter, ...]
+    group: int
+    grid: BlockGrid
+
+    def __call__(self, index: Index) -> Result:
+        """Write one block of each output."""
+        box: Box = self.grid.box(index)
+        begun = time.perf_counter()
+        for writer in self.writers:
+            writer.downsample_block(self.group, box)
+        return {"voxels": box.size, "write_seconds": round(time.perf_counter() - begun, 4)}

@@ -1,0 +1,79 @@
+"""What a user can ask of a segmentation; validated here, fitted to an image by the plan."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Mapping, get_args
+
+from bigunet.errors import OptionError
+
+Output = Literal["classes", "probabilities"]
+PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+OmeVersion = Literal["0.4", "0.5"]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions:
+    """Everything but image, model, output and workers.
+
+    Parameters
+    ----------
+    outputs : tuple of {"classes", "probabilities"}
+        What is written.
+    level : int
+        The level of the image that is segmented; 0 is the largest.
+    channels : tuple of int or str
+        Channels that the model reads, by index or name, in the model's order. Empty: those that
+        the model names, where the image has them, or all if their number fits.
+    roi : mapping of str to (int, int)
+        Start and stop per axis, in voxels of the level; axes left out are whole.
+    block_shape : tuple of int
+        What one task writes, along the network's axes or all the volume's; empty for a default.
+    tile_shape : tuple of int
+        The most voxels that one forward pass keeps, along the network's axes; empty for a default.
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        Of the convolutions. ``auto`` is fp32.
+    device : {"auto", "cpu", "cuda"}
+        ``auto``: a worker's GPU if it has one.
+    ome_version : {"0.4", "0.5"}
+
+    Raises
+    ------
+    OptionError
+        If a value is none of those possible.
+    """
+
+    outputs: tuple[Output, ...] = ("classes",)
+    level: int = 0
+    channels: tuple[int | str, ...] = ()
+    roi: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    block_shape: tuple[int, ...] = ()
+    tile_shape: tuple[int, ...] = ()
+    precision: PrecisionChoice = "auto"
+    device: DeviceChoice = "auto"
+    ome_version: OmeVersion = "0.5"
+
+    def __post_init__(self) -> None:
+        _check("output", self.outputs, Output)
+        _check("precision", (self.precision,), PrecisionChoice)
+        _check("device", (self.device,), DeviceChoice)
+        _check("OME-Zarr version", (self.ome_version,), OmeVersion)
+        if not self.outputs or len(set(self.outputs)) != len(self.outputs):
+            raise OptionError(f"outputs {self.outputs}: name each wanted one once")
+        for name in ("block_shape", "tile_shape"):
+            if any(n < 1 for n in getattr(self, name)):
+                raise OptionError(f"{name} {getattr(self, name)}: every axis needs at least 1")
+        for axis, (start, stop) in self.roi.items():
+            if not 0 <= start < stop:
+                raise OptionError(f"roi {axis}={start}:{stop}: give 0 <= START < STOP")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "roi": {axis: list(ends) for axis, ends in self.roi.items()}}
+
+
+def _check(what: str, values: tuple[str, ...], choices: Any) -> None:
+    for value in values:
+        if value not in get_args(choices):
+            raise OptionError(f"unknown {what} {value!r}; known: {', '.join(get_args(choices))}")

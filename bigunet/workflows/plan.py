@@ -1,0 +1,231 @@
+"""From image, model and options to numbers: blocks, tiles, levels, cost. Reads metadata only."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Callable
+
+from bigunet.blocks import Block, BlockGrid
+from bigunet.errors import OptionError
+from bigunet.geometry import Box, Point
+from bigunet.io.layout import PyramidLayout, chunk_limit, default_block_shape, plan_pyramid
+from bigunet.io.multiscale import Multiscale
+from bigunet.model.flops import flop_counter
+from bigunet.model.forward import Precision
+from bigunet.model.model import Model
+from bigunet.model.unet import UNet
+from bigunet.tiling import Tiling
+from bigunet.workflows.options import SegmentOptions
+
+# A 16-wide network was half again as fast with tiles of 900² as of 1924²: caches.
+_LARGEST_TILE = {2: 768, 3: 192}
+_TILE_MEMORY_BYTES = 1_500_000_000
+
+
+@dataclass(frozen=True)
+class SegmentPlan:
+    """What a run would do, in numbers; block and box are in voxels of the segmented level.
+
+    Parameters
+    ----------
+    image : Multiscale
+    model : Model
+    options : SegmentOptions
+    channels : tuple of int
+        Channels of the image that the model reads.
+    region : Box
+        What is segmented, along the volume's axes t, z, y, x as far as the image has them.
+    tiling : Tiling
+    layout : PyramidLayout
+        Of each output.
+    """
+
+    image: Multiscale
+    model: Model
+    options: SegmentOptions
+    channels: tuple[int, ...]
+    region: Box
+    tiling: Tiling
+    layout: PyramidLayout
+
+    @property
+    def grid(self) -> BlockGrid:
+        return BlockGrid(self.region, self.layout.block_shape(0))
+
+    @property
+    def precision(self) -> Precision:
+        choice = self.options.precision
+        return "fp32" if choice == "auto" else choice
+
+    @property
+    def network_axes(self) -> int:
+        """How many of the last axes the network sees."""
+        return self.model.ndim
+
+    @cached_property
+    def _flops(self) -> Callable[[Point], int]:
+        return flop_counter(self.model.module, in_channels=self.model.in_channels)
+
+    def block(self, index: Point) -> Block:
+        """The block at a place of the grid."""
+        write = self.grid.box(index)
+        return Block(index=index, write=write, read=self.tiling.read_box(write))
+
+    def recompute(self) -> float:
+        """FLOPs of all tiles, divided by those of one pass over the whole region."""
+        ndim = self.network_axes
+        whole = self.model.receptive_field.input_shape(self.region.shape[-ndim:])
+        planes = math.prod(self.region.shape[:-ndim])
+        return self.total_flops() / (self._flops(whole) * planes)
+
+    def total_flops(self) -> int:
+        """Operations of all tiles of all blocks; sizes that recur are counted once."""
+        total = 0
+        for box, times in self.kinds_of_blocks():
+            tile = next(self.tiling.tiles(box))
+            flops = self._flops(tile.input.shape[-self.network_axes :])
+            total += times * self.tiling.num_tiles(box) * flops
+        return total
+
+    def kinds_of_blocks(self) -> list[tuple[Box, int]]:
+        """One block of each size and phase, and how many there are of it."""
+        kinds: list[tuple[Point, Point, int]] = [((), (), 1)]
+        for axis, stride in enumerate(self.tiling.field.stride):
+            along = Counter(self._spans(axis, stride))
+            kinds = [
+                ((*start, a), (*stop, b), times * n)
+                for start, stop, times in kinds
+                for (a, b), n in along.items()
+            ]
+        return [(Box(start, stop), times) for start, stop, times in kinds]
+
+    def _spans(self, axis: int, stride: int) -> list[tuple[int, int]]:
+        """Phase and end of the blocks along an axis, each moved to the first stride."""
+        start, stop = self.region.start[axis], self.region.stop[axis]
+        step = self.layout.block_shape(0)[axis]
+        starts = range(start, stop, step)
+        return [(a % stride, a % stride + min(step, stop - a)) for a in starts]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `plan` prints and every report begins with."""
+        ndim = self.network_axes
+        tile = next(self.tiling.tiles(self.grid.box((0,) * self.region.ndim)))
+        return {
+            "image": self.image.url,
+            "level": self.options.level,
+            "channels": [self.image.channel_names[c] for c in self.channels],
+            "axes": list(self.image.volume_axes),
+            "shape": list(self.region.shape),
+            "voxels": self.region.size,
+            "model": self.model.description.name,
+            "outputs": list(self.options.outputs),
+            "levels": len(self.layout.levels),
+            "blocks": self.grid.num_blocks,
+            "block_shape": list(self.layout.block_shape(0)),
+            "halo": list(self.model.receptive_field.halo),
+            "stride": list(self.model.receptive_field.stride),
+            "tile": list(tile.input.shape[-ndim:]),
+            "recompute": round(self.recompute(), 4),
+            "flops": self.total_flops(),
+            "precision": self.precision,
+        }
+
+
+def make_plan(image: Multiscale, model: Model, options: SegmentOptions) -> SegmentPlan:
+    """Fit the options to the image and the model.
+
+    Raises
+    ------
+    OptionError
+        If level, channels, region, block or tile shape do not fit.
+    """
+    shape = image.volume_shape(options.level)
+    space = [axis for axis in image.volume_axes if axis != "t"]
+    if model.ndim > len(space):
+        raise OptionError(
+            f"model {model.description.name!r} is {model.ndim}D, but {image.url} has only the "
+            f"spatial axes {', '.join(space)}; choose a {len(space)}D model"
+        )
+    region = _region(image, shape, options)
+    field = model.receptive_field.with_leading_axes(len(shape) - model.ndim)
+    block = _block_shape(region.shape, model.ndim, options.block_shape)
+    return SegmentPlan(
+        image=image,
+        model=model,
+        options=options,
+        channels=_channels(image, model, options.channels),
+        region=region,
+        tiling=Tiling(field, _tile_shape(model, len(shape), options.tile_shape)),
+        layout=plan_pyramid(
+            region.shape,
+            block,
+            downsampled=tuple(axis >= len(shape) - model.ndim for axis in range(len(shape))),
+            chunk_limit=chunk_limit(model.ndim, len(shape)),
+        ),
+    )
+
+
+def _region(image: Multiscale, shape: Point, options: SegmentOptions) -> Box:
+    start, stop = [0] * len(shape), list(shape)
+    for name, (a, b) in options.roi.items():
+        if name not in image.volume_axes:
+            axes = ", ".join(image.volume_axes)
+            raise OptionError(f"roi {name}={a}:{b}: {image.url} has the axes {axes}")
+        axis = image.volume_axes.index(name)
+        if b > shape[axis]:
+            raise OptionError(f"roi {name}={a}:{b}: the level has {shape[axis]} voxels there")
+        start[axis], stop[axis] = a, b
+    return Box(tuple(start), tuple(stop))
+
+
+def _channels(
+    image: Multiscale, model: Model, wanted: tuple[int | str, ...]
+) -> tuple[int, ...]:
+    needed = model.description.channels
+    listed = ", ".join(f"{i} {name!r}" for i, name in enumerate(image.channel_names))
+    if wanted:
+        if len(wanted) != len(needed):
+            raise OptionError(
+                f"model {model.description.name!r} reads {len(needed)} channel(s) "
+                f"({', '.join(needed)}), but {len(wanted)} were chosen; {image.url} has {listed}"
+            )
+        return tuple(image.channel_index(channel) for channel in wanted)
+    if all(image.channel_names.count(name) == 1 for name in needed):
+        return tuple(image.channel_names.index(name) for name in needed)
+    if image.num_channels == len(needed):
+        return tuple(range(image.num_channels))
+    raise OptionError(
+        f"model {model.description.name!r} reads {len(needed)} channel(s) ({', '.join(needed)}); "
+        f"choose from those of {image.url} with --channel: {listed}"
+    )
+
+
+def _block_shape(shape: Point, ndim: int, wanted: Point) -> Point:
+    if not wanted:
+        return default_block_shape(shape, network_ndim=ndim)
+    if len(wanted) not in (ndim, len(shape)):
+        raise OptionError(
+            f"block shape {wanted} has {len(wanted)} axes; give {ndim} (the network's) or "
+            f"{len(shape)} (the volume's)"
+        )
+    return (1,) * (len(shape) - len(wanted)) + wanted
+
+
+def _tile_shape(model: Model, ndim: int, wanted: Point) -> Point:
+    if wanted and len(wanted) != model.ndim:
+        raise OptionError(f"tile shape {wanted} has {len(wanted)} axes; the network {model.ndim}")
+    return (1,) * (ndim - model.ndim) + (wanted or _default_tile_shape(model))
+
+
+def _default_tile_shape(model: Model) -> Point:
+    """As large as the memory of one forward pass allows, up to what caches like."""
+    width = model.module.config.width if isinstance(model.module, UNet) else 64
+    # At full resolution the decoder holds about four times the width in fp32.
+    voxels = _TILE_MEMORY_BYTES // (4 * 4 * width)
+    field = model.receptive_field
+    extent = int(voxels ** (1 / model.ndim)) - 2 * field.halo[0]
+    extent = max(field.stride[0], min(_LARGEST_TILE[model.ndim], extent))
+    return (extent,) * model.ndim

@@ -1,0 +1,226 @@
+"""Segment an image into an OME-Zarr: plan, run the stages, publish. The project's main job."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+from distributed import Client
+
+from bigunet.engine.cluster import ClusterSpec, open_client, workers_per_host
+from bigunet.engine.ledger import Ledger
+from bigunet.engine.memory import MemoryWatch
+from bigunet.engine.runner import Runner
+from bigunet.engine.stage import Event
+from bigunet.io.discovery import open_multiscale
+from bigunet.io.output import create_arrays, sweep_partial_files, write_discovery_metadata
+from bigunet.model.file import load_model
+from bigunet.model.model import Model
+from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
+from bigunet.workflows.options import SegmentOptions
+from bigunet.workflows.plan import SegmentPlan, make_plan
+from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs
+from bigunet.workflows.target import Existing, open_ledger, write_report
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """What a run did.
+
+    Parameters
+    ----------
+    plan : SegmentPlan
+    output : str
+        Path of the output.
+    normalisation : FixedNormalisation
+    seconds : float
+        From the first block to the last byte, without the start of the workers.
+    blocks_done : int
+        Blocks that this run segmented itself; the others it found done.
+    class_shares : mapping of str to float
+        Share of the voxels of each class, 0 to 1.
+    bytes_read : int
+        Of pixels, uncompressed, halos included.
+    compute_seconds : float
+        In which a device computed, all workers together.
+    device : str
+        Where the network ran.
+    peak_memory_bytes : int
+        Of this process and its children.
+    dashboard : str
+        Address of Dask's dashboard while it ran; empty if there was none.
+    """
+
+    plan: SegmentPlan
+    output: str
+    normalisation: FixedNormalisation
+    seconds: float
+    blocks_done: int
+    class_shares: Mapping[str, float]
+    bytes_read: int
+    compute_seconds: float
+    device: str
+    peak_memory_bytes: int
+    dashboard: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON that `bigunet segment --json` prints."""
+        grid = self.plan.grid
+        voxels = self.plan.region.size * self.blocks_done / max(grid.num_blocks, 1)
+        return {
+            **self.plan.to_dict(),
+            "output": self.output,
+            "normalisation": self.normalisation.to_dict(),
+            "seconds": round(self.seconds, 3),
+            "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
+            "blocks_done": self.blocks_done,
+            "class_shares": {name: round(share, 6) for name, share in self.class_shares.items()},
+            "bytes_read": self.bytes_read,
+            "compute_seconds": round(self.compute_seconds, 3),
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "device": self.device,
+            "backend": "torch",
+            "dashboard": self.dashboard,
+        }
+
+
+def segment(
+    source: str | Path,
+    target: str | Path,
+    *,
+    model: str | Path | Model = "nuclei",
+    options: SegmentOptions | None = None,
+    client: Client | ClusterSpec | None = None,
+    existing: Existing = "refuse",
+    on_event: Callable[[Event, str], None] | None = None,
+) -> SegmentReport:
+    """Segment an OME-Zarr image exactly as one pass over the mirrored whole image would.
+
+    Parameters
+    ----------
+    source : path or URL
+        OME-Zarr image 0.1 to 0.5, or a bare zarr array.
+    target : path
+        Where the output goes: an OME-Zarr with `labels/classes` and what else the options name.
+    model : str, path or Model
+        A bundled model's name, a model file, or `Model.of_module(...)` for a module of your own.
+    options : SegmentOptions, optional
+    client : distributed.Client or ClusterSpec, optional
+        Workers that are there, or those to start; by default one process on this machine.
+    existing : {"refuse", "resume", "overwrite"}
+        What to do when the target is there.
+    on_event : callable, optional
+        Told of each stage and each block, with the dashboard's address.
+
+    Returns
+    -------
+    SegmentReport
+
+    Raises
+    ------
+    BigUNetError
+        One of its subclasses, for all that the caller can do something about.
+
+    References
+    ----------
+    Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
+    """
+    loaded = model if isinstance(model, Model) else load_model(model)
+    plan = make_plan(open_multiscale(source), loaded, options or SegmentOptions())
+    normalisation = fix_normalisation(plan)
+    with open_ledger(Path(target), plan, normalisation, existing=existing) as ledger:
+        return _run(
+            plan, normalisation, Path(target), ledger, clients=_clients(client), tell=on_event
+        )
+
+
+def _run(
+    plan: SegmentPlan,
+    normalisation: FixedNormalisation,
+    target: Path,
+    ledger: Ledger,
+    *,
+    clients: contextlib.AbstractContextManager[Client],
+    tell: Callable[[Event, str], None] | None,
+) -> SegmentReport:
+    outputs = describe_outputs(plan, str(target))
+    sweep_partial_files(target)
+    for output in outputs.values():
+        create_arrays(output)
+    done_before = len(ledger.done(SEGMENT))
+    with MemoryWatch() as memory, clients as client:
+        dashboard = client.dashboard_link or ""
+        begun = time.perf_counter()
+        stages = build_stages(
+            plan, outputs, normalisation, workers_per_host=workers_per_host(client)
+        )
+        with Runner(client, stages) as runner:
+            for stage in stages:
+                for event in runner.run(stage, ledger):
+                    if tell is not None:
+                        tell(event, dashboard)
+        sweep_partial_files(target)
+        write_discovery_metadata(
+            list(outputs.values()), provenance=_provenance(plan, normalisation)
+        )
+        seconds = time.perf_counter() - begun
+    report = SegmentReport(
+        plan=plan,
+        output=str(target),
+        normalisation=normalisation,
+        seconds=seconds,
+        blocks_done=plan.grid.num_blocks - done_before,
+        peak_memory_bytes=memory.peak_bytes,
+        dashboard=dashboard,
+        **_totals(plan, ledger),
+    )
+    write_report(target, report.to_dict())
+    return report
+
+
+def _clients(
+    client: Client | ClusterSpec | None,
+) -> contextlib.AbstractContextManager[Client]:
+    if isinstance(client, Client):
+        return contextlib.nullcontext(client)
+    return open_client(client or ClusterSpec())
+
+
+def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
+    """Sums over all blocks, those of earlier runs included."""
+    names = [c.name for c in plan.model.description.classes]
+    counts = [0] * len(names)
+    bytes_read, compute_seconds, device = 0, 0.0, ""
+    for result in ledger.results(SEGMENT):
+        counts = [a + b for a, b in zip(counts, result["counts"])]
+        bytes_read += result["bytes_read"]
+        compute_seconds += result["compute_seconds"]
+        device = result["device"]
+    total = max(sum(counts), 1)
+    return {
+        "class_shares": {name: count / total for name, count in zip(names, counts)},
+        "bytes_read": bytes_read,
+        "compute_seconds": compute_seconds,
+        "device": device,
+    }
+
+
+def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
+    """How the output came to be, for its metadata: all that `verify` needs, and no times."""
+    return {
+        "version": version("bigunet"),
+        "image": plan.image.url,
+        "model": {
+            "name": plan.model.description.name,
+            "sha256": plan.model.digest,
+            "path": plan.model.path,
+        },
+        "normalisation": normalisation.to_dict(),
+        "options": plan.options.to_dict(),
+        "channels": list(plan.channels),
+        "precision": plan.precision,
+    }

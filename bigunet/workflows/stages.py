@@ -1,0 +1,86 @@
+"""The stages of a segmentation: one that segments, then one per further group of levels."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from bigunet.blocks import BlockGrid
+from bigunet.engine.stage import Stage, Work
+from bigunet.geometry import Box
+from bigunet.io.metadata import OutputClass, OutputImage
+from bigunet.io.multiscale import Axis
+from bigunet.io.volume import VolumeReader
+from bigunet.io.writer import OutputWriter
+from bigunet.workflows.blockwork import DeviceChoices, DownsampleWork, SegmentWork
+from bigunet.workflows.normalisation import FixedNormalisation
+from bigunet.workflows.options import Output
+from bigunet.workflows.plan import SegmentPlan
+
+SEGMENT = "segment"
+
+
+def describe_outputs(plan: SegmentPlan, store: str) -> dict[Output, OutputImage]:
+    """The images that the run writes, as nothing but names and numbers."""
+    return {output: _describe(plan, store, output) for output in plan.options.outputs}
+
+
+def build_stages(
+    plan: SegmentPlan,
+    outputs: Mapping[Output, OutputImage],
+    normalisation: FixedNormalisation,
+    *,
+    workers_per_host: int,
+) -> tuple[Stage, ...]:
+    """What is run, in this order."""
+    writers = {name: OutputWriter(output) for name, output in outputs.items()}
+    work = SegmentWork(
+        VolumeReader(plan.image, level=plan.options.level, channels=plan.channels),
+        writers,
+        grid=plan.grid,
+        tiling=plan.tiling,
+        model=plan.model,
+        grey_range=normalisation.values,
+        device=DeviceChoices(plan.options.device, plan.precision, workers_per_host),
+    )
+    stages = [_stage(SEGMENT, plan.grid, work)]
+    for group in range(1, len(plan.layout.groups)):
+        shape = plan.layout.levels[plan.layout.groups[group][0]].shape
+        grid = BlockGrid(Box.of_shape(shape), plan.layout.block_shape(group))
+        downsample = DownsampleWork(tuple(writers.values()), group, grid)
+        stages.append(_stage(f"downsample{group}", grid, downsample))
+    return tuple(stages)
+
+
+def _stage(name: str, grid: BlockGrid, work: Work) -> Stage:
+    return Stage(name, grid.num_blocks, grid.traversal, grid.number, work)
+
+
+def _describe(plan: SegmentPlan, store: str, output: Output) -> OutputImage:
+    classes = tuple(OutputClass(c.name, c.rgba) for c in plan.model.description.classes)
+    axes = tuple(axis for axis in plan.image.axes if axis.name != "c")
+    level = plan.options.level
+    scale = plan.image.volume_scale(level)
+    translation = tuple(
+        t + s * start
+        for t, s, start in zip(plan.image.volume_translation(level), scale, plan.region.start)
+    )
+    is_label = output == "classes"
+    return OutputImage(
+        store=store,
+        group="labels/classes" if is_label else "probabilities",
+        kind="label" if is_label else "image",
+        dtype="uint8",
+        axes=axes if is_label else _with_channel(axes),
+        layout=plan.layout,
+        num_channels=1 if is_label else len(classes),
+        scale=scale,
+        translation=translation,
+        version=plan.options.ome_version,
+        classes=classes,
+    )
+
+
+def _with_channel(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """The axes with a channel where OME-Zarr wants it: after time, before space."""
+    after = sum(axis.type == "time" for axis in axes)
+    return (*axes[:after], Axis("c", "channel"), *axes[after:])

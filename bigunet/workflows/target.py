@@ -1,0 +1,123 @@
+"""The folder that a run writes: whether it may, its ledger, and its report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from bigunet.engine.ledger import Ledger
+from bigunet.errors import OptionError, OutputError
+from bigunet.workflows.normalisation import FixedNormalisation
+from bigunet.workflows.plan import SegmentPlan
+
+Existing = Literal["refuse", "resume", "overwrite"]
+RUN_FOLDER = ".bigunet"
+_LEDGER = "ledger.jsonl"
+_REPORT = "report.json"
+
+
+def open_ledger(
+    target: Path,
+    plan: SegmentPlan,
+    normalisation: FixedNormalisation,
+    *,
+    existing: Existing,
+) -> Ledger:
+    """Begin the output at ``target``, or continue it; the ledger is locked until it is closed.
+
+    Raises
+    ------
+    OutputError
+        If something is there that may not be touched.
+    ResumeError
+        If the run to be continued was another one.
+    OptionError
+        If the output is the input.
+    """
+    if "://" in str(target):
+        raise OptionError(f"output {target}: give a local path; object stores can only be read")
+    if _same_place(plan.image.url, target):
+        raise OptionError(f"output {target} is the input; give another path")
+    path = target / RUN_FOLDER / _LEDGER
+    if existing == "overwrite":
+        _clear(target)
+    elif existing == "refuse" and _occupied(target):
+        raise OutputError(
+            f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
+            "another path"
+        )
+    elif existing == "resume" and _occupied(target) and not path.parent.is_dir():
+        raise OutputError(f"{target} exists and no bigunet run began it; give another path")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {target}: {error.strerror}; choose a path that can be written"
+        ) from error
+    fingerprint = _fingerprint(plan, normalisation)
+    return Ledger.resume(path, fingerprint) if path.is_file() else Ledger.begin(path, fingerprint)
+
+
+def write_report(target: Path, report: dict[str, Any]) -> None:
+    """Keep the run's report beside its ledger."""
+    path = target / RUN_FOLDER / _REPORT
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(report, indent=2) + "\n")
+    partial.replace(path)
+
+
+def read_report(target: Path) -> dict[str, Any]:
+    """The report of the run that made ``target``; empty if there is none."""
+    path = target / RUN_FOLDER / _REPORT
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
+def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
+    """All that decides about the bytes that are written."""
+    level = plan.image.level(plan.options.level)
+    return {
+        "image": plan.image.url,
+        "image_shape": level.shape,
+        "image_dtype": level.dtype,
+        "model": f"{plan.model.description.name} {plan.model.digest[:16]}",
+        "normalisation": normalisation.to_dict(),
+        "options": plan.options.to_dict(),
+        "channels": plan.channels,
+        "block_shape": plan.layout.block_shape(0),
+        "tile_shape": plan.tiling.tile_shape,
+        "halo": plan.tiling.field.halo,
+    }
+
+
+def _occupied(target: Path) -> bool:
+    if target.is_dir():
+        return any(target.iterdir())
+    return target.exists()
+
+
+def _clear(target: Path) -> None:
+    """Remove an earlier output, and nothing else."""
+    if not _occupied(target):
+        return
+    if not (target / RUN_FOLDER).is_dir():
+        raise OutputError(
+            f"{target} is not an output of bigunet: it will not be overwritten; remove it "
+            "yourself or give another path"
+        )
+    Ledger.check_free(target / RUN_FOLDER / _LEDGER)
+    try:
+        # The ledger's folder last: an interrupted removal can be taken up again.
+        for entry in sorted(target.iterdir(), key=lambda p: p.name == RUN_FOLDER):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot remove {error.filename}: {error.strerror}") from error
+
+
+def _same_place(url: str, target: Path) -> bool:
+    return os.path.realpath(url) == os.path.realpath(target)

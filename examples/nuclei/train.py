@@ -1,0 +1,219 @@
+"""Train the bundled model ``nuclei`` on the fluorescence images of the Data Science Bowl 2018."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+
+from bigunet.geometry import Box
+from bigunet.metrics import Matches, match_objects
+from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
+from bigunet.model.file import save_model
+from bigunet.model.forward import GreyRange, Precision, Predictor, labels_of
+from bigunet.model.model import Model
+from bigunet.model.unet import UNet, UNetConfig
+from bigunet.training.loop import TrainingConfig, TrainingReport, train
+from bigunet.training.patches import Sample, mirrored
+from bigunet.training.targets import OBJECT
+
+NORMALISATION = Normalisation("percentile", 1.0, 99.8)
+CLASSES = (
+    SegmentationClass("background", "#000000"),
+    SegmentationClass("nucleus", "#e6a019"),
+    SegmentationClass("border", "#2a7fd4"),
+)
+SMALLEST_NUCLEUS = 12
+"""Voxels; smaller objects are not counted as found."""
+
+CARD = {
+    "data": "BBBC038v1 / Data Science Bowl 2018, stage 1, fluorescence images",
+    "licence": "CC0-1.0",
+    "source": "https://bbbc.broadinstitute.org/BBBC038",
+    "citation": "Caicedo et al. 2019, doi:10.1038/s41592-019-0612-7",
+    "intended_use": "Nuclei in 2D fluorescence images (DAPI, Hoechst and the like), about 6 to 60 "
+    "voxels across: connected voxels of the class nucleus are one nucleus.",
+    "limits": "Not for brightfield or stained tissue. Nuclei that overlap are split where they "
+    "meet. Nuclei over 90 voxels across exceed what the network sees: segment a lower level.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One image of the data set with its true nuclei."""
+
+    name: str
+    grey: np.ndarray
+    nuclei: np.ndarray
+
+    @property
+    def grey_range(self) -> GreyRange:
+        """The image's own percentiles, as the segment command measures them."""
+        quantiles = (NORMALISATION.low, NORMALISATION.high)
+        low, high = np.percentile(self.grey, quantiles, method="inverted_cdf")
+        return GreyRange((float(low),), (float(max(high, low + 1)),))
+
+    @property
+    def for_validation(self) -> bool:
+        """Whether the hash of its name is among one tenth of all."""
+        return int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % 10 == 0
+
+    def sample(self) -> Sample:
+        """Normalised; fields with many nuclei are drawn more often, but less than in proportion."""
+        limits = self.grey_range
+        image = (self.grey.astype(np.float32) - limits.low[0]) / (limits.high[0] - limits.low[0])
+        count = len(np.unique(self.nuclei)) - 1
+        return Sample(image[None].astype(np.float32), self.nuclei, weight=max(1, count) ** 0.5)
+
+
+def read_fields(folder: Path) -> list[Field]:
+    """The images of ``folder/images`` with the nuclei of ``folder/labels``."""
+    fields = []
+    for path in sorted((folder / "images").glob("*.png")):
+        nuclei = np.asarray(Image.open(folder / "labels" / path.name)).astype(np.int32)
+        fields.append(Field(path.name, np.asarray(Image.open(path).convert("L")), nuclei))
+    if not fields:
+        sys.exit(f"no images/*.png in {folder}; give the folder that holds images/ and labels/")
+    return fields
+
+
+def classes_found(model: Model, field: Field, precision: Precision = "fp32") -> np.ndarray:
+    """The class of each voxel of a whole field, in one pass."""
+    reach = model.receptive_field
+    shape = reach.input_shape(field.grey.shape)
+    start = tuple(-halo for halo in reach.halo)
+    box = Box(start, tuple(a + n for a, n in zip(start, shape)))
+    predictor = Predictor(model, field.grey_range, precision=precision)
+    scores = predictor.scores(mirrored(field.grey, box)[None])
+    return labels_of(scores).numpy()[tuple(slice(n) for n in field.grey.shape)]
+
+
+def nuclei_of(classes: np.ndarray) -> np.ndarray:
+    """Connected voxels of the class nucleus, but for the smallest."""
+    found, _ = ndimage.label(classes == OBJECT)
+    small = np.bincount(found.ravel()) < SMALLEST_NUCLEUS
+    found[small[found]] = 0
+    return np.asarray(found)
+
+
+def score(model: Model, fields: Sequence[Field]) -> Matches:
+    """Nuclei found and not found in all fields together."""
+    matches = Matches()
+    for field in fields:
+        matches += match_objects(field.nuclei, nuclei_of(classes_found(model, field)))
+    return matches
+
+
+def equal_share(model: Model, fields: Sequence[Field], precision: Precision) -> float:
+    """Share of voxels whose class is that of fp32."""
+    equal = total = 0
+    for field in fields:
+        same = classes_found(model, field) == classes_found(model, field, precision)
+        equal, total = equal + int(same.sum()), total + same.size
+    return equal / total
+
+
+def description(
+    module: UNet, training: dict[str, Any], *, precisions: tuple[str, ...] = ("fp32",)
+) -> ModelDescription:
+    return ModelDescription(
+        name="nuclei",
+        architecture={"name": "unet", "config": module.config.to_dict()},
+        classes=CLASSES,
+        channels=("DNA",),
+        normalisation=NORMALISATION,
+        precisions=precisions,
+        training=training,
+        card={**CARD, "scores": {"average precision at IoU 0.5": training["validation_score"]}},
+    )
+
+
+def model_of(module: UNet) -> Model:
+    """The network as the file will hold it: rounded to fp16, computed in fp32."""
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.half().float())
+    known = description(module, {"validation_score": None})
+    return Model(module, known, "in training", module.config.receptive_field())
+
+
+def record(
+    report: TrainingReport, config: TrainingConfig, matches: Matches, images: int
+) -> dict[str, Any]:
+    """What the model file tells about this training."""
+    return {
+        "seconds": round(report.seconds),
+        "steps": report.step,
+        "patches": report.step * config.batch,
+        "images": images,
+        "seed": config.seed,
+        "validation_score": round(matches.average_precision, 4),
+        "validation_nuclei": matches.matched + matches.missed,
+        "config": asdict(config),
+        "torch": torch.__version__,
+        "weights": sum(p.numel() for p in report.module.parameters()),
+    }
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="holds images/*.png and labels/*.png")
+    parser.add_argument("--out", type=Path, required=True, help="the model, .safetensors")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    fields = read_fields(options.folder)
+    validation = [field for field in fields if field.for_validation]
+    samples = [field.sample() for field in fields if not field.for_validation]
+    numbers = UNetConfig(classes=3, width=options.width, depth=3, batch_norm=True, dropout=0.1)
+    config = TrainingConfig(bf16=True, seed=options.seed)
+    torch.manual_seed(options.seed)
+    module = UNet(numbers).initialise().to(memory_format=torch.channels_last)
+    began = time.monotonic()
+    best = 0.0
+    # By the clock, because how many steps fit is not known beforehand on a shared machine.
+    for report in train(
+        module,
+        samples,
+        config,
+        progress=lambda _: (time.monotonic() - began) / (60 * options.minutes),
+    ):
+        model = model_of(report.module)
+        matches = score(model, validation)
+        found = matches.average_precision
+        print(
+            f"step {report.step}  {report.progress:.0%}  loss {report.loss:.4f}  "
+            f"AP@0.5 {found:.4f}  {report.seconds:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+        if found > best:
+            best = found
+            equal = equal_share(model, validation, "bf16")
+            training = record(report, config, matches, len(samples))
+            training["bf16_equal_labels"] = round(equal, 6)
+            precisions = ("fp32", "bf16") if equal >= 0.999 else ("fp32",)
+            known = description(report.module, training, precisions=precisions)
+            save_model(options.out, report.module, known, half=True)
+
+
+if __name__ == "__main__":
+    main()
