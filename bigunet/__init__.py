@@ -1,1 +1,37 @@
 """Segmentation of microscopy images larger than memory with a U-Net, exactly as in one pass."""
+
+from importlib.metadata import version as _version
+
+from bigunet.engine.cluster import ClusterSpec
+from bigunet.errors import BigUNetError
+from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
+from bigunet.model.file import load_model, save_model
+from bigunet.model.model import Model
+from bigunet.model.unet import UNet, UNetConfig
+from bigunet.workflows.info import info
+from bigunet.workflows.options import SegmentOptions
+from bigunet.workflows.plan import plan
+from bigunet.workflows.segment import SegmentReport, segment
+from bigunet.workflows.verify import VerifyReport, verify
+
+__version__ = _version("bigunet")
+
+__all__ = [
+    "BigUNetError",
+    "ClusterSpec",
+    "Model",
+    "ModelDescription",
+    "Normalisation",
+    "SegmentOptions",
+    "SegmentReport",
+    "SegmentationClass",
+    "UNet",
+    "UNetConfig",
+    "VerifyReport",
+    "info",
+    "load_model",
+    "plan",
+    "save_model",
+    "segment",
+    "verify",
+]

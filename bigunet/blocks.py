@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point, ceil_div
@@ -84,6 +84,6 @@ def _halves(box: Box) -> Iterator[Point]:
     axis = max(range(box.ndim), key=lambda a: box.shape[a])
     middle = (box.start[axis] + box.stop[axis]) // 2
     for start, stop in ((box.start[axis], middle), (middle, box.stop[axis])):
-        lower = box.start[:axis] + (start,) + box.start[axis + 1 :]
-        upper = box.stop[:axis] + (stop,) + box.stop[axis + 1 :]
+        lower = (*box.start[:axis], start, *box.start[axis + 1 :])
+        upper = (*box.stop[:axis], stop, *box.stop[axis + 1 :])
         yield from _halves(Box(lower, upper))

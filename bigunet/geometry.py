@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Iterable, Sequence
 
 from bigunet.errors import GeometryError
 
@@ -106,9 +106,7 @@ class Box:
             a <= c <= d <= b for a, b, c, d in zip(outer.start, outer.stop, self.start, self.stop)
         ):
             raise GeometryError(f"{self} is not within {outer}")
-        return tuple(
-            slice(c - a, d - a) for a, c, d in zip(outer.start, self.start, self.stop)
-        )
+        return tuple(slice(c - a, d - a) for a, c, d in zip(outer.start, self.start, self.stop))
 
     def __str__(self) -> str:
         return "[" + ", ".join(f"{a}:{b}" for a, b in zip(self.start, self.stop)) + "]"

@@ -6,8 +6,9 @@ Pure numbers; measuring the same for an arbitrary module is ``bigunet.model.prob
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Iterable, Literal, Sequence
+from typing import Literal
 
 from bigunet.errors import ModelError
 from bigunet.geometry import Point, ceil_div, round_up

@@ -7,8 +7,8 @@ the level, so that the network's poolings fall on the same voxels in every tile,
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point, ceil_div, hull, round_up

@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any
 
 from bigunet.engine.stage import Result
 from bigunet.errors import OutputError, ResumeError
@@ -75,6 +76,17 @@ class Ledger:
         """Raise OutputError if another process is writing the ledger at ``path``."""
         if path.is_file():
             cls(path).close()
+
+    @classmethod
+    def peek(cls, path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+        """Fingerprint, and how many blocks of each stage are done; of a run that may go on."""
+        fingerprint: dict[str, Any] = {}
+        done: dict[str, set[int]] = {}
+        for record in _records(path):
+            fingerprint = record.get("fingerprint", fingerprint)
+            if "stage" in record:
+                done.setdefault(record["stage"], set()).add(record["block"])
+        return fingerprint, {stage: len(blocks) for stage, blocks in done.items()}
 
     def __enter__(self) -> Ledger:
         return self

@@ -1,4 +1,4 @@
-"""Runs any stage on a Dask client: a bounded window of coordinate-only tasks, refilled as it drains.
+"""Runs any stage on a Dask client, through a bounded window of coordinate-only tasks.
 
 The work itself travels to each worker once, as a plugin; a task carries the block's index.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import traceback
 import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping
+from typing import Any
 
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 
@@ -111,7 +112,7 @@ class Runner:
             completed.add(future)
 
     def _window(self) -> int:
-        threads = sum(self._client.nthreads().values())
+        threads: int = sum(self._client.nthreads().values())
         return max(2, BLOCKS_PER_THREAD * threads)
 
     def _result(self, stage: Stage, index: Index, future: Future) -> Result:

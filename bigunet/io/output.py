@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from bigunet.errors import BigUNetError, OutputError
 from bigunet.io.access import find_node, join_url
 from bigunet.io.layout import PyramidLevel
 from bigunet.io.metadata import (
+    PROVENANCE_KEY,
     Attributes,
     OutputImage,
     group_attributes,
@@ -130,6 +131,37 @@ def is_complete(store: str, group: str = "") -> bool:
         return True
     labels = find_node(store, folder)
     return labels is not None and is_listed(labels.attrs.asdict(), name)
+
+
+def read_provenance(store: str) -> dict[str, Any]:
+    """How a published output was made, as `write_discovery_metadata` was told; else empty.
+
+    Raises
+    ------
+    ImageError
+        If metadata are there but cannot be read.
+    """
+    if not is_complete(store):
+        return {}
+    node = find_node(store)
+    found = None if node is None else node.attrs.asdict().get(PROVENANCE_KEY)
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def create_record_node(store: str, path: str, *, version: str) -> None:
+    """Make the folder ``path`` of an output a zarr array of one voxel, so that files may lie in it.
+
+    Zarr warns of files that it finds in a group, but never looks into an array's folder.
+    """
+    with writing(join_url(store, path)), suppress(ContainsArrayError):
+        zarr.create_array(
+            store,
+            name=path,
+            shape=(1,),
+            dtype="uint8",
+            zarr_format=_ZARR_FORMAT[version],
+            attributes={"about": "ledger and report of the bigunet run that wrote this output"},
+        )
 
 
 def sweep_partial_files(store: str | Path) -> int:

@@ -45,7 +45,9 @@ def save_model(
         If the description does not fit the module.
     """
     expected = _build(description).state_dict()
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
+    }
     if {n: t.shape for n, t in state.items()} != {n: t.shape for n, t in expected.items()}:
         raise ModelError(f"the weights are not those of {description.architecture}")
     if half:
@@ -75,7 +77,7 @@ def load_model(source: str | os.PathLike[str]) -> Model:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a readable .safetensors file: {error}") from error
     try:

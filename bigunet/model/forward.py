@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -73,7 +75,7 @@ class Predictor:
         layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
         self._layout = layout
         module = fold_batch_norm(model.module).to(self.device)
-        self._module = module.to(memory_format=layout)
+        self._module = module.to(memory_format=layout)  # type: ignore[call-overload]
         along = (-1, *(1,) * model.ndim)
         self._low = torch.tensor(grey_range.low, device=self.device).reshape(along)
         span = [b - a for a, b in zip(grey_range.low, grey_range.high)]
@@ -113,6 +115,14 @@ def labels_of(scores: Tensor) -> Tensor:
     return scores.argmax(dim=0).to(torch.uint8)
 
 
+def score_margin(scores: Tensor) -> Tensor:
+    """By how much the best score of each voxel exceeds the next: how firm its label is."""
+    if scores.shape[0] == 1:
+        return scores[0].abs()
+    best = scores.topk(2, dim=0).values
+    return best[0] - best[1]
+
+
 def probabilities_of(scores: Tensor) -> Tensor:
     """Softmax over classes; of a single score s, the two classes' 1 - sigmoid(s), sigmoid(s)."""
     if scores.shape[0] == 1:
@@ -137,7 +147,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
         if not isinstance(parent, nn.Sequential):
             continue
         names = list(parent._modules)
-        for first, second in zip(names, names[1:]):
+        for first, second in itertools.pairwise(names):
             conv, norm = parent._modules[first], parent._modules[second]
             if isinstance(conv, _CONVOLUTIONS) and isinstance(norm, _NORMALISATIONS):
                 parent._modules[first] = fuse_conv_bn_eval(conv, norm)

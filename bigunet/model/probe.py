@@ -9,8 +9,9 @@ attention) spread the NaN everywhere, and are named.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,9 +94,7 @@ def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveF
     raise ModelError(_refusal(test))
 
 
-def _field(
-    test: _Probe, size: int, *, stride: int, reach: int
-) -> tuple[ReceptiveField, int]:
+def _field(test: _Probe, size: int, *, stride: int, reach: int) -> tuple[ReceptiveField, int]:
     scores = test.run(test.noise(size))
     assert scores is not None
     border = (size - scores.shape[-1]) // 2
@@ -204,8 +203,9 @@ def _refusal(test: _Probe) -> str:
 
 def _watcher(found: list[str], label: str) -> Callable[..., None]:
     def watch(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
-            if torch.isnan(output).all() and not torch.isnan(inputs[0]).all():
-                found.append(label)
+        if not (inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor)):
+            return
+        if torch.isnan(output).all() and not torch.isnan(inputs[0]).all():
+            found.append(label)
 
     return watch

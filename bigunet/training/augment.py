@@ -79,9 +79,7 @@ def positions(box: Box, augmentation: Augmentation, rng: np.random.Generator) ->
     matrix = np.eye(box.ndim) / _between(augmentation.scale, rng)
     if box.ndim > 1:
         angle = rng.uniform(0, 2 * math.pi)
-        turn = np.array(
-            [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-        )
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         matrix[-2:, -2:] = turn @ matrix[-2:, -2:]
     turned = np.tensordot(matrix, grid - middle, axes=1)
     where: np.ndarray = start + middle + turned + _displacement(box, augmentation, rng)

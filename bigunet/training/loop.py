@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bigunet.errors import TrainingError
 from bigunet.model.unet import UNet
@@ -139,9 +138,7 @@ def train(
     done = progress or (lambda step: step / config.steps)
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    average = AveragedModel(
-        module, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True
-    )
+    average = copy.deepcopy(module).eval()
     optimiser = torch.optim.AdamW(
         module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -158,13 +155,14 @@ def train(
                 f"the loss became {losses[-1]} at step {step} with learning rate {rate:.3g}; "
                 "check the images for values that are not finite, or lower the learning rate"
             )
-        average.update_parameters(module)
         step += 1
+        # A young average must forget the random weights it began with.
+        _follow(average, module, min(config.averaging, step / (step + 10)))
         seconds += time.perf_counter() - began
         share = min(1.0, done(step))
         if step % config.report_every == 0 or share >= 1:
-            averaged = copy.deepcopy(average.module).eval()
-            yield TrainingReport(step, share, float(np.mean(losses)), rate, seconds, averaged)
+            mean = float(np.mean(losses))
+            yield TrainingReport(step, share, mean, rate, seconds, copy.deepcopy(average))
             losses.clear()
 
 
@@ -218,10 +216,20 @@ def _step(
     losses = functional.cross_entropy(scores.float(), classes, reduction="none")
     loss = (losses * weights).sum() / weights.sum()
     optimiser.zero_grad()
-    loss.backward()
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(module.parameters(), 1.0)
     optimiser.step()
     return float(loss.detach())
+
+
+@torch.no_grad()
+def _follow(average: UNet, module: UNet, decay: float) -> None:
+    """Move the running average, statistics of the batch normalisation too, towards the weights."""
+    for mean, value in zip(average.state_dict().values(), module.state_dict().values()):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
 
 
 def _check(module: UNet, samples: Sequence[Sample]) -> None:

@@ -78,11 +78,10 @@ def mirrored(array: np.ndarray, box: Box) -> np.ndarray:
     >>> mirrored(np.array([0, 1, 2]), Box((-2,), (8,)))
     array([2, 1, 0, 1, 2, 1, 0, 1, 2, 1])
     """
-    space = array.shape[-box.ndim :]
-    axes = [
-        _reflected(np.arange(a, b), size) for a, b, size in zip(box.start, box.stop, space)
-    ]
-    return array[(..., *np.ix_(*axes))]
+    for axis, start, stop in zip(range(-box.ndim, 0), box.start, box.stop):
+        indices = _reflected(np.arange(start, stop), array.shape[axis])
+        array = np.take(array, indices, axis=axis)
+    return array
 
 
 def cut(sample: Sample, box: Box) -> Patch:

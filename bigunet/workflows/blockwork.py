@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,9 +120,7 @@ class SegmentWork:
             pixels = image[(slice(None), *tile.input.within(block.read))]
             plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
             inner = tile.output.within(tile.scores)[-ndim:]
-            prediction = predictor.predict(
-                plane, inner, probabilities="probabilities" in wanted
-            )
+            prediction = predictor.predict(plane, inner, probabilities="probabilities" in wanted)
             where = tile.output.within(block.write)
             labels[where] = prediction.labels.reshape(tile.output.shape)
             if prediction.probabilities is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Mapping, get_args
+from typing import Any, Literal, get_args
 
 from bigunet.errors import OptionError
 
@@ -71,6 +72,15 @@ class SegmentOptions:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {**asdict(self), "roi": {axis: list(ends) for axis, ends in self.roi.items()}}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:
+        """The options written by :meth:`to_dict`, back from JSON."""
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+        }
+        fields["roi"] = {axis: tuple(ends) for axis, ends in data.get("roi", {}).items()}
+        return cls(**fields)
 
 
 def _check(what: str, values: tuple[str, ...], choices: Any) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from bigunet.blocks import Block, BlockGrid
 from bigunet.errors import OptionError
 from bigunet.geometry import Box, Point
+from bigunet.io.discovery import open_multiscale
 from bigunet.io.layout import PyramidLayout, chunk_limit, default_block_shape, plan_pyramid
 from bigunet.io.multiscale import Multiscale
+from bigunet.model.file import load_model
 from bigunet.model.flops import flop_counter
 from bigunet.model.forward import Precision
 from bigunet.model.model import Model
@@ -90,6 +96,28 @@ class SegmentPlan:
             total += times * self.tiling.num_tiles(box) * flops
         return total
 
+    def bytes_read(self) -> int:
+        """Of pixels that the blocks read, uncompressed, halos included."""
+        return sum(times * self._read_bytes(box) for box, times in self.kinds_of_blocks())
+
+    def bytes_written(self) -> int:
+        """Of all levels of all outputs, uncompressed."""
+        voxels = sum(math.prod(level.shape) for level in self.layout.levels)
+        return voxels * self._bytes_per_voxel()
+
+    def block_memory_bytes(self) -> int:
+        """Of the largest block's pixels and outputs, in memory at one time."""
+        block = self.grid.box((0,) * self.region.ndim)
+        return self._read_bytes(block) + block.size * self._bytes_per_voxel()
+
+    def _read_bytes(self, box: Box) -> int:
+        voxel = np.dtype(self.image.level(self.options.level).dtype).itemsize * len(self.channels)
+        return self.tiling.read_box(box).size * voxel
+
+    def _bytes_per_voxel(self) -> int:
+        num_classes = len(self.model.description.classes)
+        return sum(num_classes if o == "probabilities" else 1 for o in self.options.outputs)
+
     def kinds_of_blocks(self) -> list[tuple[Box, int]]:
         """One block of each size and phase, and how many there are of it."""
         kinds: list[tuple[Point, Point, int]] = [((), (), 1)]
@@ -130,8 +158,34 @@ class SegmentPlan:
             "tile": list(tile.input.shape[-ndim:]),
             "recompute": round(self.recompute(), 4),
             "flops": self.total_flops(),
+            "bytes_read": self.bytes_read(),
+            "bytes_written": self.bytes_written(),
+            "block_memory_bytes": self.block_memory_bytes(),
             "precision": self.precision,
         }
+
+
+def plan(
+    source: str | Path,
+    *,
+    model: str | Path | Model = "nuclei",
+    options: SegmentOptions | None = None,
+) -> SegmentPlan:
+    """What segmenting ``source`` would run; reads metadata only, whatever the image's size.
+
+    Parameters
+    ----------
+    source : path or URL
+    model : str, path or Model
+    options : SegmentOptions, optional
+
+    Raises
+    ------
+    BigUNetError
+        If image, model and options do not fit.
+    """
+    loaded = model if isinstance(model, Model) else load_model(model)
+    return make_plan(open_multiscale(source), loaded, options or SegmentOptions())
 
 
 def make_plan(image: Multiscale, model: Model, options: SegmentOptions) -> SegmentPlan:
@@ -181,9 +235,7 @@ def _region(image: Multiscale, shape: Point, options: SegmentOptions) -> Box:
     return Box(tuple(start), tuple(stop))
 
 
-def _channels(
-    image: Multiscale, model: Model, wanted: tuple[int | str, ...]
-) -> tuple[int, ...]:
+def _channels(image: Multiscale, model: Model, wanted: tuple[int | str, ...]) -> tuple[int, ...]:
     needed = model.description.channels
     listed = ", ".join(f"{i} {name!r}" for i, name in enumerate(image.channel_names))
     if wanted:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any
 
 from distributed import Client
 
@@ -16,15 +17,19 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
 from bigunet.engine.runner import Runner
 from bigunet.engine.stage import Event
-from bigunet.io.discovery import open_multiscale
-from bigunet.io.output import create_arrays, sweep_partial_files, write_discovery_metadata
-from bigunet.model.file import load_model
+from bigunet.io.output import (
+    create_arrays,
+    create_record_node,
+    sweep_partial_files,
+    write_discovery_metadata,
+)
 from bigunet.model.model import Model
 from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.workflows.options import SegmentOptions
-from bigunet.workflows.plan import SegmentPlan, make_plan
+from bigunet.workflows.plan import SegmentPlan
+from bigunet.workflows.plan import plan as make_plan
 from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs
-from bigunet.workflows.target import Existing, open_ledger, write_report
+from bigunet.workflows.target import RUN_FOLDER, Existing, open_ledger, write_report
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,7 @@ def segment(
     ----------
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
-    loaded = model if isinstance(model, Model) else load_model(model)
-    plan = make_plan(open_multiscale(source), loaded, options or SegmentOptions())
+    plan = make_plan(source, model=model, options=options)
     normalisation = fix_normalisation(plan)
     with open_ledger(Path(target), plan, normalisation, existing=existing) as ledger:
         return _run(
@@ -151,6 +155,7 @@ def _run(
     sweep_partial_files(target)
     for output in outputs.values():
         create_arrays(output)
+    create_record_node(str(target), RUN_FOLDER, version=plan.options.ome_version)
     done_before = len(ledger.done(SEGMENT))
     with MemoryWatch() as memory, clients as client:
         dashboard = client.dashboard_link or ""

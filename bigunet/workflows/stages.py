@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Stage, Work

@@ -14,7 +14,7 @@ from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.plan import SegmentPlan
 
 Existing = Literal["refuse", "resume", "overwrite"]
-RUN_FOLDER = ".bigunet"
+RUN_FOLDER = "bigunet"
 _LEDGER = "ledger.jsonl"
 _REPORT = "report.json"
 
@@ -84,7 +84,7 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
         "image_dtype": level.dtype,
         "model": f"{plan.model.description.name} {plan.model.digest[:16]}",
         "normalisation": normalisation.to_dict(),
-        "options": plan.options.to_dict(),
+        **{f"option {name}": value for name, value in plan.options.to_dict().items()},
         "channels": plan.channels,
         "block_shape": plan.layout.block_shape(0),
         "tile_shape": plan.tiling.tile_shape,
@@ -121,3 +121,12 @@ def _clear(target: Path) -> None:
 
 def _same_place(url: str, target: Path) -> bool:
     return os.path.realpath(url) == os.path.realpath(target)
+
+
+def read_progress(target: Path) -> dict[str, Any]:
+    """What the ledger of an output tells: the run's fingerprint, and blocks done of each stage."""
+    path = target / RUN_FOLDER / _LEDGER
+    if not path.is_file():
+        return {}
+    fingerprint, done = Ledger.peek(path)
+    return {"fingerprint": fingerprint, "blocks_done": done, "report": read_report(target)}

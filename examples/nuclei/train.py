@@ -6,8 +6,9 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from scipy import ndimage
 from bigunet.geometry import Box
 from bigunet.metrics import Matches, match_objects
 from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
-from bigunet.model.file import save_model
+from bigunet.model.file import load_model, save_model
 from bigunet.model.forward import GreyRange, Precision, Predictor, labels_of
 from bigunet.model.model import Model
 from bigunet.model.unet import UNet, UNetConfig
@@ -35,6 +36,8 @@ CLASSES = (
 )
 SMALLEST_NUCLEUS = 12
 """Voxels; smaller objects are not counted as found."""
+SAME_LABELS = 0.999
+"""Share of voxels on which bf16 must agree with fp32 to be allowed by the model."""
 
 CARD = {
     "data": "BBBC038v1 / Data Science Bowl 2018, stage 1, fluorescence images",
@@ -68,12 +71,34 @@ class Field:
         """Whether the hash of its name is among one tenth of all."""
         return int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % 10 == 0
 
-    def sample(self) -> Sample:
-        """Normalised; fields with many nuclei are drawn more often, but less than in proportion."""
-        limits = self.grey_range
-        image = (self.grey.astype(np.float32) - limits.low[0]) / (limits.high[0] - limits.low[0])
-        count = len(np.unique(self.nuclei)) - 1
-        return Sample(image[None].astype(np.float32), self.nuclei, weight=max(1, count) ** 0.5)
+    @property
+    def count(self) -> int:
+        """Number of true nuclei."""
+        return len(np.unique(self.nuclei[self.nuclei > 0]))
+
+    def sample(self, weight: float) -> Sample:
+        """Normalised as the segment command does."""
+        (low,), (high,) = self.grey_range.low, self.grey_range.high
+        image = (self.grey.astype(np.float32) - low) / (high - low)
+        return Sample(image[None].astype(np.float32), self.nuclei, weight)
+
+
+def samples_of(fields: Sequence[Field]) -> list[Sample]:
+    """Training samples, weighted so that rare kinds are seen.
+
+    Fields of one shape come from one laboratory and look alike. A kind is drawn by the square
+    root of its nuclei, and so is a field within its kind.
+    """
+    roots = [max(1, field.count) ** 0.5 for field in fields]
+    nuclei: Counter[tuple[int, ...]] = Counter()
+    drawn: Counter[tuple[int, ...]] = Counter()
+    for field, root in zip(fields, roots):
+        nuclei[field.grey.shape] += field.count
+        drawn[field.grey.shape] += root
+    return [
+        field.sample(root * max(1, nuclei[field.grey.shape]) ** 0.5 / drawn[field.grey.shape])
+        for field, root in zip(fields, roots)
+    ]
 
 
 def read_fields(folder: Path) -> list[Field]:
@@ -123,16 +148,13 @@ def equal_share(model: Model, fields: Sequence[Field], precision: Precision) -> 
     return equal / total
 
 
-def description(
-    module: UNet, training: dict[str, Any], *, precisions: tuple[str, ...] = ("fp32",)
-) -> ModelDescription:
+def description(module: UNet, training: dict[str, Any]) -> ModelDescription:
     return ModelDescription(
         name="nuclei",
         architecture={"name": "unet", "config": module.config.to_dict()},
         classes=CLASSES,
         channels=("DNA",),
         normalisation=NORMALISATION,
-        precisions=precisions,
         training=training,
         card={**CARD, "scores": {"average precision at IoU 0.5": training["validation_score"]}},
     )
@@ -152,6 +174,9 @@ def record(
     report: TrainingReport, config: TrainingConfig, matches: Matches, images: int
 ) -> dict[str, Any]:
     """What the model file tells about this training."""
+    numbers = asdict(config)
+    # The clock ended this run, not the number of steps.
+    del numbers["steps"]
     return {
         "seconds": round(report.seconds),
         "steps": report.step,
@@ -160,7 +185,7 @@ def record(
         "seed": config.seed,
         "validation_score": round(matches.average_precision, 4),
         "validation_nuclei": matches.matched + matches.missed,
-        "config": asdict(config),
+        "config": numbers,
         "torch": torch.__version__,
         "weights": sum(p.numel() for p in report.module.parameters()),
     }
@@ -174,7 +199,33 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report-every", type=int, default=800, help="steps")
     return parser.parse_args()
+
+
+def reports(
+    options: argparse.Namespace, config: TrainingConfig, samples: Sequence[Sample]
+) -> Iterator[TrainingReport]:
+    """The training run, which ends by the clock: how many steps fit is not known beforehand."""
+    numbers = UNetConfig(classes=3, width=options.width, depth=3, batch_norm=True, dropout=0.1)
+    torch.manual_seed(options.seed)
+    module = UNet(numbers).initialise().to(memory_format=torch.channels_last)
+    began, allowed = time.monotonic(), 60 * options.minutes
+    return train(
+        module, samples, config, progress=lambda step: (time.monotonic() - began) / allowed
+    )
+
+
+def check_bf16(path: Path, validation: Sequence[Field]) -> None:
+    """Write into the model file whether bf16 gives the same labels."""
+    model = load_model(path)
+    known = model.description
+    equal = equal_share(model, validation, "bf16")
+    precisions = ("fp32", "bf16") if equal >= SAME_LABELS else ("fp32",)
+    training = {**known.training, "bf16_equal_labels": round(equal, 6)}
+    save_model(
+        path, model.module, replace(known, precisions=precisions, training=training), half=True
+    )
 
 
 def main() -> None:
@@ -182,37 +233,19 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     fields = read_fields(options.folder)
     validation = [field for field in fields if field.for_validation]
-    samples = [field.sample() for field in fields if not field.for_validation]
-    numbers = UNetConfig(classes=3, width=options.width, depth=3, batch_norm=True, dropout=0.1)
-    config = TrainingConfig(bf16=True, seed=options.seed)
-    torch.manual_seed(options.seed)
-    module = UNet(numbers).initialise().to(memory_format=torch.channels_last)
-    began = time.monotonic()
-    best = 0.0
-    # By the clock, because how many steps fit is not known beforehand on a shared machine.
-    for report in train(
-        module,
-        samples,
-        config,
-        progress=lambda _: (time.monotonic() - began) / (60 * options.minutes),
-    ):
-        model = model_of(report.module)
-        matches = score(model, validation)
+    samples = samples_of([field for field in fields if not field.for_validation])
+    config = TrainingConfig(bf16=True, seed=options.seed, report_every=options.report_every)
+    best = -1.0
+    for report in reports(options, config, samples):
+        matches = score(model_of(report.module), validation)
         found = matches.average_precision
-        print(
-            f"step {report.step}  {report.progress:.0%}  loss {report.loss:.4f}  "
-            f"AP@0.5 {found:.4f}  {report.seconds:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
+        line = f"step {report.step}  {report.progress:.0%}  loss {report.loss:.4f}"
+        print(f"{line}  AP@0.5 {found:.4f}  {report.seconds:.0f} s", file=sys.stderr, flush=True)
         if found > best:
             best = found
-            equal = equal_share(model, validation, "bf16")
             training = record(report, config, matches, len(samples))
-            training["bf16_equal_labels"] = round(equal, 6)
-            precisions = ("fp32", "bf16") if equal >= 0.999 else ("fp32",)
-            known = description(report.module, training, precisions=precisions)
-            save_model(options.out, report.module, known, half=True)
+            save_model(options.out, report.module, description(report.module, training), half=True)
+    check_bf16(options.out, validation)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+# make demo: a first result.  make test: lint, types, layers, tests.  Both set up what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean constraints
+
+demo: .venv/installed
+	$(BIN)/bigunet demo demo
+
+test: .venv/installed-test lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: .venv/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	mkdir -p .venv/links && ln -sfn ../../cli .venv/links/bigunet_cli
+	touch $@
+
+# After a change of versions in this environment.
+constraints:
+	{ echo "# Every package that 'make demo' and 'make test' install; 'make constraints' writes it anew."; \
+	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf .venv build dist demo *.egg-info

@@ -1,0 +1,73 @@
+"""What a path is: an image, a plate, a model, or an output, described as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bigunet.errors import ImageError
+from bigunet.io.discovery import open_multiscale, plate_fields
+from bigunet.io.multiscale import Multiscale
+from bigunet.io.output import read_provenance
+from bigunet.model.file import bundled_models, load_model
+from bigunet.model.model import Model
+from bigunet.workflows.target import read_progress
+
+
+def info(path: str | Path) -> dict[str, Any]:
+    """Describe an image, a plate, a model or an output of bigunet.
+
+    Returns
+    -------
+    dict
+        JSON-ready, with ``kind``: "image", "plate", "model", "output" or "unfinished output".
+
+    Raises
+    ------
+    BigUNetError
+        If the path is none of these.
+    """
+    if str(path) in bundled_models() or str(path).endswith(".safetensors"):
+        return {"kind": "model", **describe_model(load_model(path))}
+    progress = read_progress(Path(path))
+    if progress:
+        made = read_provenance(str(path))
+        if not made:
+            return {"kind": "unfinished output", "path": str(path), **progress}
+        image = describe_image(open_multiscale(path))
+        return {"kind": "output", **image, "made": made, "report": progress["report"]}
+    try:
+        return {"kind": "image", **describe_image(open_multiscale(path))}
+    except ImageError as error:
+        try:
+            fields = plate_fields(path)
+        except ImageError:
+            raise error from None
+        return {"kind": "plate", "path": str(path), "fields": fields}
+
+
+def describe_image(image: Multiscale) -> dict[str, Any]:
+    """Axes, levels and channels."""
+    return {
+        "path": image.url,
+        "ome_version": image.version,
+        "zarr_format": image.zarr_format,
+        "axes": [asdict(axis) for axis in image.axes],
+        "channels": list(image.channel_names),
+        "levels": [asdict(level) for level in image.levels],
+    }
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """Description, number of weights, and what the receptive field asks for."""
+    field = model.receptive_field
+    return {
+        **model.description.to_dict(),
+        "path": model.path,
+        "sha256": model.digest,
+        "weights": sum(p.numel() for p in model.module.parameters()),
+        "halo": list(field.halo),
+        "stride": list(field.stride),
+        "border": "zero-padded" if model.zero_padded else "valid",
+    }

@@ -1,0 +1,243 @@
+"""Check an output against its image: recompute windows across seams, on another grid of tiles."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bigunet.errors import OptionError, OutputError
+from bigunet.geometry import Box, hull
+from bigunet.io.discovery import open_multiscale
+from bigunet.io.output import read_provenance
+from bigunet.io.volume import VolumeReader
+from bigunet.model.file import load_model
+from bigunet.model.forward import GreyRange, Predictor, labels_of, score_margin
+from bigunet.model.model import Model
+from bigunet.tiling import Tile, Tiling
+from bigunet.workflows.options import SegmentOptions
+from bigunet.workflows.plan import SegmentPlan
+from bigunet.workflows.plan import plan as make_plan
+
+_WINDOW = {2: 128, 3: 32}
+# Of the scores' standard deviation. fp32: the promise; 16-bit floats round at 2^-8 and 2^-11.
+TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 4e-3}
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was recomputed, and what differed.
+
+    Parameters
+    ----------
+    windows, voxels : int
+        How many were recomputed.
+    seams : int
+        How many windows lie across a border between tiles, of one block or of several.
+    precision : str
+        Of the run, and of this recomputation.
+    max_difference : float
+        Largest difference between scores on the run's grid of tiles and on a shifted one, in
+        standard deviations of the scores.
+    labels_differ : int
+        Voxels whose stored label is not the recomputed one.
+    labels_wrong : int
+        Those of them whose two best scores differ by more than rounding can explain.
+    """
+
+    windows: int
+    voxels: int
+    seams: int
+    precision: str
+    max_difference: float
+    labels_differ: int
+    labels_wrong: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the output is what one pass over the whole image would give."""
+        return self.labels_wrong == 0 and self.max_difference <= TOLERANCE[self.precision]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON that `bigunet verify --json` prints."""
+        return {**asdict(self), "tolerance": TOLERANCE[self.precision], "passed": self.passed}
+
+
+def verify(
+    source: str | Path,
+    target: str | Path,
+    *,
+    model: str | Path | Model | None = None,
+    windows: int = 8,
+    seed: int = 0,
+) -> VerifyReport:
+    """Recompute parts of an output, most of them across seams between blocks.
+
+    Parameters
+    ----------
+    source : path or URL
+        The image.
+    target : path
+        The output that was made of it.
+    model : str, path or Model, optional
+        By default the one that the output names.
+    windows : int
+        How many to recompute.
+    seed : int
+        Chooses them.
+
+    Raises
+    ------
+    OutputError
+        If the target is not a finished output, or not one of this image.
+    ModelError, OptionError
+        If the model cannot be found, or is another one.
+    """
+    if windows < 1:
+        raise OptionError(f"{windows} windows; give at least 1")
+    made = read_provenance(str(target))
+    plan = _plan_of(source, target, made, model)
+    values = made["normalisation"]
+    grey = GreyRange(tuple(values["values_low"]), tuple(values["values_high"]))
+    predictor = Predictor(plan.model, grey, precision=made["precision"])
+    reader = VolumeReader(plan.image, level=plan.options.level, channels=plan.channels)
+    stored = VolumeReader(open_multiscale(f"{target}/labels/classes"))
+    if stored.shape != plan.region.shape:
+        raise OutputError(
+            f"{target} has shape {stored.shape}, but {plan.region.shape} of {source} was "
+            "segmented: it is another image's output"
+        )
+    check = _Check(plan, predictor, reader, stored)
+    return check.run(list(_windows(plan, windows, seed)))
+
+
+class _Check:
+    """Recomputes windows one by one."""
+
+    def __init__(
+        self, plan: SegmentPlan, predictor: Predictor, reader: VolumeReader, stored: VolumeReader
+    ) -> None:
+        self._plan = plan
+        self._predictor = predictor
+        self._reader = reader
+        self._stored = stored
+
+    def run(self, windows: list[Box]) -> VerifyReport:
+        tolerance = TOLERANCE[self._plan.precision]
+        differ = wrong = 0
+        largest = 0.0
+        for window in windows:
+            shifted = self._scores(window, Tiling(self._plan.tiling.field, window.shape))
+            spread = float(shifted.std())
+            own = self._scores(window, None)
+            largest = max(largest, float((own - shifted).abs().max()) / max(spread, 1e-30))
+            local = window.shift(tuple(-v for v in self._plan.region.start))
+            labels = torch.from_numpy(self._stored.read(local)[0])
+            unequal = labels_of(shifted) != labels
+            differ += int(unequal.sum())
+            wrong += int((unequal & (score_margin(shifted) > tolerance * spread)).sum())
+        return VerifyReport(
+            windows=len(windows),
+            voxels=sum(window.size for window in windows),
+            seams=sum(len(list(self._run_tiles(window))) > 1 for window in windows),
+            precision=self._plan.precision,
+            max_difference=largest,
+            labels_differ=differ,
+            labels_wrong=wrong,
+        )
+
+    def _scores(self, window: Box, tiling: Tiling | None) -> Tensor:
+        """Scores of a window, (class, *window), by a tiling of its own or the run's tiles."""
+        tiles = list(tiling.tiles(window)) if tiling else list(self._run_tiles(window))
+        scores: Tensor | None = None
+        read = hull(tile.input for tile in tiles)
+        image = self._reader.read(read)
+        ndim = self._plan.network_axes
+        for tile in tiles:
+            pixels = image[(slice(None), *tile.input.within(read))]
+            found = self._predictor.scores(pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:]))
+            found = found.reshape(found.shape[0], *tile.scores.shape).cpu()
+            if scores is None:
+                scores = torch.empty((found.shape[0], *window.shape))
+            kept = tile.output.intersection(window)
+            scores[(slice(None), *kept.within(window))] = found[
+                (slice(None), *kept.within(tile.scores))
+            ]
+        assert scores is not None
+        return scores
+
+    def _run_tiles(self, window: Box) -> Iterator[Tile]:
+        """The run's own tiles that wrote a part of the window."""
+        for index in self._indices(window):
+            for tile in self._plan.tiling.tiles(self._plan.grid.box(index)):
+                if tile.output.intersection(window).size:
+                    yield tile
+
+    def _indices(self, window: Box) -> Iterator[tuple[int, ...]]:
+        grid = self._plan.grid
+        local = window.shift(tuple(-v for v in self._plan.region.start))
+        axes = [
+            range(a // n, (b - 1) // n + 1)
+            for a, b, n in zip(local.start, local.stop, grid.block_shape)
+        ]
+        for index in np.ndindex(*(len(axis) for axis in axes)):
+            yield tuple(axis[i] for axis, i in zip(axes, index))
+
+
+def _windows(plan: SegmentPlan, count: int, seed: int) -> Iterator[Box]:
+    """Windows at multiples of the stride: three of four around seams, the rest at the rim."""
+    chooser = random.Random(seed)
+    extent = _WINDOW[plan.network_axes]
+    seams_of, stride = _seams(plan), plan.tiling.field.stride
+    for number in range(count):
+        start, stop = [], []
+        for axis, size in enumerate(plan.region.shape):
+            low = plan.region.start[axis]
+            if axis < plan.region.ndim - plan.network_axes:
+                at, length = chooser.randrange(size), 1
+            else:
+                inner = bool(seams_of[axis]) and number % 4 != 3
+                centre = chooser.choice(seams_of[axis] if inner else (0, size))
+                length = min(extent, size)
+                at = min(max(centre - length // 2, 0), size - length)
+                at = max(0, at - (low + at) % stride[axis])
+            start.append(low + at)
+            stop.append(low + at + length)
+        yield Box(tuple(start), tuple(stop))
+
+
+def _seams(plan: SegmentPlan) -> list[Sequence[int]]:
+    """Where blocks meet, along each axis of the region; where tiles meet if there is one block."""
+    grid, start = plan.grid, plan.region.start
+    first = list(plan.tiling.tiles(grid.box((0,) * plan.region.ndim)))
+    seams: list[Sequence[int]] = []
+    for axis, (size, step) in enumerate(zip(plan.region.shape, grid.block_shape)):
+        tiles = sorted({tile.output.start[axis] - start[axis] for tile in first})
+        seams.append(range(step, size, step) if size > step else tiles[1:])
+    return seams
+
+
+def _plan_of(
+    source: str | Path, target: str | Path, made: dict[str, Any], model: str | Path | Model | None
+) -> SegmentPlan:
+    if not made:
+        raise OutputError(
+            f"{target} is not a finished output of bigunet; finish it with segment --resume"
+        )
+    if model is None:
+        if not made["model"]["path"]:
+            raise OptionError(f"{target} was made with a module of Python's: give it as the model")
+        model = made["model"]["path"]
+    loaded = model if isinstance(model, Model) else load_model(model)
+    if loaded.digest != made["model"]["sha256"]:
+        raise OptionError(
+            f"{target} was made with another version of model {made['model']['name']!r}; give "
+            "the very file with --model"
+        )
+    return make_plan(source, model=loaded, options=SegmentOptions.from_dict(made["options"]))

@@ -1,0 +1,80 @@
+"""Entry point: the group of commands, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+
+import click
+from bigunet_cli.demo import demo
+from bigunet_cli.info import info
+from bigunet_cli.models import models
+from bigunet_cli.plan import plan
+from bigunet_cli.segment import segment
+from bigunet_cli.verify import verify
+
+from bigunet.errors import BigUNetError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="bigunet")
+@click.option("--debug", is_flag=True, help="Show tracebacks and log messages.")
+def cli(debug: bool) -> None:
+    """Segment microscopy images larger than memory with a U-Net, exactly as in one pass."""
+    level = logging.DEBUG if debug else logging.ERROR
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.getLogger("bigunet").setLevel(level)
+    # Their warnings repeat what bigunet says in one line, with a traceback.
+    logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
+
+
+for command in (segment, plan, verify, info, models, demo):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command and leave with its exit code: 0 done, 1 error, 2 usage, 130 interrupted."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    debug = "--debug" in sys.argv
+    if debug:
+        # Wherever it stands on the line, not only before the command.
+        sys.argv = [sys.argv[0], "--debug", *(a for a in sys.argv[1:] if a != "--debug")]
+    try:
+        return int(cli.main(standalone_mode=False) or 0)
+    except click.MissingParameter as error:
+        error.show()
+        return error.exit_code
+    except click.BadParameter as error:
+        return _fail(error.format_message())
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted; a segmentation continues with the same command and --resume.")
+        return INTERRUPTED
+    except BigUNetError as error:
+        return _fail(str(error), debug=debug)
+    except Exception as error:
+        told = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        return _fail(told, debug=debug)
+
+
+def _fail(message: str, *, debug: bool = False) -> int:
+    if debug:
+        traceback.print_exc()
+    _say("Error: " + " ".join(message.split()))
+    return 1
+
+
+def _say(line: str) -> None:
+    click.secho(line, fg="red", err=True)
+
+
+if __name__ == "__main__":
+    main()

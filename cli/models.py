@@ -1,0 +1,23 @@
+"""``bigunet models``."""
+
+from __future__ import annotations
+
+import click
+from bigunet_cli.options import json_option
+from bigunet_cli.words import print_json
+
+from bigunet.model.file import bundled_models, load_model
+
+
+@click.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the models that come with bigunet."""
+    described = {name: load_model(name).description.to_dict() for name in bundled_models()}
+    if as_json:
+        print_json(described)
+        return
+    for name, description in described.items():
+        classes = ", ".join(c["name"] for c in description["classes"])
+        card = description["card"]
+        click.echo(f"{name}: {classes}; {card.get('data', '')} ({card.get('licence', '')})")

@@ -1,0 +1,181 @@
+"""Options that several commands share, and the descriptions built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+import click
+
+from bigunet.engine.cluster import ClusterKind, ClusterSpec
+from bigunet.workflows.options import (
+    DeviceChoice,
+    OmeVersion,
+    Output,
+    PrecisionChoice,
+    SegmentOptions,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ShapeType(click.ParamType):  # type: ignore[type-arg]
+    """Whole numbers separated by commas."""
+
+    name = "N,N[,N]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not whole numbers separated by commas, like 512,512")
+
+
+class RoiType(click.ParamType):  # type: ignore[type-arg]
+    """A range along one axis."""
+
+    name = "AXIS=START:STOP"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, tuple[int, int]]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            axis, ends = value.split("=")
+            start, stop = ends.split(":")
+            return axis.strip().lower(), (int(start), int(stop))
+        except ValueError:
+            self.fail(f"{value!r} is not AXIS=START:STOP, like x=1000:3000")
+
+
+def model_option(command: F) -> F:
+    """``--model``, as the commands that run one have it."""
+    return click.option(
+        "--model",
+        default="nuclei",
+        show_default=True,
+        metavar="NAME|PATH",
+        help="A bundled model (see 'bigunet models') or a .safetensors file.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(
+        command
+    )
+
+
+def segment_options(command: F) -> F:
+    """All that describes a segmentation, but not where it runs."""
+    decorators = [
+        model_option,
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            type=click.Choice(get_args(Output)),
+            default=["classes"],
+            show_default=True,
+            help="What to write; may be repeated.",
+        ),
+        click.option(
+            "--level", default=0, show_default=True, metavar="K", help="Level of the image."
+        ),
+        click.option(
+            "--channel",
+            "channels",
+            multiple=True,
+            metavar="C",
+            help="Channel that the model reads, by index or name; repeat it in the model's order.",
+        ),
+        click.option(
+            "--roi", multiple=True, type=RoiType(), help="Segment a part only; one axis each."
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(get_args(PrecisionChoice)),
+            default="auto",
+            show_default=True,
+            help="Of the convolutions; auto is fp32.",
+        ),
+        click.option(
+            "--device",
+            type=click.Choice(get_args(DeviceChoice)),
+            default="auto",
+            show_default=True,
+            help="auto: a worker's GPU if it has one.",
+        ),
+        click.option(
+            "--block-shape", type=ShapeType(), default=(), help="What one task writes, in voxels."
+        ),
+        click.option(
+            "--tile-shape",
+            type=ShapeType(),
+            default=(),
+            help="The most voxels that one forward pass keeps.",
+        ),
+        click.option(
+            "--ome-version",
+            type=click.Choice(get_args(OmeVersion)),
+            default="0.5",
+            show_default=True,
+            help="OME-Zarr version of the output.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def cluster_options(command: F) -> F:
+    """Where the workers come from."""
+    decorators = [
+        click.option(
+            "--cluster",
+            type=click.Choice(get_args(ClusterKind)),
+            default="auto",
+            show_default=True,
+            help="local: this machine's cores; cuda: a worker per GPU.",
+        ),
+        click.option(
+            "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."
+        ),
+        click.option("--workers", type=int, metavar="N", help="How many workers to start."),
+        click.option(
+            "--dashboard-address",
+            default="127.0.0.1:0",
+            show_default=True,
+            metavar="HOST:PORT",
+            help="Where Dask's dashboard listens; port 0 takes a free one.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def options_from(given: dict[str, Any]) -> SegmentOptions:
+    """The description of what :func:`segment_options` collected."""
+    return SegmentOptions(
+        outputs=tuple(given["outputs"]),
+        level=given["level"],
+        channels=tuple(given["channels"]),
+        roi=dict(given["roi"]),
+        block_shape=given["block_shape"],
+        tile_shape=given["tile_shape"],
+        precision=given["precision"],
+        device=given["device"],
+        ome_version=given["ome_version"],
+    )
+
+
+def cluster_from(given: dict[str, Any]) -> ClusterSpec:
+    """The description of what :func:`cluster_options` collected."""
+    return ClusterSpec(
+        kind=given["cluster"],
+        scheduler=given["scheduler"],
+        workers=given["workers"],
+        dashboard_address=given["dashboard_address"],
+    )

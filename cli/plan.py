@@ -1,0 +1,31 @@
+"""``bigunet plan``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from bigunet_cli.options import json_option, options_from, segment_options
+from bigunet_cli.words import print_json, print_table, size
+
+from bigunet.workflows.plan import plan as make_plan
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@segment_options
+@json_option
+def plan(source: str, *, as_json: bool, **given: Any) -> None:
+    """Say what segmenting IN would run: blocks, tiles, recompute, bytes; no pixel is read."""
+    planned = make_plan(source, model=given["model"], options=options_from(given)).to_dict()
+    if as_json:
+        print_json(planned)
+        return
+    for name in ("bytes_read", "bytes_written", "block_memory_bytes"):
+        planned[name] = size(planned[name])
+    planned["flops"] = f"{planned['flops']:.3g}"
+    print_table({name: _words(value) for name, value in planned.items()})
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

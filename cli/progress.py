@@ -1,0 +1,72 @@
+"""The progress bar on stderr: blocks, megapixels per second, time left."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from bigunet.engine.stage import BlockDone, Event, StageBegun
+
+_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} blocks{postfix} {remaining} left"
+
+
+class ProgressBar:
+    """Draws a run's events; nothing where stderr is no terminal."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._bar: tqdm[Any] | None = None
+        self._told_dashboard = False
+        self._voxels = 0
+        self._begun = 0.0
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def __call__(self, event: Event, dashboard: str) -> None:
+        """Draw one event."""
+        if not self._shown:
+            return
+        if dashboard and not self._told_dashboard:
+            click.echo(f"dashboard: {dashboard}", err=True)
+            self._told_dashboard = True
+        if isinstance(event, StageBegun):
+            self._begin(event)
+        else:
+            self._advance(event)
+
+    def _begin(self, event: StageBegun) -> None:
+        self._close()
+        self._voxels, self._begun = 0, time.perf_counter()
+        self._bar = tqdm(
+            total=event.num_blocks,
+            initial=event.num_done,
+            desc=event.stage,
+            bar_format=_FORMAT,
+            disable=None,
+        )
+
+    def _advance(self, event: BlockDone) -> None:
+        if self._bar is None:
+            return
+        self._voxels += event.result["voxels"]
+        speed = self._voxels / 1e6 / max(time.perf_counter() - self._begun, 1e-9)
+        self._bar.set_postfix_str(f"{speed:.1f} Mpx/s", refresh=False)
+        self._bar.update()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None

@@ -1,0 +1,52 @@
+"""What commands say: JSON on stdout for programs, words for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from bigunet.workflows.segment import SegmentReport
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr."""
+    click.echo(line, err=True)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """The one object that ``--json`` promises."""
+    click.echo(json.dumps(data, indent=2))
+
+
+def print_table(rows: dict[str, Any]) -> None:
+    """Names and values in two columns, on stdout."""
+    width = max(map(len, rows), default=0)
+    for name, value in rows.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def summary(report: SegmentReport) -> str:
+    """What a segmentation did, in a few lines."""
+    told = report.to_dict()
+    shape = " × ".join(map(str, told["shape"]))
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in told["class_shares"].items())
+    return (
+        f"{shape} voxels ({', '.join(told['axes'])}) in {told['blocks']} blocks: "
+        f"{told['seconds']:.1f} s, {told['megapixels_per_second']:.2f} megapixels per second, "
+        f"{size(told['peak_memory_bytes'])} of memory at the peak\n"
+        f"classes: {shares}\n"
+        f"written to {told['output']}"
+    )
+
+
+def size(num_bytes: float) -> str:
+    """Bytes in a unit that people read: ``1.5 GB``."""
+    for unit in _UNITS:
+        if num_bytes < 1000 or unit == _UNITS[-1]:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    raise AssertionError("the last unit takes everything")
