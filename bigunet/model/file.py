@@ -57,6 +57,10 @@ def save_model(
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     save_file(state, partial, metadata=metadata)
+    # safetensors writes files that only their owner may read; a model is to be shared.
+    mask = os.umask(0)
+    os.umask(mask)
+    partial.chmod(0o666 & ~mask)
     partial.replace(target)
 
 

@@ -209,7 +209,8 @@ def reports(
     """The training run, which ends by the clock: how many steps fit is not known beforehand."""
     numbers = UNetConfig(classes=3, width=options.width, depth=3, batch_norm=True, dropout=0.1)
     torch.manual_seed(options.seed)
-    module = UNet(numbers).initialise().to(memory_format=torch.channels_last)
+    module = UNet(numbers).initialise()
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     began, allowed = time.monotonic(), 60 * options.minutes
     return train(
         module, samples, config, progress=lambda step: (time.monotonic() - began) / allowed

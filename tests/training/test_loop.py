@@ -72,7 +72,7 @@ def test_another_seed_gives_other_weights() -> None:
 def test_a_loss_that_is_not_finite_stops_training() -> None:
     sample = discs()
     sample.image[:] = np.nan
-    with pytest.raises(TrainingError, match="loss became nan at step 0 .* lower the learning rate"):
+    with pytest.raises(TrainingError, match=r"nan at step 0 .* lower the learning rate"):
         list(train(network(), [sample], SHORT))
 
 

@@ -1,0 +1,118 @@
+"""Any interruption, the same bytes: kill -9 of the process group, then --resume, ten times."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+import bigunet
+from bigunet import SegmentOptions
+from bigunet.errors import ResumeError
+
+_RUN_FILES = {"ledger.jsonl", "report.json"}
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    """Every file of an output but the record of the run itself."""
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in sorted(store.rglob("*"))
+        if path.is_file() and path.name not in _RUN_FILES
+    }
+
+
+def records(store: Path) -> list[dict]:
+    lines = (store / "bigunet" / "ledger.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (1400, 1300)).astype(np.uint8)
+    array = zarr.create_array(
+        str(tmp_path / "in.zarr"), shape=pixels.shape, chunks=(256, 256), dtype="uint8"
+    )
+    array[:] = pixels
+    return tmp_path / "in.zarr"
+
+
+def command(image: Path, output: Path, model: Path, *extra: str) -> list[str]:
+    return [
+        sys.executable, "-m", "bigunet_cli.main", "segment", str(image), str(output),
+        "--model", str(model), "--block-shape", "128,128", "--output", "classes",
+        "--output", "probabilities", "--quiet", *extra,
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments_the_output_is_the_same_to_the_byte(
+    image: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    begun = time.monotonic()
+    subprocess.run(command(image, tmp_path / "whole.zarr", tiny_model), check=True)
+    seconds = time.monotonic() - begun
+    chooser = random.Random()
+    output, kills, extra = tmp_path / "out.zarr", 0, ()
+    while kills < 10:
+        process = subprocess.Popen(
+            command(image, output, tiny_model, *extra), start_new_session=True
+        )
+        extra = ("--resume",)
+        try:
+            # From before the first block to the very end, sooner or later all of it.
+            code = process.wait(seconds * chooser.uniform(0.1, 1.0))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        else:
+            assert code == 0
+            # It finished before the blow: begin another one.
+            assert contents(output) == contents(tmp_path / "whole.zarr")
+            extra = ("--overwrite",)
+        kills += 1
+    last = extra if extra == ("--overwrite",) else ("--resume",)
+    subprocess.run(command(image, output, tiny_model, *last), check=True)
+    assert contents(output) == contents(tmp_path / "whole.zarr")
+    blocks = [(r["stage"], r["block"]) for r in records(output)[1:]]
+    assert len(blocks) == len(set(blocks)), "a finished block was computed again"
+
+
+def test_resume_computes_only_what_is_missing(image, tiny_model, tmp_path, client) -> None:
+    options = SegmentOptions(block_shape=(512, 512))
+    output = tmp_path / "out.zarr"
+    bigunet.segment(image, output, model=tiny_model, options=options, client=client)
+    before = contents(output)
+    ledger = output / "bigunet" / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join(lines[:4]) + lines[4][:7])
+    report = bigunet.segment(
+        image, output, model=tiny_model, options=options, client=client, existing="resume"
+    )
+    assert report.blocks_done == report.plan.grid.num_blocks - 3
+    assert contents(output) == before
+
+
+def test_resume_refuses_another_run_and_says_what_differs(
+    image, tiny_model, tmp_path, client
+) -> None:
+    output = tmp_path / "out.zarr"
+    bigunet.segment(
+        image, output, model=tiny_model, client=client,
+        options=SegmentOptions(block_shape=(1024, 1024)),
+    )  # fmt: skip
+    with pytest.raises(ResumeError, match=r"block_shape was \[1024, 1024\], is \[512, 512\]"):
+        bigunet.segment(
+            image, output, model=tiny_model, client=client, existing="resume",
+            options=SegmentOptions(block_shape=(512, 512)),
+        )  # fmt: skip
