@@ -113,10 +113,13 @@ class ReceptiveField:
         for axis, n in enumerate(shape):
             step, rest = self.stride[axis], self.remainder[axis]
             if n % step != rest or n <= 2 * self.border[axis]:
+                least = 2 * self.border[axis] + 1
+                least += (rest - least) % step
                 below = n - (n - rest) % step
+                near = f"is {least}" if n < least else f"are {below} and {below + step}"
                 raise ModelError(
                     f"an input of {tuple(shape)} cannot pass the poolings: axis {axis} takes "
-                    f"sizes of {step}·k + {rest}; nearest to {n} are {below} and {below + step}"
+                    f"sizes of {step}·k + {rest}, {least} at least; nearest to {n} {near}"
                 )
 
     def with_leading_axes(self, count: int) -> ReceptiveField:

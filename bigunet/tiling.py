@@ -101,11 +101,13 @@ class Tiling:
         """First output voxel of each tile along an axis, and the step between them."""
         start, stop = box.start[axis], box.stop[axis]
         stride = self.field.stride[axis]
+        if start == stop:
+            return range(0), stride
         first = start - start % stride
         longest = max(stride, self.tile_shape[axis] - self.tile_shape[axis] % stride)
         # Tiles of equal size: as many as needed, none larger than it must be.
         count = ceil_div(stop - first, longest)
-        step = round_up(ceil_div(stop - first, max(count, 1)), stride) or stride
+        step = round_up(ceil_div(stop - first, count), stride)
         return range(first, stop, step), step
 
     def _corners(self, box: Box) -> Iterator[Tile]:

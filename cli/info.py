@@ -39,5 +39,6 @@ def _print(value: dict[str, Any], indent: str) -> None:
 
 def _word(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return " × ".join(map(str, value)) if value else "none"
+        sign = ", " if any(isinstance(item, str) for item in value) else " × "
+        return sign.join(map(str, value)) if value else "none"
     return "none" if value in (None, "", {}) else str(value)

@@ -84,11 +84,11 @@ def remembered_neighbours(order: list[Point], memory: int) -> int:
     return sum(abs(when[i] - when[j]) <= memory for i, j in pairs if j in when)
 
 
-@pytest.mark.parametrize("shape", [(64, 64), (16, 16, 16), (40, 56)])
+@pytest.mark.parametrize("shape", [(64, 64), (32, 32, 32), (40, 56)])
 def test_a_small_cache_holds_a_third_more_neighbours_than_in_c_order(shape: Point) -> None:
     grid = BlockGrid(Box.of_shape(shape), (1,) * len(shape))
     ours = remembered_neighbours(list(grid.traversal()), 16)
-    assert ours > 4 / 3 * remembered_neighbours(list(np.ndindex(*shape)), 15)
+    assert ours > 4 / 3 * remembered_neighbours(list(np.ndindex(*shape)), 16)
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_impossible_block_shapes_are_refused(block_shape: Point, message: str) -
 
 
 def test_a_block_that_writes_what_it_does_not_read_is_refused() -> None:
-    with pytest.raises(GeometryError, match=r"block \(2,\): read \[1:4\] does not contain .0:3"):
+    with pytest.raises(GeometryError, match=r"block \(2,\): read \[1:4\] does not contain write"):
         Block((2,), write=Box((0,), (3,)), read=Box((1,), (4,)))

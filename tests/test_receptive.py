@@ -13,6 +13,8 @@ from bigunet.model.unet import UNet, UNetConfig
 from bigunet.receptive import Layer, ReceptiveField, input_extent, output_size
 
 LAW = settings(deadline=None, max_examples=40)
+# A multiple of the stride of every chain drawn here.
+PERIOD = 6**3
 PAPER = UNetConfig(ndim=2, depth=4).receptive_field()
 
 
@@ -47,12 +49,8 @@ def network(chain: list[Layer]) -> nn.Sequential:
 
 def odd(chain: list[Layer]) -> bool:
     """Whether pooling by 3 makes the loss odd, which no border can express."""
-    size = 6**3 * 4
-    return any(
-        (n - output_size(chain, n)) % 2
-        for n in range(size, size + 6**3)
-        if passes(chain, n)
-    )
+    sizes = (n for n in range(4 * PERIOD, 5 * PERIOD) if passes(chain, n))
+    return any((n - output_size(chain, n)) % 2 for n in sizes)
 
 
 def passes(chain: list[Layer], size: int) -> bool:
@@ -97,8 +95,7 @@ def test_a_window_at_a_multiple_of_the_stride_scores_as_the_whole(
 @given(chains(), st.integers(1, 9))
 def test_the_input_extent_bounds_what_outputs_depend_on(chain: list[Layer], count: int) -> None:
     extent = input_extent(chain, count)
-    stride = max(1, 6**3)
-    size = next(n for n in range(extent + 4 * stride, extent + 5 * stride) if passes(chain, n))
+    size = next(n for n in range(extent + 4 * PERIOD, extent + 5 * PERIOD) if passes(chain, n))
     image = torch.rand(1, 1, size).double().requires_grad_()
     scores = network(chain)(image)
     start = scores.shape[-1] // 2

@@ -69,9 +69,7 @@ def test_the_network_takes_every_tile_and_its_halo_is_inside(case: tuple[Tiling,
         assert tile.input.contains(tile.output.grow(field.halo))
         assert tile.scores.shape == field.scores_shape(tile.input.shape)
         assert tile.scores.grow(field.border) == tile.input
-        assert all(
-            n % s == r for n, s, r in zip(tile.input.shape, field.stride, field.remainder)
-        )
+        assert all(n % s == r for n, s, r in zip(tile.input.shape, field.stride, field.remainder))
 
 
 @LAW
@@ -108,9 +106,7 @@ def test_tiles_are_as_few_as_their_shape_allows(case: tuple[Tiling, Box]) -> Non
 
 @LAW
 @given(tilings(), st.integers(-3, 3))
-def test_a_box_moved_by_whole_strides_moves_its_tiles(
-    case: tuple[Tiling, Box], steps: int
-) -> None:
+def test_a_box_moved_by_whole_strides_moves_its_tiles(case: tuple[Tiling, Box], steps: int) -> None:
     tiling, box = case
     by = tuple(steps * s for s in tiling.field.stride)
     for here, there in itertools.zip_longest(tiling.tiles(box), tiling.tiles(box.shift(by))):

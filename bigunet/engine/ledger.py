@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,66 +16,70 @@ from typing import Any
 from bigunet.engine.stage import Result
 from bigunet.errors import OutputError, ResumeError
 
+logger = logging.getLogger(__name__)
+
 Fingerprint = Mapping[str, Any]
 
 
 class Ledger:
     """An open ledger; use it as a context manager, so that its lock is given back.
 
-    Make one with :meth:`begin` or :meth:`resume`.
+    Whoever opens it next calls :meth:`begin` on an empty one, :meth:`check` on any other.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is not there; its folder must be.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be opened, or another process has it open.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._done: dict[str, set[int]] = {}
+        self._fingerprint: dict[str, Any] | None = None
         try:
             self._file = path.open("a+b")
         except OSError as error:
             raise OutputError(f"cannot open {path}: {error.strerror}") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise OutputError(
-                f"{path.parent.parent} is being written by another bigunet; wait for it or stop it"
-            ) from error
-        except OSError:
-            pass  # Some network file systems have no locks: the user has been careful, or not.
-
-    @classmethod
-    def begin(cls, path: Path, fingerprint: Fingerprint) -> Ledger:
-        """A new ledger in place of whatever was there."""
-        ledger = cls(path)
-        try:
-            ledger._file.truncate(0)
-            ledger._append({"fingerprint": dict(fingerprint)})
-        except OSError as error:
-            ledger.close()
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        return ledger
-
-    @classmethod
-    def resume(cls, path: Path, fingerprint: Fingerprint) -> Ledger:
-        """The ledger of a run that was cut off.
-
-        Raises
-        ------
-        ResumeError
-            If that run was another one, with what differs.
-        """
-        ledger = cls(path)
-        try:
-            ledger._replay(fingerprint)
+            self._lock()
+            self._replay()
         except BaseException:
-            ledger.close()
+            self.close()
             raise
-        return ledger
 
-    @classmethod
-    def check_free(cls, path: Path) -> None:
-        """Raise OutputError if another process is writing the ledger at ``path``."""
-        if path.is_file():
-            cls(path).close()
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run has begun."""
+        return self._fingerprint is None
+
+    def empty(self) -> None:
+        """Forget the run, and all blocks that it finished."""
+        self._file.truncate(0)
+        self._fingerprint = None
+        self._done.clear()
+
+    def begin(self, fingerprint: Fingerprint) -> None:
+        """Record which run this is, before its first block."""
+        self._write({"fingerprint": dict(fingerprint)})
+        self._fingerprint = dict(fingerprint)
+
+    def check(self, fingerprint: Fingerprint) -> None:
+        """Raise ResumeError if the run that was begun is another one, with what differs."""
+        before = self._fingerprint or {}
+        # Through JSON, as tuples come back as lists.
+        now = json.loads(json.dumps(dict(fingerprint)))
+        differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        if differing:
+            changes = "; ".join(f"{k} was {before.get(k)}, is {now.get(k)}" for k in differing)
+            raise ResumeError(
+                f"cannot resume {self._path.parent.parent}: {changes}. Give the same options, "
+                "or --overwrite to begin anew"
+            )
 
     @classmethod
     def peek(cls, path: Path) -> tuple[dict[str, Any], dict[str, int]]:
@@ -104,12 +108,7 @@ class Ledger:
 
     def append(self, stage: str, number: int, result: Result) -> None:
         """Record a finished block. Only then may it be skipped by a later run."""
-        try:
-            self._append({"stage": stage, "block": number, **result})
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {self._path}: {error.strerror}; make room and run with --resume"
-            ) from error
+        self._write({"stage": stage, "block": number, **result})
         self.done(stage).add(number)
 
     def results(self, stage: str) -> Iterator[Result]:
@@ -120,31 +119,35 @@ class Ledger:
                 seen.add(record["block"])
                 yield record
 
-    def _append(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(line)
-        self._file.flush()
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"{self._path.parent.parent} is being written by another bigunet; wait for it or "
+                "stop it"
+            ) from error
+        except OSError:
+            # Some network file systems have no locks.
+            logger.warning("%s cannot be locked: start no second run on it", self._path)
 
-    def _replay(self, fingerprint: Fingerprint) -> None:
+    def _write(self, record: Mapping[str, Any]) -> None:
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {self._path}: {error.strerror}; make room and run with --resume"
+            ) from error
+
+    def _replay(self) -> None:
         self._drop_torn_line()
-        records = _records(self._path)
-        first = next(records, None)
-        if first is None:
-            self._append({"fingerprint": dict(fingerprint)})
-            return
-        before = first.get("fingerprint", {})
-        # Through JSON, as tuples come back as lists.
-        now = json.loads(json.dumps(dict(fingerprint)))
-        differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        if differing:
-            changes = "; ".join(f"{k} was {before.get(k)}, is {now.get(k)}" for k in differing)
-            raise ResumeError(
-                f"cannot resume {self._path.parent.parent}: {changes}. Give the same options, "
-                "or --overwrite to begin anew"
-            )
-        for record in records:
-            self.done(record["stage"]).add(record["block"])
+        for record in _records(self._path):
+            if "fingerprint" in record:
+                self._fingerprint = record["fingerprint"]
+            else:
+                self.done(record["stage"]).add(record["block"])
 
     def _drop_torn_line(self) -> None:
         self._file.seek(0)

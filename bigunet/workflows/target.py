@@ -42,23 +42,28 @@ def open_ledger(
     if _same_place(plan.image.url, target):
         raise OptionError(f"output {target} is the input; give another path")
     path = target / RUN_FOLDER / _LEDGER
-    if existing == "overwrite":
-        _clear(target)
-    elif existing == "refuse" and _occupied(target):
-        raise OutputError(
-            f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
-            "another path"
-        )
-    elif existing == "resume" and _occupied(target) and not path.parent.is_dir():
-        raise OutputError(f"{target} exists and no bigunet run began it; give another path")
+    _check_existing(target, existing)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot write {target}: {error.strerror}; choose a path that can be written"
         ) from error
-    fingerprint = _fingerprint(plan, normalisation)
-    return Ledger.resume(path, fingerprint) if path.is_file() else Ledger.begin(path, fingerprint)
+    ledger = Ledger(path)
+    try:
+        fingerprint = _fingerprint(plan, normalisation)
+        if existing == "overwrite":
+            ledger.empty()
+        if ledger.is_empty:
+            # In this order: an overwriting that is cut off has no finished blocks, only leftovers.
+            _clear(target, keep=path)
+            ledger.begin(fingerprint)
+        else:
+            ledger.check(fingerprint)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
 
 
 def write_report(target: Path, report: dict[str, Any]) -> None:
@@ -98,19 +103,29 @@ def _occupied(target: Path) -> bool:
     return target.exists()
 
 
-def _clear(target: Path) -> None:
-    """Remove an earlier output, and nothing else."""
+def _check_existing(target: Path, existing: Existing) -> None:
+    """Raise OutputError if something is at ``target`` that may not be touched."""
     if not _occupied(target):
         return
+    if existing == "refuse":
+        raise OutputError(
+            f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
+            "another path"
+        )
     if not (target / RUN_FOLDER).is_dir():
         raise OutputError(
-            f"{target} is not an output of bigunet: it will not be overwritten; remove it "
+            f"{target} exists and is not an output of bigunet: it will not be touched; remove it "
             "yourself or give another path"
         )
-    Ledger.check_free(target / RUN_FOLDER / _LEDGER)
+
+
+def _clear(target: Path, *, keep: Path) -> None:
+    """Remove all that an earlier run wrote but ``keep``; what makes it look whole goes first."""
+    entries = [*target.iterdir(), *keep.parent.iterdir()]
     try:
-        # The ledger's folder last: an interrupted removal can be taken up again.
-        for entry in sorted(target.iterdir(), key=lambda p: p.name == RUN_FOLDER):
+        for entry in sorted(entries, key=lambda path: path.is_dir()):
+            if entry in (keep, keep.parent):
+                continue
             if entry.is_dir():
                 shutil.rmtree(entry)
             else:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from whole_pass import mirrored, whole_scores
 
 from bigunet import Model, ModelDescription, UNet, UNetConfig
 from bigunet.blocks import BlockGrid
@@ -16,7 +17,6 @@ from bigunet.geometry import Box
 from bigunet.model.description import Normalisation, default_classes
 from bigunet.model.forward import GreyRange, Predictor
 from bigunet.tiling import Tile, Tiling
-from whole_pass import mirrored, whole_scores
 
 LAW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 GREY = GreyRange((0.0,), (255.0,))
@@ -49,9 +49,7 @@ def tiled_scores(model: Model, image: np.ndarray, block: tuple[int, ...], tiling
         read = tiling.read_box(write)
         before = tuple(max(0, -a) for a in read.start)
         after = tuple(max(0, b - n) for b, n in zip(read.stop, volume.shape))
-        around = Box(
-            tuple(-a for a in before), tuple(n + b for n, b in zip(volume.shape, after))
-        )
+        around = Box(tuple(-a for a in before), tuple(n + b for n, b in zip(volume.shape, after)))
         pixels = mirrored(image, before, after)[(slice(None), *read.within(around))]
         for tile in tiling.tiles(write):
             found = predictor.scores(pixels[(slice(None), *tile.input.within(read))])
