@@ -9,9 +9,8 @@ attention) spread the NaN everywhere, and are named.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from bigunet.errors import ModelError
 from bigunet.geometry import round_up
+from bigunet.model.mixing import KNOWN_TO_MIX, mixing_layer
 from bigunet.receptive import ReceptiveField
 
 MAX_STRIDE = 64
@@ -35,6 +35,25 @@ class _Probe:
     module: nn.Module
     in_channels: int
     ndim: int
+
+    def losses(self, smallest: int) -> dict[int, int]:
+        """Voxels lost per axis by each accepted size among ``MAX_STRIDE`` from ``smallest`` on."""
+        on_shapes = replace(self, module=copy.deepcopy(self.module).to("meta"))
+        # Shapes alone tell it at no cost, but for modules that make tensors of their own.
+        return on_shapes._losses(smallest, "meta") or self._losses(smallest, "cpu")
+
+    def _losses(self, smallest: int, device: str) -> dict[int, int]:
+        found = {}
+        for size in range(smallest, smallest + MAX_STRIDE):
+            shape = (1, self.in_channels, *(size,) * self.ndim)
+            scores = self.run(torch.zeros(shape, dtype=torch.float64, device=device))
+            if scores is None:
+                continue
+            lost = {size - n for n in scores.shape[2:]}
+            if len(lost) != 1:
+                raise _off_grid((size,) * self.ndim, scores.shape[2:])
+            found[size] = lost.pop()
+        return found
 
     def run(self, image: Tensor) -> Tensor | None:
         """Scores of one tile, or None where the module refuses its size."""
@@ -81,9 +100,16 @@ def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveF
         raise ModelError(f"a module of {ndim} spatial axes; bigunet runs 2 and 3")
     # float64 tells a dependence on the tile from rounding.
     test = _Probe(copy.deepcopy(module).cpu().double().eval(), in_channels, ndim)
+    _check_grid(test)
+    poisoned = None
     for smallest in _SIZES[ndim]:
         size = _accepted(test, smallest)
-        if size is None or _reach(test, size, phases=1) is None:
+        if size is None:
+            continue
+        poisoned = test.poisoned(size, size // 2)
+        if culprit := mixing_layer(test.module, poisoned, KNOWN_TO_MIX):
+            raise _refusal(culprit)
+        if _reach(test, size, phases=1) is None:
             continue
         stride = _stride(test, size)
         if stride is None:
@@ -91,7 +117,8 @@ def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveF
         reach = _reach(test, size, phases=stride)
         if reach is not None:
             return _field(test, size, stride=stride, reach=reach)
-    raise ModelError(_refusal(test))
+    culprit = None if poisoned is None else mixing_layer(test.module, poisoned)
+    raise _refusal(culprit or type(test.module).__name__)
 
 
 def _field(test: _Probe, size: int, *, stride: int, reach: int) -> tuple[ReceptiveField, int]:
@@ -107,19 +134,29 @@ def _field(test: _Probe, size: int, *, stride: int, reach: int) -> tuple[Recepti
 
 
 def _accepted(test: _Probe, smallest: int) -> int | None:
-    """The first size from ``smallest`` on that the module accepts."""
-    for size in range(smallest, smallest + MAX_STRIDE):
-        scores = test.run(test.noise(size))
-        if scores is None:
-            continue
-        lost = {size - n for n in scores.shape[2:]}
-        if len(lost) != 1 or min(lost) < 0 or min(lost) % 2:
-            raise ModelError(
-                f"the module maps {(size,) * test.ndim} voxels to {tuple(scores.shape[2:])}: not "
-                "the image's voxel grid, cut by the same on both sides"
-            )
-        return size
-    return None
+    """The size from ``smallest`` on that loses least: poolings that round down lose more."""
+    losses = test.losses(smallest)
+    return min(losses, key=lambda size: (losses[size], size), default=None)
+
+
+def _check_grid(test: _Probe) -> None:
+    """Raise ModelError where the scores are not the image's voxels, less a border."""
+    losses = next((found for n in _SIZES[test.ndim] if (found := test.losses(n))), None)
+    if losses is None:
+        largest = _SIZES[test.ndim][-1]
+        raise ModelError(f"the module takes no cubic tile of up to {largest} voxels")
+    size, lost = min(losses.items(), key=lambda item: item[1])
+    # On a coarser grid the loss grows with the size.
+    larger = test.losses(size + MAX_STRIDE).values()
+    if lost < 0 or lost % 2 or min(larger, default=lost) != lost:
+        raise _off_grid((size,) * test.ndim, (size - lost,) * test.ndim)
+
+
+def _off_grid(image: Sequence[int], scores: Sequence[int]) -> ModelError:
+    return ModelError(
+        f"the module maps {tuple(image)} voxels to {tuple(scores)}: not the image's voxel grid, "
+        "cut by the same on both sides"
+    )
 
 
 def _stride(test: _Probe, size: int) -> int | None:
@@ -143,7 +180,12 @@ def _commutes(test: _Probe, size: int, shift: int) -> bool:
     start, stop = middle, min(middle + half, here.shape[-1])
     if start < shift:
         return False
-    return _equal(test.cut(here, start, stop), test.cut(there, start - shift, stop - shift))
+    if not _equal(test.cut(here, start, stop), test.cut(there, start - shift, stop - shift)):
+        return False
+    # Dead activations make values equal by luck; what depends on what is there all the same.
+    center = size // 2
+    moved = np.roll(_hits(test, size, center), (shift,) * test.ndim, range(test.ndim))
+    return np.array_equal(moved, _hits(test, size, center + shift))
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -155,10 +197,8 @@ def _reach(test: _Probe, size: int, *, phases: int) -> int | None:
     furthest = 0
     for phase in range(phases):
         at = size // 2 + phase
-        scores = test.run(test.poisoned(size, at))
-        assert scores is not None
-        border = (size - scores.shape[-1]) // 2
-        hit = torch.isnan(scores).any(dim=1)[0].numpy()
+        hit = _hits(test, size, at)
+        border = (size - hit.shape[-1]) // 2
         for axis in range(test.ndim):
             others = tuple(a for a in range(test.ndim) if a != axis)
             where = np.nonzero(hit.any(axis=others))[0] + border
@@ -168,6 +208,14 @@ def _reach(test: _Probe, size: int, *, phases: int) -> int | None:
                 return None
             furthest = max(furthest, at - int(where[0]), int(where[-1]) - at)
     return furthest
+
+
+def _hits(test: _Probe, size: int, at: int) -> np.ndarray:
+    """Which voxels of the scores depend on the voxel ``at``."""
+    scores = test.run(test.poisoned(size, at))
+    assert scores is not None
+    hits: np.ndarray = torch.isnan(scores).any(dim=1)[0].numpy()
+    return hits
 
 
 def _is_valid(test: _Probe, size: int, stride: int) -> bool:
@@ -180,32 +228,8 @@ def _is_valid(test: _Probe, size: int, stride: int) -> bool:
     return _equal(scores, test.cut(around, stride, stride + scores.shape[-1]))
 
 
-def _refusal(test: _Probe) -> str:
-    """Why no tile was good enough, with the first layer that spreads a NaN everywhere."""
-    size = next((n for s in _SIZES[test.ndim] if (n := _accepted(test, s))), None)
-    if size is None:
-        return f"the module takes no cubic tile of up to {_SIZES[test.ndim][-1]} voxels"
-    found: list[str] = []
-    hooks = [
-        layer.register_forward_hook(_watcher(found, f"layer {name!r} ({type(layer).__name__})"))
-        for name, layer in test.module.named_modules()
-        if name and not list(layer.children())
-    ]
-    test.run(test.poisoned(size, size // 2))
-    for hook in hooks:
-        hook.remove()
-    culprit = found[0] if found else type(test.module).__name__
-    return (
+def _refusal(culprit: str) -> ModelError:
+    return ModelError(
         f"{culprit}: its output depends on the whole tile, so no halo makes blocks equal to the "
         "whole image; use a network with batch normalisation or none"
     )
-
-
-def _watcher(found: list[str], label: str) -> Callable[..., None]:
-    def watch(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if not (inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor)):
-            return
-        if torch.isnan(output).all() and not torch.isnan(inputs[0]).all():
-            found.append(label)
-
-    return watch

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -89,6 +90,38 @@ class UNetConfig:
         for _ in range(self.depth):
             chain += [Layer("up", 2), *double]
         return ReceptiveField.of_chain(chain, ndim=self.ndim)
+
+    def flops(self, shape: Sequence[int]) -> int:
+        """Operations of one forward pass on an input of ``shape``; multiply and add are two.
+
+        >>> UNetConfig().flops((572, 572)) / 388**2 / 1e6
+        1.9984645611648422
+        """
+        total, inputs = 0, self.in_channels
+        for level in range(self.depth + 1):
+            channels = self.width * 2**level
+            total += self._block_flops(shape := _less(shape, 2), inputs, channels)
+            shape = _less(shape, 2)
+            inputs = channels
+            if level < self.depth:
+                shape = tuple(n // 2 for n in shape)
+        for level in reversed(range(self.depth)):
+            channels = self.width * 2**level
+            # Each voxel of an up-convolution has one tap, of twice the channels.
+            shape = tuple(2 * n for n in shape)
+            total += 2 * math.prod(shape) * 2 * channels * channels
+            total += self._block_flops(shape := _less(shape, 2), 2 * channels, channels)
+            shape = _less(shape, 2)
+        return total + 2 * math.prod(shape) * self.width * self.classes
+
+    def _block_flops(self, first: Sequence[int], inputs: int, outputs: int) -> int:
+        """Of two convolutions, of which the first gives ``first`` voxels."""
+        taps = 2 * 3**self.ndim * outputs
+        return taps * (inputs * math.prod(first) + outputs * math.prod(_less(first, 2)))
+
+
+def _less(shape: Sequence[int], lost: int) -> tuple[int, ...]:
+    return tuple(n - lost for n in shape)
 
 
 class ConvBlock(nn.Sequential):

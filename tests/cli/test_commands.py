@@ -203,7 +203,7 @@ def test_verify_finds_a_stored_block_of_other_labels(
 ) -> None:
     output = tmp_path / "out.zarr"
     shutil.copytree(finished.output, output)
-    labels = zarr.open_group(output, mode="r+")["labels/classes/0"]
+    labels = zarr.open_array(output / "labels/classes/0", mode="r+")
     labels[:, 64:128, 64:128] = (np.asarray(labels[:, 64:128, 64:128]) + 1) % 3
     outcome = bigunet("verify", finished.image, output, "--json", "--windows", 8)
     assert outcome.code == 1

@@ -162,9 +162,7 @@ def test_the_shape_is_the_regions(written: Written) -> None:
     case = written.case
     whole = dict(zip(case.axes, written.image.shape))
     roi = case.options.get("roi", {})
-    wanted = tuple(
-        roi[a][1] - roi[a][0] if a in roi else whole[a] for a in case.label_axes
-    )
+    wanted = tuple(roi[a][1] - roi[a][0] if a in roi else whole[a] for a in case.label_axes)
     assert written.level("labels/classes").shape == wanted
     assert written.level("labels/classes").dtype == np.uint8
 
@@ -308,14 +306,20 @@ def test_probabilities_alone_are_shown_at_the_root(
     assert [channel["label"] for channel in channels] == ["background", "class 1", "class 2"]
 
 
-def test_the_given_client_is_used_even_if_another_is_the_default(
-    tmp_path: Path, client: Client, tiny_model: Path, write_image: Any
+def test_the_given_client_need_not_be_the_default_one(
+    tmp_path: Path,
+    client: Client,
+    tiny_model: Path,
+    write_image: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def no_default() -> Client:
+        raise ValueError("the default client was asked for")
+
+    monkeypatch.setattr("distributed.client.default_client", no_default)
     write_image(tmp_path / "in.zarr")
     target = tmp_path / "out.zarr"
-    with Client(client.scheduler.address, set_as_default=False) as given, client.as_current():
-        report = segment(tmp_path / "in.zarr", target, model=tiny_model, client=given)
-    assert report.blocks_done == 1
+    assert segment(tmp_path / "in.zarr", target, model=tiny_model, client=client).blocks_done == 1
 
 
 def test_a_3d_network_segments_each_time_point(
@@ -324,7 +328,9 @@ def test_a_3d_network_segments_each_time_point(
     model = write_model(tmp_path / "deep.safetensors", ndim=3, depth=1)
     image = write_image(tmp_path / "in.zarr", "tzyx", shape=(2, 12, 30, 26))
     options = SegmentOptions(block_shape=(8, 16, 16))
-    segment(tmp_path / "in.zarr", tmp_path / "out.zarr", model=model, options=options, client=client)
+    segment(
+        tmp_path / "in.zarr", tmp_path / "out.zarr", model=model, options=options, client=client
+    )
     labels = np.asarray(zarr.open_group(tmp_path / "out.zarr", mode="r")["labels/classes/0"])
     for volume, found in zip(image, labels, strict=True):
         scores = whole_scores(load_model(model), volume[None], 0, 255)
