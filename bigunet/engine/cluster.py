@@ -23,6 +23,14 @@ ClusterKind = Literal["auto", "local", "cuda"]
 LOOPBACK = "127.0.0.1"
 # One thread computes, one reads the next block, one writes the last.
 THREADS_PER_WORKER = 3
+# Dask makes workers give freed memory back at once, which costs a network's forward pass as much
+# again in page faults (0.22 s of system time on 0.27 s per 876² tile of a 16-wide U-Net, 0.01 s
+# with these).
+_SETTINGS = {
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 4_000_000_000,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 4_000_000_000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def open_client(spec: ClusterSpec) -> Iterator[Client]:
             yield client
         return
     kind = _resolve(spec.kind)
-    with dask.config.set({"distributed.comm.timeouts.connect": "60s"}):
+    with dask.config.set(_SETTINGS):
         cluster = _cuda_cluster(spec) if kind == "cuda" else _local_cluster(spec)
         try:
             with Client(cluster) as client:

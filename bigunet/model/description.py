@@ -104,13 +104,17 @@ class ModelDescription:
         ModelError
             If ``data`` is not a bigunet description, or one of a newer format.
         """
-        fields = dict(data)
+        fields = dict(data) if isinstance(data, Mapping) else {}
         if fields.pop("format", None) != "bigunet":
             raise ModelError("the file has no bigunet description; it was written by another tool")
         version = fields.pop("format_version", None)
         if version != FORMAT_VERSION:
             raise ModelError(
                 f"model format {version}; this bigunet reads {FORMAT_VERSION}: upgrade bigunet"
+            )
+        if not isinstance(fields.get("architecture"), Mapping):
+            raise ModelError(
+                f"the model's description is damaged: architecture {fields.get('architecture')!r}"
             )
         try:
             fields["classes"] = tuple(SegmentationClass(**c) for c in fields["classes"])

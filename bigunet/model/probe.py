@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class _Probe:
     module: nn.Module
     in_channels: int
     ndim: int
+    known_hits: dict[tuple[int, int], np.ndarray | None] = field(default_factory=dict)
 
     def losses(self, smallest: int) -> dict[int, int]:
         """Voxels lost per axis by each accepted size among ``MAX_STRIDE`` from ``smallest`` on."""
@@ -101,24 +102,20 @@ def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveF
     # float64 tells a dependence on the tile from rounding.
     test = _Probe(copy.deepcopy(module).cpu().double().eval(), in_channels, ndim)
     _check_grid(test)
-    poisoned = None
-    for smallest in _SIZES[ndim]:
-        size = _accepted(test, smallest)
-        if size is None:
-            continue
+    sizes = [size for n in _SIZES[ndim] if (size := _accepted(test, n)) is not None]
+    for size in sizes:
+        if _hits(test, size, size // 2) is None:
+            break  # out of memory
         poisoned = test.poisoned(size, size // 2)
         if culprit := mixing_layer(test.module, poisoned, KNOWN_TO_MIX):
             raise _refusal(culprit)
-        if _reach(test, size, phases=1) is None:
-            continue
-        stride = _stride(test, size)
-        if stride is None:
-            continue
-        reach = _reach(test, size, phases=stride)
-        if reach is not None:
+        stride = None if _reach(test, size, phases=1) is None else _stride(test, size)
+        reach = None if stride is None else _reach(test, size, phases=stride)
+        if stride is not None and reach is not None:
             return _field(test, size, stride=stride, reach=reach)
-    culprit = None if poisoned is None else mixing_layer(test.module, poisoned)
-    raise _refusal(culprit or type(test.module).__name__)
+    # The smallest tile: by-hand attention wants gigabytes on larger ones.
+    poisoned = test.poisoned(sizes[0], sizes[0] // 2)
+    raise _refusal(mixing_layer(test.module, poisoned) or type(test.module).__name__)
 
 
 def _field(test: _Probe, size: int, *, stride: int, reach: int) -> tuple[ReceptiveField, int]:
@@ -169,6 +166,13 @@ def _stride(test: _Probe, size: int) -> int | None:
 
 def _commutes(test: _Probe, size: int, shift: int) -> bool:
     """Whether moving the tile by ``shift`` moves the scores in its middle, and nothing else."""
+    center = size // 2
+    hits, moved = _hits(test, size, center), _hits(test, size, center + shift)
+    if hits is None or moved is None:
+        return False
+    if not np.array_equal(moved, np.roll(hits, (shift,) * test.ndim, range(test.ndim))):
+        return False
+    # Reach alone does not tell a coarse grid that finer layers hide; values do, unless dead.
     larger = test.noise(size + shift)
     here = test.run(test.cut(larger, 0, size))
     there = test.run(test.cut(larger, shift, size + shift))
@@ -180,12 +184,7 @@ def _commutes(test: _Probe, size: int, shift: int) -> bool:
     start, stop = middle, min(middle + half, here.shape[-1])
     if start < shift:
         return False
-    if not _equal(test.cut(here, start, stop), test.cut(there, start - shift, stop - shift)):
-        return False
-    # Dead activations make values equal by luck; what depends on what is there all the same.
-    center = size // 2
-    moved = np.roll(_hits(test, size, center), (shift,) * test.ndim, range(test.ndim))
-    return np.array_equal(moved, _hits(test, size, center + shift))
+    return _equal(test.cut(here, start, stop), test.cut(there, start - shift, stop - shift))
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -198,6 +197,8 @@ def _reach(test: _Probe, size: int, *, phases: int) -> int | None:
     for phase in range(phases):
         at = size // 2 + phase
         hit = _hits(test, size, at)
+        if hit is None:
+            return None
         border = (size - hit.shape[-1]) // 2
         for axis in range(test.ndim):
             others = tuple(a for a in range(test.ndim) if a != axis)
@@ -210,12 +211,13 @@ def _reach(test: _Probe, size: int, *, phases: int) -> int | None:
     return furthest
 
 
-def _hits(test: _Probe, size: int, at: int) -> np.ndarray:
-    """Which voxels of the scores depend on the voxel ``at``."""
-    scores = test.run(test.poisoned(size, at))
-    assert scores is not None
-    hits: np.ndarray = torch.isnan(scores).any(dim=1)[0].numpy()
-    return hits
+def _hits(test: _Probe, size: int, at: int) -> np.ndarray | None:
+    """Which voxels of the scores depend on the voxel ``at``; None where the tile is refused."""
+    if (size, at) not in test.known_hits:
+        scores = test.run(test.poisoned(size, at))
+        hits = None if scores is None else torch.isnan(scores).any(dim=1)[0].numpy()
+        test.known_hits[size, at] = hits
+    return test.known_hits[size, at]
 
 
 def _is_valid(test: _Probe, size: int, stride: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -56,6 +57,12 @@ class UNetConfig:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
+        for name in ("ndim", "in_channels", "classes", "width", "depth"):
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, operator.index(value))
+            except TypeError as error:
+                raise ModelError(f"{name} is {value!r}; give a whole number") from error
         if self.ndim not in (2, 3):
             raise ModelError(f"ndim is {self.ndim}; a U-Net here has 2 or 3 spatial axes")
         if not 1 <= self.depth <= MAX_DEPTH:
@@ -72,7 +79,7 @@ class UNetConfig:
         try:
             return cls(**numbers)
         except TypeError as error:
-            raise ModelError(f"not the numbers of a U-Net: {dict(numbers)} ({error})") from error
+            raise ModelError(f"not the numbers of a U-Net: {numbers} ({error})") from error
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -164,9 +171,17 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(ConvBlock(config, 2 * c, c) for c in channels[:-1])
         self.head = _CONV[config.ndim](config.width, config.classes, 1)
         self._crops = skip_crops(config.depth)
+        self._field = config.receptive_field()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Scores before the softmax, (n, classes, *input - 2·border), for (n, c, *input)."""
+        """Scores before the softmax, (n, classes, *input - 2·border), for (n, c, *input).
+
+        Raises
+        ------
+        ModelError
+            If the input cannot pass the poolings, with the nearest sizes that can.
+        """
+        self._field.check_input(image.shape[2:])
         x, skips = image, []
         for level in range(self.config.depth):
             x = self.encoder[level](x)

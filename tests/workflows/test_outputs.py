@@ -19,6 +19,7 @@ from whole_pass import whole_scores, wrong_labels
 
 from bigunet import SegmentOptions, load_model, segment
 from bigunet.io.pyramid import downsample_mean, downsample_mode
+from bigunet.workflows.options import OmeVersion, Output
 
 SCALES = {"t": 2.5, "c": 1.0, "z": 0.9, "y": 0.3, "x": 0.25}
 TRANSLATIONS = {"t": 3.0, "c": 0.0, "z": -4.0, "y": 10.5, "x": 0.7}
@@ -27,7 +28,7 @@ OUTER_TRANSLATIONS = {"t": 1.0, "c": 0.0, "z": 8.0, "y": -2.0, "x": 100.0}
 UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
 CHUNKS = {"t": 1, "c": 1, "z": 8, "y": 32, "x": 32}
 VERSIONS: dict[str, Any] = {"0.4": v04, "0.5": v05}
-BOTH = ("classes", "probabilities")
+BOTH: tuple[Output, ...] = ("classes", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Case:
 
     axes: str
     version: str = "0.4"
-    output_version: str = "0.5"
+    output_version: OmeVersion = "0.5"
     outer: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ class Case:
         return SCALES[axis] * (OUTER_SCALES[axis] if self.outer else 1)
 
     def translation(self, axis: str) -> float:
-        first = self.options.get("roi", {}).get(axis, (0, 0))[0]
+        first: int = self.options.get("roi", {}).get(axis, (0, 0))[0]
         at = TRANSLATIONS[axis]
         if self.outer:
             at = at * OUTER_SCALES[axis] + OUTER_TRANSLATIONS[axis]
@@ -139,7 +140,7 @@ def written(
 
 
 def multiscale_at(output: Path, group: str) -> dict[str, Any]:
-    attributes = zarr.open_group(output, path=group, mode="r").attrs.asdict()
+    attributes: dict[str, Any] = zarr.open_group(output, path=group, mode="r").attrs.asdict()
     return dict(attributes.get("ome", attributes)["multiscales"][0])
 
 
@@ -302,7 +303,8 @@ def test_probabilities_alone_are_shown_at_the_root(
     root = zarr.open_group(target, mode="r")
     assert "labels" not in root
     v05.Image.from_zarr(root)
-    channels = root.attrs["ome"]["omero"]["channels"]
+    attributes: dict[str, Any] = root.attrs.asdict()
+    channels = attributes["ome"]["omero"]["channels"]
     assert [channel["label"] for channel in channels] == ["background", "class 1", "class 2"]
 
 

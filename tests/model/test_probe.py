@@ -1,0 +1,222 @@
+"""Laws of the probed receptive field."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bigunet.errors import ModelError
+from bigunet.model.probe import probe
+from bigunet.model.unet import UNet, UNetConfig
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+class Encoder(nn.Module):
+    """Zero-padded: convolutions, ``depth`` poolings, and back by interpolation, without skips."""
+
+    def __init__(self, depth: int, *, mode: str = "nearest", align: bool | None = None) -> None:
+        super().__init__()
+        self.depth, self.mode, self.align = depth, mode, align
+        self.first = nn.Conv2d(1, 3, 3, padding=1)
+        self.last = nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for _ in range(self.depth):
+            x = functional.max_pool2d(x, 2)
+        factor = 2**self.depth
+        x = functional.interpolate(x, scale_factor=factor, mode=self.mode, align_corners=self.align)
+        return self.last(x)
+
+
+class SelfAttention(nn.Module):
+    """Every voxel looks at every other."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = nn.MultiheadAttention(channels, 1, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.flatten(2).transpose(1, 2)
+        return self.heads(tokens, tokens, tokens)[0].transpose(1, 2).reshape(x.shape)
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pooled = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.pooled(x).sigmoid()
+
+
+class CenteredOnTheMean(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(dim=(2, 3), keepdim=True)
+
+
+def between_convolutions(layer: Callable[[int], nn.Module]) -> nn.Module:
+    layers = {"a": nn.Conv2d(1, 4, 3, padding=1), "mixer": layer(4), "b": nn.Conv2d(4, 2, 1)}
+    module = nn.Sequential()
+    for name, child in layers.items():
+        module.add_module(name, child)
+    return module
+
+
+@pytest.mark.parametrize(("ndim", "depth"), [(2, 1), (2, 2), (2, 3), (3, 1)])
+@pytest.mark.parametrize("width", [2, 4])
+def test_the_probe_finds_what_arithmetic_gives_for_unets(ndim: int, depth: int, width: int) -> None:
+    config = UNetConfig(ndim=ndim, depth=depth, width=width, classes=3)
+    found, scores = probe(UNet(config), in_channels=1, ndim=ndim)
+    assert found == config.receptive_field()
+    assert scores == 3
+
+
+def test_dead_activations_do_not_hide_the_stride() -> None:
+    config = UNetConfig(depth=2, width=2)
+    module = UNet(config)
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.bias.fill_(-100.0)
+    assert probe(module, in_channels=1, ndim=2)[0].stride == (4, 4)
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((1, 3, 5)), st.sampled_from((1, 2, 3))), min_size=1, max_size=3
+    ),
+    st.integers(0, 2),
+)
+def test_the_halo_of_a_padded_network_is_its_reach_rounded_up_to_the_stride(
+    convolutions: list[tuple[int, int]], pools: int
+) -> None:
+    layers: list[nn.Module] = [
+        nn.Conv2d(1, 1, size, dilation=dilation, padding=size // 2 * dilation)
+        for size, dilation in convolutions
+    ]
+    reach = sum(size // 2 * dilation for size, dilation in convolutions)
+    stride = 2**pools
+    layers += [nn.MaxPool2d(2)] * pools
+    layers += [nn.Upsample(scale_factor=stride)] if pools else []
+    found, _ = probe(nn.Sequential(*layers), in_channels=1, ndim=2)
+    assert found.stride == (stride, stride)
+    assert found.border == (0, 0)
+    assert found.halo[0] % stride == 0
+    # A voxel acts on the whole cell of its pooling: at most stride - 1 voxels further.
+    assert reach <= found.halo[0] <= reach + 2 * stride - 1
+
+
+@pytest.mark.parametrize(
+    ("module", "stride", "halo"),
+    [
+        (Encoder(1, mode="bilinear", align=False), 2, 4),
+        (Encoder(2), 4, 8),
+        (Encoder(5), 32, 64),  # 48 voxels pass it, but come back as 32
+        (nn.Sequential(nn.MaxPool2d(3), nn.ConvTranspose2d(1, 2, 3, stride=3)), 3, 3),
+        (nn.Sequential(nn.MaxPool2d(5), nn.ConvTranspose2d(1, 2, 5, stride=5)), 5, 5),
+        (between_convolutions(nn.BatchNorm2d), 1, 1),
+        (nn.Conv2d(1, 2, 3, padding=9, dilation=9), 1, 9),
+        (nn.Conv2d(1, 2, 1), 1, 0),
+    ],
+)
+def test_networks_of_other_kinds_are_measured(module: nn.Module, stride: int, halo: int) -> None:
+    found, scores = probe(module, in_channels=1, ndim=2)
+    assert (found.stride, found.halo) == ((stride, stride), (halo, halo))
+    assert found.border == found.remainder == (0, 0)
+    assert scores == 2
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        (lambda c: nn.InstanceNorm2d(c), r"layer 'mixer' \(InstanceNorm2d\)"),
+        (lambda c: nn.GroupNorm(2, c), r"layer 'mixer' \(GroupNorm\)"),
+        (SelfAttention, r"layer 'mixer.heads' \(MultiheadAttention\)"),
+        (SqueezeExcite, r"layer 'mixer.pooled' \(AdaptiveAvgPool2d\)"),
+    ],
+)
+def test_layers_that_mix_the_whole_tile_are_named(
+    layer: Callable[[int], nn.Module], named: str
+) -> None:
+    with pytest.raises(ModelError, match=f"{named}: its output depends on the whole tile"):
+        probe(between_convolutions(layer), in_channels=1, ndim=2)
+
+
+def test_a_mixing_layer_behind_a_deep_network_is_named_not_the_deep_layers() -> None:
+    module = nn.Sequential(Encoder(3), nn.Conv2d(2, 2, 25, padding=12), nn.GroupNorm(1, 2))
+    with pytest.raises(ModelError, match=r"layer '2' \(GroupNorm\)"):
+        probe(module, in_channels=1, ndim=2)
+
+
+def test_a_mixing_module_of_no_known_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigunet.model.probe._SIZES", {2: (32, 48)})
+    with pytest.raises(ModelError, match=r"layer 'mixer' \(CenteredOnTheMean\)"):
+        probe(between_convolutions(CenteredOnTheMean), in_channels=1, ndim=2)
+
+
+def test_interpolation_tied_to_the_tiles_corners_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bigunet.model.probe._SIZES", {2: (48,)})
+    with pytest.raises(ModelError, match="Encoder: its output depends on the whole tile"):
+        probe(Encoder(1, mode="bilinear", align=True), in_channels=1, ndim=2)
+
+
+def test_running_statistics_make_instance_normalisation_local() -> None:
+    module = between_convolutions(lambda c: nn.InstanceNorm2d(c, track_running_stats=True))
+    assert probe(module, in_channels=1, ndim=2)[0].halo == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Conv2d(1, 2, 3, padding=1, stride=2),  # half the voxels
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Upsample(scale_factor=2)),  # twice
+        nn.Conv2d(1, 2, 4),  # cut by 1 on one side and 2 on the other
+        nn.Conv2d(1, 2, (3, 5)),
+    ],
+)
+def test_scores_on_another_grid_are_refused(module: nn.Module) -> None:
+    with pytest.raises(ModelError, match="not the image's voxel grid"):
+        probe(module, in_channels=1, ndim=2)
+
+
+@pytest.mark.parametrize(
+    ("module", "ndim", "message"),
+    [
+        (nn.Flatten(), 2, "must give one tensor of scores"),
+        (nn.Conv2d(7, 2, 3), 2, "takes no cubic tile"),
+        (nn.Conv1d(1, 2, 3), 1, "a module of 1 spatial axes"),
+    ],
+)
+def test_modules_that_are_no_segmentation_are_refused(
+    module: nn.Module, ndim: int, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        probe(module, in_channels=1, ndim=ndim)
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    module = between_convolutions(nn.BatchNorm2d).train().half()
+    before = copy.deepcopy(module.state_dict())
+    probe(module, in_channels=1, ndim=2)
+    assert all(layer.training for layer in module.modules())
+    assert all(torch.equal(before[name], now) for name, now in module.state_dict().items())
+    assert {p.dtype for p in module.parameters()} == {torch.float16}
+    assert not any(layer._forward_hooks for layer in module.modules())
