@@ -27,6 +27,8 @@ def cli(debug: bool) -> None:
     level = logging.DEBUG if debug else logging.ERROR
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("bigunet").setLevel(level)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.WARNING if debug else logging.CRITICAL)
     # Their warnings repeat what bigunet says in one line, with a traceback.
     logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -30,6 +32,8 @@ _SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 4_000_000_000,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 4_000_000_000,
+    # What libraries warn of is for developers, and would tear the progress bar.
+    "distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore",
 }
 
 
@@ -138,12 +142,30 @@ def _common(spec: ClusterSpec) -> dict[str, Any]:
 
 def _started(cluster: Any, **options: Any) -> Any:
     try:
-        return cluster(**options)
-    except OSError as error:
+        with _interrupts_blocked():
+            return cluster(**options)
+    except (OSError, RuntimeError, ValueError) as error:
+        # Distributed wraps what went wrong in a word that only says that something did.
         raise ClusterError(
-            f"cannot listen on {options['dashboard_address']}: {error}; choose another "
-            "--dashboard-address"
+            f"cannot start workers with the dashboard at {options['dashboard_address']}: "
+            f"{error.__cause__ or error}; is --dashboard-address HOST:PORT, and free?"
         ) from error
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: their client ends them, without tracebacks.
+
+    Threads and processes inherit what their starter blocks, so workers that are started anew
+    later are spared as well.
+    """
+    # Started by the first worker, it would unblock the signal in the thread that starts it.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _resolve(kind: ClusterKind) -> ClusterKind:

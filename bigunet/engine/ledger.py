@@ -6,6 +6,7 @@ was cut off by a crash is dropped, so its block runs again and writes the same b
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -100,7 +101,9 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file, and give its lock back."""
-        self._file.close()
+        # Closing tries again to write what a full disk did not take: that was said already.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def done(self, stage: str) -> set[int]:
         """Numbers of the stage's finished blocks."""

@@ -78,7 +78,7 @@ class Runner:
         yield StageBegun(stage.name, len(done), stage.num_blocks)
         pending = (index for index in stage.traversal() if stage.number(index) not in done)
         running: dict[Future, Index] = {}
-        completed = as_completed()
+        completed = as_completed(loop=self._client.loop)
         try:
             self._refill(stage, pending, running, completed)
             while running:

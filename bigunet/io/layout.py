@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bigunet.errors import GeometryError
@@ -172,7 +173,8 @@ def default_block_shape(shape: Point, *, network_ndim: int) -> Point:
     """Choose the block for an image of this shape (canonical volume axes).
 
     The last ``network_ndim`` axes are the network's: 4096 voxels each in 2D, (128, 1024, 1024)
-    in 3D, or less where a smaller power of two covers the image. Axes before them get 1.
+    in 3D, or less where a smaller power of two covers the image. The axis before them gets as many
+    planes as make up a full block, so that a stack of small planes is not one file each; others 1.
 
     Raises
     ------
@@ -182,13 +184,17 @@ def default_block_shape(shape: Point, *, network_ndim: int) -> Point:
     Examples
     --------
     >>> default_block_shape((40, 300, 20_000), network_ndim=2)
-    (1, 512, 4096)
+    (8, 512, 4096)
     """
     _check_network(network_ndim, len(shape))
     smallest = _SMALLEST_BLOCK_EXTENT[network_ndim]
     extents = zip(_BLOCK_EXTENTS[network_ndim], shape[-network_ndim:])
     block = tuple(_clipped_extent(largest, smallest, extent) for largest, extent in extents)
-    return (1,) * (len(shape) - network_ndim) + block
+    leading = [1] * (len(shape) - network_ndim)
+    if leading:
+        planes = math.prod(_BLOCK_EXTENTS[network_ndim]) // math.prod(block)
+        leading[-1] = _clipped_extent(planes, 1, shape[-network_ndim - 1])
+    return (*leading, *block)
 
 
 def chunk_limit(network_ndim: int, ndim: int) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from bigunet.errors import ModelError
+from bigunet.errors import ModelError, OutputError
 from bigunet.model.description import ModelDescription
 from bigunet.model.model import Model
 from bigunet.model.unet import UNet, UNetConfig
@@ -43,6 +44,8 @@ def save_model(
     ------
     ModelError
         If the description does not fit the module.
+    OutputError
+        If the file cannot be written.
     """
     expected = _build(description).state_dict()
     state = {
@@ -54,14 +57,19 @@ def save_model(
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     metadata = {_METADATA_KEY: json.dumps(description.to_dict(), sort_keys=True)}
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    save_file(state, partial, metadata=metadata)
-    # safetensors writes files that only their owner may read; a model is to be shared.
-    mask = os.umask(0)
-    os.umask(mask)
-    partial.chmod(0o666 & ~mask)
-    partial.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_file(state, partial, metadata=metadata)
+        # safetensors writes files that only their owner may read; a model is to be shared.
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)
+        partial.replace(target)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(f"cannot write {target}: {error}") from error
 
 
 def load_model(source: str | os.PathLike[str]) -> Model:
@@ -126,7 +134,14 @@ def _build(description: ModelDescription) -> UNet:
     name = description.architecture.get("name")
     if name != "unet":
         raise ModelError(f"unknown architecture {name!r}; this bigunet knows: unet")
-    return UNet(UNetConfig.from_dict(description.architecture.get("config", {})))
+    config = UNetConfig.from_dict(description.architecture.get("config", {}))
+    named = len(description.channels), len(description.classes)
+    if named[0] != config.in_channels or named[1] not in (config.classes, max(config.classes, 2)):
+        raise ModelError(
+            f"names of {named[0]} channels and {named[1]} classes for a network of "
+            f"{config.in_channels} and {config.classes}"
+        )
+    return UNet(config)
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

@@ -45,6 +45,10 @@ class Prediction:
     labels: np.ndarray
     probabilities: np.ndarray | None
 
+    @property
+    def nbytes(self) -> int:
+        return self.labels.nbytes + (0 if self.probabilities is None else self.probabilities.nbytes)
+
 
 class Predictor:
     """A model made ready to run: folded, on its device, in its precision.
@@ -91,7 +95,8 @@ class Predictor:
         """
         with torch.inference_mode():
             image = torch.from_numpy(_supported(tile)).to(self.device).float()
-            image = torch.nan_to_num((image - self._low) / self._span, nan=0.0)
+            image = (image - self._low) / self._span
+            image = torch.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
             image = image.unsqueeze(0).contiguous(memory_format=self._layout)
             lower = self.precision != "fp32"
             with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=lower):

@@ -104,7 +104,8 @@ class UNetConfig:
         >>> UNetConfig().flops((572, 572)) / 388**2 / 1e6
         1.9984645611648422
         """
-        total, inputs = 0, self.in_channels
+        total: int = 0
+        inputs = self.in_channels
         for level in range(self.depth + 1):
             channels = self.width * 2**level
             total += self._block_flops(shape := _less(shape, 2), inputs, channels)
@@ -123,7 +124,7 @@ class UNetConfig:
 
     def _block_flops(self, first: Sequence[int], inputs: int, outputs: int) -> int:
         """Of two convolutions, of which the first gives ``first`` voxels."""
-        taps = 2 * 3**self.ndim * outputs
+        taps: int = 2 * 3**self.ndim * outputs
         return taps * (inputs * math.prod(first) + outputs * math.prod(_less(first, 2)))
 
 

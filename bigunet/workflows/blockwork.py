@@ -14,11 +14,13 @@ import torch
 from bigunet.blocks import Block, BlockGrid
 from bigunet.engine.cluster import cores
 from bigunet.engine.stage import Index, Result
+from bigunet.errors import OptionError
 from bigunet.geometry import Box
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
 from bigunet.model.forward import GreyRange, Precision, Predictor
 from bigunet.model.model import Model
+from bigunet.model.recall import RecallingPredictor
 from bigunet.tiling import Tiling
 from bigunet.workflows.options import DeviceChoice, Output
 
@@ -37,6 +39,8 @@ class DeviceChoices:
 
     def resolved_device(self) -> str:
         """The device of the process that asks."""
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise OptionError("device cuda: torch sees no GPU on this worker; give --device cpu")
         if self.device != "auto":
             return self.device
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -74,7 +78,7 @@ class SegmentWork:
         self._model = model
         self._grey_range = grey_range
         self._device = device
-        self._predictor: Predictor | None = None
+        self._predictor: RecallingPredictor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_predictor": None}
@@ -89,7 +93,9 @@ class SegmentWork:
         with _DEVICE:
             waited = time.perf_counter()
             predictor = self._loaded()
+            before = predictor.num_computed
             values = self._predict(predictor, image, block)
+            num_tiles = predictor.num_computed - before
             computed = time.perf_counter()
         del image
         local = write.shift(tuple(-v for v in self._grid.region.start))
@@ -99,7 +105,8 @@ class SegmentWork:
         return {
             "voxels": write.size,
             "counts": self._counts(values),
-            "device": str(predictor.device),
+            "device": str(predictor.predictor.device),
+            "tiles_computed": num_tiles,
             "bytes_read": int(np.prod(block.read.shape)) * self._reader.dtype.itemsize,
             "read_seconds": round(read - begun, 4),
             "compute_seconds": round(computed - waited, 4),
@@ -107,7 +114,7 @@ class SegmentWork:
         }
 
     def _predict(
-        self, predictor: Predictor, image: np.ndarray, block: Block
+        self, predictor: RecallingPredictor, image: np.ndarray, block: Block
     ) -> dict[Output, np.ndarray]:
         """Values of each output over the block, from its tiles."""
         num_classes = len(self._model.description.classes)
@@ -135,17 +142,18 @@ class SegmentWork:
         counted = np.bincount(values["classes"].ravel(), minlength=num_classes)
         return [int(n) for n in counted]
 
-    def _loaded(self) -> Predictor:
+    def _loaded(self) -> RecallingPredictor:
         """The model on its device, with this thread's share of the cores."""
         # The nanny sets one thread for all libraries, and OpenMP keeps the number per thread.
         torch.set_num_threads(max(1, cores() // self._device.workers_per_host))
         if self._predictor is None:
-            self._predictor = Predictor(
+            predictor = Predictor(
                 self._model,
                 self._grey_range,
                 device=self._device.resolved_device(),
                 precision=self._device.precision,
             )
+            self._predictor = RecallingPredictor(predictor)
         return self._predictor
 
 

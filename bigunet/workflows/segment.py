@@ -50,6 +50,8 @@ class SegmentReport:
         Share of the voxels of each class, 0 to 1.
     bytes_read : int
         Of pixels, uncompressed, halos included.
+    tiles_computed : int
+        Forward passes; a tile of the same voxels as an earlier one is not computed again.
     compute_seconds : float
         In which a device computed, all workers together.
     device : str
@@ -67,6 +69,7 @@ class SegmentReport:
     blocks_done: int
     class_shares: Mapping[str, float]
     bytes_read: int
+    tiles_computed: int
     compute_seconds: float
     device: str
     peak_memory_bytes: int
@@ -85,6 +88,7 @@ class SegmentReport:
             "blocks_done": self.blocks_done,
             "class_shares": {name: round(share, 6) for name, share in self.class_shares.items()},
             "bytes_read": self.bytes_read,
+            "tiles_computed": self.tiles_computed,
             "compute_seconds": round(self.compute_seconds, 3),
             "peak_memory_bytes": self.peak_memory_bytes,
             "device": self.device,
@@ -199,16 +203,18 @@ def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
     """Sums over all blocks, those of earlier runs included."""
     names = [c.name for c in plan.model.description.classes]
     counts = [0] * len(names)
-    bytes_read, compute_seconds, device = 0, 0.0, ""
+    bytes_read, tiles_computed, compute_seconds, device = 0, 0, 0.0, ""
     for result in ledger.results(SEGMENT):
         counts = [a + b for a, b in zip(counts, result["counts"])]
         bytes_read += result["bytes_read"]
+        tiles_computed += result["tiles_computed"]
         compute_seconds += result["compute_seconds"]
         device = result["device"]
     total = max(sum(counts), 1)
     return {
         "class_shares": {name: count / total for name, count in zip(names, counts)},
         "bytes_read": bytes_read,
+        "tiles_computed": tiles_computed,
         "compute_seconds": compute_seconds,
         "device": device,
     }

@@ -103,6 +103,8 @@ def verify(
         raise OptionError(f"{windows} windows; give at least 1")
     made = read_provenance(str(target))
     plan = _plan_of(source, target, made, model)
+    if "classes" not in plan.options.outputs:
+        raise OutputError(f"{target} has no classes to verify; segment with --output classes too")
     values = made["normalisation"]
     grey = GreyRange(tuple(values["values_low"]), tuple(values["values_high"]))
     predictor = Predictor(plan.model, grey, precision=made["precision"])

@@ -1,0 +1,52 @@
+"""A tile seen before is recalled, not computed; the answers are the predictor's own."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigunet.model.forward import Prediction
+from bigunet.model.recall import RecallingPredictor
+
+INNER = (slice(0, 3), slice(1, 4))
+
+
+class _Counting:
+    """Stands in for a network: labels are the tile's own voxels."""
+
+    def predict(self, tile, inner, *, probabilities=False) -> Prediction:
+        labels = tile[0][tuple(inner)].copy()
+        return Prediction(labels, tile[:, :3, 1:4].copy() if probabilities else None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=30), st.integers(0, 60))
+def test_answers_are_the_predictors_whatever_was_kept(calls, limit) -> None:
+    recalling = RecallingPredictor(_Counting(), limit_bytes=limit)
+    for value, probabilities in calls:
+        tile = np.full((1, 4, 4), value, np.uint8)
+        found = recalling.predict(tile, INNER, probabilities=probabilities)
+        assert (found.labels == value).all()
+        assert (found.probabilities is not None) == probabilities
+
+
+def test_equal_tiles_are_computed_once_and_others_each() -> None:
+    recalling = RecallingPredictor(_Counting())
+    zeros, ones = np.zeros((1, 4, 4), np.uint8), np.ones((1, 4, 4), np.uint8)
+    for tile in (zeros, ones, zeros, ones, zeros):
+        recalling.predict(tile, INNER)
+    assert recalling.num_computed == 2
+    recalling.predict(zeros.astype(np.uint16), INNER)
+    recalling.predict(zeros, (slice(1, 4), slice(1, 4)))
+    recalling.predict(zeros, INNER, probabilities=True)
+    assert recalling.num_computed == 5
+
+
+def test_what_is_kept_never_exceeds_the_limit() -> None:
+    recalling = RecallingPredictor(_Counting(), limit_bytes=20)
+    for value in range(5):
+        recalling.predict(np.full((1, 4, 4), value, np.uint8), INNER)
+    recalling.predict(np.full((1, 4, 4), 4, np.uint8), INNER)
+    assert recalling.num_computed == 5
+    recalling.predict(np.full((1, 4, 4), 0, np.uint8), INNER)
+    assert recalling.num_computed == 6
