@@ -28,7 +28,7 @@ def _print(value: dict[str, Any], indent: str) -> None:
         if isinstance(content, dict) and content:
             click.echo(f"{indent}{name}:")
             _print(content, indent + "  ")
-        elif isinstance(content, list) and content and isinstance(content[0], dict):
+        elif isinstance(content, (list, tuple)) and content and isinstance(content[0], dict):
             click.echo(f"{indent}{name}:")
             for number, item in enumerate(content):
                 told = ", ".join(f"{k} {_word(v)}" for k, v in item.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -102,14 +103,21 @@ def workers_per_host(client: Client) -> int:
 
 def _connect(scheduler: str) -> Client:
     try:
-        if Path(scheduler).is_file():
-            return Client(scheduler_file=scheduler, timeout="20s")
-        return Client(scheduler, timeout="20s")
-    except (OSError, ValueError, TypeError) as error:
+        return Client(_address(scheduler), timeout="20s")
+    except (KeyError, OSError, TypeError, ValueError) as error:
         raise ClusterError(
             f"no Dask scheduler at {scheduler}: {error or type(error).__name__}; give its address "
             "(tcp://host:8786) or its scheduler file"
         ) from error
+
+
+def _address(scheduler: str) -> str:
+    """The scheduler's address, which may be in a file; Dask waits on a file that has none."""
+    path = Path(scheduler)
+    address = json.loads(path.read_text())["address"] if path.is_file() else scheduler
+    if not isinstance(address, str):
+        raise ValueError(f"{address!r} is no address")
+    return address
 
 
 def _local_cluster(spec: ClusterSpec) -> LocalCluster:

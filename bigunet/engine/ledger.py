@@ -67,13 +67,12 @@ class Ledger:
     def begin(self, fingerprint: Fingerprint) -> None:
         """Record which run this is, before its first block."""
         self._write({"fingerprint": dict(fingerprint)})
-        self._fingerprint = dict(fingerprint)
+        self._fingerprint = _as_json(fingerprint)
 
     def check(self, fingerprint: Fingerprint) -> None:
         """Raise ResumeError if the run that was begun is another one, with what differs."""
         before = self._fingerprint or {}
-        # Through JSON, as tuples come back as lists.
-        now = json.loads(json.dumps(dict(fingerprint)))
+        now = _as_json(fingerprint)
         differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         if differing:
             changes = "; ".join(f"{k} was {before.get(k)}, is {now.get(k)}" for k in differing)
@@ -156,6 +155,11 @@ class Ledger:
         self._file.seek(0)
         content = self._file.read()
         self._file.truncate(content.rfind(b"\n") + 1)
+
+
+def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
+    """What comes back from the file: tuples as lists."""
+    return dict(json.loads(json.dumps(dict(fingerprint))))
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
+from distributed.protocol import pickle
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
@@ -138,9 +139,21 @@ class Runner:
 
 
 def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure:
-    work = get_worker().plugins[plugin].works[stage]
+    found = get_worker().plugins.get(plugin)
+    if found is None:
+        # Cancelled too late: the run has ended, and nobody waits for this block.
+        return _Failure(ClusterError("its run has ended"), "")
     try:
-        result: Result = work(index)
+        result: Result = found.works[stage](index)
     except Exception as error:
-        return _Failure(error, traceback.format_exc())
+        return _Failure(_portable(error), traceback.format_exc())
     return result
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or one that says the same where it would be lost on its way to the client."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

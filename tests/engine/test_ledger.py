@@ -1,0 +1,192 @@
+"""Laws of the ledger: what it says is done, was done, wherever the run was cut off."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bigunet.engine.ledger import Ledger
+from bigunet.errors import OutputError, ResumeError
+
+FINGERPRINT = {"model": "ab12", "shape": (4, 5), "options": {"level": 0}, "roi": None}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    folder = tmp_path / "out.zarr" / ".bigunet"
+    folder.mkdir(parents=True)
+    return folder / "ledger"
+
+
+def begun(path: Path) -> Ledger:
+    ledger = Ledger(path)
+    ledger.empty()
+    ledger.begin(FINGERPRINT)
+    return ledger
+
+
+def resumed(path: Path) -> Ledger:
+    ledger = Ledger(path)
+    if ledger.is_empty:
+        ledger.begin(FINGERPRINT)
+    ledger.check(FINGERPRINT)
+    return ledger
+
+
+def written(path: Path, *blocks: tuple[str, int]) -> None:
+    with begun(path) as ledger:
+        for stage, number in blocks:
+            ledger.append(stage, number, {"voxels": 10 * number})
+
+
+def test_a_run_continues_from_what_was_appended(path: Path) -> None:
+    written(path, ("predict", 3), ("predict", 1), ("merge", 3))
+    with resumed(path) as ledger:
+        assert ledger.done("predict") == {1, 3}
+        assert ledger.done("merge") == {3}
+        assert ledger.done("other") == set()
+        assert [r["voxels"] for r in ledger.results("predict")] == [30, 10]
+
+
+def test_cut_off_at_any_byte_a_prefix_is_done_and_the_rest_can_be(path: Path) -> None:
+    blocks = [7, 0, 12, 3]
+    written(path, *(("predict", number) for number in blocks))
+    whole = path.read_bytes()
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        with resumed(path) as ledger:
+            done = ledger.done("predict")
+            assert done == set(blocks[: len(done)])
+            assert len(done) == max(whole[:length].count(b"\n") - 1, 0)
+            for number in blocks[len(done) :]:
+                ledger.append("predict", number, {"voxels": 10 * number})
+        assert path.read_bytes() == whole
+
+
+def test_an_empty_ledger_and_none_are_begun(path: Path) -> None:
+    for _ in range(2):
+        with resumed(path) as ledger:
+            assert ledger.done("predict") == set()
+    assert len(path.read_bytes().splitlines()) == 1
+
+
+def test_to_begin_is_to_forget(path: Path) -> None:
+    written(path, ("predict", 1))
+    written(path)
+    assert Ledger.peek(path)[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("now", "difference"),
+    [
+        ({"model": "cd34"}, "model was ab12, is cd34"),
+        ({"shape": (4, 6)}, r"shape was \[4, 5\], is \[4, 6\]"),
+        ({"options": {"level": 1}}, "options was .*0}, is .*1}"),
+        ({"grid": [1]}, r"grid was None, is \[1\]"),  # an option that came later
+        ({"model": "x", "roi": "y"}, "model was ab12, is x; roi was None, is y"),
+    ],
+)
+def test_another_run_is_refused_with_what_differs(
+    path: Path, now: dict[str, Any], difference: str
+) -> None:
+    written(path, ("predict", 1))
+    before = path.read_bytes()
+    message = rf"cannot resume .*out\.zarr: {difference}\. Give the same options, or --overwrite"
+    with Ledger(path) as ledger, pytest.raises(ResumeError, match=message):
+        ledger.check(FINGERPRINT | now)
+    assert path.read_bytes() == before
+
+
+def test_a_second_coordinator_is_refused_and_harms_nothing(path: Path) -> None:
+    with begun(path) as first:
+        first.append("predict", 1, {})
+        with pytest.raises(
+            OutputError, match=r"out\.zarr is being written by another bigunet; wait"
+        ):
+            Ledger(path)
+        first.append("predict", 2, {})
+    with resumed(path) as second:
+        assert second.done("predict") == {1, 2}
+
+
+def test_another_process_holds_the_lock_until_it_dies(path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from bigunet.engine.ledger import Ledger\n"
+        "ledger = Ledger(Path(sys.argv[1]))\n"
+        "print('ready', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(OutputError, match="is being written by another bigunet"):
+            Ledger(path)
+        other.kill()
+    Ledger(path).close()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(("a", "b")), st.integers(0, 5))))
+def test_results_count_each_block_once(
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[tuple[str, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("ledger") / "ledger"
+    written(path, *blocks)
+    with resumed(path) as ledger:
+        for stage in ("a", "b"):
+            numbers = [result["block"] for result in ledger.results(stage)]
+            assert len(numbers) == len(set(numbers))
+            assert set(numbers) == ledger.done(stage) == {n for s, n in blocks if s == stage}
+    counts = {stage: len({n for s, n in blocks if s == stage}) for stage, _ in blocks}
+    assert Ledger.peek(path) == (json.loads(json.dumps(FINGERPRINT)), counts)
+
+
+def test_a_running_ledger_can_be_looked_at(path: Path) -> None:
+    with begun(path) as ledger:
+        ledger.append("predict", 1, {})
+        with path.open("ab") as torn:
+            torn.write(b'{"stage":"pre')
+        assert Ledger.peek(path)[1] == {"predict": 1}
+        assert len(list(ledger.results("predict"))) == 1
+
+
+@contextlib.contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """A disk without room, for this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_full_disk_is_an_output_error_after_which_the_run_goes_on(path: Path, room: int) -> None:
+    written(path, ("predict", 1))
+    with no_file_longer_than(path.stat().st_size + room):
+        with (
+            pytest.raises(OutputError, match=r"cannot write .*ledger: .*; make room and run with"),
+            Ledger(path) as ledger,
+        ):
+            ledger.append("predict", 2, {})
+        assert ledger.done("predict") == {1}
+    with resumed(path) as ledger:
+        assert ledger.done("predict") == {1}
+        ledger.append("predict", 2, {})
+    assert Ledger.peek(path)[1] == {"predict": 2}
+
+
+def test_a_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot open .*ledger: No such file"):
+        Ledger(tmp_path / "none" / "ledger")
