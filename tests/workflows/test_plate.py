@@ -65,7 +65,7 @@ def test_a_field_that_fails_is_told_in_one_line_and_the_others_go_on(
     assert done.code == 1
     assert set(done.json["fields"]["A/1/1"]) == {"error"}
     assert done.json["fields"]["B/1/0"]["blocks_done"] == 1
-    assert [line for line in done.told if "A/1/1" in line][0].startswith("Error: field A/1/1: ")
+    assert next(line for line in done.told if "A/1/1" in line).startswith("Error: field A/1/1: ")
     assert done.told[-1] == "Error: 1 of 3 fields failed; the others are done"
     again = bigunet("segment", plate, *workers, "--resume", "--json")
     assert again.json["fields"]["A/1/0"]["blocks_done"] == 0
@@ -86,7 +86,7 @@ def test_options_that_fit_no_field_are_refused_before_the_first(
     plate: Path, tiny_model: Path, client: Client
 ) -> None:
     options = package.SegmentOptions(level=1)
-    with pytest.raises(OptionError, match="level 1: .*give an OUT"):
+    with pytest.raises(OptionError, match=r"level 1: .*give an OUT"):
         next(package.segment_fields(plate, model=tiny_model, options=options, client=client))
-    with pytest.raises(OptionError, match="is a plate, .*segment_fields"):
+    with pytest.raises(OptionError, match=r"is a plate, .*segment_fields"):
         package.segment(plate, model=tiny_model, client=client)
