@@ -8,6 +8,7 @@ from bigunet.model.description import ModelDescription, Normalisation, Segmentat
 from bigunet.model.file import load_model, save_model
 from bigunet.model.model import Model
 from bigunet.model.unet import UNet, UNetConfig
+from bigunet.workflows.fields import segment_fields
 from bigunet.workflows.info import info
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.plan import plan
@@ -33,5 +34,6 @@ __all__ = [
     "plan",
     "save_model",
     "segment",
+    "segment_fields",
     "verify",
 ]

@@ -10,7 +10,7 @@ import click
 from bigunet.engine.cluster import ClusterKind, ClusterSpec
 from bigunet.workflows.options import (
     DeviceChoice,
-    OmeVersion,
+    OmeVersionChoice,
     Output,
     PrecisionChoice,
     SegmentOptions,
@@ -118,10 +118,10 @@ def segment_options(command: F) -> F:
         ),
         click.option(
             "--ome-version",
-            type=click.Choice(get_args(OmeVersion)),
-            default="0.5",
+            type=click.Choice(get_args(OmeVersionChoice)),
+            default="auto",
             show_default=True,
-            help="OME-Zarr version of the output.",
+            help="OME-Zarr version of the output; auto is 0.5, or the image's inside it.",
         ),
     ]
     for decorator in reversed(decorators):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -15,14 +16,16 @@ from bigunet_cli.options import (
 from bigunet_cli.progress import ProgressBar
 from bigunet_cli.words import print_json, say, summary
 
-from bigunet.errors import OptionError
+from bigunet.errors import BigUNetError, OptionError
+from bigunet.io.discovery import is_plate
+from bigunet.workflows.fields import segment_fields
 from bigunet.workflows.segment import segment as run_segment
 from bigunet.workflows.target import Existing
 
 
 @click.command()
 @click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
+@click.argument("target", metavar="[OUT]", required=False)
 @segment_options
 @cluster_options
 @click.option("--resume", is_flag=True, help="Continue an output that was begun.")
@@ -31,7 +34,7 @@ from bigunet.workflows.target import Existing
 @json_option
 def segment(
     source: str,
-    target: str,
+    target: str | None,
     *,
     resume: bool,
     overwrite: bool,
@@ -39,21 +42,46 @@ def segment(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams."""
+    """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams.
+
+    Without OUT the labels go into the image itself; a plate IN gets them in every field.
+    """
     if resume and overwrite:
         raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
+    arguments: dict[str, Any] = {
+        "model": given["model"],
+        "options": options_from(given),
+        "client": cluster_from(given),
+        "existing": existing,
+    }
+    if target is None and is_plate(source):
+        _segment_plate(source, arguments, quiet=quiet, as_json=as_json)
+        return
     with ProgressBar(shown=not quiet) as progress:
-        report = run_segment(
-            source,
-            target,
-            model=given["model"],
-            options=options_from(given),
-            client=cluster_from(given),
-            existing=existing,
-            on_event=progress,
-        )
+        report = run_segment(source, target, **arguments, on_event=progress)
     if as_json:
         print_json(report.to_dict())
     if not quiet:
         say(summary(report))
+
+
+def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
+    """Every field, one after the other; exit 1 if one of them failed."""
+    told: dict[str, Any] = {}
+    failed = 0
+    with ProgressBar(shown=not quiet) as progress:
+        for field, outcome in segment_fields(source, **arguments, on_event=progress):
+            if isinstance(outcome, BigUNetError):
+                failed += 1
+                told[field] = {"error": " ".join(str(outcome).split())}
+                say(f"Error: field {field}: {told[field]['error']}")
+                continue
+            told[field] = outcome.to_dict()
+            if not quiet:
+                say(f"field {field}: {summary(outcome)}")
+    if as_json:
+        print_json({"fields": told})
+    if failed:
+        say(f"Error: {failed} of {len(told)} fields failed; the others are done")
+        sys.exit(1)

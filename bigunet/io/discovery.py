@@ -71,6 +71,15 @@ def open_multiscale(url: str | Path) -> Multiscale:
     raise ImageError(f"{url} is a zarr group without multiscales; give an image or array inside it")
 
 
+def is_plate(url: str | Path) -> bool:
+    """Whether a plate or a well is stored at ``url``; False where nothing can be read."""
+    try:
+        _, found = group_metadata(normal_url(url))
+    except ImageError:
+        return False
+    return "multiscales" not in found and ("plate" in found or "well" in found)
+
+
 def plate_fields(url: str | Path) -> list[str]:
     """Paths of all fields of a plate or well, relative to it, in the order that it lists them.
 

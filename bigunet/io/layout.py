@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point, ceil_div
-
-_BLOCK_EXTENTS: dict[int, Point] = {2: (4096, 4096), 3: (128, 1024, 1024)}
-_SMALLEST_BLOCK_EXTENT: dict[int, int] = {2: 64, 3: 16}
-_CHUNK_EXTENT_LIMIT: dict[int, int] = {2: 512, 3: 64}
+from bigunet.io.extents import chunk_extent, clipped_extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class PyramidLayout:
         return self.levels[self.groups[group][0]].shard
 
     def grid_shape(self, group: int) -> Point:
-        """Return the number of blocks per axis; the same for every level of the group."""
+        """Return the number of blocks per axis; no level of the group has more."""
         first = self.levels[self.groups[group][0]]
         return tuple(ceil_div(n, b) for n, b in zip(first.shape, first.shard))
 
@@ -95,11 +92,14 @@ class PyramidLayout:
         return tuple(b // a for a, b in zip(before.factor, after.factor))
 
     def coarser(self, box: Box, level: int) -> Box:
-        """Return what a box of the level before, at even voxels, covers of ``level``."""
-        step = self.step(level)
+        """Return what a box of the level before, at even voxels, covers of ``level``.
+
+        It is empty where the box is but the voxels that a level rounded down leaves out.
+        """
+        step, limit = self.step(level), self.levels[level].shape
         return Box(
             tuple(a // f for a, f in zip(box.start, step)),
-            tuple(ceil_div(b, f) for b, f in zip(box.stop, step)),
+            tuple(min(ceil_div(b, f), n) for b, f, n in zip(box.stop, step, limit)),
         )
 
     def finer(self, box: Box, level: int) -> Box:
@@ -149,94 +149,72 @@ def plan_pyramid(
     (((0, 1, 2, 3), (4, 5)), (3, 2), (1, 1))
     """
     _check_plan(shape, block_shape, downsampled, chunk_limit)
-    chunk = tuple(_chunk_extent(b, limit) for b, limit in zip(block_shape, chunk_limit))
-    level = PyramidLevel(shape, (1,) * len(shape), block_shape, chunk)
+    shapes = [shape]
+    while True:
+        halved = tuple(d and n > 1 for d, n in zip(downsampled, shapes[-1]))
+        if not any(h and n > smallest for h, n in zip(halved, shapes[-1])):
+            return lay_out(shapes, block_shape, chunk_limit=chunk_limit)
+        shapes.append(tuple(ceil_div(n, 2) if h else n for n, h in zip(shapes[-1], halved)))
+
+
+def lay_out(shapes: Sequence[Point], block_shape: Point, *, chunk_limit: Point) -> PyramidLayout:
+    """Decide shards, chunks and groups of a pyramid whose levels are known.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Voxels of each level. From one to the next every axis stays as it is or halves; an odd
+        extent may round up, so that the last voxel covers one less, or down, so that the surplus
+        voxel is in no coarser level.
+    block_shape, chunk_limit : tuple of int
+        As for `plan_pyramid`.
+
+    Raises
+    ------
+    GeometryError
+        If the lengths differ, an extent is below 1, or a level follows by another factor.
+
+    Examples
+    --------
+    >>> lay_out([(9, 1001), (9, 500)], (8, 512), chunk_limit=(8, 512)).levels[1].factor
+    (1, 2)
+    """
+    _check_plan(shapes[0], block_shape, (True,) * len(shapes[0]), chunk_limit)
+    chunk = tuple(chunk_extent(b, limit) for b, limit in zip(block_shape, chunk_limit))
+    level = PyramidLevel(shapes[0], (1,) * len(shapes[0]), block_shape, chunk)
     levels = [level]
     groups = [[0]]
-    while True:
-        halved = tuple(d and n > 1 for d, n in zip(downsampled, level.shape))
-        if not any(h and n > smallest for h, n in zip(halved, level.shape)):
-            return PyramidLayout(tuple(levels), tuple(map(tuple, groups)))
-        next_shape = tuple(ceil_div(n, 2) if h else n for n, h in zip(level.shape, halved))
+    for shape in shapes[1:]:
+        halved = _halved_axes(level.shape, shape)
         factor = tuple(f * 2 if h else f for f, h in zip(level.factor, halved))
         if _is_fusible(level.shard, halved, chunk):
             groups[-1].append(len(levels))
             shard = tuple(s // 2 if h else s for s, h in zip(level.shard, halved))
         else:
             groups.append([len(levels)])
-            shard = tuple(map(_clipped_extent, block_shape, chunk, next_shape))
-        level = PyramidLevel(next_shape, factor, shard, tuple(map(min, chunk, shard)))
+            shard = tuple(map(clipped_extent, block_shape, chunk, shape))
+        level = PyramidLevel(shape, factor, shard, tuple(map(min, chunk, shard)))
         levels.append(level)
+    return PyramidLayout(tuple(levels), tuple(map(tuple, groups)))
 
 
-def default_block_shape(shape: Point, *, network_ndim: int) -> Point:
-    """Choose the block for an image of this shape (canonical volume axes).
-
-    The last ``network_ndim`` axes are the network's: 4096 voxels each in 2D, (128, 1024, 1024)
-    in 3D, or less where a smaller power of two covers the image. The axis before them gets as many
-    planes as make up a full block, so that a stack of small planes is not one file each; others 1.
-
-    Raises
-    ------
-    GeometryError
-        If the network is neither 2D nor 3D, or the image has fewer axes than the network.
-
-    Examples
-    --------
-    >>> default_block_shape((40, 300, 20_000), network_ndim=2)
-    (8, 512, 4096)
-    """
-    _check_network(network_ndim, len(shape))
-    smallest = _SMALLEST_BLOCK_EXTENT[network_ndim]
-    extents = zip(_BLOCK_EXTENTS[network_ndim], shape[-network_ndim:])
-    block = tuple(_clipped_extent(largest, smallest, extent) for largest, extent in extents)
-    leading = [1] * (len(shape) - network_ndim)
-    if leading:
-        planes = math.prod(_BLOCK_EXTENTS[network_ndim]) // math.prod(block)
-        leading[-1] = _clipped_extent(planes, 1, shape[-network_ndim - 1])
-    return (*leading, *block)
-
-
-def chunk_limit(network_ndim: int, ndim: int) -> Point:
-    """Return the largest chunk for an image of ``ndim`` volume axes, as `plan_pyramid` takes it.
-
-    Raises
-    ------
-    GeometryError
-        If the network is neither 2D nor 3D, or the image has fewer axes than the network.
-    """
-    _check_network(network_ndim, ndim)
-    return (1,) * (ndim - network_ndim) + (_CHUNK_EXTENT_LIMIT[network_ndim],) * network_ndim
+def _halved_axes(before: Point, after: Point) -> tuple[bool, ...]:
+    """Which axes halve from a level to the next."""
+    fits = len(before) == len(after) and all(
+        a in (b, b // 2, ceil_div(b, 2)) and a > 0 for b, a in zip(before, after)
+    )
+    if not fits:
+        raise GeometryError(
+            f"a level of shape {after} follows one of {before}: only factors of 1 and 2 per axis "
+            "are supported"
+        )
+    return tuple(a != b for b, a in zip(before, after))
 
 
 def _is_fusible(shard: Point, halved: tuple[bool, ...], chunk: Point) -> bool:
     """Whether the next level can be written by the task that wrote this one."""
     axes = [(s, c) for s, c, h in zip(shard, chunk, halved) if h]
     return all(s % 2 == 0 for s, _ in axes) and any(s // 2 >= c for s, c in axes)
-
-
-def _chunk_extent(block: int, limit: int) -> int:
-    extent = block
-    while extent > limit:
-        if extent % 2:
-            return block
-        extent //= 2
-    return extent
-
-
-def _clipped_extent(largest: int, smallest: int, extent: int) -> int:
-    """``smallest`` doubled until it covers ``extent`` or reaches ``largest``."""
-    doubled = smallest
-    while doubled < min(extent, largest):
-        doubled *= 2
-    return doubled
-
-
-def _check_network(network_ndim: int, ndim: int) -> None:
-    if network_ndim not in _BLOCK_EXTENTS:
-        raise GeometryError(f"a network of {network_ndim} axes: only 2 and 3 are supported")
-    if ndim < network_ndim:
-        raise GeometryError(f"an image of {ndim} axes does not fit a network of {network_ndim}")
 
 
 def _check_plan(

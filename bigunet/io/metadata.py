@@ -15,6 +15,8 @@ from bigunet.io.pyramid import level_scale
 
 T = TypeVar("T")
 Attributes = dict[str, Any]
+Placement = tuple[tuple[float, ...], tuple[float, ...]]
+"""Scale and translation of a level."""
 
 PROVENANCE_KEY = "bigunet"
 
@@ -54,12 +56,14 @@ class OutputImage:
     num_channels : int
         1 when there is no channel axis.
     scale, translation : tuple of float
-        Of level 0, in canonical axes.
+        Of level 0, in canonical axes; of the others they follow, unless ``placements`` say them.
     version : {"0.4", "0.5"}
         0.5 is written as zarr 3 with shards, 0.4 as zarr 2 with one file per chunk.
     classes : tuple of OutputClass
         Of a label: names and colours of the values 0, 1, …; of an image: of its channels. Empty
         where there are none, as for instances.
+    placements : tuple of Placement
+        Scale and translation of every level where another image states them; else empty.
 
     Raises
     ------
@@ -78,6 +82,7 @@ class OutputImage:
     translation: tuple[float, ...]
     version: Literal["0.4", "0.5"]
     classes: tuple[OutputClass, ...] = ()
+    placements: tuple[Placement, ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -94,6 +99,11 @@ class OutputImage:
             raise OutputError(
                 f"{self.kind} {self.group} of {self.num_channels} channels has axes {names}: "
                 "several channels want one channel axis, and labels have none"
+            )
+        if len(self.placements) not in (0, len(self.layout.levels)):
+            raise OutputError(
+                f"{self.group} has {len(self.layout.levels)} levels and {len(self.placements)} "
+                "placements: give one for each level or none"
             )
         if self.kind == "label" and not np.issubdtype(self.dtype, np.integer):
             raise OutputError(f"labels {self.group} of dtype {self.dtype}: use an integer dtype")
@@ -119,6 +129,12 @@ class OutputImage:
         """Names of the axes without the channel, in the order t, z, y, x."""
         names = [axis.name for axis in self.axes if axis.type != "channel"]
         return tuple(sorted(names, key=VOLUME_AXES.index))
+
+    def placement(self, level: int) -> Placement:
+        """Scale and translation of a level, in canonical axes."""
+        if self.placements:
+            return self.placements[level]
+        return level_scale(self.scale, self.translation, self.layout.levels[level].factor)
 
     @property
     def storage_order(self) -> tuple[int, ...]:
@@ -165,11 +181,16 @@ def root_attributes(output: OutputImage, provenance: Mapping[str, Any]) -> Attri
 
 
 def labels_attributes(
-    existing: Mapping[str, Any], names: Sequence[str], version: Literal["0.4", "0.5"]
+    existing: Mapping[str, Any],
+    names: Sequence[str],
+    version: Literal["0.4", "0.5"],
+    *,
+    without: Sequence[str] = (),
 ) -> Attributes:
-    """Attributes of the group ``labels``: those it has, with ``names`` added to its list."""
+    """Attributes of the group ``labels``: its own, with ``names`` listed and others not."""
     content = dict(existing.get("ome", {}) if version == "0.5" else existing)
-    content["labels"] = list(dict.fromkeys([*content.get("labels", []), *names]))
+    listed = dict.fromkeys([*content.get("labels", []), *names])
+    content["labels"] = [name for name in listed if name not in without]
     return _versioned(content, version)
 
 
@@ -195,8 +216,8 @@ def _versioned(content: Attributes, version: Literal["0.4", "0.5"]) -> Attribute
 
 def _multiscales(output: OutputImage, prefix: str) -> Attributes:
     datasets = []
-    for number, level in enumerate(output.layout.levels):
-        scale, translation = level_scale(output.scale, output.translation, level.factor)
+    for number in range(len(output.layout.levels)):
+        scale, translation = output.placement(number)
         stored_scale = output.as_stored(scale, channel=1.0)
         stored_translation = output.as_stored(translation, channel=0.0)
         transformations = [

@@ -61,7 +61,7 @@ def create_arrays(output: OutputImage) -> None:
         )
     parts = output.group.split("/")
     for depth in range(len(parts) + 1):
-        _group(output, "/".join(parts[:depth]))
+        _group(output.store, "/".join(parts[:depth]), output.version)
     for number, level in enumerate(output.layout.levels):
         _create_array(output, f"{output.group}/{number}", level)
 
@@ -101,11 +101,28 @@ def write_discovery_metadata(
         _update(output, output.group, attributes)
     if labels:
         names = [output.name for output in labels]
-        existing = _group(labels[0], "labels").attrs.asdict()
+        existing = _group(labels[0].store, "labels", labels[0].version).attrs.asdict()
         _update(labels[0], "labels", labels_attributes(existing, names, labels[0].version))
     if not inside_image:
         first = (labels or list(outputs))[0]
         _update(first, "", root_attributes(first, provenance))
+
+
+def withdraw_label(store: str, group: str, version: Literal["0.4", "0.5"]) -> None:
+    """Take a label that is to be written, anew or at all, off its image's list of labels.
+
+    The list is made where there is none, so that the image stays valid meanwhile.
+
+    Raises
+    ------
+    OutputError
+        If the list cannot be written.
+    """
+    folder, _, name = group.rpartition("/")
+    with writing(join_url(store, folder)):
+        labels = _group(store, folder, version)
+        existing = labels.attrs.asdict()
+        labels.attrs.update(labels_attributes(existing, (), version, without=[name]))
 
 
 def is_complete(store: str, group: str = "") -> bool:
@@ -133,17 +150,22 @@ def is_complete(store: str, group: str = "") -> bool:
     return labels is not None and is_listed(labels.attrs.asdict(), name)
 
 
-def read_provenance(store: str) -> dict[str, Any]:
+def read_provenance(store: str, group: str = "") -> dict[str, Any]:
     """How a published output was made, as `write_discovery_metadata` was told; else empty.
+
+    Parameters
+    ----------
+    store, group : str
+        As for `is_complete`.
 
     Raises
     ------
     ImageError
         If metadata are there but cannot be read.
     """
-    if not is_complete(store):
+    if not is_complete(store, group):
         return {}
-    node = find_node(store)
+    node = find_node(store, group)
     found = None if node is None else node.attrs.asdict().get(PROVENANCE_KEY)
     return dict(found) if isinstance(found, Mapping) else {}
 
@@ -197,20 +219,20 @@ def writing(what: str) -> Iterator[None]:
         raise OutputError(f"cannot write {what}: {reason}; {advice}") from error
 
 
-def _group(output: OutputImage, path: str) -> zarr.Group:
-    with writing(join_url(output.store, path)):
+def _group(store: str, path: str, version: Literal["0.4", "0.5"]) -> zarr.Group:
+    with writing(join_url(store, path)):
         return zarr.open_group(
-            output.store,
+            store,
             path=path,
             mode="a",
-            zarr_format=_ZARR_FORMAT[output.version],
+            zarr_format=_ZARR_FORMAT[version],
             use_consolidated=False,
         )
 
 
 def _update(output: OutputImage, path: str, attributes: Attributes) -> None:
     with writing(join_url(output.store, path)):
-        _group(output, path).attrs.update(attributes)
+        _group(output.store, path, output.version).attrs.update(attributes)
 
 
 def _create_array(output: OutputImage, path: str, level: PyramidLevel) -> None:

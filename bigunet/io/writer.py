@@ -65,8 +65,11 @@ class OutputWriter:
         self._check_block(first, box, values)
         self._write(first, box, values)
         for level in rest:
-            box = self._output.layout.coarser(box, level)
-            values = self._downsample(values, level)
+            covered = self._output.layout.coarser(box, level)
+            if not covered.size:
+                return
+            kept = self._output.layout.finer(covered, level).within(box)
+            box, values = covered, self._downsample(self._cropped(values, kept), level)
             self._write(level, box, values)
 
     def downsample_block(self, group: int, box: Box) -> None:
@@ -95,6 +98,10 @@ class OutputWriter:
         self._check_box(level, box)
         source = self._output.layout.finer(box, level)
         self.write_block(group, box, self._downsample(self._read(level - 1, source), level))
+
+    def _cropped(self, values: Voxels, kept: tuple[slice, ...]) -> Voxels:
+        channels = (slice(None),) * self._output.has_channels
+        return values[channels + kept]
 
     def _downsample(self, values: Voxels, level: int) -> Voxels:
         factor = (1,) * self._output.has_channels + self._output.layout.step(level)

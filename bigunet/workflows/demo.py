@@ -16,7 +16,8 @@ from bigunet.engine.stage import Event
 from bigunet.errors import OutputError
 from bigunet.geometry import Box
 from bigunet.io.discovery import open_multiscale
-from bigunet.io.layout import chunk_limit, plan_pyramid
+from bigunet.io.extents import chunk_limit
+from bigunet.io.layout import plan_pyramid
 from bigunet.io.metadata import OutputImage
 from bigunet.io.multiscale import Axis
 from bigunet.io.output import create_arrays, read_provenance, write_discovery_metadata

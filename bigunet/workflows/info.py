@@ -12,6 +12,7 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
 from bigunet.model.file import bundled_models, load_model
 from bigunet.model.model import Model
+from bigunet.workflows.place import INSIDE_GROUP
 from bigunet.workflows.target import read_progress
 
 
@@ -22,6 +23,7 @@ def info(path: str | Path) -> dict[str, Any]:
     -------
     dict
         JSON-ready, with ``kind``: "image", "plate", "model", "output" or "unfinished output".
+        An image that a run wrote labels into has a ``segmentation``.
 
     Raises
     ------
@@ -35,16 +37,30 @@ def info(path: str | Path) -> dict[str, Any]:
         made = read_provenance(str(path))
         if not made:
             return {"kind": "unfinished output", "path": str(path), **progress}
-        image = describe_image(open_multiscale(path))
-        return {"kind": "output", **image, "made": made, "report": progress["report"]}
+        told = describe_image(open_multiscale(path))
+        return {"kind": "output", **told, "made": made, "report": progress["report"]}
     try:
-        return {"kind": "image", **describe_image(open_multiscale(path))}
+        image = open_multiscale(path)
+        return {"kind": "image", **describe_image(image), **_segmentation(image)}
     except ImageError as error:
         try:
             fields = plate_fields(path)
         except ImageError:
             raise error from None
         return {"kind": "plate", "path": str(path), "fields": fields}
+
+
+def _segmentation(image: Multiscale) -> dict[str, Any]:
+    """What a run of bigunet wrote into the image, if any did."""
+    place = Path(image.url, INSIDE_GROUP)
+    progress = read_progress(place)
+    if not progress:
+        return {}
+    made = read_provenance(image.url, INSIDE_GROUP)
+    if not made:
+        return {"segmentation": {"path": str(place), "finished": False, **progress}}
+    told = {"path": str(place), "finished": True, "made": made, "report": progress["report"]}
+    return {"segmentation": told}
 
 
 def describe_image(image: Multiscale) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Output = Literal["classes", "probabilities"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 OmeVersion = Literal["0.4", "0.5"]
+OmeVersionChoice = Literal["auto", "0.4", "0.5"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class SegmentOptions:
         Of the convolutions. ``auto`` is fp32.
     device : {"auto", "cpu", "cuda"}
         ``auto``: a worker's GPU if it has one.
-    ome_version : {"0.4", "0.5"}
+    ome_version : {"auto", "0.4", "0.5"}
+        ``auto``: 0.5, or that of the image where the labels are written into it.
 
     Raises
     ------
@@ -53,13 +55,13 @@ class SegmentOptions:
     tile_shape: tuple[int, ...] = ()
     precision: PrecisionChoice = "auto"
     device: DeviceChoice = "auto"
-    ome_version: OmeVersion = "0.5"
+    ome_version: OmeVersionChoice = "auto"
 
     def __post_init__(self) -> None:
         _check("output", self.outputs, Output)
         _check("precision", (self.precision,), PrecisionChoice)
         _check("device", (self.device,), DeviceChoice)
-        _check("OME-Zarr version", (self.ome_version,), OmeVersion)
+        _check("OME-Zarr version", (self.ome_version,), OmeVersionChoice)
         if not self.outputs or len(set(self.outputs)) != len(self.outputs):
             raise OptionError(f"outputs {self.outputs}: name each wanted one once")
         for name in ("block_shape", "tile_shape"):

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from bigunet.blocks import Block, BlockGrid
-from bigunet.errors import OptionError
+from bigunet.errors import GeometryError, OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.discovery import open_multiscale
-from bigunet.io.layout import PyramidLayout, chunk_limit, default_block_shape, plan_pyramid
+from bigunet.io.extents import chunk_limit, default_block_shape
+from bigunet.io.layout import PyramidLayout, lay_out, plan_pyramid
 from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.flops import flop_counter
@@ -188,8 +189,10 @@ def plan(
     return make_plan(open_multiscale(source), loaded, options or SegmentOptions())
 
 
-def make_plan(image: Multiscale, model: Model, options: SegmentOptions) -> SegmentPlan:
-    """Fit the options to the image and the model.
+def make_plan(
+    image: Multiscale, model: Model, options: SegmentOptions, *, inside_image: bool = False
+) -> SegmentPlan:
+    """Fit the options to the image and the model; ``inside_image``, the levels to the image's.
 
     Raises
     ------
@@ -213,13 +216,26 @@ def make_plan(image: Multiscale, model: Model, options: SegmentOptions) -> Segme
         channels=_channels(image, model, options.channels),
         region=region,
         tiling=Tiling(field, _tile_shape(model, len(shape), options.tile_shape)),
-        layout=plan_pyramid(
+        layout=_levels_of(image, block, model.ndim)
+        if inside_image
+        else plan_pyramid(
             region.shape,
             block,
             downsampled=tuple(axis >= len(shape) - model.ndim for axis in range(len(shape))),
             chunk_limit=chunk_limit(model.ndim, len(shape)),
         ),
     )
+
+
+def _levels_of(image: Multiscale, block: Point, network_ndim: int) -> PyramidLayout:
+    """The image's own levels."""
+    shapes = [image.volume_shape(level) for level in range(len(image.levels))]
+    try:
+        return lay_out(shapes, block, chunk_limit=chunk_limit(network_ndim, len(block)))
+    except GeometryError as error:
+        raise OptionError(
+            f"labels cannot follow the levels of {image.url}: {error}; give an OUT"
+        ) from error
 
 
 def _region(image: Multiscale, shape: Point, options: SegmentOptions) -> Box:

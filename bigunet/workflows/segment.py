@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,23 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
 from bigunet.engine.runner import Runner
 from bigunet.engine.stage import Event
+from bigunet.errors import ImageError, OptionError
+from bigunet.io.discovery import is_plate, open_multiscale
+from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import (
     create_arrays,
     create_record_node,
     sweep_partial_files,
     write_discovery_metadata,
 )
+from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.workflows.options import SegmentOptions
-from bigunet.workflows.plan import SegmentPlan
-from bigunet.workflows.plan import plan as make_plan
+from bigunet.workflows.place import Place, choose_place
+from bigunet.workflows.plan import SegmentPlan, make_plan
 from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs
-from bigunet.workflows.target import RUN_FOLDER, Existing, open_ledger, write_report
+from bigunet.workflows.target import Existing, open_ledger, write_report
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class SegmentReport:
 
 def segment(
     source: str | Path,
-    target: str | Path,
+    target: str | Path | None = None,
     *,
     model: str | Path | Model = "nuclei",
     options: SegmentOptions | None = None,
@@ -113,8 +117,9 @@ def segment(
     ----------
     source : path or URL
         OME-Zarr image 0.1 to 0.5, or a bare zarr array.
-    target : path
+    target : path, optional
         Where the output goes: an OME-Zarr with `labels/classes` and what else the options name.
+        By default the label `classes` of the image itself, with its version and levels.
     model : str, path or Model
         A bundled model's name, a model file, or `Model.of_module(...)` for a module of your own.
     options : SegmentOptions, optional
@@ -138,28 +143,33 @@ def segment(
     ----------
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
-    plan = make_plan(source, model=model, options=options)
+    image, options = _open(source, target), options or SegmentOptions()
+    place = choose_place(image, target, options)
+    plan = make_plan(
+        image,
+        model if isinstance(model, Model) else load_model(model),
+        replace(options, ome_version=place.version),
+        inside_image=place.inside_image,
+    )
     normalisation = fix_normalisation(plan)
-    with open_ledger(Path(target), plan, normalisation, existing=existing) as ledger:
-        return _run(
-            plan, normalisation, Path(target), ledger, clients=_clients(client), tell=on_event
-        )
+    with open_ledger(place, plan, normalisation, existing=existing) as ledger:
+        return _run(plan, normalisation, place, ledger, clients=clients_of(client), tell=on_event)
 
 
 def _run(
     plan: SegmentPlan,
     normalisation: FixedNormalisation,
-    target: Path,
+    place: Place,
     ledger: Ledger,
     *,
     clients: contextlib.AbstractContextManager[Client],
     tell: Callable[[Event, str], None] | None,
 ) -> SegmentReport:
-    outputs = describe_outputs(plan, str(target))
-    sweep_partial_files(target)
+    outputs = describe_outputs(plan, place)
+    sweep_partial_files(place.folder)
     for output in outputs.values():
         create_arrays(output)
-    create_record_node(str(target), RUN_FOLDER, version=plan.options.ome_version)
+    create_record_node(place.store, place.record, version=place.version)
     done_before = len(ledger.done(SEGMENT))
     with MemoryWatch() as memory, clients as client:
         dashboard = client.dashboard_link or ""
@@ -172,14 +182,16 @@ def _run(
                 for event in runner.run(stage, ledger):
                     if tell is not None:
                         tell(event, dashboard)
-        sweep_partial_files(target)
+        sweep_partial_files(place.folder)
         write_discovery_metadata(
-            list(outputs.values()), provenance=_provenance(plan, normalisation)
+            list(outputs.values()),
+            provenance=_provenance(plan, normalisation),
+            inside_image=place.inside_image,
         )
         seconds = time.perf_counter() - begun
     report = SegmentReport(
         plan=plan,
-        output=str(target),
+        output=str(place.folder),
         normalisation=normalisation,
         seconds=seconds,
         blocks_done=plan.grid.num_blocks - done_before,
@@ -187,13 +199,24 @@ def _run(
         dashboard=dashboard,
         **_totals(plan, ledger),
     )
-    write_report(target, report.to_dict())
+    write_report(place.folder, report.to_dict())
     return report
 
 
-def _clients(
+def _open(source: str | Path, target: str | Path | None) -> Multiscale:
+    try:
+        return open_multiscale(source)
+    except ImageError as error:
+        if not is_plate(source):
+            raise
+        way = "segment all with segment_fields" if target is None else "give no OUT to segment all"
+        raise OptionError(f"{error}; or {way}") from error
+
+
+def clients_of(
     client: Client | ClusterSpec | None,
 ) -> contextlib.AbstractContextManager[Client]:
+    """The client that is there, which stays open, or one to be started and closed."""
     if isinstance(client, Client):
         return contextlib.nullcontext(client)
     return open_client(client or ClusterSpec())

@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
-from bigunet.io.metadata import OutputClass, OutputImage
-from bigunet.io.multiscale import Axis
+from bigunet.io.metadata import OutputClass, OutputImage, Placement
+from bigunet.io.multiscale import Axis, Multiscale
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
 from bigunet.workflows.blockwork import DeviceChoices, DownsampleWork, SegmentWork
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.options import Output
+from bigunet.workflows.place import INSIDE_GROUP, Place
 from bigunet.workflows.plan import SegmentPlan
 
 SEGMENT = "segment"
 
 
-def describe_outputs(plan: SegmentPlan, store: str) -> dict[Output, OutputImage]:
+def describe_outputs(plan: SegmentPlan, place: Place) -> dict[Output, OutputImage]:
     """The images that the run writes, as nothing but names and numbers."""
-    return {output: _describe(plan, store, output) for output in plan.options.outputs}
+    return {output: _describe(plan, place, output) for output in plan.options.outputs}
 
 
 def build_stages(
@@ -55,7 +56,7 @@ def _stage(name: str, grid: BlockGrid, work: Work) -> Stage:
     return Stage(name, grid.num_blocks, grid.traversal, grid.number, work)
 
 
-def _describe(plan: SegmentPlan, store: str, output: Output) -> OutputImage:
+def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
     classes = tuple(OutputClass(c.name, c.rgba) for c in plan.model.description.classes)
     axes = tuple(axis for axis in plan.image.axes if axis.name != "c")
     level = plan.options.level
@@ -66,8 +67,8 @@ def _describe(plan: SegmentPlan, store: str, output: Output) -> OutputImage:
     )
     is_label = output == "classes"
     return OutputImage(
-        store=store,
-        group="labels/classes" if is_label else "probabilities",
+        store=place.store,
+        group=INSIDE_GROUP if is_label else "probabilities",
         kind="label" if is_label else "image",
         dtype="uint8",
         axes=axes if is_label else _with_channel(axes),
@@ -75,9 +76,16 @@ def _describe(plan: SegmentPlan, store: str, output: Output) -> OutputImage:
         num_channels=1 if is_label else len(classes),
         scale=scale,
         translation=translation,
-        version=plan.options.ome_version,
+        version=place.version,
         classes=classes,
+        placements=_placements(plan.image) if place.inside_image else (),
     )
+
+
+def _placements(image: Multiscale) -> tuple[Placement, ...]:
+    """What the image states of its own levels, which need not be what their shapes suggest."""
+    levels = range(len(image.levels))
+    return tuple((image.volume_scale(k), image.volume_translation(k)) for k in levels)
 
 
 def _with_channel(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:

@@ -10,23 +10,24 @@ from typing import Any, Literal
 
 from bigunet.engine.ledger import Ledger
 from bigunet.errors import OptionError, OutputError
+from bigunet.io.output import withdraw_label
 from bigunet.workflows.normalisation import FixedNormalisation
+from bigunet.workflows.place import RUN_FOLDER, Place
 from bigunet.workflows.plan import SegmentPlan
 
 Existing = Literal["refuse", "resume", "overwrite"]
-RUN_FOLDER = "bigunet"
 _LEDGER = "ledger.jsonl"
 _REPORT = "report.json"
 
 
 def open_ledger(
-    target: Path,
+    place: Place,
     plan: SegmentPlan,
     normalisation: FixedNormalisation,
     *,
     existing: Existing,
 ) -> Ledger:
-    """Begin the output at ``target``, or continue it; the ledger is locked until it is closed.
+    """Begin the output at a place, or continue it; the ledger is locked until it is closed.
 
     Raises
     ------
@@ -37,8 +38,11 @@ def open_ledger(
     OptionError
         If the output is the input.
     """
-    if "://" in str(target):
-        raise OptionError(f"output {target}: give a local path; object stores can only be read")
+    target = place.folder
+    if "://" in place.store:
+        raise OptionError(
+            f"output {place.store}: give a local path; object stores can only be read"
+        )
     if _same_place(plan.image.url, target):
         raise OptionError(f"output {target} is the input; give another path")
     path = target / RUN_FOLDER / _LEDGER
@@ -56,6 +60,8 @@ def open_ledger(
             ledger.empty()
         if ledger.is_empty:
             # In this order: an overwriting that is cut off has no finished blocks, only leftovers.
+            if place.inside_image:
+                withdraw_label(place.store, place.group, place.version)
             _clear(target, keep=path)
             ledger.begin(fingerprint)
         else:
@@ -126,7 +132,7 @@ def _clear(target: Path, *, keep: Path) -> None:
         for entry in sorted(entries, key=lambda path: path.is_dir()):
             if entry in (keep, keep.parent):
                 continue
-            if entry.is_dir():
+            if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from bigunet.errors import OptionError, OutputError
 from bigunet.geometry import Box, hull
+from bigunet.io.access import join_url
 from bigunet.io.discovery import open_multiscale
+from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
 from bigunet.io.volume import VolumeReader
 from bigunet.model.file import load_model
@@ -22,8 +24,8 @@ from bigunet.model.forward import GreyRange, Predictor, labels_of, score_margin
 from bigunet.model.model import Model
 from bigunet.tiling import Tile, Tiling
 from bigunet.workflows.options import SegmentOptions
-from bigunet.workflows.plan import SegmentPlan
-from bigunet.workflows.plan import plan as make_plan
+from bigunet.workflows.place import INSIDE_GROUP
+from bigunet.workflows.plan import SegmentPlan, make_plan
 
 _WINDOW = {2: 128, 3: 32}
 # Of the scores' standard deviation. fp32: the promise; 16-bit floats round at 2^-8 and 2^-11.
@@ -71,7 +73,7 @@ class VerifyReport:
 
 def verify(
     source: str | Path,
-    target: str | Path,
+    target: str | Path | None = None,
     *,
     model: str | Path | Model | None = None,
     windows: int = 8,
@@ -83,8 +85,8 @@ def verify(
     ----------
     source : path or URL
         The image.
-    target : path
-        The output that was made of it.
+    target : path, optional
+        The output that was made of it; by default the label inside the image.
     model : str, path or Model, optional
         By default the one that the output names.
     windows : int
@@ -101,15 +103,18 @@ def verify(
     """
     if windows < 1:
         raise OptionError(f"{windows} windows; give at least 1")
-    made = read_provenance(str(target))
-    plan = _plan_of(source, target, made, model)
+    image = open_multiscale(source)
+    store, group = (image.url, INSIDE_GROUP) if target is None else (str(target), "")
+    target = target or join_url(store, group)
+    made = read_provenance(store, group)
+    plan = _plan_of(image, target, made, model)
     if "classes" not in plan.options.outputs:
         raise OutputError(f"{target} has no classes to verify; segment with --output classes too")
     values = made["normalisation"]
     grey = GreyRange(tuple(values["values_low"]), tuple(values["values_high"]))
     predictor = Predictor(plan.model, grey, precision=made["precision"])
     reader = VolumeReader(plan.image, level=plan.options.level, channels=plan.channels)
-    stored = VolumeReader(open_multiscale(f"{target}/labels/classes"))
+    stored = VolumeReader(open_multiscale(join_url(store, INSIDE_GROUP)))
     if stored.shape != plan.region.shape:
         raise OutputError(
             f"{target} has shape {stored.shape}, but {plan.region.shape} of {source} was "
@@ -226,7 +231,7 @@ def _seams(plan: SegmentPlan) -> list[Sequence[int]]:
 
 
 def _plan_of(
-    source: str | Path, target: str | Path, made: dict[str, Any], model: str | Path | Model | None
+    image: Multiscale, target: str | Path, made: dict[str, Any], model: str | Path | Model | None
 ) -> SegmentPlan:
     if not made:
         raise OutputError(
@@ -242,4 +247,4 @@ def _plan_of(
             f"{target} was made with another version of model {made['model']['name']!r}; give "
             "the very file with --model"
         )
-    return make_plan(source, model=loaded, options=SegmentOptions.from_dict(made["options"]))
+    return make_plan(image, loaded, SegmentOptions.from_dict(made["options"]))

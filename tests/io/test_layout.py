@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box
+from bigunet.io.extents import chunk_limit, default_block_shape
 from bigunet.io.layout import (
     PyramidLayout,
     PyramidLevel,
-    chunk_limit,
-    default_block_shape,
     plan_pyramid,
 )
 

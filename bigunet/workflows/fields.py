@@ -1,0 +1,94 @@
+"""Segment a plate, field by field: owns which fields, and that one's failure stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from distributed import Client
+
+from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.stage import Event
+from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.io.access import find_node, join_url, normal_url
+from bigunet.io.discovery import plate_fields
+from bigunet.model.file import load_model
+from bigunet.model.model import Model
+from bigunet.workflows.options import SegmentOptions
+from bigunet.workflows.place import check_inside_options
+from bigunet.workflows.segment import SegmentReport, clients_of, segment
+from bigunet.workflows.target import Existing
+
+
+def segment_fields(
+    source: str | Path,
+    *,
+    model: str | Path | Model = "nuclei",
+    options: SegmentOptions | None = None,
+    client: Client | ClusterSpec | None = None,
+    existing: Existing = "refuse",
+    on_event: Callable[[Event, str], None] | None = None,
+) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
+    """Write labels into every stored field of a plate or well, one after the other.
+
+    Parameters
+    ----------
+    source : path
+        A plate or well.
+    model, options, client, existing, on_event
+        As for `segment`; the workers are started once.
+
+    Yields
+    ------
+    tuple of str and (SegmentReport or BigUNetError)
+        Path of a field relative to the plate, and what became of it.
+
+    Raises
+    ------
+    BigUNetError
+        If no field could be segmented: there is none, or model or options do not fit any.
+    """
+    options = options or SegmentOptions()
+    check_inside_options(options)
+    url = normal_url(source)
+    if "://" in url:
+        raise OptionError(f"{url}: labels are written into local plates only; give one field")
+    fields = [field for field in plate_fields(url) if find_node(url, field) is not None]
+    if not fields:
+        raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
+    loaded = model if isinstance(model, Model) else load_model(model)
+    with clients_of(client) as shared:
+        for field in fields:
+            yield (
+                field,
+                _outcome(
+                    join_url(url, field),
+                    model=loaded,
+                    options=options,
+                    client=shared,
+                    existing=existing,
+                    on_event=on_event,
+                ),
+            )
+
+
+def _outcome(
+    field: str,
+    *,
+    model: Model,
+    options: SegmentOptions,
+    client: Client,
+    existing: Existing,
+    on_event: Callable[[Event, str], None] | None,
+) -> SegmentReport | BigUNetError:
+    try:
+        return segment(
+            field,
+            model=model,
+            options=options,
+            client=client,
+            existing=existing,
+            on_event=on_event,
+        )
+    except BigUNetError as error:
+        return error
