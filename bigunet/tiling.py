@@ -92,11 +92,6 @@ class Tiling:
             total *= len(self._starts(box, axis)[0])
         return total
 
-    def input_voxels(self, box: Box) -> int:
-        """Voxels that pass through the network for ``box``, all tiles together."""
-        tile = next(self.tiles(box), None)
-        return 0 if tile is None else tile.input.size * self.num_tiles(box)
-
     def _starts(self, box: Box, axis: int) -> tuple[range, int]:
         """First output voxel of each tile along an axis, and the step between them."""
         start, stop = box.start[axis], box.stop[axis]

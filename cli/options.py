@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from bigunet.engine.cluster import ClusterKind, ClusterSpec
+from bigunet.errors import OptionError
 from bigunet.workflows.options import (
     DeviceChoice,
     OmeVersionChoice,
@@ -158,6 +159,9 @@ def cluster_options(command: F) -> F:
 
 def options_from(given: dict[str, Any]) -> SegmentOptions:
     """The description of what :func:`segment_options` collected."""
+    axes = [axis for axis, _ in given["roi"]]
+    if len(set(axes)) != len(axes):
+        raise OptionError(f"--roi names an axis twice: {', '.join(axes)}; give each once")
     return SegmentOptions(
         outputs=tuple(given["outputs"]),
         level=given["level"],

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bigunet.errors import OutputError, ResumeError
 logger = logging.getLogger(__name__)
 
 Fingerprint = Mapping[str, Any]
+_PIECE_BYTES = 65536
 
 
 class Ledger:
@@ -152,9 +154,16 @@ class Ledger:
                 self.done(record["stage"]).add(record["block"])
 
     def _drop_torn_line(self) -> None:
-        self._file.seek(0)
-        content = self._file.read()
-        self._file.truncate(content.rfind(b"\n") + 1)
+        end = self._file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _PIECE_BYTES)
+            self._file.seek(start)
+            newline = self._file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                self._file.truncate(start + newline + 1)
+                return
+            end = start
+        self._file.truncate(0)
 
 
 def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
@@ -166,4 +175,17 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                yield _record(path, line)
+
+
+def _record(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    if isinstance(record, dict) and ("fingerprint" in record or {"stage", "block"} <= {*record}):
+        return record
+    raise ResumeError(
+        f"{path} is damaged at {line[:40]!r}: what is finished cannot be told; begin anew with "
+        "--overwrite"
+    )

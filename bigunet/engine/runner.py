@@ -6,8 +6,11 @@ The work itself travels to each worker once, as a plugin; a task carries the blo
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 import traceback
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +25,9 @@ from bigunet.errors import BigUNetError, BlockError, ClusterError
 # Two blocks per thread: the next is on the worker before the last has ended, and no more are
 # bound to a worker that may be lost.
 BLOCKS_PER_THREAD = 2
+_POLL_SECONDS = 0.1
+_BLOCKS_RUNNING: Counter[str] = Counter()
+_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,10 @@ class _Failure:
 class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
     """Keeps the work of all stages on a worker, those that join late and restart included."""
 
-    def __init__(self, name: str, works: Mapping[str, Work]) -> None:
+    def __init__(self, name: str, works: Mapping[str, Work], output: str) -> None:
         self.name = name
         self.works = dict(works)
+        self.output = output
 
 
 class Runner:
@@ -49,21 +56,41 @@ class Runner:
         Anyone's; it is left as it was found.
     stages : tuple of Stage
         All that will be run.
+    output : str
+        What the stages write. Workers that outlive a run may still be at a block of it: nothing
+        begins, and with ``patient`` nothing ends, before they are done.
+    patient : bool
+        False where the workers end with the run.
     """
 
-    def __init__(self, client: Client, stages: tuple[Stage, ...]) -> None:
+    def __init__(
+        self, client: Client, stages: tuple[Stage, ...], *, output: str = "", patient: bool = True
+    ) -> None:
         self._client = client
+        self._output = output
+        self._patient = patient
         self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
         self._works = {stage.name: stage.work for stage in stages}
 
     def __enter__(self) -> Runner:
-        self._client.register_plugin(_WorkPlugin(self._name, self._works), name=self._name)
+        self._settle()
+        plugin = _WorkPlugin(self._name, self._works, self._output)
+        self._client.register_plugin(plugin, name=self._name)
         return self
 
     def __exit__(self, *_: object) -> None:
         # The cluster may be gone, which is why we leave: nothing more to clean up then.
         with contextlib.suppress(Exception):
+            if self._patient:
+                self._settle()
             self._client.unregister_worker_plugin(self._name)
+
+    def _settle(self) -> None:
+        """Wait for blocks of the same output that workers still compute, for whatever run."""
+        while self._output and any(
+            self._client.run(_num_running, self._output, on_error="ignore").values()
+        ):
+            time.sleep(_POLL_SECONDS)
 
     def run(self, stage: Stage, ledger: Ledger) -> Iterator[Event]:
         """Run every block of a stage that the ledger does not have, recording each.
@@ -144,10 +171,28 @@ def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure:
         # Cancelled too late: the run has ended, and nobody waits for this block.
         return _Failure(ClusterError("its run has ended"), "")
     try:
-        result: Result = found.works[stage](index)
+        with _running(found.output):
+            result: Result = found.works[stage](index)
     except Exception as error:
         return _Failure(_portable(error), traceback.format_exc())
     return result
+
+
+@contextlib.contextmanager
+def _running(output: str) -> Iterator[None]:
+    """Count a block of an output among those that this process is at."""
+    with _LOCK:
+        _BLOCKS_RUNNING[output] += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _BLOCKS_RUNNING[output] -= 1
+
+
+def _num_running(output: str) -> int:
+    with _LOCK:
+        return _BLOCKS_RUNNING[output]
 
 
 def _portable(error: Exception) -> Exception:

@@ -27,6 +27,8 @@ from bigunet.workflows.options import DeviceChoice, Output
 # Workers of one process share the device: one forward pass at a time uses all its threads, while
 # other blocks are read and written.
 _DEVICE = threading.Lock()
+# Of a worker's threads, however many it has: one reads, one computes, one writes.
+_BLOCKS_IN_MEMORY = threading.BoundedSemaphore(3)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class SegmentWork:
 
     def __call__(self, index: Index) -> Result:
         """Segment one block; its shares of time, and voxels of each class."""
+        with _BLOCKS_IN_MEMORY:
+            return self._segment(index)
+
+    def _segment(self, index: Index) -> Result:
         write = self._grid.box(index)
         block = Block(index=index, write=write, read=self._tiling.read_box(write))
         begun = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -26,6 +27,7 @@ from bigunet.io.writer import OutputWriter
 from bigunet.model.file import load_model
 from bigunet.report.overlay import overlay, side_by_side, write_png
 from bigunet.workflows.segment import SegmentReport, segment
+from bigunet.workflows.target import read_progress
 
 MODEL = "nuclei"
 MOSAIC_SHAPE = (5120, 5120)
@@ -71,8 +73,12 @@ def demo(
     image, output = Path(folder, "in.zarr"), Path(folder, "out.zarr")
     if image.exists() and not _is_demo(image):
         raise OutputError(f"{image} exists and is not a demo's; give another folder")
+    if output.exists() and read_progress(output).get("fingerprint", {}).get("image") != str(
+        image.resolve()
+    ):
+        raise OutputError(f"{output} exists and is not a demo's; give another folder")
     if not _is_demo(image, shape):
-        write_image(image, mosaic(bundled_fields(), shape))
+        _replace_image(image, mosaic(bundled_fields(), shape))
     report = segment(
         image, output, model=MODEL, client=client, existing="overwrite", on_event=on_event
     )
@@ -102,6 +108,16 @@ def mosaic(fields: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
             space = canvas[top : top + rows, left : left + columns]
             space[:] = np.resize(field, (rows, columns))[: space.shape[0], : space.shape[1]]
     return canvas
+
+
+def _replace_image(path: Path, pixels: np.ndarray) -> None:
+    """Write the demo's image beside its place, then move it there: half of one is never taken."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    for leftover in (unfinished, path):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    write_image(unfinished, pixels)
+    unfinished.rename(path)
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:

@@ -59,7 +59,11 @@ def choose_place(image: Multiscale, target: str | Path | None, options: SegmentO
     """
     chosen = options.ome_version
     if target is not None:
-        return Place(os.fspath(target), "", "0.5" if chosen == "auto" else chosen)
+        path = os.fspath(target)
+        if "://" not in path:
+            # Workers may run in other folders.
+            path = os.path.abspath(os.path.expanduser(path))
+        return Place(path, "", "0.5" if chosen == "auto" else chosen)
     check_inside_options(options)
     version = _version_of(image)
     if chosen not in ("auto", version):

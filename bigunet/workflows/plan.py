@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bigunet.blocks import Block, BlockGrid
+from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.discovery import open_multiscale
@@ -75,11 +75,6 @@ class SegmentPlan:
     @cached_property
     def _flops(self) -> Callable[[Point], int]:
         return flop_counter(self.model.module, in_channels=self.model.in_channels)
-
-    def block(self, index: Point) -> Block:
-        """The block at a place of the grid."""
-        write = self.grid.box(index)
-        return Block(index=index, write=write, read=self.tiling.read_box(write))
 
     def recompute(self) -> float:
         """FLOPs of all tiles, divided by those of one pass over the whole region."""

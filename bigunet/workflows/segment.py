@@ -12,7 +12,7 @@ from typing import Any
 
 from distributed import Client
 
-from bigunet.engine.cluster import ClusterSpec, open_client, workers_per_host
+from bigunet.engine.cluster import ClusterSpec, check_client, open_client, workers_per_host
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
 from bigunet.engine.runner import Runner
@@ -33,7 +33,7 @@ from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
 from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs
-from bigunet.workflows.target import Existing, open_ledger, write_report
+from bigunet.workflows.target import Existing, check_target, open_ledger, write_report
 
 
 @dataclass(frozen=True)
@@ -151,56 +151,76 @@ def segment(
         replace(options, ome_version=place.version),
         inside_image=place.inside_image,
     )
-    normalisation = fix_normalisation(plan)
-    with open_ledger(place, plan, normalisation, existing=existing) as ledger:
-        return _run(plan, normalisation, place, ledger, clients=clients_of(client), tell=on_event)
+    check_target(place, plan.image.url, existing=existing)
+    job = _Job(plan, fix_normalisation(plan), place)
+    with contextlib.ExitStack() as held:
+        # The ledger, entered last and left last: locked until workers started here are gone.
+        with MemoryWatch() as memory, clients_of(client) as workers:
+            check_client(workers)
+            ledger = open_ledger(place, plan, job.normalisation, existing=existing)
+            held.enter_context(ledger)
+            done_before = len(ledger.done(SEGMENT))
+            dashboard = workers.dashboard_link or ""
+            begun = time.perf_counter()
+            _run(job, ledger, workers, patient=_outlive(client), tell=on_event)
+            seconds = time.perf_counter() - begun
+        report = SegmentReport(
+            plan=plan,
+            output=str(place.folder),
+            normalisation=job.normalisation,
+            seconds=seconds,
+            blocks_done=plan.grid.num_blocks - done_before,
+            peak_memory_bytes=memory.peak_bytes,
+            dashboard=dashboard,
+            **_totals(plan, ledger),
+        )
+        write_report(place.folder, report.to_dict())
+    return report
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is written, from what, and where to."""
+
+    plan: SegmentPlan
+    normalisation: FixedNormalisation
+    place: Place
 
 
 def _run(
-    plan: SegmentPlan,
-    normalisation: FixedNormalisation,
-    place: Place,
+    job: _Job,
     ledger: Ledger,
+    client: Client,
     *,
-    clients: contextlib.AbstractContextManager[Client],
+    patient: bool,
     tell: Callable[[Event, str], None] | None,
-) -> SegmentReport:
-    outputs = describe_outputs(plan, place)
-    sweep_partial_files(place.folder)
+) -> None:
+    """Write all blocks that the ledger does not have, then what makes the output an image."""
+    outputs = describe_outputs(job.plan, job.place)
+    folder = job.place.folder
+    sweep_partial_files(folder)
     for output in outputs.values():
         create_arrays(output)
-    create_record_node(place.store, place.record, version=place.version)
-    done_before = len(ledger.done(SEGMENT))
-    with MemoryWatch() as memory, clients as client:
-        dashboard = client.dashboard_link or ""
-        begun = time.perf_counter()
-        stages = build_stages(
-            plan, outputs, normalisation, workers_per_host=workers_per_host(client)
-        )
-        with Runner(client, stages) as runner:
-            for stage in stages:
-                for event in runner.run(stage, ledger):
-                    if tell is not None:
-                        tell(event, dashboard)
-        sweep_partial_files(place.folder)
-        write_discovery_metadata(
-            list(outputs.values()),
-            provenance=_provenance(plan, normalisation),
-            inside_image=place.inside_image,
-        )
-        seconds = time.perf_counter() - begun
-    report = SegmentReport(
-        plan=plan,
-        output=str(place.folder),
-        normalisation=normalisation,
-        seconds=seconds,
-        blocks_done=plan.grid.num_blocks - done_before,
-        peak_memory_bytes=memory.peak_bytes,
-        dashboard=dashboard,
-        **_totals(plan, ledger),
+    create_record_node(job.place.store, job.place.record, version=job.place.version)
+    stages = build_stages(
+        job.plan, outputs, job.normalisation, workers_per_host=workers_per_host(client)
     )
-    write_report(place.folder, report.to_dict())
-    return report
+    with Runner(client, stages, output=str(folder), patient=patient) as runner:
+        for stage in stages:
+            for event in runner.run(stage, ledger):
+                if tell is not None:
+                    tell(event, client.dashboard_link or "")
+    sweep_partial_files(folder)
+    write_discovery_metadata(
+        list(outputs.values()),
+        provenance=_provenance(job.plan, job.normalisation),
+        inside_image=job.place.inside_image,
+    )
+
+
+def _outlive(client: Client | ClusterSpec | None) -> bool:
+    """Whether the workers go on after the run."""
+    return isinstance(client, Client) or (client is not None and client.scheduler is not None)
 
 
 def _open(source: str | Path, target: str | Path | None) -> Multiscale:
@@ -219,6 +239,8 @@ def clients_of(
     """The client that is there, which stays open, or one to be started and closed."""
     if isinstance(client, Client):
         return contextlib.nullcontext(client)
+    if client is not None and not isinstance(client, ClusterSpec):
+        raise OptionError(f"client is {client!r}: give a distributed.Client or a ClusterSpec")
     return open_client(client or ClusterSpec())
 
 

@@ -58,7 +58,9 @@ def _stage(name: str, grid: BlockGrid, work: Work) -> Stage:
 
 def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
     classes = tuple(OutputClass(c.name, c.rgba) for c in plan.model.description.classes)
-    axes = tuple(axis for axis in plan.image.axes if axis.name != "c")
+    # OME-Zarr wants time first; a bare array may have it anywhere.
+    kept = (axis for axis in plan.image.axes if axis.name != "c")
+    axes = tuple(sorted(kept, key=lambda axis: axis.type != "time"))
     level = plan.options.level
     scale = plan.image.volume_scale(level)
     translation = tuple(

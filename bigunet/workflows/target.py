@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +20,10 @@ from bigunet.workflows.plan import SegmentPlan
 Existing = Literal["refuse", "resume", "overwrite"]
 _LEDGER = "ledger.jsonl"
 _REPORT = "report.json"
+_ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
+_RECORD_NAMES = {_LEDGER, _REPORT, "report.partial", *_ZARR_NAMES}
+# What a run makes, but for the levels of a label, which are numbers.
+_OUTPUT_NAMES = {RUN_FOLDER, "labels", "probabilities", *_ZARR_NAMES}
 
 
 def open_ledger(
@@ -31,22 +37,14 @@ def open_ledger(
 
     Raises
     ------
-    OutputError
-        If something is there that may not be touched.
+    OutputError, OptionError
+        As `check_target`.
     ResumeError
         If the run to be continued was another one.
-    OptionError
-        If the output is the input.
     """
     target = place.folder
-    if "://" in place.store:
-        raise OptionError(
-            f"output {place.store}: give a local path; object stores can only be read"
-        )
-    if _same_place(plan.image.url, target):
-        raise OptionError(f"output {target} is the input; give another path")
+    check_target(place, plan.image.url, existing=existing)
     path = target / RUN_FOLDER / _LEDGER
-    _check_existing(target, existing)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,14 +91,48 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
         "image": plan.image.url,
         "image_shape": level.shape,
         "image_dtype": level.dtype,
+        "axes": [axis.name for axis in plan.image.axes],
         "model": f"{plan.model.description.name} {plan.model.digest[:16]}",
         "normalisation": normalisation.to_dict(),
         **{f"option {name}": value for name, value in plan.options.to_dict().items()},
         "channels": plan.channels,
         "block_shape": plan.layout.block_shape(0),
         "tile_shape": plan.tiling.tile_shape,
-        "halo": plan.tiling.field.halo,
+        "receptive_field": asdict(plan.model.receptive_field),
+        "bigunet": version("bigunet"),
+        "torch": version("torch"),
     }
+
+
+def check_target(place: Place, image: str, *, existing: Existing) -> None:
+    """See that a run may write to a place; changes nothing.
+
+    Raises
+    ------
+    OutputError
+        If something is there that may not be touched.
+    OptionError
+        If the output is no local path, or it and the image lie in one another.
+    """
+    target = place.folder
+    if "://" in place.store:
+        raise OptionError(
+            f"output {place.store}: give a local path; object stores can only be read"
+        )
+    if not place.inside_image and _overlap(image, target):
+        raise OptionError(f"output {target} and the image {image} overlap; give another path")
+    if not _occupied(target):
+        return
+    if existing == "refuse":
+        raise OutputError(
+            f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
+            "another path"
+        )
+    if not _is_ours(target):
+        raise OutputError(
+            f"{target} exists and is not an output of bigunet: it will not be touched; remove it "
+            "yourself or give another path"
+        )
 
 
 def _occupied(target: Path) -> bool:
@@ -109,20 +141,15 @@ def _occupied(target: Path) -> bool:
     return target.exists()
 
 
-def _check_existing(target: Path, existing: Existing) -> None:
-    """Raise OutputError if something is at ``target`` that may not be touched."""
-    if not _occupied(target):
-        return
-    if existing == "refuse":
-        raise OutputError(
-            f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
-            "another path"
-        )
-    if not (target / RUN_FOLDER).is_dir():
-        raise OutputError(
-            f"{target} exists and is not an output of bigunet: it will not be touched; remove it "
-            "yourself or give another path"
-        )
+def _is_ours(target: Path) -> bool:
+    """Whether a bigunet run began what is here, and nothing of anybody else's lies beside it."""
+    record = target / RUN_FOLDER
+    if not record.is_dir() or not {entry.name for entry in record.iterdir()} <= _RECORD_NAMES:
+        return False
+    if not all(e.name in _OUTPUT_NAMES or e.name.isdigit() for e in target.iterdir()):
+        return False
+    # Without its ledger a folder may be anything; one killed at its very first step is empty.
+    return (record / _LEDGER).is_file() or not any(record.iterdir())
 
 
 def _clear(target: Path, *, keep: Path) -> None:
@@ -140,8 +167,11 @@ def _clear(target: Path, *, keep: Path) -> None:
         raise OutputError(f"cannot remove {error.filename}: {error.strerror}") from error
 
 
-def _same_place(url: str, target: Path) -> bool:
-    return os.path.realpath(url) == os.path.realpath(target)
+def _overlap(image: str, target: Path) -> bool:
+    """Whether one is, or lies in, the other."""
+    first = Path(os.path.realpath(image.removeprefix("file://")))
+    second = Path(os.path.realpath(target))
+    return first == second or first in second.parents or second in first.parents
 
 
 def read_progress(target: Path) -> dict[str, Any]:

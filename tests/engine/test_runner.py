@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, LocalCluster, Scheduler
 
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner
+from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner, _run_block
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
 from bigunet.errors import BlockError, ClusterError, ImageError
 
@@ -166,6 +166,11 @@ def test_blocks_that_were_given_up_leave_the_workers(client: Client, ledger: Led
     deadline = time.monotonic() + 20
     while left := client.run_on_scheduler(tasks_of, "predict"):
         assert time.monotonic() < deadline, left
+
+
+def test_a_block_that_was_given_up_too_late_logs_no_traceback(client: Client) -> None:
+    outcome = client.submit(_run_block, "bigunet-gone", "predict", (0,), pure=False).result()
+    assert "its run has ended" in str(outcome.error)
 
 
 def test_the_client_is_left_as_it_was_found(client: Client, ledger: Ledger) -> None:
