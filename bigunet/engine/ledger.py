@@ -33,14 +33,18 @@ class Ledger:
     ----------
     path : Path
         Made if it is not there; its folder must be.
+    anew : bool
+        Forget the run that it tells of, and all blocks that this finished.
 
     Raises
     ------
     OutputError
         If it cannot be opened, or another process has it open.
+    ResumeError
+        If it is damaged, and not begun anew.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
         self._path = path
         self._done: dict[str, set[int]] = {}
         self._fingerprint: dict[str, Any] | None = None
@@ -50,7 +54,10 @@ class Ledger:
             raise OutputError(f"cannot open {path}: {error.strerror}") from error
         try:
             self._lock()
-            self._replay()
+            if anew:
+                self._file.truncate(0)
+            else:
+                self._replay()
         except BaseException:
             self.close()
             raise
@@ -59,12 +66,6 @@ class Ledger:
     def is_empty(self) -> bool:
         """Whether no run has begun."""
         return self._fingerprint is None
-
-    def empty(self) -> None:
-        """Forget the run, and all blocks that it finished."""
-        self._file.truncate(0)
-        self._fingerprint = None
-        self._done.clear()
 
     def begin(self, fingerprint: Fingerprint) -> None:
         """Record which run this is, before its first block."""

@@ -51,11 +51,9 @@ def open_ledger(
         raise OutputError(
             f"cannot write {target}: {error.strerror}; choose a path that can be written"
         ) from error
-    ledger = Ledger(path)
+    ledger = Ledger(path, anew=existing == "overwrite")
     try:
         fingerprint = _fingerprint(plan, normalisation)
-        if existing == "overwrite":
-            ledger.empty()
         if ledger.is_empty:
             # In this order: an overwriting that is cut off has no finished blocks, only leftovers.
             if place.inside_image:

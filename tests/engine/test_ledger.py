@@ -29,8 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def begun(path: Path) -> Ledger:
-    ledger = Ledger(path)
-    ledger.empty()
+    ledger = Ledger(path, anew=True)
     ledger.begin(FINGERPRINT)
     return ledger
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +38,12 @@ def records(store: Path) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
+def num_records(store: Path) -> int:
+    """Whole lines of a ledger that may not be there yet."""
+    ledger = store / "bigunet" / "ledger.jsonl"
+    return ledger.read_bytes().count(b"\n") if ledger.exists() else 0
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
@@ -59,33 +67,40 @@ def command(image: Path, output: Path, model: Path, *extra: str) -> list[str]:
 def test_killed_at_ten_random_moments_the_output_is_the_same_to_the_byte(
     image: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    begun = time.monotonic()
     subprocess.run(command(image, tmp_path / "whole.zarr", tiny_model), check=True)
-    seconds = time.monotonic() - begun
-    chooser = random.Random()
-    output, kills, extra = tmp_path / "out.zarr", 0, ()
-    while kills < 10:
+    total = len(records(tmp_path / "whole.zarr"))
+    output = tmp_path / "out.zarr"
+    extra: tuple[str, ...] = ()
+    # From before the first block to the last one, in the order of the ledger.
+    for moment in sorted(random.Random().sample(range(total), 10)):
         process = subprocess.Popen(
             command(image, output, tiny_model, *extra), start_new_session=True
         )
-        extra = ("--resume",)
-        try:
-            # From before the first block to the very end, sooner or later all of it.
-            code = process.wait(seconds * chooser.uniform(0.1, 1.0))
-        except subprocess.TimeoutExpired:
+        while process.poll() is None and num_records(output) < moment:
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.05))
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        else:
-            assert code == 0
-            # It finished before the blow: begin another one.
-            assert contents(output) == contents(tmp_path / "whole.zarr")
-            extra = ("--overwrite",)
-        kills += 1
-    last = extra if extra == ("--overwrite",) else ("--resume",)
-    subprocess.run(command(image, output, tiny_model, *last), check=True)
+        process.wait()
+        assert num_records(output) >= moment
+        extra = ("--resume",)
+    subprocess.run(command(image, output, tiny_model, "--resume"), check=True)
     assert contents(output) == contents(tmp_path / "whole.zarr")
     blocks = [(r["stage"], r["block"]) for r in records(output)[1:]]
     assert len(blocks) == len(set(blocks)), "a finished block was computed again"
+
+
+@pytest.mark.slow
+def test_an_overwriting_that_is_killed_claims_nothing(image, tiny_model, tmp_path) -> None:
+    output = tmp_path / "out.zarr"
+    subprocess.run(command(image, tmp_path / "whole.zarr", tiny_model), check=True)
+    shutil.copytree(tmp_path / "whole.zarr", output)
+    # As it is after the ledger was emptied, and some of the rest was removed.
+    (output / "bigunet" / "ledger.jsonl").write_bytes(b"")
+    shutil.rmtree(output / "labels" / "classes" / "0" / "c" / "3")
+    (output / "zarr.json").unlink()
+    subprocess.run(command(image, output, tiny_model, "--resume"), check=True)
+    assert contents(output) == contents(tmp_path / "whole.zarr")
 
 
 def test_resume_computes_only_what_is_missing(image, tiny_model, tmp_path, client) -> None:
