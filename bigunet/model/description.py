@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 from bigunet.errors import ModelError
 
 FORMAT_VERSION = 1
+# Labels are uint8.
+MAX_CLASSES = 256
 NormalisationKind = Literal["percentile", "fixed"]
 PALETTE = ("#000000", "#e6a019", "#2a7fd4", "#d4412a", "#3aa655", "#9a4fc9", "#20b2aa", "#c7b42c")
 
@@ -69,7 +71,7 @@ class ModelDescription:
     architecture : dict
         ``{"name": "unet", "config": {...}}``.
     classes : tuple of SegmentationClass
-        In the order of the network's scores. Class 0 is the background.
+        2 to 256, in the order of the network's scores. Class 0 is the background.
     channels : tuple of str
         Names of the image channels that the network reads, in order.
     normalisation : Normalisation
@@ -90,6 +92,13 @@ class ModelDescription:
     voxel_size_um: tuple[float, ...] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.classes) <= MAX_CLASSES:
+            raise ModelError(
+                f"model {self.name!r} has {len(self.classes)} class(es); labels hold "
+                f"2 to {MAX_CLASSES}, background included"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

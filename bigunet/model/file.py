@@ -136,7 +136,7 @@ def _build(description: ModelDescription) -> UNet:
         raise ModelError(f"unknown architecture {name!r}; this bigunet knows: unet")
     config = UNetConfig.from_dict(description.architecture.get("config", {}))
     named = len(description.channels), len(description.classes)
-    if named[0] != config.in_channels or named[1] not in (config.classes, max(config.classes, 2)):
+    if named[0] != config.in_channels or named[1] != max(config.classes, 2):
         raise ModelError(
             f"names of {named[0]} channels and {named[1]} classes for a network of "
             f"{config.in_channels} and {config.classes}"

@@ -13,11 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from bigunet.model.unet import UNet
 
 
-def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int, ...]], int]:
+def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int, ...]], int | None]:
     """A function from an input's spatial shape to the operations of one forward pass.
 
     Multiply and add count as two, as in the literature; only convolutions and matrix products
     count. Nothing is computed and no memory taken, so a whole gigapixel image can be asked for.
+    None where the module cannot run on shapes alone, because it looks at its input's values.
     """
     if isinstance(module, UNet):
         # The same numbers, without the seconds that torch takes to load its counter.
@@ -25,9 +26,12 @@ def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int,
     shadow = copy.deepcopy(module).to("meta").eval()
 
     @lru_cache(maxsize=256)
-    def count(shape: tuple[int, ...]) -> int:
-        with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            shadow(torch.empty((1, in_channels, *shape), device="meta"))
+    def count(shape: tuple[int, ...]) -> int | None:
+        try:
+            with FlopCounterMode(display=False) as counter, torch.inference_mode():
+                shadow(torch.empty((1, in_channels, *shape), device="meta"))
+        except (RuntimeError, TypeError, ValueError, AssertionError):
+            return None
         return int(counter.get_total_flops())
 
     return count

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
-from bigunet.errors import OptionError
+from bigunet.errors import ModelError, OptionError
+from bigunet.model.folding import fold_batch_norm
 from bigunet.model.model import Model
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
-_NORMALISATIONS = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +71,19 @@ class Predictor:
         if precision not in _DTYPES:
             raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
         self.device = torch.device(device)
+        if self.device.type == "cuda":
+            _compute_exactly_on_cuda()
         self.precision = precision
         layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
         self._layout = layout
         module = fold_batch_norm(model.module).to(self.device)
         self._module = module.to(memory_format=layout)  # type: ignore[call-overload]
         along = (-1, *(1,) * model.ndim)
-        self._low = torch.tensor(grey_range.low, device=self.device).reshape(along)
+        self._low = torch.tensor(grey_range.low, dtype=torch.float64).reshape(along)
         span = [b - a for a, b in zip(grey_range.low, grey_range.high)]
-        self._span = torch.tensor(span, device=self.device).reshape(along)
+        self._span = torch.tensor(span, dtype=torch.float64).reshape(along)
+        self._device_low = self._low.float().to(self.device)
+        self._device_span = self._span.float().to(self.device)
 
     def scores(self, tile: np.ndarray) -> Tensor:
         """Scores of one tile, (class, *space) fp32 on the device.
@@ -92,16 +92,34 @@ class Predictor:
         ----------
         tile : ndarray, (channel, *space)
             Grey values in any numeric dtype; those that are not finite count as black.
+
+        Raises
+        ------
+        ModelError
+            If a score is not finite: an overflow of the precision, or damaged weights.
         """
         with torch.inference_mode():
-            image = torch.from_numpy(_supported(tile)).to(self.device).float()
-            image = (image - self._low) / self._span
-            image = torch.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
+            image = torch.nan_to_num(self._normalised(tile), nan=0.0, posinf=0.0, neginf=0.0)
             image = image.unsqueeze(0).contiguous(memory_format=self._layout)
             lower = self.precision != "fp32"
             with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=lower):
                 scores: Tensor = self._module(image)
-            return scores[0].float()
+            scores = scores[0].float()
+            if not torch.isfinite(scores).all():
+                raise ModelError(
+                    f"the network gave scores that are not finite in {self.precision}: "
+                    + ("its weights are damaged" if not lower else "an overflow; run it in fp32")
+                )
+            return scores
+
+    def _normalised(self, tile: np.ndarray) -> Tensor:
+        """Network inputs of grey values, float32 on the device."""
+        tile = np.ascontiguousarray(tile)
+        if _exceeds_float32(tile.dtype):
+            exact = torch.from_numpy(tile.astype(np.float64))
+            return ((exact - self._low) / self._span).float().to(self.device)
+        image = torch.from_numpy(_supported(tile)).to(self.device).float()
+        return (image - self._device_low) / self._device_span
 
     def predict(
         self, tile: np.ndarray, inner: Sequence[slice], *, probabilities: bool = False
@@ -139,22 +157,19 @@ def _to_bytes(scores: Tensor) -> Tensor:
     return (probabilities_of(scores) * 255).round().to(torch.uint8)
 
 
+def _exceeds_float32(dtype: np.dtype) -> bool:
+    """Whether float32 would round or overflow grey values that the grey range tells apart."""
+    return (dtype.kind in "iu" and dtype.itemsize > 2) or (dtype.kind == "f" and dtype.itemsize > 4)
+
+
 def _supported(tile: np.ndarray) -> np.ndarray:
     """The tile in a dtype that torch can take, without loss."""
-    tile = np.ascontiguousarray(tile)
-    return tile.astype(np.float32) if tile.dtype.kind == "u" and tile.dtype.itemsize > 1 else tile
+    return tile.astype(np.float32) if tile.dtype == np.uint16 else tile
 
 
-def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """A copy for inference whose batch normalisations are folded into their convolutions."""
-    folded = copy.deepcopy(module).eval()
-    for parent in list(folded.modules()):
-        if not isinstance(parent, nn.Sequential):
-            continue
-        names = list(parent._modules)
-        for first, second in itertools.pairwise(names):
-            conv, norm = parent._modules[first], parent._modules[second]
-            if isinstance(conv, _CONVOLUTIONS) and isinstance(norm, _NORMALISATIONS):
-                parent._modules[first] = fuse_conv_bn_eval(conv, norm)
-                parent._modules[second] = nn.Identity()
-    return folded
+def _compute_exactly_on_cuda() -> None:
+    """TF32 keeps 10 bits of fp32's 23; cuDNN's choice of algorithm changes between runs."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from bigunet.errors import ModelError
+from bigunet.model.copying import copied
 from bigunet.model.description import ModelDescription, Normalisation, default_classes
 from bigunet.model.probe import probe
 from bigunet.receptive import ReceptiveField
@@ -77,7 +79,8 @@ class Model:
         classes : sequence of str, optional
             Class names, background first.
         """
-        module = module.eval()
+        # The caller may go on training theirs.
+        module = copied(module)
         found, scores = probe(module, in_channels=len(channels), ndim=ndim)
         known = default_classes(max(scores, 2))
         if classes is not None:
@@ -91,14 +94,31 @@ class Model:
             channels=tuple(channels),
             normalisation=normalisation or Normalisation(),
         )
-        digest = module_digest(module)
+        digest = module_digest(module, found, in_channels=len(channels))
         return cls(module=module, description=description, digest=digest, receptive_field=found)
 
 
-def module_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's structure and weights."""
-    digest = hashlib.sha256(repr(module).encode())
+def module_digest(module: nn.Module, field: ReceptiveField, *, in_channels: int) -> str:
+    """SHA-256 of a module's structure, weights, receptive field, and scores of fixed noise.
+
+    The scores tell modules apart that differ in plain attributes or in code. They are computed
+    in float64 and rounded, so that another machine or number of threads gives the same digest.
+    """
+    digest = hashlib.sha256(f"{module!r} {field}".encode())
     for name, tensor in module.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    digest.update(_fixed_scores(module, field, in_channels))
     return digest.hexdigest()
+
+
+def _fixed_scores(module: nn.Module, field: ReceptiveField, in_channels: int) -> bytes:
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, in_channels, *field.input_shape(field.stride))
+    noise = torch.rand(shape, generator=generator, dtype=torch.float64)
+    with torch.inference_mode():
+        scores = copied(module).cpu().double()(noise).double().numpy()
+    scores = np.nan_to_num(scores)
+    # Six of the largest score's digits; adding 0 turns -0 into 0.
+    _, exponent = np.frexp(np.abs(scores).max())
+    return bytes((np.rint(np.ldexp(scores, 20 - exponent)) + 0.0).tobytes())

@@ -8,79 +8,19 @@ attention) spread the NaN everywhere, and are named.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bigunet.errors import ModelError
 from bigunet.geometry import round_up
+from bigunet.model.copying import copied
 from bigunet.model.mixing import KNOWN_TO_MIX, mixing_layer
+from bigunet.model.trial import MAX_STRIDE, Trial, equal, holds, off_grid
 from bigunet.receptive import ReceptiveField
 
-MAX_STRIDE = 64
 # Tile sizes tried, until the reach of one voxel fits.
 _SIZES = {2: (48, 96, 192, 384, 768), 3: (32, 64, 128, 192)}
-# In float64 the rounding noise is 1e-13; a wrong stride was seen to cost at least 1e-6.
-_TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    """A module under test on cubic tiles, so that one number is the size."""
-
-    module: nn.Module
-    in_channels: int
-    ndim: int
-    known_hits: dict[tuple[int, int], np.ndarray | None] = field(default_factory=dict)
-
-    def losses(self, smallest: int) -> dict[int, int]:
-        """Voxels lost per axis by each accepted size among ``MAX_STRIDE`` from ``smallest`` on."""
-        on_shapes = replace(self, module=copy.deepcopy(self.module).to("meta"))
-        # Shapes alone tell it at no cost, but for modules that make tensors of their own.
-        return on_shapes._losses(smallest, "meta") or self._losses(smallest, "cpu")
-
-    def _losses(self, smallest: int, device: str) -> dict[int, int]:
-        found = {}
-        for size in range(smallest, smallest + MAX_STRIDE):
-            shape = (1, self.in_channels, *(size,) * self.ndim)
-            scores = self.run(torch.zeros(shape, dtype=torch.float64, device=device))
-            if scores is None:
-                continue
-            lost = {size - n for n in scores.shape[2:]}
-            if len(lost) != 1:
-                raise _off_grid((size,) * self.ndim, scores.shape[2:])
-            found[size] = lost.pop()
-        return found
-
-    def run(self, image: Tensor) -> Tensor | None:
-        """Scores of one tile, or None where the module refuses its size."""
-        try:
-            with torch.inference_mode():
-                scores: Tensor = self.module(image)
-        except (RuntimeError, ValueError, AssertionError):
-            return None
-        if not isinstance(scores, Tensor) or scores.ndim != self.ndim + 2:
-            raise ModelError("the module must give one tensor of scores (n, class, *space)")
-        return scores
-
-    def noise(self, size: int) -> Tensor:
-        generator = torch.Generator().manual_seed(size)
-        shape = (1, self.in_channels, *(size,) * self.ndim)
-        return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-    def cut(self, tile: Tensor, start: int, stop: int) -> Tensor:
-        """The same range of every spatial axis."""
-        return tile[(slice(None), slice(None)) + (slice(start, stop),) * self.ndim]
-
-    def poisoned(self, size: int, at: int) -> Tensor:
-        """Noise with one NaN voxel on the diagonal."""
-        image = self.noise(size)
-        self.cut(image, at, at + 1).fill_(torch.nan)
-        return image
 
 
 def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveField, int]:
@@ -94,13 +34,14 @@ def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveF
     Raises
     ------
     ModelError
-        If the module takes no cubic tile, changes the voxel grid, or has a layer whose output
-        depends on the whole tile; the message names the layer.
+        If the module takes no cubic tile, changes the voxel grid, hides its input from the
+        measurement, or has a layer whose output depends on the whole tile; the message names
+        the layer.
     """
     if ndim not in _SIZES:
         raise ModelError(f"a module of {ndim} spatial axes; bigunet runs 2 and 3")
     # float64 tells a dependence on the tile from rounding.
-    test = _Probe(copy.deepcopy(module).cpu().double().eval(), in_channels, ndim)
+    test = Trial(copied(module).cpu().double().eval(), in_channels, ndim)
     _check_grid(test)
     sizes = [size for n in _SIZES[ndim] if (size := _accepted(test, n)) is not None]
     for size in sizes:
@@ -112,13 +53,68 @@ def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveF
         stride = None if _reach(test, size, phases=1) is None else _stride(test, size)
         reach = None if stride is None else _reach(test, size, phases=stride)
         if stride is not None and reach is not None:
-            return _field(test, size, stride=stride, reach=reach)
+            return _confirmed(test, size, stride=stride, reach=reach)
     # The smallest tile: by-hand attention wants gigabytes on larger ones.
     poisoned = test.poisoned(sizes[0], sizes[0] // 2)
     raise _refusal(mixing_layer(test.module, poisoned) or type(test.module).__name__)
 
 
-def _field(test: _Probe, size: int, *, stride: int, reach: int) -> tuple[ReceptiveField, int]:
+def _confirmed(test: Trial, size: int, *, stride: int, reach: int) -> tuple[ReceptiveField, int]:
+    """The field measured on tiles of ``size``, once values have shown that it holds."""
+    _check_visible(test, size, stride)
+    found, scores = _field(test, size, stride=stride, reach=reach)
+    if not holds(test, found):
+        # What resizes to its input's size is regular only on whole numbers of strides.
+        size = round_up(size, stride)
+        whole = _reach(test, size, phases=stride)
+        if whole is not None:
+            found, scores = _field(test, size, stride=stride, reach=whole)
+        if whole is None or not holds(test, found):
+            raise ModelError(
+                f"the module cannot be tiled: with the measured stride {found.stride} and halo "
+                f"{found.halo}, tiles and a larger tile around them give different scores; use "
+                "layers that depend neither on the tile's size nor on its place"
+            )
+    _check_centred(test, size, stride=stride, border=found.border[0])
+    return found, scores
+
+
+def _check_visible(test: Trial, size: int, stride: int) -> None:
+    """Raise ModelError where a NaN voxel shows in no score, whatever its phase."""
+    hits = [_hits(test, size, size // 2 + phase) for phase in range(stride)]
+    if not any(hit is not None and hit.any() for hit in hits):
+        raise ModelError(
+            "the module's halo cannot be measured: it hides what its input was (nan_to_num, or "
+            "a comparison at the input); move that step out of the module"
+        )
+
+
+def _check_centred(test: Trial, size: int, *, stride: int, border: int) -> None:
+    """Raise ModelError where the scores were cut by more on one side than on the other.
+
+    Over the phases of a stride taken together, a voxel reaches as far back as ahead. A crop that
+    is off by one voxel changes the difference of the two by 2, an even kernel by 1. Scores as
+    many as the voxels are in their place, however the network looks around.
+    """
+    if border == 0:
+        return
+    for axis in range(test.ndim):
+        others = tuple(a for a in range(test.ndim) if a != axis)
+        ends = []
+        for at in range(size // 2, size // 2 + stride):
+            hit = _hits(test, size, at)
+            if hit is not None and hit.any():
+                where = np.nonzero(hit.any(axis=others))[0] + border - at
+                ends.append(int(where[0]) + int(where[-1]))
+        if abs(sum(ends)) >= 2 * len(ends):
+            raise ModelError(
+                f"the module's scores lie {abs(sum(ends)) / (2 * len(ends)):g} voxels beside the "
+                f"voxels they are of, along spatial axis {axis}: not the image's voxel grid; "
+                "crop by the same on both sides"
+            )
+
+
+def _field(test: Trial, size: int, *, stride: int, reach: int) -> tuple[ReceptiveField, int]:
     scores = test.run(test.noise(size))
     assert scores is not None
     border = (size - scores.shape[-1]) // 2
@@ -130,13 +126,13 @@ def _field(test: _Probe, size: int, *, stride: int, reach: int) -> tuple[Recepti
     return ReceptiveField(*((v,) * test.ndim for v in values)), int(scores.shape[1])
 
 
-def _accepted(test: _Probe, smallest: int) -> int | None:
+def _accepted(test: Trial, smallest: int) -> int | None:
     """The size from ``smallest`` on that loses least: poolings that round down lose more."""
     losses = test.losses(smallest)
     return min(losses, key=lambda size: (losses[size], size), default=None)
 
 
-def _check_grid(test: _Probe) -> None:
+def _check_grid(test: Trial) -> None:
     """Raise ModelError where the scores are not the image's voxels, less a border."""
     losses = next((found for n in _SIZES[test.ndim] if (found := test.losses(n))), None)
     if losses is None:
@@ -146,17 +142,10 @@ def _check_grid(test: _Probe) -> None:
     # On a coarser grid the loss grows with the size.
     larger = test.losses(size + MAX_STRIDE).values()
     if lost < 0 or lost % 2 or min(larger, default=lost) != lost:
-        raise _off_grid((size,) * test.ndim, (size - lost,) * test.ndim)
+        raise off_grid((size,) * test.ndim, (size - lost,) * test.ndim)
 
 
-def _off_grid(image: Sequence[int], scores: Sequence[int]) -> ModelError:
-    return ModelError(
-        f"the module maps {tuple(image)} voxels to {tuple(scores)}: not the image's voxel grid, "
-        "cut by the same on both sides"
-    )
-
-
-def _stride(test: _Probe, size: int) -> int | None:
+def _stride(test: Trial, size: int) -> int | None:
     """The smallest shift with which the module commutes, away from the tile's border."""
     for shift in range(1, MAX_STRIDE + 1):
         if _commutes(test, size, shift):
@@ -164,7 +153,7 @@ def _stride(test: _Probe, size: int) -> int | None:
     return None
 
 
-def _commutes(test: _Probe, size: int, shift: int) -> bool:
+def _commutes(test: Trial, size: int, shift: int) -> bool:
     """Whether moving the tile by ``shift`` moves the scores in its middle, and nothing else."""
     center = size // 2
     hits, moved = _hits(test, size, center), _hits(test, size, center + shift)
@@ -184,14 +173,10 @@ def _commutes(test: _Probe, size: int, shift: int) -> bool:
     start, stop = middle, min(middle + half, here.shape[-1])
     if start < shift:
         return False
-    return _equal(test.cut(here, start, stop), test.cut(there, start - shift, stop - shift))
+    return equal(test.cut(here, start, stop), test.cut(there, start - shift, stop - shift))
 
 
-def _equal(a: Tensor, b: Tensor) -> bool:
-    return float((a - b).abs().max()) <= _TOLERANCE * max(float(a.std()), 1e-30)
-
-
-def _reach(test: _Probe, size: int, *, phases: int) -> int | None:
+def _reach(test: Trial, size: int, *, phases: int) -> int | None:
     """How far a voxel acts on either side, over phases; None if up to the tile's border."""
     furthest = 0
     for phase in range(phases):
@@ -211,7 +196,7 @@ def _reach(test: _Probe, size: int, *, phases: int) -> int | None:
     return furthest
 
 
-def _hits(test: _Probe, size: int, at: int) -> np.ndarray | None:
+def _hits(test: Trial, size: int, at: int) -> np.ndarray | None:
     """Which voxels of the scores depend on the voxel ``at``; None where the tile is refused."""
     if (size, at) not in test.known_hits:
         scores = test.run(test.poisoned(size, at))
@@ -220,14 +205,14 @@ def _hits(test: _Probe, size: int, at: int) -> np.ndarray | None:
     return test.known_hits[size, at]
 
 
-def _is_valid(test: _Probe, size: int, stride: int) -> bool:
+def _is_valid(test: Trial, size: int, stride: int) -> bool:
     """Whether scores at the very rim of a tile are those of a larger one: nothing is padded."""
     larger = test.noise(size + 2 * stride)
     around = test.run(larger)
     scores = test.run(test.cut(larger, stride, stride + size))
     if scores is None or around is None:
         return False
-    return _equal(scores, test.cut(around, stride, stride + scores.shape[-1]))
+    return equal(scores, test.cut(around, stride, stride + scores.shape[-1]))
 
 
 def _refusal(culprit: str) -> ModelError:

@@ -73,22 +73,30 @@ class SegmentPlan:
         return self.model.ndim
 
     @cached_property
-    def _flops(self) -> Callable[[Point], int]:
+    def _flops(self) -> Callable[[Point], int | None]:
         return flop_counter(self.model.module, in_channels=self.model.in_channels)
 
-    def recompute(self) -> float:
-        """FLOPs of all tiles, divided by those of one pass over the whole region."""
-        ndim = self.network_axes
-        whole = self.model.receptive_field.input_shape(self.region.shape[-ndim:])
-        planes = math.prod(self.region.shape[:-ndim])
-        return self.total_flops() / (self._flops(whole) * planes)
+    def recompute(self) -> float | None:
+        """FLOPs of all tiles, divided by those of one pass over the whole region.
 
-    def total_flops(self) -> int:
-        """Operations of all tiles of all blocks; sizes that recur are counted once."""
+        None where the module's operations cannot be counted.
+        """
+        ndim = self.network_axes
+        whole = self._flops(self.model.receptive_field.input_shape(self.region.shape[-ndim:]))
+        total = self.total_flops()
+        if not whole or total is None:
+            return None
+        return total / (whole * math.prod(self.region.shape[:-ndim]))
+
+    def total_flops(self) -> int | None:
+        """Operations of all tiles of all blocks; None where they cannot be counted."""
         total = 0
         for box, times in self.kinds_of_blocks():
             tile = next(self.tiling.tiles(box))
+            # Sizes that recur are counted once.
             flops = self._flops(tile.input.shape[-self.network_axes :])
+            if flops is None:
+                return None
             total += times * self.tiling.num_tiles(box) * flops
         return total
 
@@ -137,6 +145,7 @@ class SegmentPlan:
         """What `plan` prints and every report begins with."""
         ndim = self.network_axes
         tile = next(self.tiling.tiles(self.grid.box((0,) * self.region.ndim)))
+        recompute = self.recompute()
         return {
             "image": self.image.url,
             "level": self.options.level,
@@ -152,7 +161,7 @@ class SegmentPlan:
             "halo": list(self.model.receptive_field.halo),
             "stride": list(self.model.receptive_field.stride),
             "tile": list(tile.input.shape[-ndim:]),
-            "recompute": round(self.recompute(), 4),
+            "recompute": None if recompute is None else round(recompute, 4),
             "flops": self.total_flops(),
             "bytes_read": self.bytes_read(),
             "bytes_written": self.bytes_written(),

@@ -99,7 +99,7 @@ def verify(
     OutputError
         If the target is not a finished output, or not one of this image.
     ModelError, OptionError
-        If the model cannot be found, or is another one.
+        If the model cannot be found, is another one, or gives scores that are not finite.
     """
     if windows < 1:
         raise OptionError(f"{windows} windows; give at least 1")
@@ -141,9 +141,11 @@ class _Check:
         largest = 0.0
         for window in windows:
             shifted = self._scores(window, Tiling(self._plan.tiling.field, window.shape))
-            spread = float(shifted.std())
+            # In fp32 the squares of large scores overflow, and nothing would differ.
+            spread = float(shifted.double().std(correction=0))
             own = self._scores(window, None)
-            largest = max(largest, float((own - shifted).abs().max()) / max(spread, 1e-30))
+            difference = float((own - shifted).abs().max()) / max(spread, 1e-30)
+            largest = max(largest, difference)
             local = window.shift(tuple(-v for v in self._plan.region.start))
             labels = torch.from_numpy(self._stored.read(local)[0])
             unequal = labels_of(shifted) != labels

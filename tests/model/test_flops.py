@@ -53,3 +53,12 @@ def test_counting_leaves_the_module_where_it_is() -> None:
     flop_counter(module, in_channels=1)((8, 8))
     assert module.training
     assert module.weight.device.type == "cpu"
+
+
+class LooksAtValues(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 0 if bool((x > 1e9).any()) else x
+
+
+def test_a_module_that_looks_at_values_has_no_count_and_no_error() -> None:
+    assert flop_counter(LooksAtValues(), in_channels=1)((8, 8)) is None

@@ -14,16 +14,17 @@ from torch import nn
 
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.description import ModelDescription, default_classes
+from bigunet.model.folding import fold_batch_norm
 from bigunet.model.forward import (
     GreyRange,
     Predictor,
-    fold_batch_norm,
     labels_of,
     probabilities_of,
     score_margin,
 )
 from bigunet.model.model import Model, module_digest
 from bigunet.model.unet import UNet, UNetConfig
+from bigunet.receptive import ReceptiveField
 
 GREY = GreyRange((0.0,), (100.0,))
 WHOLE = (slice(None), slice(None))
@@ -45,12 +46,19 @@ def network(**numbers: Any) -> Model:
         description=ModelDescription(
             name="random",
             architecture={"name": "unet", "config": config.to_dict()},
-            classes=default_classes(config.classes),
+            classes=default_classes(max(config.classes, 2)),
             channels=tuple(map(str, range(config.in_channels))),
         ),
         digest="",
         receptive_field=config.receptive_field(),
     )
+
+
+def digest(module: nn.Module, *, halo: int = 1) -> str:
+    field = ReceptiveField((2, 2), (0, 0), (halo, halo), (0, 0))
+    if isinstance(module, UNet):
+        field = module.config.receptive_field()
+    return module_digest(module, field, in_channels=1)
 
 
 @pytest.fixture(scope="module")
@@ -199,9 +207,9 @@ def test_an_unknown_precision_is_refused(model: Model) -> None:
 
 def test_a_predictor_leaves_the_model_as_it_was(tile: np.ndarray) -> None:
     model = network()
-    before = module_digest(model.module)
+    before = digest(model.module)
     Predictor(model, GREY, precision="bf16").predict(tile, WHOLE)
-    assert module_digest(model.module) == before
+    assert digest(model.module) == before
 
 
 def test_a_module_with_one_score_is_a_model_of_two_classes() -> None:
@@ -219,8 +227,153 @@ def test_a_digest_tells_weights_and_structure_apart() -> None:
     torch.manual_seed(0)
     one = nn.Sequential(nn.Conv2d(1, 1, 3))
     other = copy.deepcopy(one)
-    assert module_digest(one) == module_digest(other)
+    assert digest(one) == digest(other)
     with torch.no_grad():
         other[0].weight[0, 0, 0, 0] += 1e-3
-    assert module_digest(one) != module_digest(other)
-    assert module_digest(one) != module_digest(nn.Sequential(one[0], nn.ReLU()))
+    assert digest(one) != digest(other)
+    assert digest(one) != digest(nn.Sequential(one[0], nn.ReLU()))
+
+
+class Scaled(nn.Module):
+    """Has a number that neither its weights nor its representation show."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat((x * self.factor, x), dim=1)
+
+
+def test_a_digest_tells_plain_attributes_and_receptive_fields_apart() -> None:
+    assert digest(Scaled(2.0)) == digest(Scaled(2.0))
+    assert digest(Scaled(2.0)) != digest(Scaled(2.001))
+    assert digest(Scaled(2.0)) != digest(Scaled(2.0), halo=7)
+
+
+def test_a_digest_does_not_depend_on_the_number_of_threads() -> None:
+    module, threads = network(width=8).module, torch.get_num_threads()
+    found = set()
+    for number in (1, 2):
+        torch.set_num_threads(number)
+        found.add(digest(module))
+    torch.set_num_threads(threads)
+    assert len(found) == 1
+
+
+def test_a_module_of_the_callers_goes_on_training() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout())
+    model = Model.of_module(module.train(), ndim=2)
+    assert module.training
+    assert module[1].training
+    assert not any(layer.training for layer in model.module.modules())
+
+
+def normalising(channels: int, kind: type[nn.BatchNorm2d] = nn.BatchNorm2d) -> nn.BatchNorm2d:
+    norm = kind(channels)
+    for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
+        values.detach().uniform_(0.3, 2)
+    return norm
+
+
+class StandardisedConv(nn.Conv2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(x, self.weight / self.weight.std(), self.bias)
+
+
+class NormThenRelu(nn.BatchNorm2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).relu()
+
+
+class Residual(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self[0](x)
+        return x + self[1](x)
+
+
+def hooked(layer: nn.Module) -> nn.Module:
+    layer.register_forward_hook(lambda _layer, _given, scores: scores.relu())
+    return layer
+
+
+def prepared(layer: nn.Module) -> nn.Module:
+    layer.register_forward_pre_hook(lambda _layer, given: (given[0] * 2,))
+    return layer
+
+
+def conv() -> nn.Conv2d:
+    return nn.Conv2d(1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(StandardisedConv(1, 3, 3), normalising(3)),
+        lambda: nn.Sequential(conv(), normalising(3, NormThenRelu)),
+        lambda: Residual(conv(), normalising(3)),
+        lambda: nn.Sequential(hooked(conv()), normalising(3)),
+        lambda: nn.Sequential(conv(), hooked(normalising(3))),
+        lambda: nn.Sequential(conv(), prepared(normalising(3))),
+        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(conv()), normalising(3)),
+        lambda: nn.Sequential(conv(), nn.BatchNorm2d(3, track_running_stats=False)),
+    ],
+    ids=["conv", "norm", "parent", "conv hook", "norm hook", "pre-hook", "parametrized", "own"],
+)
+def test_layers_that_do_more_than_torchs_own_are_left_unfolded(make) -> None:
+    torch.manual_seed(0)
+    module, image = make().eval(), torch.rand(1, 1, 12, 12)
+    with torch.inference_mode():
+        assert torch.equal(fold_batch_norm(module)(image), module(image))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_what_cannot_be_copied_is_refused_with_what_to_do() -> None:
+    module = nn.Sequential(nn.utils.weight_norm(conv()))
+    with pytest.raises(ModelError, match=r"cannot be copied .*parametrizations\.weight_norm"):
+        Model.of_module(module, ndim=2)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "step"),
+    [("u4", 4e9, 1), ("i4", 2e9, 1), ("u8", 2.0**52, 1), ("i8", -(2.0**52), 1), ("f8", 0, 1e40)],
+)
+def test_wide_dtypes_are_normalised_before_they_are_rounded(
+    model: Model, tile: np.ndarray, dtype: str, low: float, step: float
+) -> None:
+    far = (tile.astype(np.int64) + int(low)).astype(dtype) if step == 1 else tile * step
+    found = Predictor(model, GreyRange((low,), (low + 100 * step,))).scores(far)
+    assert torch.allclose(found, Predictor(model, GREY).scores(tile), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", "u2", "i1", "i2", "f2", "f4"])
+def test_narrow_dtypes_are_normalised_in_float32(model: Model, dtype: str) -> None:
+    tile = np.random.default_rng(0).integers(0, 2, (1, 36, 36)).astype(dtype)
+    if dtype != "bool":
+        tile = (tile * 73).astype(dtype)
+    low, high = torch.tensor(0.1), torch.tensor(60.7 - 0.1)
+    predictor = Predictor(model, GreyRange((0.1,), (60.7,)))
+    expected = (torch.from_numpy(tile.astype("f4")) - low) / high
+    assert torch.equal(
+        predictor.scores(tile), Predictor(model, GreyRange((0,), (1,))).scores(expected.numpy())
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_scores_that_are_not_finite_are_an_error(
+    tile: np.ndarray, precision: Literal["fp32", "bf16", "fp16"]
+) -> None:
+    model = network()
+    with torch.no_grad():
+        model.module.head.weight[0].fill_(torch.nan)
+    with pytest.raises(ModelError, match=f"not finite in {precision}"):
+        Predictor(model, GREY, precision=precision).predict(tile, WHOLE)
+
+
+def test_an_overflow_of_half_precision_is_an_error_that_advises_fp32(tile: np.ndarray) -> None:
+    model = network(batch_norm=False)
+    with torch.no_grad():
+        model.module.head.weight.mul_(1e6)
+    assert Predictor(model, GREY).scores(tile).isfinite().all()
+    with pytest.raises(ModelError, match="not finite in fp16: an overflow; run it in fp32"):
+        Predictor(model, GREY, precision="fp16").predict(tile, WHOLE)

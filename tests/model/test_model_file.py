@@ -49,7 +49,7 @@ DESCRIPTIONS = st.builds(
     architecture=st.fixed_dictionaries(
         {"name": st.text(), "config": st.dictionaries(st.text(), st.integers())}
     ),
-    classes=st.lists(st.builds(SegmentationClass, st.text(), COLORS)).map(tuple),
+    classes=st.lists(st.builds(SegmentationClass, st.text(), COLORS), min_size=2).map(tuple),
     channels=st.lists(st.text()).map(tuple),
     normalisation=st.builds(Normalisation, st.just("percentile"), st.just(0.5), st.just(99)),
     voxel_size_um=st.none() | st.tuples(st.floats(0.01, 9), st.floats(0.01, 9)),
@@ -176,7 +176,7 @@ def test_a_description_that_is_not_json_is_refused(saved: Path) -> None:
         ({"architecture": {"name": "transformer"}}, "unknown architecture 'transformer'"),
         ({"architecture": "unet"}, "damaged: architecture 'unet'"),
         ({"architecture": {"name": "unet", "config": [1]}}, "not the numbers of a U-Net"),
-        ({"classes": []}, "2 channels and 0 classes for a network of 2 and 3"),
+        ({"classes": []}, r"0 class\(es\); labels hold 2 to 256"),
         ({"channels": ["one"]}, "1 channels and 3 classes for a network of 2 and 3"),
         ({"classes": [{"name": "a", "color": "red"}]}, "has colour 'red'; write #rrggbb"),
         ({"normalisation": {"kind": "none"}}, "normalisation 'none'; known: percentile, fixed"),
@@ -262,3 +262,13 @@ def test_a_colour_has_four_channels_and_classes_are_named_from_the_background_on
     assert SegmentationClass("a", "#0102fF").rgba == (1, 2, 255, 255)
     assert [c.name for c in default_classes(20)[:3]] == ["background", "class 1", "class 2"]
     assert len(default_classes(20)) == 20
+
+
+@pytest.mark.parametrize("count", [0, 1, 257])
+def test_a_number_of_classes_that_uint8_labels_cannot_tell_apart_is_refused(count: int) -> None:
+    with pytest.raises(ModelError, match=rf"{count} class\(es\); labels hold 2 to 256"):
+        ModelDescription("m", {}, default_classes(count) if count else (), ("0",))
+
+
+def test_256_classes_are_taken() -> None:
+    assert len(ModelDescription("m", {}, default_classes(256), ("0",)).classes) == 256

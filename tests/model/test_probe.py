@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nuclei_broad import NucleiBroad
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -220,3 +221,83 @@ def test_the_module_is_left_as_it_was() -> None:
     assert all(torch.equal(before[name], now) for name, now in module.state_dict().items())
     assert {p.dtype for p in module.parameters()} == {torch.float16}
     assert not any(layer._forward_hooks for layer in module.modules())
+
+
+class AfterStep(nn.Module):
+    """A step that hides NaNs, and a convolution."""
+
+    def __init__(self, step: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.step, self.conv = step, nn.Conv2d(1, 2, 5, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.step(x))
+
+
+@pytest.mark.parametrize("step", [torch.nan_to_num, lambda x: (x > 0.5).to(x.dtype)])
+def test_a_module_that_hides_its_input_is_refused(step: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ModelError, match="cannot be measured: it hides what its input was"):
+        probe(AfterStep(step), in_channels=1, ndim=2)
+
+
+class PartlyHidden(AfterStep):
+    """The wide convolution sees no NaN; the voxel itself does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x
+
+
+def test_a_halo_that_values_contradict_is_refused() -> None:
+    with pytest.raises(ModelError, match="give different scores"):
+        probe(PartlyHidden(torch.nan_to_num), in_channels=1, ndim=2)
+
+
+class Coarse(nn.Module):
+    """Pools, and resizes to whatever size the tile has."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size, self.head = size, nn.Conv2d(2, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.avg_pool2d(x, self.size)
+        y = functional.interpolate(y, size=x.shape[-2:], mode="nearest")
+        return self.head(torch.cat((x, y), dim=1))
+
+
+@pytest.mark.parametrize("size", [3, 5, 7, 9])
+def test_resizing_to_the_tile_takes_whole_strides_only(size: int) -> None:
+    found, _ = probe(Coarse(size), in_channels=1, ndim=2)
+    assert (found.stride, found.remainder) == ((size, size), (0, 0))
+    assert size <= found.halo[0] <= 2 * size
+
+
+class Cropped(nn.Module):
+    def __init__(self, inner: nn.Module, first: int, last: int) -> None:
+        super().__init__()
+        self.inner, self.first, self.last = inner, first, last
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.inner(x)
+        kept = slice(self.first, scores.shape[-1] - self.last)
+        return scores[..., kept, kept]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 2), (2, 0), (1, 3), (0, 4), (8, 0)])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_crop_of_one_side_is_refused(first: int, last: int, depth: int) -> None:
+    inner = Encoder(depth) if depth else nn.Conv2d(1, 2, 3, padding=1)
+    with pytest.raises(ModelError, match="voxels beside the voxels they are of, along spatial"):
+        probe(Cropped(inner, first, last), in_channels=1, ndim=2)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5])
+def test_a_crop_of_both_sides_is_the_border(cut: int) -> None:
+    found, _ = probe(Cropped(Encoder(1), cut, cut), in_channels=1, ndim=2)
+    assert found.border == (cut, cut)
+    assert found.stride == (2, 2)
+
+
+def test_a_zero_padded_network_of_somebody_elses_is_measured() -> None:
+    found, scores = probe(NucleiBroad(), in_channels=1, ndim=2)
+    assert (found.stride, found.border, scores) == ((8, 8), (0, 0), 1)

@@ -1,0 +1,45 @@
+"""Batch normalisations folded into the convolutions before them, where that is sure to be exact."""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from bigunet.model.copying import copied
+
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+_NORMALISATIONS = (nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def fold_batch_norm(module: nn.Module) -> nn.Module:
+    """A copy for inference whose batch normalisations are folded into their convolutions.
+
+    Layers that may do more than torch's own (subclasses, hooks, parametrizations) stay as they
+    are.
+    """
+    folded = copied(module)
+    for parent in list(folded.modules()):
+        if type(parent).forward is not nn.Sequential.forward or _is_altered(parent):
+            continue
+        for first, second in itertools.pairwise(list(parent._modules)):
+            conv, norm = parent._modules[first], parent._modules[second]
+            if conv is not None and norm is not None and _is_foldable(conv, norm):
+                parent._modules[first] = fuse_conv_bn_eval(conv, norm)  # type: ignore[type-var,arg-type]
+                parent._modules[second] = nn.Identity()
+    return folded
+
+
+def _is_foldable(conv: nn.Module, norm: nn.Module) -> bool:
+    if type(conv) not in _CONVOLUTIONS or type(norm) not in _NORMALISATIONS:
+        return False
+    # Without running statistics a tile is normalised by its own.
+    return norm.running_mean is not None and not _is_altered(conv) and not _is_altered(norm)
+
+
+def _is_altered(module: nn.Module) -> bool:
+    """Whether calling the module runs more than its class's forward."""
+    hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+    return bool(hooked) or parametrize.is_parametrized(module)
