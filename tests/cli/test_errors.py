@@ -170,7 +170,6 @@ def test_an_option_that_does_not_fit_is_said_in_one_line(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["segment", "in.zarr"],
         ["segment"],
         ["segment", "in.zarr", "out.zarr", "more.zarr"],
         ["segment", "in.zarr", "out.zarr", "--no-such"],

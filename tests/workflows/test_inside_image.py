@@ -187,6 +187,27 @@ def test_overwriting_leaves_other_labels_and_the_image_as_they_are(
     assert listed(image) == ["theirs", "classes"]
 
 
+def test_an_overwriting_that_is_cut_off_leaves_no_label_that_looks_whole(
+    tmp_path: Path, tiny_model: Path, client: Client
+) -> None:
+    image = write_parent(tmp_path / "in.zarr", CEIL)
+    segment(image, tiny_model, client)
+    whole = contents(image / "labels/classes")
+
+    def stop(event: Any, dashboard: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segment(image, tiny_model, client, existing="overwrite", on_event=stop)
+    assert listed(image) == []
+    ome_zarr_models.open_ome_zarr(zarr.open_group(image, mode="r"))
+    segment(image, tiny_model, client, existing="resume")
+    again = contents(image / "labels/classes")
+    assert {k: v for k, v in again.items() if not k.startswith("bigunet/")} == {
+        k: v for k, v in whole.items() if not k.startswith("bigunet/")
+    }
+
+
 @pytest.mark.parametrize("existing", ["refuse", "resume", "overwrite"])
 def test_a_label_of_that_name_that_is_not_ours_is_refused(
     tmp_path: Path, tiny_model: Path, client: Client, existing: str
