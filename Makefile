@@ -18,11 +18,11 @@ lint: .venv/installed-test
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[test]'
 	mkdir -p .venv/links && ln -sfn ../../cli .venv/links/bigunet_cli
 	touch $@
 

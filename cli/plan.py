@@ -23,7 +23,8 @@ def plan(source: str, *, as_json: bool, **given: Any) -> None:
         return
     for name in ("bytes_read", "bytes_written", "block_memory_bytes"):
         planned[name] = size(planned[name])
-    planned["flops"] = f"{planned['flops']:.3g}"
+    if planned["flops"] is not None:
+        planned["flops"] = f"{planned['flops']:.3g}"
     print_table({name: _words(value) for name, value in planned.items()})
 
 

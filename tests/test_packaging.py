@@ -39,7 +39,7 @@ def test_the_wheel_holds_code_commands_model_fields_and_licence(wheel: Path) -> 
     for wanted in (
         "bigunet/py.typed",
         "bigunet/bundled/nuclei.safetensors",
-        "bigunet/bundled/nuclei_fields/LICENCE.md",
+        "bigunet/bundled/nuclei-fields/LICENCE.md",
         "bigunet_cli/main.py",
     ):
         assert wanted in names

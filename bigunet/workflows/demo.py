@@ -89,7 +89,7 @@ def demo(
 
 def bundled_fields() -> list[np.ndarray]:
     """The fields that come with bigunet, each (y, x) uint8."""
-    folder = Path(str(resources.files("bigunet.bundled") / "nuclei_fields"))
+    folder = Path(str(resources.files("bigunet.bundled") / "nuclei-fields"))
     return [np.asarray(Image.open(path).convert("L")) for path in sorted(folder.glob("*.png"))]
 
 
