@@ -237,7 +237,8 @@ def _plan_of(
 ) -> SegmentPlan:
     if not made:
         raise OutputError(
-            f"{target} is not a finished output of bigunet; finish it with segment --resume"
+            f"{target} is not a finished output of bigunet; make it with segment, or finish it "
+            "with segment --resume"
         )
     if model is None:
         if not made["model"]["path"]:
