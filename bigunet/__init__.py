@@ -8,24 +8,33 @@ from bigunet.model.description import ModelDescription, Normalisation, Segmentat
 from bigunet.model.file import load_model, save_model
 from bigunet.model.model import Model
 from bigunet.model.unet import UNet, UNetConfig
+from bigunet.training.augment import Augmentation
+from bigunet.training.recipe import Recipe
 from bigunet.workflows.fields import segment_fields
 from bigunet.workflows.info import info
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.plan import plan
 from bigunet.workflows.segment import SegmentReport, segment
+from bigunet.workflows.train import train
+from bigunet.workflows.train_job import TrainReport
+from bigunet.workflows.train_options import TrainOptions
 from bigunet.workflows.verify import VerifyReport, verify
 
 __version__ = _version("bigunet")
 
 __all__ = [
+    "Augmentation",
     "BigUNetError",
     "ClusterSpec",
     "Model",
     "ModelDescription",
     "Normalisation",
+    "Recipe",
     "SegmentOptions",
     "SegmentReport",
     "SegmentationClass",
+    "TrainOptions",
+    "TrainReport",
     "UNet",
     "UNetConfig",
     "VerifyReport",
@@ -35,5 +44,6 @@ __all__ = [
     "save_model",
     "segment",
     "segment_fields",
+    "train",
     "verify",
 ]

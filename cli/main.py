@@ -12,6 +12,7 @@ from bigunet_cli.info import info
 from bigunet_cli.models import models
 from bigunet_cli.plan import plan
 from bigunet_cli.segment import segment
+from bigunet_cli.train import train
 from bigunet_cli.verify import verify
 
 from bigunet.errors import BigUNetError
@@ -33,7 +34,7 @@ def cli(debug: bool) -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 
-for command in (segment, plan, verify, info, models, demo):
+for command in (segment, plan, verify, train, info, models, demo):
     cli.add_command(command)
 
 
@@ -58,7 +59,7 @@ def _run() -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted; a segmentation continues with the same command and --resume.")
+        _say("Interrupted; go on with the same command and --resume.")
         return INTERRUPTED
     except BigUNetError as error:
         return _fail(str(error), debug=debug)

@@ -124,6 +124,11 @@ def segment_options(command: F) -> F:
             show_default=True,
             help="OME-Zarr version of the output; auto is 0.5, or the image's inside it.",
         ),
+        click.option(
+            "--tta",
+            is_flag=True,
+            help="Average over the 8 rotations and mirrors of the plane; 8 times the work.",
+        ),
     ]
     for decorator in reversed(decorators):
         command = decorator(command)
@@ -172,6 +177,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         precision=given["precision"],
         device=given["device"],
         ome_version=given["ome_version"],
+        tta=given["tta"],
     )
 
 

@@ -19,7 +19,8 @@ import zarr
 from bigunet_cli.main import main
 from distributed import Client
 
-from bigunet import ModelDescription, Normalisation, UNet, UNetConfig, save_model
+from bigunet import ModelDescription, Normalisation, save_model
+from bigunet.model.architectures import architecture_of, build, config_class
 from bigunet.model.description import default_classes
 
 EXTENTS = {"t": 2, "c": 2, "z": 20, "y": 90, "x": 70}
@@ -51,18 +52,31 @@ class Outcome:
 Run = Callable[..., Outcome]
 
 
-def save_random_model(path: Path, *, fixed: bool = True, **numbers: Any) -> Path:
+def save_random_model(
+    path: Path, *, fixed: bool = True, architecture: str = "unet", **numbers: Any
+) -> Path:
     """A random network of three classes whose labels are all used; grey values 0 to 255."""
-    config = UNetConfig(**{"width": 4, "depth": 2, "classes": 3, "batch_norm": True, **numbers})
+    usual = {"width": 4, "depth": 2, "classes": 3, "batch_norm": True}
+    made_of = config_class(architecture)
+    known = {name: n for name, n in usual.items() if name in made_of.__dataclass_fields__}
+    config = made_of.from_dict(known | numbers)
     torch.manual_seed(0)
+    module = build({"name": architecture, "config": config.to_dict()}).initialise().eval()
+    noise = torch.rand(
+        1, config.in_channels, *config.receptive_field().input_shape((20,) * config.ndim)
+    )
+    with torch.no_grad():
+        scores = module(noise)
+        # No class wins everywhere.
+        module.get_parameter("head.bias").sub_(scores.transpose(0, 1).flatten(1).mean(dim=1))
     description = ModelDescription(
         name=path.stem,
-        architecture={"name": "unet", "config": config.to_dict()},
+        architecture=architecture_of(module),
         classes=default_classes(config.classes),
         channels=tuple(f"stain {k}" for k in range(config.in_channels)),
         normalisation=Normalisation("fixed", 0, 255) if fixed else Normalisation(),
     )
-    save_model(path, UNet(config).initialise(), description)
+    save_model(path, module, description)
     return path
 
 

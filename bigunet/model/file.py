@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bigunet.errors import ModelError, OutputError
+from bigunet.model.architectures import build
 from bigunet.model.description import ModelDescription
 from bigunet.model.model import Model
-from bigunet.model.unet import UNet, UNetConfig
+from bigunet.model.network import Network
 
 _METADATA_KEY = "bigunet"
 
@@ -130,18 +131,16 @@ def find_model(source: str | os.PathLike[str]) -> Path:
     raise ModelError(f"no model {str(source)!r}: neither a file nor bundled (bundled: {names})")
 
 
-def _build(description: ModelDescription) -> UNet:
-    name = description.architecture.get("name")
-    if name != "unet":
-        raise ModelError(f"unknown architecture {name!r}; this bigunet knows: unet")
-    config = UNetConfig.from_dict(description.architecture.get("config", {}))
+def _build(description: ModelDescription) -> Network:
+    module = build(description.architecture)
+    config = module.config
     named = len(description.channels), len(description.classes)
     if named[0] != config.in_channels or named[1] != max(config.classes, 2):
         raise ModelError(
             f"names of {named[0]} channels and {named[1]} classes for a network of "
             f"{config.in_channels} and {config.classes}"
         )
-    return UNet(config)
+    return module
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bigunet.model.unet import UNet
+from bigunet.model.network import Network
+from bigunet.model.turning import Turning
 
 
 def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int, ...]], int | None]:
@@ -20,7 +21,9 @@ def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int,
     count. Nothing is computed and no memory taken, so a whole gigapixel image can be asked for.
     None where the module cannot run on shapes alone, because it looks at its input's values.
     """
-    if isinstance(module, UNet):
+    if isinstance(module, Turning):
+        return _turned_counter(module, in_channels=in_channels)
+    if isinstance(module, Network):
         # The same numbers, without the seconds that torch takes to load its counter.
         return module.config.flops
     shadow = copy.deepcopy(module).to("meta").eval()
@@ -33,5 +36,18 @@ def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int,
         except (RuntimeError, TypeError, ValueError, AssertionError):
             return None
         return int(counter.get_total_flops())
+
+    return count
+
+
+def _turned_counter(
+    module: Turning, *, in_channels: int
+) -> Callable[[tuple[int, ...]], int | None]:
+    """Each turn is a pass of its own; averaging them is not counted."""
+    count_pass = flop_counter(module.module, in_channels=in_channels)
+
+    def count(shape: tuple[int, ...]) -> int | None:
+        once = count_pass(module.input_shape(shape))
+        return None if once is None else len(module.turns) * once
 
     return count

@@ -29,7 +29,7 @@ class Model:
     digest : str
         SHA-256 that identifies the weights.
     receptive_field : ReceptiveField
-        From the layers of a U-Net, probed numerically for any other module.
+        From the layers of bigunet's networks, probed numerically for any other module.
     path : str
         File that it was read from; empty for a module of the caller's.
     """

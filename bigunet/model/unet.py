@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bigunet.errors import ModelError
+from bigunet.model.network import (
+    CONV,
+    DROPOUT,
+    POOL,
+    UP,
+    ConvBlock,
+    Network,
+    block_flops,
+    check_numbers,
+    less,
+)
 from bigunet.receptive import Layer, ReceptiveField
-
-_CONV = {2: nn.Conv2d, 3: nn.Conv3d}
-_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-_POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-_UP = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-_DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
 
 MAX_DEPTH = 8
 
@@ -57,21 +62,8 @@ class UNetConfig:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("ndim", "in_channels", "classes", "width", "depth"):
-            value = getattr(self, name)
-            try:
-                object.__setattr__(self, name, operator.index(value))
-            except TypeError as error:
-                raise ModelError(f"{name} is {value!r}; give a whole number") from error
-        if self.ndim not in (2, 3):
-            raise ModelError(f"ndim is {self.ndim}; a U-Net here has 2 or 3 spatial axes")
-        if not 1 <= self.depth <= MAX_DEPTH:
-            raise ModelError(f"depth is {self.depth}; give 1 to {MAX_DEPTH}")
-        for name in ("in_channels", "classes", "width"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"{name} is {getattr(self, name)}; give at least 1")
-        if not 0 <= self.dropout < 1:
-            raise ModelError(f"dropout is {self.dropout}; give a share from 0 to below 1")
+        atleast = {"in_channels": 1, "classes": 1, "width": 1}
+        check_numbers(self, "a U-Net", axes=(2, 3), atleast=atleast, depth=MAX_DEPTH)
 
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> UNetConfig:
@@ -83,6 +75,11 @@ class UNetConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def tile_channels(self) -> int:
+        # A skip beside an up-convolution, and what the first convolution makes of the two.
+        return 4 * self.width
 
     def receptive_field(self) -> ReceptiveField:
         """Halo, border and stride, from the layers of the deepest path.
@@ -108,8 +105,8 @@ class UNetConfig:
         inputs = self.in_channels
         for level in range(self.depth + 1):
             channels = self.width * 2**level
-            total += self._block_flops(shape := _less(shape, 2), inputs, channels)
-            shape = _less(shape, 2)
+            total += block_flops(shape, inputs, channels)
+            shape = less(shape, 4)
             inputs = channels
             if level < self.depth:
                 shape = tuple(n // 2 for n in shape)
@@ -118,35 +115,12 @@ class UNetConfig:
             # Each voxel of an up-convolution has one tap, of twice the channels.
             shape = tuple(2 * n for n in shape)
             total += 2 * math.prod(shape) * 2 * channels * channels
-            total += self._block_flops(shape := _less(shape, 2), 2 * channels, channels)
-            shape = _less(shape, 2)
+            total += block_flops(shape, 2 * channels, channels)
+            shape = less(shape, 4)
         return total + 2 * math.prod(shape) * self.width * self.classes
 
-    def _block_flops(self, first: Sequence[int], inputs: int, outputs: int) -> int:
-        """Of two convolutions, of which the first gives ``first`` voxels."""
-        taps: int = 2 * 3**self.ndim * outputs
-        return taps * (inputs * math.prod(first) + outputs * math.prod(_less(first, 2)))
 
-
-def _less(shape: Sequence[int], lost: int) -> tuple[int, ...]:
-    return tuple(n - lost for n in shape)
-
-
-class ConvBlock(nn.Sequential):
-    """Two valid 3-wide convolutions, each followed by batch normalisation (if any) and ReLU."""
-
-    def __init__(self, config: UNetConfig, in_channels: int, out_channels: int) -> None:
-        layers: list[nn.Module] = []
-        for channels in (in_channels, out_channels):
-            conv = _CONV[config.ndim](channels, out_channels, 3, bias=not config.batch_norm)
-            layers.append(conv)
-            if config.batch_norm:
-                layers.append(_NORM[config.ndim](out_channels))
-            layers.append(nn.ReLU(inplace=True))
-        super().__init__(*layers)
-
-
-class UNet(nn.Module):
+class UNet(Network):
     """U-Net with valid convolutions: scores are smaller than the input by twice the halo.
 
     Parameters
@@ -160,17 +134,20 @@ class UNet(nn.Module):
     MICCAI 2015, doi:10.1007/978-3-319-24574-4_28. 3D: Çiçek et al., MICCAI 2016.
     """
 
+    config: UNetConfig
+
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
         channels = [config.width * 2**level for level in range(config.depth + 1)]
         inputs = [config.in_channels, *channels[:-1]]
-        self.encoder = nn.ModuleList(ConvBlock(config, a, b) for a, b in zip(inputs, channels))
-        self.pool = _POOL[config.ndim](2)
-        self.dropout = _DROPOUT[config.ndim](config.dropout)
-        self.up = nn.ModuleList(_UP[config.ndim](2 * c, c, 2, stride=2) for c in channels[:-1])
-        self.decoder = nn.ModuleList(ConvBlock(config, 2 * c, c) for c in channels[:-1])
-        self.head = _CONV[config.ndim](config.width, config.classes, 1)
+        block = partial(ConvBlock, ndim=config.ndim, batch_norm=config.batch_norm)
+        self.encoder = nn.ModuleList(block(a, b) for a, b in zip(inputs, channels))
+        self.pool = POOL[config.ndim](2)
+        self.dropout = DROPOUT[config.ndim](config.dropout)
+        self.up = nn.ModuleList(UP[config.ndim](2 * c, c, 2, stride=2) for c in channels[:-1])
+        self.decoder = nn.ModuleList(block(2 * c, c) for c in channels[:-1])
+        self.head = CONV[config.ndim](config.width, config.classes, 1)
         self._crops = skip_crops(config.depth)
         self._field = config.receptive_field()
 
@@ -201,15 +178,6 @@ class UNet(nn.Module):
     def _crop(self, x: Tensor, margin: int) -> Tensor:
         inner = (slice(margin, -margin),) * self.config.ndim
         return x[(slice(None), slice(None), *inner)]
-
-    def initialise(self) -> UNet:
-        """Draw weights as the paper does: Gaussian of deviation sqrt(2/N), N incoming nodes."""
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        return self
 
 
 def skip_crops(depth: int) -> list[int]:

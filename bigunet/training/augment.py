@@ -1,141 +1,250 @@
 """Augmentation: the variations of a patch under which its segmentation must not change.
 
-Where patches lie is ``patches``' work. Everything is drawn from the generator that is passed in.
+How far a patch moves and how its greys change is drawn here; ``motion`` moves it, ``patches``
+says where it lies. Everything is drawn from the generator that is passed in.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from bigunet.errors import TrainingError
-from bigunet.geometry import Box, ceil_div
-
-_ELASTIC_SPACING = 24
-"""Voxels between the control points of the elastic deformation: about a nucleus."""
+from bigunet.geometry import Box
+from bigunet.training.interpolation import InterpolationOrder
+from bigunet.training.motion import Motion, affine_positions, elastic_displacement
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far patches are varied.
+    """How far patches are varied. The elastic deformation is that of the paper.
 
     Parameters
     ----------
     flips : bool
-        Mirror along each axis, and exchange the last two where they are equally long: all turns
-        by 90 degrees.
+        Mirror along each axis, and exchange axes that are equally long and of equal spacing: in
+        the plane, all turns by 90 degrees.
     warp_share : float
-        Share of the patches that are turned by any angle, scaled and deformed.
+        Share of the patches that are turned, scaled, shifted and deformed.
+    rotation : bool
+        Turn by any angle: about all axes where voxels are as long as wide, in the plane of the
+        last two otherwise.
     scale : tuple of float
-        Smallest and largest magnification.
+        Smallest and largest magnification, halving as likely as doubling.
+    shift_voxels : float
+        Largest shift along each axis, so that voxels are not always seen at their centres.
     elastic_voxels : float
-        Standard deviation of the elastic displacement.
+        Standard deviation of the displacement vectors, in units of the smallest side of a voxel.
+    elastic_points : int
+        Vectors along each side of the patch; between them, displacement is bicubic.
+    interpolation_order : {1, 3}
+        Linear or cubic.
     grey_share : float
         Share of the patches to which each change of the grey values is applied.
     gain, gamma : tuple of float
-        Smallest and largest factor and exponent, drawn evenly on the logarithm.
+        Smallest and largest factor and exponent, halving as likely as doubling.
     offset, noise, blur_voxels : float
-        Largest offset, standard deviation of noise, and sigma of the Gaussian blur.
+        Largest offset, standard deviation of noise, and sigma of the Gaussian blur; of an image
+        that is normalised to 0 to 1.
+
+    Raises
+    ------
+    TrainingError
+        If a number is out of its range.
+
+    References
+    ----------
+    Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28, section 3.1.
     """
 
     flips: bool = True
-    warp_share: float = 0.5
-    scale: tuple[float, float] = (0.7, 1.4)
-    elastic_voxels: float = 1.0
+    warp_share: float = 0.8
+    rotation: bool = True
+    scale: tuple[float, float] = (0.8, 1.25)
+    shift_voxels: float = 0.5
+    elastic_voxels: float = 10.0
+    elastic_points: int = 3
+    interpolation_order: InterpolationOrder = 3
     grey_share: float = 0.5
-    gain: tuple[float, float] = (0.15, 1.5)
-    gamma: tuple[float, float] = (0.6, 1.6)
-    offset: float = 0.08
+    gain: tuple[float, float] = (0.7, 1.4)
+    gamma: tuple[float, float] = (0.7, 1.4)
+    offset: float = 0.1
     noise: float = 0.05
-    blur_voxels: float = 1.2
+    blur_voxels: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("scale", "gain", "gamma"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise TrainingError(f"{name} is {(low, high)}; give 0 < smallest <= largest")
+            limits = tuple(getattr(self, name))
+            if len(limits) != 2 or not 0 < limits[0] <= limits[1] < math.inf:
+                raise TrainingError(f"{name} is {limits}; give 0 < smallest <= largest")
+            object.__setattr__(self, name, limits)
         for name in ("warp_share", "grey_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
+        for name in ("shift_voxels", "elastic_voxels", "offset", "noise", "blur_voxels"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise TrainingError(f"{name} is {getattr(self, name)}; give 0 or more")
+        if self.elastic_points < 2:
+            raise TrainingError(f"elastic_points is {self.elastic_points}; give at least 2")
+        if self.interpolation_order not in (1, 3):
+            raise TrainingError(
+                f"interpolation_order is {self.interpolation_order}; give 1 (linear) or 3 (cubic)"
+            )
+
+    @property
+    def warps(self) -> bool:
+        """Whether a patch that is warped can differ from one that is not."""
+        limits = (self.shift_voxels, self.elastic_voxels)
+        return self.rotation or any(limits) or self.scale != (1, 1)
+
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Any]) -> Augmentation:
+        """The augmentation whose fields were written as JSON; those left out have their defaults.
+
+        Raises
+        ------
+        TrainingError
+            If there is no such field, or a number is out of its range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in numbers if name not in known]
+        if unknown:
+            raise TrainingError(
+                f"augmentation has no {', '.join(unknown)}; known: {', '.join(known)}"
+            )
+        return cls(**numbers)
 
 
 NO_AUGMENTATION = Augmentation(flips=False, warp_share=0.0, grey_share=0.0)
 
 
-def positions(box: Box, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Where in the image each voxel of a turned, scaled and deformed patch comes from.
-
-    Returns
-    -------
-    ndarray of float, (axis, *box.shape)
-        Fractional voxels of the image; the patch turns about the centre of ``box``.
-    """
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in box.shape), indexing="ij"))
-    middle = np.array([(n - 1) / 2 for n in box.shape]).reshape(-1, *(1,) * box.ndim)
-    start = np.array(box.start).reshape(middle.shape)
-    matrix = np.eye(box.ndim) / _between(augmentation.scale, rng)
-    if box.ndim > 1:
-        angle = rng.uniform(0, 2 * math.pi)
-        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        matrix[-2:, -2:] = turn @ matrix[-2:, -2:]
-    turned = np.tensordot(matrix, grid - middle, axes=1)
-    where: np.ndarray = start + middle + turned + _displacement(box, augmentation, rng)
-    return where
-
-
-def varied(
-    image: np.ndarray,
-    instances: np.ndarray,
+def draw_motion(
+    box: Box,
     augmentation: Augmentation,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Flip and transpose the image (channel, *space) and its instances (*space) alike."""
-    if not augmentation.flips:
-        return image, instances
-    turned = tuple(axis for axis in range(-instances.ndim, 0) if rng.random() < 0.5)
-    image, instances = np.flip(image, turned), np.flip(instances, turned)
-    square = instances.ndim > 1 and instances.shape[-1] == instances.shape[-2]
-    if square and rng.random() < 0.5:
-        image, instances = np.swapaxes(image, -1, -2), np.swapaxes(instances, -1, -2)
-    return image, instances
+    *,
+    warped_ndim: int,
+    spacing: Sequence[float],
+) -> Motion:
+    """How the patch at ``box`` is turned, scaled, shifted, deformed and mirrored.
+
+    Parameters
+    ----------
+    box : Box
+        In voxels of the image, of all its axes; may leave the image.
+    augmentation : Augmentation
+    rng : numpy.random.Generator
+    warped_ndim : int
+        The last axes, 2 or 3, that may move; ``box`` has 1 voxel along the others.
+    spacing : sequence of float
+        Size of a voxel along each axis of the image, in any unit.
+
+    Raises
+    ------
+    TrainingError
+        If axes and spacing do not fit together.
+    """
+    if len(spacing) != box.ndim or not 1 <= warped_ndim <= box.ndim or min(spacing) <= 0:
+        raise TrainingError(
+            f"a patch {box} with spacing {tuple(spacing)} cannot move along {warped_ndim} axes"
+        )
+    unit = np.asarray(spacing, float)[-warped_ndim:]
+    motion = Motion.still(box)
+    if rng.random() < augmentation.warp_share and augmentation.warps:
+        where = _positions(box.shape[-warped_ndim:], augmentation, rng, unit)
+        motion = Motion.along(box, where, order=augmentation.interpolation_order)
+    if augmentation.flips:
+        motion = motion.turned(*_draw_turn(box.shape, rng, unit))
+    return motion
 
 
 def vary_greys(
     image: np.ndarray, augmentation: Augmentation, rng: np.random.Generator
 ) -> np.ndarray:
-    """Vary contrast, brightness, sharpness and noise of a normalised image (channel, *space)."""
+    """Vary contrast, brightness, sharpness and noise of a normalised image.
+
+    Parameters
+    ----------
+    image : ndarray of float32, (channel, *space)
+    augmentation : Augmentation
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, (channel, *space)
+    """
     share = augmentation.grey_share
     if rng.random() < share:
         # Values are unbounded on both sides, and a power is defined on one only.
-        power = _between(augmentation.gamma, rng)
-        image = np.sign(image) * np.abs(image) ** power
+        power = np.float32(_factor(augmentation.gamma, rng))
+        image = np.copysign(np.abs(image) ** power, image)
     if rng.random() < share:
         sigma = rng.uniform(0, augmentation.blur_voxels)
         image = ndimage.gaussian_filter(image, (0, *(sigma,) * (image.ndim - 1)), mode="mirror")
     if rng.random() < share:
-        image = image + rng.normal(0, rng.uniform(0, augmentation.noise), image.shape)
+        noise = rng.standard_normal(image.shape, np.float32)
+        image = image + noise * np.float32(rng.uniform(0, augmentation.noise))
     # Last, so that dark patches are as noisy for their contrast as bright ones.
     if rng.random() < share:
-        image = image * _between(augmentation.gain, rng)
+        image = image * np.float32(_factor(augmentation.gain, rng))
     if rng.random() < share:
-        image = image + rng.uniform(-augmentation.offset, augmentation.offset)
+        image = image + np.float32(rng.uniform(-augmentation.offset, augmentation.offset))
     return np.ascontiguousarray(image, np.float32)
 
 
-def _displacement(box: Box, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Smooth random displacement per axis, (axis, *box.shape)."""
-    if augmentation.elastic_voxels == 0:
-        return np.zeros((box.ndim, *box.shape))
-    coarse = [ceil_div(n, _ELASTIC_SPACING) + 3 for n in box.shape]
-    points = rng.normal(0, augmentation.elastic_voxels, (box.ndim, *coarse))
-    axes = [np.arange(n) / _ELASTIC_SPACING + 1 for n in box.shape]
-    where = np.stack(np.meshgrid(*axes, indexing="ij"))
-    return np.stack([ndimage.map_coordinates(p, where, order=3, prefilter=False) for p in points])
+def _positions(
+    shape: Sequence[int], augmentation: Augmentation, rng: np.random.Generator, unit: np.ndarray
+) -> np.ndarray:
+    """Positions (axis, *shape), in voxels from the first one of the patch."""
+    ndim = len(shape)
+    matrix = np.eye(ndim) / _factor(augmentation.scale, rng)
+    if augmentation.rotation and ndim > 1:
+        # Shapes are kept in space, not in voxels.
+        matrix = matrix @ (_draw_rotation(rng, unit) * unit / unit[:, np.newaxis])
+    shift = rng.uniform(-augmentation.shift_voxels, augmentation.shift_voxels, ndim)
+    where = affine_positions(shape, matrix, shift)
+    if augmentation.elastic_voxels > 0:
+        coarse = (augmentation.elastic_points,) * ndim
+        points = rng.normal(0, augmentation.elastic_voxels, (ndim, *coarse))
+        points *= (unit.min() / unit).reshape(-1, *(1,) * ndim)
+        where += elastic_displacement(shape, points)
+    return where
 
 
-def _between(limits: tuple[float, float], rng: np.random.Generator) -> float:
-    """A factor between the limits, halving as likely as doubling."""
+def _draw_rotation(rng: np.random.Generator, unit: np.ndarray) -> np.ndarray:
+    ndim = len(unit)
+    if ndim > 2 and np.allclose(unit, unit[0]):
+        # Householder's Q of Gaussian numbers, with R's signs, is any rotation alike.
+        q, r = np.linalg.qr(rng.normal(size=(ndim, ndim)))
+        q *= np.sign(np.diag(r))
+        q[0] *= np.linalg.det(q)
+        return np.asarray(q)
+    angle = rng.uniform(0, 2 * math.pi)
+    matrix = np.eye(ndim)
+    cos, sin = math.cos(angle), math.sin(angle)
+    matrix[-2:, -2:] = [[cos, -sin], [sin, cos]]
+    return matrix
+
+
+def _draw_turn(
+    shape: Sequence[int], rng: np.random.Generator, unit: np.ndarray
+) -> tuple[list[int], list[int]]:
+    """A new order of the last axes, and those to mirror, counted from the end."""
+    ndim = len(unit)
+    kinds = [(n, round(float(u / unit.min()), 6)) for n, u in zip(shape[-ndim:], unit)]
+    axes = list(range(-ndim, 0))
+    for kind in sorted(set(kinds)):
+        alike = [axis for axis in range(-ndim, 0) if kinds[axis] == kind]
+        for axis, other in zip(alike, rng.permutation(alike)):
+            axes[axis] = int(other)
+    return axes, [axis for axis in range(-ndim, 0) if rng.random() < 0.5]
+
+
+def _factor(limits: tuple[float, float], rng: np.random.Generator) -> float:
+    """A factor between the limits, even on the logarithm."""
     return math.exp(rng.uniform(math.log(limits[0]), math.log(limits[1])))

@@ -1,243 +1,187 @@
-"""The training loop: patches in, a better network out, one event per report.
+"""The training loop: batches in, a better network out.
 
-It neither prints nor writes files, and does not know what the classes mean to a score.
+It neither prints nor writes: what validation means, and what is kept, is its caller's.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from bigunet.errors import TrainingError
-from bigunet.model.unet import UNet
-from bigunet.training.augment import Augmentation
-from bigunet.training.patches import Sample, draw_patch
-from bigunet.training.targets import target_of
-
-_WARM_UP = 0.1
-"""Share of the training during which the learning rate rises."""
+from bigunet.training.checkpoint import Learner, Progress
+from bigunet.training.loader import Batch
+from bigunet.training.loss import weighted_cross_entropy
+from bigunet.training.recipe import Recipe
+from bigunet.training.schedule import follow, learning_rate, set_rate
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """How to train.
+class Step:
+    """What one step did.
 
     Parameters
     ----------
-    steps : int
-        Batches in all.
-    batch : int
-        Patches per step.
-    patch : int
-        Voxels per axis that one patch is scored on, at least; the context comes on top.
-    learning_rate, weight_decay : float
-        Of AdamW; the rate rises to this value and falls on a cosine.
-    border_weight, meeting_weight : float
-        See ``targets.target_of``.
-    averaging : float
-        Decay, per step, of the running average of the weights that is handed out.
-    bf16 : bool
-        Compute convolutions in bfloat16.
-    report_every : int
-        Steps between two events.
-    seed : int
-    augmentation : Augmentation
-    """
-
-    steps: int = 2000
-    batch: int = 4
-    patch: int = 160
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
-    border_weight: float = 1.5
-    meeting_weight: float = 3.0
-    averaging: float = 0.998
-    bf16: bool = False
-    report_every: int = 200
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "patch", "report_every"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}; give at least 1")
-        if not self.learning_rate > 0:
-            raise TrainingError(f"learning_rate is {self.learning_rate}; give a positive one")
-        if not 0 <= self.averaging < 1:
-            raise TrainingError(f"averaging is {self.averaging}; give a decay from 0 to below 1")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingReport:
-    """What the last steps did.
-
-    Parameters
-    ----------
-    step : int
-        Steps done.
-    progress : float
-        Share of the training that is done, 0 to 1.
+    number : int
+        Steps done, with this one.
+    share : float
+        Of the run that is done, 0 to 1.
     loss : float
-        Mean over the steps since the last report.
+        Of this step's batch, the mean over all processes.
     learning_rate : float
-    seconds : float
-        Spent in the loop's own work since it began; what the receiver does is not counted.
-    module : UNet
-        A copy with averaged weights, in evaluation mode; the receiver's to keep.
+        That the step was made with.
     """
 
-    step: int
-    progress: float
+    number: int
+    share: float
     loss: float
     learning_rate: float
-    seconds: float
-    module: UNet
 
 
-def train(
-    module: UNet,
-    samples: Sequence[Sample],
-    config: TrainingConfig,
-    *,
-    progress: Callable[[int], float] | None = None,
-) -> Iterator[TrainingReport]:
-    """Train ``module`` in place.
-
-    The same seed gives the same weights on the same machine, unless ``progress`` follows a clock.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where and by whom the steps are computed.
 
     Parameters
     ----------
-    module : UNet
-        As initialised, or already trained.
-    samples : sequence of Sample
-    config : TrainingConfig
-    progress : callable, optional
-        Share of the training that is done after so many steps; it ends at 1. By default
-        ``step / config.steps``.
-
-    Yields
-    ------
-    TrainingReport
-        Every ``config.report_every`` steps, and after the last one.
-
-    Raises
-    ------
-    TrainingError
-        If there is no sample, a sample has other channels than the network, or the loss is no
-        longer finite.
+    device : torch.device
+    rank, processes : int
+        Which of how many processes that share each step; their gradients are averaged.
     """
-    _check(module, samples)
-    done = progress or (lambda step: step / config.steps)
-    torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
-    average = copy.deepcopy(module).eval()
-    optimiser = torch.optim.AdamW(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    losses: list[float] = []
-    step, seconds, share = 0, 0.0, 0.0
-    while share < 1:
-        began = time.perf_counter()
-        rate = config.learning_rate * schedule(share)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        losses.append(_step(module, optimiser, draw_batch(module, samples, config, rng), config))
-        if not math.isfinite(losses[-1]):
+
+    device: torch.device
+    rank: int = 0
+    processes: int = 1
+
+    def mean(self, value: float) -> float:
+        """The mean of a number over all processes."""
+        if self.processes == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(total)
+        return float(total) / self.processes
+
+    def agreed(self, value: float) -> float:
+        """The first process's number: clocks differ, and all must stop at the same step."""
+        if self.processes == 1:
+            return value
+        told = torch.tensor(value, dtype=torch.float64, device=self.device)
+        torch.distributed.broadcast(told, src=0)
+        return float(told)
+
+
+class Trainer:
+    """Trains a network in place, a step at a time, until the recipe's end.
+
+    A run that goes on from ``begun`` computes what the whole run would have: patches and dropout
+    are drawn from the number of the step.
+
+    Parameters
+    ----------
+    learner : Learner
+        On ``machine.device``.
+    batches : iterable of Batch
+        From step ``begun.step`` on.
+    recipe : Recipe
+    machine : Machine
+    begun : Progress
+        Of a run's checkpoint, or ``Progress()``.
+    clock : callable
+        Seconds; another one in tests.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        batches: Iterable[Batch],
+        recipe: Recipe,
+        machine: Machine,
+        *,
+        begun: Progress,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.progress = begun
+        self._learner = learner
+        self._network = _shared(learner.module, machine)
+        self._layout = layout_of(learner.module)
+        self._batches = iter(batches)
+        self._recipe = recipe
+        self._machine = machine
+        self._clock = clock
+        self._share = self._share_done()
+
+    @property
+    def done(self) -> bool:
+        """Whether the recipe is at its end."""
+        return self._share >= 1
+
+    def step(self) -> Step:
+        """Train on the next batch.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is no longer finite; the network is then of no use.
+        """
+        started = self._clock()
+        batch = next(self._batches)
+        waited = self._clock() - started
+        number, rate = self.progress.step, learning_rate(self._recipe, self._share)
+        set_rate(self._learner.optimiser, rate)
+        # Counted from the seed and the step, so that a resumed run drops the same channels.
+        torch.manual_seed((self._recipe.seed << 32) + (number << 8) + self._machine.rank)
+        loss = self._learn(batch.to(self._machine.device, self._layout))
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss became {losses[-1]} at step {step} with learning rate {rate:.3g}; "
-                "check the images for values that are not finite, or lower the learning rate"
+                f"the loss became {loss} at step {number} with learning rate {rate:.3g}; lower "
+                "the learning rate, or look for images unlike the others"
             )
-        step += 1
-        # A young average must forget the random weights it began with.
-        _follow(average, module, min(config.averaging, step / (step + 10)))
-        seconds += time.perf_counter() - began
-        share = min(1.0, done(step))
-        if step % config.report_every == 0 or share >= 1:
-            mean = float(np.mean(losses))
-            yield TrainingReport(step, share, mean, rate, seconds, copy.deepcopy(average))
-            losses.clear()
-
-
-def schedule(share: float) -> float:
-    """Factor of the learning rate after this share of the training: a rise, then half a cosine.
-
-    >>> schedule(0.1), round(schedule(1.0), 3)
-    (1.0, 0.002)
-    """
-    if share < _WARM_UP:
-        return 0.05 + 0.95 * share / _WARM_UP
-    falling = (share - _WARM_UP) / (1 - _WARM_UP)
-    return 0.002 + 0.998 * (1 + math.cos(math.pi * falling)) / 2
-
-
-def draw_batch(
-    module: UNet, samples: Sequence[Sample], config: TrainingConfig, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Images (n, channel, *space), and classes and weights (n, *space) of the scored part."""
-    reach = module.config.receptive_field()
-    shape = reach.input_shape((config.patch,) * module.config.ndim)
-    inner = tuple(slice(b, n - b) for b, n in zip(reach.border, shape))
-    images, classes, weights = [], [], []
-    for _ in range(config.batch):
-        patch = draw_patch(samples, shape, config.augmentation, rng)
-        target = target_of(
-            patch.instances,
-            border_weight=config.border_weight,
-            meeting_weight=config.meeting_weight,
+        follow(
+            self._learner.average,
+            self._learner.module,
+            decay=self._recipe.averaging,
+            step=number + 1,
         )
-        images.append(patch.image)
-        classes.append(target.classes[inner])
-        weights.append(target.weights[inner])
-    return (
-        torch.from_numpy(np.stack(images)),
-        torch.from_numpy(np.stack(classes).astype(np.int64)),
-        torch.from_numpy(np.stack(weights)),
-    )
+        self.progress = self.progress.advanced(loss, self._clock() - started, waited)
+        self._share = self._share_done()
+        return Step(self.progress.step, self._share, loss, rate)
+
+    def _learn(self, batch: Batch) -> float:
+        learner, recipe = self._learner, self._recipe
+        self._network.train()
+        lower = recipe.precision == "bf16"
+        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=lower):
+            scores = self._network(batch.images)
+        loss = weighted_cross_entropy(scores, batch.classes, batch.weights)
+        learner.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(learner.module.parameters(), recipe.clip)
+        learner.optimiser.step()
+        return self._machine.mean(float(loss.detach()))
+
+    def _share_done(self) -> float:
+        """Of the run, 0 to 1."""
+        if self._recipe.minutes > 0:
+            share = self.progress.seconds / (60 * self._recipe.minutes)
+            return min(1.0, self._machine.agreed(share))
+        return min(1.0, self.progress.step / self._recipe.steps)
 
 
-def _step(
-    module: UNet,
-    optimiser: torch.optim.Optimizer,
-    batch: tuple[Tensor, Tensor, Tensor],
-    config: TrainingConfig,
-) -> float:
-    images, classes, weights = batch
-    module.train()
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=config.bf16):
-        scores = module(images)
-    losses = functional.cross_entropy(scores.float(), classes, reduction="none")
-    loss = (losses * weights).sum() / weights.sum()
-    optimiser.zero_grad()
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-    optimiser.step()
-    return float(loss.detach())
+def layout_of(module: nn.Module) -> torch.memory_format:
+    """Channels last: faster convolutions, on CPUs and GPUs alike."""
+    flat = any(parameter.ndim == 4 for parameter in module.parameters())
+    return torch.channels_last if flat else torch.channels_last_3d
 
 
-@torch.no_grad()
-def _follow(average: UNet, module: UNet, decay: float) -> None:
-    """Move the running average, statistics of the batch normalisation too, towards the weights."""
-    for mean, value in zip(average.state_dict().values(), module.state_dict().values()):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def _check(module: UNet, samples: Sequence[Sample]) -> None:
-    if not samples:
-        raise TrainingError("there is no image to train on")
-    channels = module.config.in_channels
-    for index, sample in enumerate(samples):
-        if sample.image.shape[0] != channels:
-            raise TrainingError(
-                f"image {index} has {sample.image.shape[0]} channels, the network {channels}"
-            )
+def _shared(module: nn.Module, machine: Machine) -> nn.Module:
+    """The module, with its gradients averaged over all processes."""
+    if machine.processes == 1:
+        return module
+    devices = [machine.device.index] if machine.device.type == "cuda" else None
+    return DistributedDataParallel(module, device_ids=devices)

@@ -1,6 +1,6 @@
-"""Patches: where training looks in its labelled images, mirrored beyond their edges.
+"""Patches: what the network sees in one step, numbered, so that any of them can be redrawn.
 
-How a patch is varied is ``augment``'s work; images come as arrays, from wherever they are stored.
+Patch ``k`` of a run depends on the recipe's seed and ``k`` alone, whichever process draws it.
 """
 
 from __future__ import annotations
@@ -9,136 +9,158 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.training.augment import Augmentation, positions, varied, vary_greys
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One labelled image.
-
-    Parameters
-    ----------
-    image : ndarray of float32, (channel, *space)
-        Normalised: most values from 0 to 1.
-    instances : ndarray of int, (*space)
-        0 is background; every other value is one object.
-    weight : float
-        How often patches come from this image, relative to the other images.
-    """
-
-    image: np.ndarray
-    instances: np.ndarray
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.image.shape[1:] != self.instances.shape:
-            raise TrainingError(
-                f"an image of {self.image.shape} (channel first) has instances of "
-                f"{self.instances.shape}; give them the same shape without the channel"
-            )
-        if self.instances.dtype.kind not in "iu":
-            raise TrainingError(
-                f"instances are {self.instances.dtype}; give integers, 0 for background"
-            )
-        if not self.weight > 0:
-            raise TrainingError(f"an image has weight {self.weight}; give a positive one")
+from bigunet.receptive import ReceptiveField
+from bigunet.training.augment import draw_motion, vary_greys
+from bigunet.training.motion import Motion
+from bigunet.training.recipe import Recipe
+from bigunet.training.samples import Sample
+from bigunet.training.targets import TargetRule, classes_of
+from bigunet.training.weight_map import border_reach, border_term
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What the network sees in one training sample, and the truth for it.
+    """One training sample of the network.
 
     Parameters
     ----------
     image : ndarray of float32, (channel, *space)
-    instances : ndarray of int32, (*space)
-        Of the same voxels as ``image``.
+        Normalised and varied; with the context that the network needs.
+    classes : ndarray of uint8, (*inner)
+        The truth of the voxels that are scored: ``image`` less the network's border.
+    weights : ndarray of float32, (*inner)
+        The weight map there.
     """
 
     image: np.ndarray
-    instances: np.ndarray
+    classes: np.ndarray
+    weights: np.ndarray
 
 
-def mirrored(array: np.ndarray, box: Box) -> np.ndarray:
-    """The voxels of ``box``, mirrored about the edge voxels wherever it leaves the array.
-
-    Parameters
-    ----------
-    array : ndarray, (..., *space)
-        The box speaks of the last axes.
-    box : Box
-        May lie outside altogether.
-
-    Examples
-    --------
-    >>> mirrored(np.array([0, 1, 2]), Box((-2,), (8,)))
-    array([2, 1, 0, 1, 2, 1, 0, 1, 2, 1])
-    """
-    for axis, start, stop in zip(range(-box.ndim, 0), box.start, box.stop):
-        indices = _reflected(np.arange(start, stop), array.shape[axis])
-        array = np.take(array, indices, axis=axis)
-    return array
-
-
-def cut(sample: Sample, box: Box) -> Patch:
-    """The patch of ``sample`` at ``box``, as it is."""
-    instances = mirrored(sample.instances, box).astype(np.int32)
-    return Patch(mirrored(sample.image, box), instances)
-
-
-def draw_box(sample: Sample, shape: Sequence[int], rng: np.random.Generator) -> Box:
-    """A box of ``shape`` whose centre is any voxel of the image, all equally likely."""
-    centre = [int(rng.integers(size)) for size in sample.instances.shape]
-    start = tuple(c - n // 2 for c, n in zip(centre, shape))
-    return Box(start, tuple(a + n for a, n in zip(start, shape)))
-
-
-def draw_patch(
-    samples: Sequence[Sample],
-    shape: Sequence[int],
-    augmentation: Augmentation,
-    rng: np.random.Generator,
-) -> Patch:
-    """A random patch of a random image, augmented.
+class PatchSource:
+    """Draws patches of labelled images; picklable, so that processes can share the work.
 
     Parameters
     ----------
     samples : sequence of Sample
-        Drawn by their weights.
-    shape : sequence of int
-        Of the patch, without channels.
-    augmentation : Augmentation
-    rng : numpy.random.Generator
-        The only source of chance.
+        Images of at least as many axes as the network; it sees the last ones.
+    recipe : Recipe
+    rule : TargetRule
+    class_weights : sequence of float
+        w_c, one per class.
+    field : ReceptiveField
+        The network's, of its own axes.
     """
-    weights = np.array([sample.weight for sample in samples])
-    sample = samples[rng.choice(len(samples), p=weights / weights.sum())]
-    box = draw_box(sample, shape, rng)
-    if rng.random() < augmentation.warp_share:
-        patch = _warped(sample, positions(box, augmentation, rng))
-    else:
-        patch = cut(sample, box)
-    image, instances = varied(patch.image, patch.instances, augmentation, rng)
-    return Patch(vary_greys(image, augmentation, rng), instances)
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        recipe: Recipe,
+        rule: TargetRule,
+        class_weights: Sequence[float],
+        field: ReceptiveField,
+    ) -> None:
+        if not samples:
+            raise TrainingError("there is no image to train on")
+        self._samples = list(samples)
+        total = sum(sample.weight for sample in samples)
+        self._chances = np.array([sample.weight / total for sample in samples])
+        self._recipe = recipe
+        self._rule = rule
+        self._class_weights = np.asarray(class_weights, np.float32)
+        self._field = field
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a patch's image, without channels."""
+        return self._field.input_shape((self._recipe.patch,) * self._field.ndim)
+
+    def draw(self, index: int) -> Patch:
+        """Patch number ``index`` of the run."""
+        rng = np.random.default_rng([self._recipe.seed, index])
+        sample = self._samples[rng.choice(len(self._samples), p=self._chances)]
+        box = self._draw_box(sample, rng)
+        motion = draw_motion(
+            box,
+            self._recipe.augmentation,
+            rng,
+            warped_ndim=self._field.ndim,
+            spacing=sample.spacing,
+        )
+        image = motion.image(sample.grey(motion.source))
+        classes = self._classes(motion, sample.labels.read(motion.source)[0])
+        weights = self._class_weights[classes]
+        if self._recipe.border_weight > 0 and self._rule.kind != "classes":
+            term = self._border_term(sample, motion.source)
+            weights = weights + self._space(motion.weights(term, self._inner(0)))
+        image = vary_greys(image.reshape(len(image), *self.shape), self._recipe.augmentation, rng)
+        return Patch(
+            np.ascontiguousarray(image, np.float32),
+            np.ascontiguousarray(classes),
+            np.ascontiguousarray(weights, np.float32),
+        )
+
+    def _inner(self, margin: int) -> tuple[slice, ...]:
+        """What is scored of a patch, and ``margin`` voxels around it, at most the patch."""
+        margins = [min(margin, b) for b in self._field.border]
+        sides = zip(self._field.border, margins, self.shape)
+        return tuple(slice(b - m, n - b + m) for b, m, n in sides)
+
+    def _space(self, array: np.ndarray) -> np.ndarray:
+        """The array without the axes that the network does not see, of extent 1."""
+        return array.reshape(array.shape[array.ndim - self._field.ndim :])
+
+    def _classes(self, motion: Motion, ids: np.ndarray) -> np.ndarray:
+        margin = self._rule.margin
+        labels = self._space(motion.labels(ids, self._inner(margin)))
+        kept = [min(margin, b) for b in self._field.border]
+        inner = tuple(slice(m, n - m) for m, n in zip(kept, labels.shape))
+        return classes_of(labels, self._rule)[inner]
+
+    def _draw_box(self, sample: Sample, rng: np.random.Generator) -> Box:
+        """A box whose centre is any voxel of the image, all equally likely."""
+        volume = sample.image.shape
+        shape = (1,) * (len(volume) - self._field.ndim) + self.shape
+        centre = [int(rng.integers(size)) for size in volume]
+        start = tuple(c - n // 2 for c, n in zip(centre, shape))
+        return Box(start, tuple(a + n for a, n in zip(start, shape)))
+
+    def _border_term(self, sample: Sample, box: Box) -> np.ndarray:
+        if sample.terms is not None:
+            return np.asarray(sample.terms.read(box)[0])
+        return read_border_term(sample, box, self._recipe, ndim=self._field.ndim)
 
 
-def _warped(sample: Sample, where: np.ndarray) -> Patch:
-    """The sample at fractional positions (axis, *space): linear in grey values, nearest in ids."""
-    # scipy's "mirror" is numpy's "reflect": the edge voxel is not repeated.
-    channels = [
-        ndimage.map_coordinates(channel, where, order=1, mode="mirror") for channel in sample.image
-    ]
-    instances = ndimage.map_coordinates(
-        sample.instances.astype(np.int32), where, order=0, mode="mirror"
+def read_border_term(sample: Sample, box: Box, recipe: Recipe, *, ndim: int) -> np.ndarray:
+    """The border term of the weight map in ``box``, as if it were computed for the whole image.
+
+    Parameters
+    ----------
+    sample : Sample
+    box : Box
+        May leave the image: there the labels are mirrored.
+    recipe : Recipe
+        w0 and sigma.
+    ndim : int
+        Axes that the network sees; along others, each plane has cells of its own.
+
+    Returns
+    -------
+    ndarray of float32, box.shape
+    """
+    spacing = sample.spacing[-ndim:]
+    w0, sigma = recipe.border_weight, recipe.border_sigma
+    reach = border_reach(w0=w0, sigma=sigma, spacing=spacing, ndim=ndim)
+    reach = (0,) * (box.ndim - ndim) + reach
+    grown = Box(
+        tuple(a - r for a, r in zip(box.start, reach)),
+        tuple(b + r for b, r in zip(box.stop, reach)),
     )
-    return Patch(np.stack(channels).astype(np.float32), instances)
-
-
-def _reflected(indices: np.ndarray, size: int) -> np.ndarray:
-    period = max(1, 2 * size - 2)
-    folded = indices % period
-    return np.minimum(folded, period - folded) if size > 1 else folded
+    labels = sample.labels.read(grown)[0]
+    planes = labels.reshape(-1, *labels.shape[-ndim:])
+    terms = np.stack([border_term(plane, w0=w0, sigma=sigma, spacing=spacing) for plane in planes])
+    inner = tuple(slice(r, n - r) for r, n in zip(reach, labels.shape))
+    return terms.reshape(labels.shape)[inner]

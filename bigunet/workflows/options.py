@@ -40,6 +40,11 @@ class SegmentOptions:
         ``auto``: a worker's GPU if it has one.
     ome_version : {"auto", "0.4", "0.5"}
         ``auto``: 0.5, or that of the image where the labels are written into it.
+    tta : bool
+        Test-time augmentation: whether the probabilities of the classes (after the softmax)
+        are averaged over the eight rotations and mirrors of the plane y, x, at eight times the
+        cost; over its four mirrors where voxels are not as high as wide, or the network treats
+        y and x differently. Exact across blocks.
 
     Raises
     ------
@@ -56,6 +61,7 @@ class SegmentOptions:
     precision: PrecisionChoice = "auto"
     device: DeviceChoice = "auto"
     ome_version: OmeVersionChoice = "auto"
+    tta: bool = False
 
     def __post_init__(self) -> None:
         _check("output", self.outputs, Output)

@@ -23,13 +23,18 @@ from bigunet.model.file import load_model
 from bigunet.model.flops import flop_counter
 from bigunet.model.forward import Precision
 from bigunet.model.model import Model
-from bigunet.model.unet import UNet
+from bigunet.model.network import Network
+from bigunet.model.turning import num_turns, turned
 from bigunet.tiling import Tiling
 from bigunet.workflows.options import SegmentOptions
 
 # A 16-wide network was half again as fast with tiles of 900² as of 1924²: caches.
 _LARGEST_TILE = {2: 768, 3: 192}
 _TILE_MEMORY_BYTES = 1_500_000_000
+# Of a module of the caller's: as many as a 64-wide U-Net holds.
+_UNKNOWN_TILE_CHANNELS = 256
+# Between a voxel's height and width; what is trained on one scale tolerates more.
+_SAME_SCALE = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class SegmentPlan:
     ----------
     image : Multiscale
     model : Model
+        As it is run: averaged over turns where the options ask for it.
     options : SegmentOptions
     channels : tuple of int
         Channels of the image that the model reads.
@@ -71,6 +77,11 @@ class SegmentPlan:
     def network_axes(self) -> int:
         """How many of the last axes the network sees."""
         return self.model.ndim
+
+    @property
+    def turns(self) -> int:
+        """In how many rotations and mirrors the network sees each tile; 1 without ``tta``."""
+        return num_turns(self.model.module)
 
     @cached_property
     def _flops(self) -> Callable[[Point], int | None]:
@@ -167,6 +178,7 @@ class SegmentPlan:
             "bytes_written": self.bytes_written(),
             "block_memory_bytes": self.block_memory_bytes(),
             "precision": self.precision,
+            "turns": self.turns,
         }
 
 
@@ -211,11 +223,12 @@ def make_plan(
             f"spatial axes {', '.join(space)}; choose a {len(space)}D model"
         )
     region = _region(image, shape, options)
-    field = model.receptive_field.with_leading_axes(len(shape) - model.ndim)
+    run = _turned(image, model, options.level) if options.tta else model
+    field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
     block = _block_shape(region.shape, model.ndim, options.block_shape)
     return SegmentPlan(
         image=image,
-        model=model,
+        model=run,
         options=options,
         channels=_channels(image, model, options.channels),
         region=region,
@@ -229,6 +242,12 @@ def make_plan(
             chunk_limit=chunk_limit(model.ndim, len(shape)),
         ),
     )
+
+
+def _turned(image: Multiscale, model: Model, level: int) -> Model:
+    """The model averaged over the turns that leave the shape of a voxel as it is."""
+    height, width = image.volume_scale(level)[-2:]
+    return turned(model, square=math.isclose(height, width, rel_tol=_SAME_SCALE))
 
 
 def _levels_of(image: Multiscale, block: Point, network_ndim: int) -> PyramidLayout:
@@ -294,9 +313,10 @@ def _tile_shape(model: Model, ndim: int, wanted: Point) -> Point:
 
 def _default_tile_shape(model: Model) -> Point:
     """As large as the memory of one forward pass allows, up to what caches like."""
-    width = model.module.config.width if isinstance(model.module, UNet) else 64
-    # At full resolution the decoder holds about four times the width in fp32.
-    voxels = _TILE_MEMORY_BYTES // (4 * 4 * width)
+    channels = _UNKNOWN_TILE_CHANNELS
+    if isinstance(model.module, Network):
+        channels = model.module.config.tile_channels
+    voxels = _TILE_MEMORY_BYTES // (4 * channels)  # fp32
     field = model.receptive_field
     extent = int(voxels ** (1 / model.ndim)) - 2 * field.halo[0]
     extent = max(field.stride[0], min(_LARGEST_TILE[model.ndim], extent))

@@ -55,7 +55,8 @@ class SegmentReport:
     bytes_read : int
         Of pixels, uncompressed, halos included.
     tiles_computed : int
-        Forward passes; a tile of the same voxels as an earlier one is not computed again.
+        Tiles that went through the network; one of the same voxels as an earlier one is not
+        computed again.
     compute_seconds : float
         In which a device computed, all workers together.
     device : str
@@ -279,4 +280,5 @@ def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[st
         "options": plan.options.to_dict(),
         "channels": list(plan.channels),
         "precision": plan.precision,
+        "turns": plan.turns,
     }

@@ -93,6 +93,7 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
         "model": f"{plan.model.description.name} {plan.model.digest[:16]}",
         "normalisation": normalisation.to_dict(),
         **{f"option {name}": value for name, value in plan.options.to_dict().items()},
+        "turns": plan.turns,
         "channels": plan.channels,
         "block_shape": plan.layout.block_shape(0),
         "tile_shape": plan.tiling.tile_shape,

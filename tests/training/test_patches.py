@@ -1,110 +1,150 @@
-"""Laws of where patches come from."""
+"""Patches: numbered, of the right place, with the weights of the whole image."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from discs import discs, grey_of, sample_of
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.training.augment import NO_AUGMENTATION, Augmentation
-from bigunet.training.patches import Sample, cut, draw_box, draw_patch, mirrored
+from bigunet.model.unet import UNetConfig
+from bigunet.receptive import ReceptiveField
+from bigunet.training.augment import NO_AUGMENTATION
+from bigunet.training.patches import PatchSource, read_border_term
+from bigunet.training.recipe import Recipe
+from bigunet.training.samples import Sample
+from bigunet.training.targets import TargetRule, classes_of
 
-SHAPES_ONLY = Augmentation(warp_share=1.0, elastic_voxels=3.0, grey_share=0.0)
-
-
-def coordinates_sample(shape: tuple[int, ...]) -> Sample:
-    """An image whose channels are its voxels' coordinates, each voxel its own instance."""
-    image = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"))
-    instances = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
-    return Sample(image.astype(np.float32), instances)
-
-
-@st.composite
-def boxes(draw: st.DrawFn, ndim: int) -> Box:
-    start = draw(st.tuples(*(st.integers(-20, 20),) * ndim))
-    shape = draw(st.tuples(*(st.integers(1, 15),) * ndim))
-    return Box(start, tuple(a + n for a, n in zip(start, shape)))
+PLAIN = Recipe(patch=20, augmentation=NO_AUGMENTATION, border_sigma=2.0)
+VARIED = Recipe(patch=20, border_sigma=2.0)
+WEIGHTS = (1.0, 2.0, 3.0)
+CELLS = TargetRule("cells")
 
 
-@given(st.tuples(st.integers(2, 9), st.integers(2, 9)), boxes(2))
-def test_a_patch_is_a_cut_of_the_mirrored_image(shape: tuple[int, int], box: Box) -> None:
-    image = np.arange(shape[0] * shape[1]).reshape(shape)
-    padded = np.pad(image, 40, mode="reflect")
-    whole = Box((-40, -40), (shape[0] + 40, shape[1] + 40))
-    np.testing.assert_array_equal(mirrored(image, box), padded[box.within(whole)])
+def field(ndim: int = 2) -> ReceptiveField:
+    return UNetConfig(ndim=ndim, width=2, depth=1).receptive_field()
 
 
-def test_an_image_of_one_voxel_is_mirrored_into_a_constant() -> None:
-    assert (mirrored(np.array([[7]]), Box((-3, 2), (4, 9))) == 7).all()
+def source_of(samples: list[Sample], recipe: Recipe = PLAIN, ndim: int = 2) -> PatchSource:
+    return PatchSource(samples, recipe, CELLS, WEIGHTS, field(ndim))
 
 
-@given(boxes(3))
-def test_leading_axes_are_not_mirrored(box: Box) -> None:
-    image = np.random.default_rng(0).random((2, 4, 5, 6))
-    for channel, expected in zip(mirrored(image, box), image):
-        np.testing.assert_array_equal(channel, mirrored(expected, box))
+@pytest.mark.parametrize("recipe", [PLAIN, VARIED])
+def test_a_patch_depends_on_seed_and_number_alone(recipe: Recipe) -> None:
+    first, second = (source_of([sample_of(discs())], recipe) for _ in range(2))
+    second.draw(5)
+    np.testing.assert_array_equal(first.draw(3).image, second.draw(3).image)
+    other = source_of([sample_of(discs())], replace(recipe, seed=1))
+    assert not np.array_equal(first.draw(3).image, other.draw(3).image)
+    assert not np.array_equal(first.draw(3).image, first.draw(4).image)
 
 
-@given(st.integers(0, 2**32), st.sampled_from([(24, 24), (17, 30), (40, 9)]))
-def test_labels_stay_on_their_voxels_under_any_augmentation_of_shape(
-    seed: int, shape: tuple[int, int]
-) -> None:
-    sample = coordinates_sample((21, 26))
-    patch = draw_patch([sample], shape, SHAPES_ONLY, np.random.default_rng(seed))
-    assert patch.instances.shape == patch.image.shape[1:]
-    nearest = np.stack(np.unravel_index(patch.instances, (21, 26)))
-    # Nearest means at most half a voxel away, up to rounding of the coordinates.
-    assert np.abs(patch.image - nearest).max() <= 0.5 + 1e-4
+@given(st.integers(0, 10_000))
+@settings(max_examples=30)
+def test_an_unvaried_patch_is_a_crop_of_the_mirrored_image(number: int) -> None:
+    # Every voxel has a grey value of its own, which tells where the patch lies.
+    labels = discs()
+    image = np.arange(labels.size, dtype=np.float64).reshape(labels.shape)
+    source = source_of([sample_of(labels, image)])
+    patch = source.draw(number)
+    border = field().border
+    inner = tuple(slice(b, n - b) for b, n in zip(border, patch.image.shape[1:]))
+    number_of = np.rint(patch.image[0][inner] * 110 + 40).astype(int)
+    truth = labels.ravel()[number_of]
+    np.testing.assert_array_equal(truth[patch.classes < 2] > 0, patch.classes[patch.classes < 2])
+    assert patch.image.dtype == np.float32
+    assert (
+        patch.classes.shape
+        == patch.weights.shape
+        == tuple(n - 2 * b for n, b in zip(patch.image.shape[1:], border))
+    )
 
 
-@given(st.integers(0, 2**32))
-def test_a_patch_without_augmentation_is_a_cut(seed: int) -> None:
-    sample = coordinates_sample((21, 26))
-    patch = draw_patch([sample], (16, 16), NO_AUGMENTATION, np.random.default_rng(seed))
-    start = tuple(int(v) for v in patch.image[:, 8, 8] - 8)
-    expected = cut(sample, Box(start, (start[0] + 16, start[1] + 16)))
-    np.testing.assert_array_equal(patch.image, expected.image)
-    np.testing.assert_array_equal(patch.instances, expected.instances)
+@given(st.integers(0, 10_000))
+@settings(max_examples=20)
+def test_the_border_term_of_a_box_is_that_of_the_whole_image(seed: int) -> None:
+    labels = discs(seed=seed, count=20)
+    sample = sample_of(labels)
+    rng = np.random.default_rng(seed)
+    start = tuple(int(rng.integers(0, n - 12)) for n in labels.shape)
+    box = Box(start, tuple(a + 12 for a in start))
+    whole = read_border_term(sample, Box.of_shape(labels.shape), PLAIN, ndim=2)
+    part = read_border_term(sample, box, PLAIN, ndim=2)
+    np.testing.assert_allclose(part, whole[box.within(Box.of_shape(labels.shape))], atol=1e-6)
 
 
-@given(st.integers(0, 2**32))
-def test_the_centre_of_a_patch_lies_in_the_image(seed: int) -> None:
-    sample = coordinates_sample((3, 50))
-    box = draw_box(sample, (8, 8), np.random.default_rng(seed))
-    centre = Box(tuple(a + 4 for a in box.start), tuple(a + 5 for a in box.start))
-    assert Box.of_shape((3, 50)).contains(centre)
+def test_weights_are_those_of_the_class_and_of_the_border_term() -> None:
+    labels = discs(count=25)
+    sample = sample_of(labels)
+    with_term, without = (
+        source_of([sample], replace(PLAIN, border_weight=w0)).draw(2) for w0 in (10.0, 0.0)
+    )
+    np.testing.assert_array_equal(without.weights, np.array(WEIGHTS)[without.classes])
+    difference = with_term.weights - without.weights
+    assert difference.min() >= 0
+    assert 0.5 < difference.max() <= 10.001
 
 
-def test_images_are_drawn_by_their_weights() -> None:
-    samples = [
-        Sample(np.full((1, 4, 4), value, np.float32), np.zeros((4, 4), int), weight)
-        for value, weight in ((0, 1.0), (1, 3.0))
-    ]
-    rng = np.random.default_rng(0)
-    drawn = [draw_patch(samples, (2, 2), NO_AUGMENTATION, rng).image.mean() for _ in range(400)]
-    assert 0.68 < np.mean(drawn) < 0.82
+def test_terms_that_were_kept_are_those_that_are_computed() -> None:
+    labels = discs(count=25)
+    sample = sample_of(labels)
+    whole = read_border_term(sample, Box.of_shape(labels.shape), VARIED, ndim=2)
+    kept = replace(sample, terms=sample_of(whole, grey_of(labels)).labels)
+    for number in range(5):
+        a, b = (source_of([s], VARIED).draw(number) for s in (sample, kept))
+        np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
 
 
-def test_patches_may_have_three_axes() -> None:
-    sample = coordinates_sample((6, 12, 12))
-    patch = draw_patch([sample], (4, 8, 8), SHAPES_ONLY, np.random.default_rng(1))
-    assert patch.image.shape == (3, 4, 8, 8)
+def test_a_patch_larger_than_the_image_is_mirrored() -> None:
+    sample = sample_of(discs((9, 11), count=2))
+    patch = source_of([sample], replace(PLAIN, patch=40)).draw(0)
+    assert min(patch.classes.shape) >= 40
 
 
-@pytest.mark.parametrize(
-    ("image", "instances", "weight", "message"),
-    [
-        (np.zeros((1, 4, 4)), np.zeros((4, 5), int), 1.0, r"instances of \(4, 5\)"),
-        (np.zeros((1, 4, 4)), np.zeros((4, 4)), 1.0, "give integers"),
-        (np.zeros((1, 4, 4)), np.zeros((4, 4), int), 0.0, "weight 0.0"),
-    ],
-    ids=["other shape", "not integer", "never drawn"],
-)
-def test_a_sample_that_does_not_fit_is_refused(
-    image: np.ndarray, instances: np.ndarray, weight: float, message: str
-) -> None:
-    with pytest.raises(TrainingError, match=message):
-        Sample(image, instances, weight)
+def test_planes_of_a_stack_are_images_to_a_flat_network() -> None:
+    labels = np.stack([discs(seed=k) for k in range(3)])
+    patch = source_of([sample_of(labels)], VARIED).draw(1)
+    assert patch.image.ndim == 3
+    assert patch.classes.ndim == 2
+
+
+def test_a_volume_gives_patches_of_three_axes() -> None:
+    sample = sample_of(discs((24, 26, 28), count=12))
+    patch = source_of([sample], replace(VARIED, patch=12), ndim=3).draw(0)
+    assert patch.image.shape[1:] == source_of([sample], replace(VARIED, patch=12), ndim=3).shape
+    assert patch.classes.ndim == 3
+
+
+def test_images_of_more_weight_are_drawn_more_often() -> None:
+    dark, bright = np.zeros((30, 30)), np.full((30, 30), 150.0)
+    labels = discs((30, 30))
+    samples = [replace(sample_of(labels, image), weight=w) for image, w in ((dark, 1), (bright, 3))]
+    source = source_of(samples)
+    share = np.mean([source.draw(k).image.mean() > 0.5 for k in range(200)])
+    assert 0.65 < share < 0.85
+
+
+def test_no_image_is_an_error() -> None:
+    with pytest.raises(TrainingError, match="no image to train on"):
+        source_of([])
+
+
+def test_classes_are_computed_with_their_neighbours() -> None:
+    # The classes of a patch are those of the whole image there, at the patch's rim too.
+    labels = discs(count=30)
+    image = np.arange(labels.size, dtype=np.float64).reshape(labels.shape)
+    source = source_of([sample_of(labels, image)], replace(PLAIN, patch=16))
+    whole = classes_of(labels, CELLS)
+    border = field().border
+    for number in range(30):
+        patch = source.draw(number)
+        inner = tuple(slice(b, n - b) for b, n in zip(border, patch.image.shape[1:]))
+        where = np.rint(patch.image[0][inner] * 110 + 40).astype(int)
+        mirrored = len(np.unique(where)) < where.size
+        if not mirrored:
+            np.testing.assert_array_equal(patch.classes, whole.ravel()[where])

@@ -9,29 +9,40 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 from whole_pass import mirrored, whole_scores
 
-from bigunet import Model, ModelDescription, UNet, UNetConfig
+from bigunet import Model, ModelDescription, UNetConfig
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box
+from bigunet.model.architectures import architecture_names, build, config_class
 from bigunet.model.description import Normalisation, default_classes
+from bigunet.model.fcn import FCNConfig
 from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.network import NetworkConfig
+from bigunet.model.sliding_window import SlidingWindowConfig
 from bigunet.tiling import Tile, Tiling
 
 LAW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 GREY = GreyRange((0.0,), (255.0,))
 
 
-def network(config: UNetConfig, seed: int = 0) -> Model:
+def network(config: NetworkConfig, seed: int = 0) -> Model:
     torch.manual_seed(seed)
+    name = next(n for n in architecture_names() if config_class(n) is type(config))
+    architecture = {"name": name, "config": config.to_dict()}
+    module = build(architecture).initialise().eval()
+    for parameter in module.parameters():
+        # What starts as 0 would hide what it is applied to.
+        if not parameter.detach().any():
+            nn.init.normal_(parameter)
     description = ModelDescription(
         name="random",
-        architecture={"name": "unet", "config": config.to_dict()},
+        architecture=architecture,
         classes=default_classes(config.classes),
         channels=tuple(map(str, range(config.in_channels))),
         normalisation=Normalisation("fixed", 0, 255),
     )
-    module = UNet(config).initialise().eval()
     return Model(module, description, digest="", receptive_field=config.receptive_field())
 
 
@@ -111,6 +122,47 @@ def test_tiled_equals_whole_in_3d(depth, shape, block, tile, seed) -> None:
     assert_tiled_equals_whole(model, noise(shape, seed), block, tiling)
 
 
+compared_in_2d = st.one_of(
+    st.builds(
+        FCNConfig,
+        classes=st.integers(2, 3),
+        width=st.sampled_from([1, 2, 3]),
+        depth=st.integers(1, 4),
+        skips=st.integers(0, 3),
+        batch_norm=st.booleans(),
+    ),
+    st.builds(
+        SlidingWindowConfig,
+        classes=st.integers(2, 3),
+        width=st.sampled_from([1, 2, 3]),
+        depth=st.integers(1, 4),
+        hidden=st.sampled_from([1, 3, 8]),
+    ),
+)
+
+
+@settings(LAW, max_examples=20)
+@given(
+    config=compared_in_2d,
+    shape=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    block=st.tuples(st.integers(40, 400), st.integers(40, 400)),
+    tile=st.tuples(st.integers(64, 300), st.integers(64, 300)),
+    seed=st.integers(0, 99),
+)
+def test_tiled_equals_whole_with_the_networks_of_comparison(
+    config, shape, block, tile, seed
+) -> None:
+    model = network(config, seed)
+    tiling = Tiling(model.receptive_field, tile)
+    assert_tiled_equals_whole(model, noise(shape, seed), block, tiling)
+
+
+def test_tiled_equals_whole_with_a_fully_convolutional_network_in_3d() -> None:
+    model = network(FCNConfig(ndim=3, width=2, depth=2, batch_norm=True))
+    tiling = Tiling(model.receptive_field, (8, 16, 12))
+    assert_tiled_equals_whole(model, noise((13, 30, 41), 0), (9, 16, 40), tiling)
+
+
 class _Misaligned(Tiling):
     """Tiles that start ``1`` voxel off the stride, outputs still a partition of the box."""
 
@@ -122,9 +174,15 @@ class _Misaligned(Tiling):
         return Tiling.read_box(self, box).grow((1, 1))
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_a_misalignment_of_one_voxel_breaks_the_law(depth) -> None:
-    model = network(UNetConfig(width=4, depth=depth))
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(UNetConfig(width=4, depth=depth) for depth in (1, 2, 3, 4)),
+        FCNConfig(width=4, depth=3),
+    ],
+)
+def test_a_misalignment_of_one_voxel_breaks_the_law(config) -> None:
+    model = network(config)
     image, block = noise((150, 140), 0), (80, 80)
     # One stride more than is kept, so that shifted tiles still cover their outputs.
     field, step = model.receptive_field, model.receptive_field.stride[0]
@@ -132,6 +190,13 @@ def test_a_misalignment_of_one_voxel_breaks_the_law(depth) -> None:
     shifted = _Misaligned(_with_slack(field, step), (64, 64))
     with pytest.raises(AssertionError, match="deviations apart"):
         assert_tiled_equals_whole(model, image, block, shifted)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_a_sliding_window_has_no_alignment_to_miss(depth) -> None:
+    model = network(SlidingWindowConfig(width=4, depth=depth, hidden=8))
+    shifted = _Misaligned(_with_slack(model.receptive_field, 1), (64, 64))
+    assert_tiled_equals_whole(model, noise((150, 140), 0), (80, 80), shifted)
 
 
 def _with_slack(field, step: int):

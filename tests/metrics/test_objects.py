@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from bigunet.errors import OptionError
-from bigunet.metrics import Matches, average_precision, match_objects
+from bigunet.metrics.objects import Matches, average_precision, match_objects
 
 LABELS = npst.arrays(np.int32, (4, 5), elements=st.sampled_from([0, 0, 1, 1, 4, 9]))
 UNSIGNED = LABELS.map(lambda labels: labels.astype(np.uint64) * 2**40)

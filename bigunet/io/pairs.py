@@ -1,0 +1,299 @@
+"""Which labels belong to which image, and whether they fit."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigunet.errors import BigUNetError, TrainingError
+from bigunet.geometry import Box, ceil_div
+from bigunet.io.access import find_node, join_url, normal_url
+from bigunet.io.rasters import is_raster
+from bigunet.io.sources import ImageSource, Source, describe_image, open_source
+
+_NUM_NAMED = 3
+_SCALE_TOLERANCE = 0.01
+_LOSSY = (".jpg", ".jpeg")
+_MAX_BOXES = 256
+_BOX_VOXELS = 2**22
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An image and its labels.
+
+    Parameters
+    ----------
+    image, labels : str
+        Absolute paths or URLs.
+    """
+
+    image: str
+    labels: str
+
+
+def find_pairs(images: str | Path, labels: str | Path | None = None) -> list[Pair]:
+    """Find images and their labels.
+
+    Parameters
+    ----------
+    images : path
+        An image, a folder of images, or a CSV table with columns ``image`` and ``labels``, whose
+        paths are relative to the table.
+    labels : path, optional
+        Labels of the image; a folder that has labels of the same name, but for the suffix, for
+        each image; or the name of a label image inside each OME-Zarr image, such as
+        ``labels/nuclei``. None or ``"-"`` for a table.
+
+    Returns
+    -------
+    list of Pair
+        Folders in natural order (2 before 10), tables in their own.
+
+    Raises
+    ------
+    TrainingError
+        If an image has no labels, labels no image, or there is neither.
+    """
+    address = normal_url(images)
+    stated = "" if labels is None else os.fspath(labels)
+    if address.lower().endswith(".csv"):
+        if stated not in ("", "-"):
+            raise TrainingError(f"{address} names labels itself; leave out {stated}, or give -")
+        return _pairs_of_table(address)
+    if stated in ("", "-"):
+        raise TrainingError(f"{address} is no CSV table; give labels as well")
+    if _is_image(address):
+        return [Pair(address, _labels_of_one(address, stated))]
+    if not os.path.isdir(address):
+        raise TrainingError(f"{address} is no image, folder of images or CSV table")
+    return _pairs_of_folders(address, stated)
+
+
+def open_pair(
+    pair: Pair, *, level: int = 0, channels: Sequence[int | str] | None = None
+) -> tuple[ImageSource, ImageSource]:
+    """Open an image and its labels, and check that they fit.
+
+    Parameters
+    ----------
+    pair : Pair
+    level : int, optional
+        Of the image. Of the labels, the level of the same shape is taken.
+    channels : sequence of int or str, optional
+        Of the image; None reads all.
+
+    Raises
+    ------
+    TrainingError
+        If they do not fit, as :func:`check_pair` says.
+    BigUNetError
+        If one cannot be opened, or has no such level or channel.
+    """
+    image = open_source(pair.image, level=level, channels=channels)
+    described = describe_image(pair.labels)
+    alike = [k for k in range(len(described.levels)) if described.volume_shape(k) == image.shape]
+    if alike:
+        found = level if level in alike else alike[0]
+    else:
+        found = min(level, len(described.levels) - 1)
+    labels = ImageSource(described, level=found, channels=range(described.num_channels))
+    check_pair(image, labels)
+    return image, labels
+
+
+def check_pair(image: Source, labels: Source) -> None:
+    """Check that labels fit an image.
+
+    Raises
+    ------
+    TrainingError
+        If axes, shape or physical size differ, or the labels are not integers of one channel, 0
+        or above.
+    """
+    names = f"{labels.url}, labels of {image.url},"
+    if len(image.axes) != len(labels.axes):
+        raise TrainingError(
+            f"{names} have the axes {', '.join(labels.axes)}, the image {', '.join(image.axes)}; "
+            "give labels for each voxel"
+        )
+    if labels.num_channels != 1:
+        raise TrainingError(
+            f"{names} have {labels.num_channels} channels{_sameness(labels)}; give one integer "
+            "per voxel, as a grey image"
+        )
+    if image.shape != labels.shape:
+        raise TrainingError(
+            f"{names} have shape {labels.shape}, the image {image.shape}; give labels of the "
+            "same shape"
+        )
+    if labels.dtype.kind not in "biu":
+        raise TrainingError(f"{names} are {labels.dtype}; give integers, one per voxel")
+    if labels.url.lower().endswith(_LOSSY):
+        raise TrainingError(f"{names} are a JPEG, which changes values; give a PNG or TIFF")
+    _check_scale(image, labels, names)
+    if labels.dtype.kind == "i":
+        lowest = min(int(labels.read(box).min()) for box in _boxes(labels.shape))
+        if lowest < 0:
+            raise TrainingError(f"{names} are as low as {lowest}; labels are 0 or above")
+
+
+def _sameness(labels: Source) -> str:
+    voxels = labels.read(next(_boxes(labels.shape)))
+    return " that are all equal" if (voxels == voxels[:1]).all() else ""
+
+
+def _check_scale(image: Source, labels: Source, names: str) -> None:
+    own, theirs = _scale_by_axis(labels), _scale_by_axis(image)
+    common = [axis for axis in own if axis in theirs]
+    if any(not math.isclose(own[a], theirs[a], rel_tol=_SCALE_TOLERANCE) for a in common):
+        raise TrainingError(
+            f"{names} have voxels of {labels.scale_um} µm, the image {image.scale_um}; give "
+            "labels of the same level, or correct the scale of one"
+        )
+
+
+def _scale_by_axis(source: Source) -> dict[str, float]:
+    space = [axis for axis in source.axes if axis != "t"]
+    return dict(zip(space, source.scale_um or ()))
+
+
+def _boxes(shape: Sequence[int]) -> Iterator[Box]:
+    """Slabs across the first axis, evenly spaced where there are many."""
+    rows = max(1, _BOX_VOXELS // max(1, math.prod(shape[1:])))
+    starts = range(0, shape[0], rows)
+    for start in starts[:: max(1, ceil_div(len(starts), _MAX_BOXES))]:
+        yield Box((start, *(0,) * (len(shape) - 1)), (min(start + rows, shape[0]), *shape[1:]))
+
+
+def _is_image(url: str) -> bool:
+    return is_raster(url) or find_node(url) is not None
+
+
+def _labels_of_one(image: str, stated: str, base: str = "") -> str:
+    """Address of the labels of an image: a path, or a name inside the image."""
+    outside = normal_url(stated if "://" in stated or not base else os.path.join(base, stated))
+    if _is_image(outside) and (not is_raster(outside) or os.path.isfile(outside)):
+        return outside
+    if not is_raster(image) and "://" not in stated and not os.path.isabs(stated):
+        inside = join_url(image, stated.strip("/"))
+        if find_node(inside) is not None:
+            return inside
+    if os.path.isdir(outside):
+        raise TrainingError(f"{image} is one image, {outside} a folder; give its labels")
+    raise TrainingError(f"{image} has no labels {stated}: neither a file nor inside the image")
+
+
+def _pairs_of_folders(folder: str, stated: str) -> list[Pair]:
+    images = _images_in(folder)
+    beside = normal_url(stated)
+    if beside == folder:
+        raise TrainingError(f"{folder} is given as images and as labels; give two folders")
+    if os.path.exists(beside) and _is_image(beside):
+        raise TrainingError(f"{folder} is a folder, {beside} one image; give a folder of labels")
+    if os.path.isdir(beside):
+        return _matched(folder, images, beside, _images_in(beside))
+    inside = {stem: join_url(url, stated.strip("/")) for stem, url in images.items()}
+    missing = [
+        images[stem]
+        for stem, url in inside.items()
+        if is_raster(images[stem]) or not find_node(url)
+    ]
+    if missing:
+        raise TrainingError(
+            f"{len(missing)} of {len(images)} images in {folder} have no {stated} inside, and it "
+            f"is no folder: {_some(missing)}"
+        )
+    return [Pair(images[stem], url) for stem, url in inside.items()]
+
+
+def _matched(
+    folder: str, images: dict[str, str], beside: str, labels: dict[str, str]
+) -> list[Pair]:
+    for have, want, where, what in (
+        (images, labels, beside, "labels"),
+        (labels, images, folder, "image"),
+    ):
+        alone = [url for stem, url in have.items() if stem not in want]
+        if alone:
+            raise TrainingError(
+                f"{len(alone)} of {len(have)} have no {what} of the same name in {where}: "
+                f"{_some(alone)}"
+            )
+    return [Pair(url, labels[stem]) for stem, url in images.items()]
+
+
+def _images_in(folder: str) -> dict[str, str]:
+    """Images of a folder by stem, in natural order."""
+    found: dict[str, str] = {}
+    for name in sorted(os.listdir(folder), key=_natural):
+        url = os.path.join(folder, name)
+        if name.startswith(".") or not (
+            is_raster(name) or (os.path.isdir(url) and find_node(url) is not None)
+        ):
+            continue
+        stem = _stem(name)
+        if stem in found:
+            raise TrainingError(f"{found[stem]} and {url} are of one name; keep one of them")
+        found[stem] = url
+    if not found:
+        raise TrainingError(f"{folder} holds no image: no OME-Zarr, zarr array, TIFF or PNG")
+    return found
+
+
+def _stem(name: str) -> str:
+    """Name less its suffix.
+
+    >>> _stem("a.ome.zarr"), _stem("b.1.png"), _stem("c")
+    ('a', 'b.1', 'c')
+    """
+    stem = os.path.splitext(name)[0] if is_raster(name) or name.endswith(".zarr") else name
+    return stem.removesuffix(".ome")
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Order of names in which 2 comes before 10."""
+    parts = re.split(r"([0-9]+)", name)  # text and numbers take turns
+    return [(int(part) if k % 2 else 0, part) for k, part in enumerate(parts)]
+
+
+def _some(urls: Sequence[str]) -> str:
+    names = [os.path.basename(url) for url in urls[:_NUM_NAMED]]
+    return ", ".join(names) + (", ..." if len(urls) > _NUM_NAMED else "")
+
+
+def _pairs_of_table(table: str) -> list[Pair]:
+    base = os.path.dirname(table)
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as lines:
+            rows = csv.DictReader(lines, skipinitialspace=True)
+            columns = [str(name).strip().lower() for name in rows.fieldnames or ()]
+            if not {"image", "labels"} <= set(columns):
+                raise TrainingError(
+                    f"{table} has the columns {', '.join(columns)}; give image and labels"
+                )
+            rows.fieldnames = columns
+            pairs = [_pair_of_row(row, base, f"{table}, line {rows.line_num}") for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(f"cannot read {table}: {error}") from error
+    if not pairs:
+        raise TrainingError(f"{table} lists no image")
+    return pairs
+
+
+def _pair_of_row(row: dict[str, str | None], base: str, where: str) -> Pair:
+    image, labels = ((row[name] or "").strip() for name in ("image", "labels"))
+    if not image or not labels:
+        raise TrainingError(f"{where}: image is {image!r} and labels are {labels!r}; give both")
+    url = normal_url(image if "://" in image else os.path.join(base, image))
+    if "://" not in url and not os.path.exists(url):
+        raise TrainingError(f"{where}: {url} is missing")
+    try:
+        return Pair(url, _labels_of_one(url, labels, base))
+    except BigUNetError as error:
+        raise TrainingError(f"{where}: {error}") from error

@@ -1,0 +1,151 @@
+"""Validation: whole images kept apart, segmented as ``segment`` does, and one score for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from bigunet.geometry import Box
+from bigunet.metrics.objects import Matches, match_objects
+from bigunet.metrics.partitions import v_rand
+from bigunet.metrics.pixels import dice
+from bigunet.model.forward import Precision, Predictor, labels_of
+from bigunet.model.model import Model
+from bigunet.tiling import Tiling
+from bigunet.training.recipe import ScoreName
+from bigunet.training.samples import Sample
+from bigunet.training.targets import TargetRule, classes_of
+
+CELL, INTERIOR = 1, 1
+SMALLEST_OBJECT = 12
+"""Voxels; smaller objects are not counted as found."""
+_TILE_VOXELS = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A plane (or volume) that was segmented, with its truth.
+
+    Parameters
+    ----------
+    labels : ndarray of int, (*space)
+        As stored: objects, or values of classes.
+    found : ndarray of uint8, (*space)
+        Class of each voxel.
+    """
+
+    labels: np.ndarray
+    found: np.ndarray
+
+
+def score_name(rule: TargetRule, name: ScoreName) -> str:
+    """What ``auto`` means for a target."""
+    if name != "auto":
+        return name
+    return {"cells": "average-precision", "boundaries": "v-rand", "classes": "dice"}[rule.kind]
+
+
+def segment_samples(
+    model: Model,
+    samples: Sequence[Sample],
+    *,
+    device: str,
+    precision: Precision = "fp32",
+    max_voxels: int = 2**25,
+) -> Iterator[Seen]:
+    """Segment whole samples, plane by plane where the network has fewer axes.
+
+    Parameters
+    ----------
+    model : Model
+    samples : sequence of Sample
+    device : str
+    precision : {"fp32", "bf16", "fp16"}
+    max_voxels : int
+        Of each sample, its middle part of at most so many.
+    """
+    for sample in samples:
+        predictor = Predictor(model, sample.grey_range, device=device, precision=precision)
+        part = _middle(sample, max_voxels)
+        for plane in _planes(part.image.shape, model.ndim):
+            found = _segmented(predictor, model, part, plane)
+            labels = part.labels.read(plane)[0]
+            yield Seen(labels.reshape(found.shape), found)
+
+
+def score_of(seen: Sequence[Seen], rule: TargetRule, name: str) -> float:
+    """Score of segmented samples, 0 to 1, higher is better.
+
+    Average precision counts the objects of all samples together; V^Rand and Dice are means.
+    """
+    if name == "average-precision":
+        matches = Matches()
+        for one in seen:
+            matches += match_objects(one.labels, objects_of(one.found))
+        return matches.average_precision
+    if name == "v-rand":
+        return float(
+            np.mean(
+                [
+                    v_rand(one.found == INTERIOR, classes_of(one.labels, rule) == INTERIOR)
+                    for one in seen
+                ]
+            )
+        )
+    shares = [
+        dice(one.found == c, classes_of(one.labels, rule) == c)
+        for one in seen
+        for c in range(rule.num_classes)
+    ]
+    return float(np.nanmean(shares))
+
+
+def objects_of(found: np.ndarray) -> np.ndarray:
+    """Connected voxels of the class cell, but for the smallest; (*space) of int."""
+    objects, _ = ndimage.label(found == CELL)
+    small = np.bincount(objects.ravel()) < SMALLEST_OBJECT
+    small[0] = False
+    objects[small[objects]] = 0
+    return np.asarray(objects)
+
+
+def equal_labels(first: Sequence[Seen], second: Sequence[Seen]) -> float:
+    """Share of voxels of one class in both."""
+    same = sum(int((a.found == b.found).sum()) for a, b in zip(first, second))
+    return same / max(1, sum(a.found.size for a in first))
+
+
+def _middle(sample: Sample, max_voxels: int) -> Sample:
+    shape = sample.image.shape
+    size = int(np.prod(shape))
+    if size <= max_voxels:
+        return sample
+    factor = (max_voxels / size) ** (1 / len(shape))
+    kept = [max(1, int(n * factor)) for n in shape]
+    start = tuple((n - k) // 2 for n, k in zip(shape, kept))
+    return sample.part(Box(start, tuple(a + k for a, k in zip(start, kept))))
+
+
+def _planes(shape: Sequence[int], ndim: int) -> Iterator[Box]:
+    leading = tuple(shape[: len(shape) - ndim])
+    for index in np.ndindex(*leading):
+        start = tuple(index) + (0,) * ndim
+        yield Box(start, tuple(i + 1 for i in index) + tuple(shape[len(leading) :]))
+
+
+def _segmented(predictor: Predictor, model: Model, sample: Sample, plane: Box) -> np.ndarray:
+    leading = plane.ndim - model.ndim
+    side = int(_TILE_VOXELS ** (1 / model.ndim))
+    field = model.receptive_field.with_leading_axes(leading)
+    tiling = Tiling(field, (1,) * leading + (side,) * model.ndim)
+    found = np.empty(plane.shape, np.uint8)
+    for tile in tiling.tiles(plane):
+        image = sample.image.read(tile.input)
+        image = image.reshape(image.shape[0], *image.shape[1 + leading :])
+        labels = labels_of(predictor.scores(image)).cpu().numpy()
+        labels = labels.reshape(tile.scores.shape)[tile.output.within(tile.scores)]
+        found[tile.output.within(plane)] = labels
+    return found.reshape(plane.shape[leading:])

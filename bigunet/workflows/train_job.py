@@ -1,0 +1,202 @@
+"""The description of a training run, its files beside the model, and the events it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bigunet.errors import OptionError, OutputError
+from bigunet.training.recipe import Recipe
+from bigunet.workflows.target import Existing
+from bigunet.workflows.train_options import TrainOptions
+
+_RECORD_FILES = ("checkpoint.safetensors", "curves.csv", "curves.png", "patches.png")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainJob:
+    """Everything that a process needs to train; plain data, so that it can be sent to others.
+
+    Parameters
+    ----------
+    images, labels : str
+        As :func:`bigunet.io.pairs.find_pairs` takes them.
+    path : Path
+        Of the model file.
+    options : TrainOptions
+    recipe : Recipe
+    validation : tuple of str
+        Images and labels to validate on; empty keeps a share of the others.
+    card : mapping
+        What the model's author says of it.
+    weight_cache : str
+        Folder for the border terms of whole images; empty computes them patch by patch.
+    existing : {"refuse", "resume", "overwrite"}
+    """
+
+    images: str
+    labels: str
+    path: Path
+    options: TrainOptions = field(default_factory=TrainOptions)
+    recipe: Recipe = field(default_factory=Recipe)
+    validation: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
+    weight_cache: str = ""
+    existing: Existing = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.path.suffix != ".safetensors":
+            raise OptionError(f"{self.path} is no name of a model; end it in .safetensors")
+
+    @property
+    def folder(self) -> Path:
+        """Of the training record, beside the model."""
+        return self.path.with_name(f"{self.path.stem}.training")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / _RECORD_FILES[0]
+
+    def check_files(self) -> None:
+        """Refuse to write over another run's files, or remove those where the user said so.
+
+        Raises
+        ------
+        OutputError
+            If there is a model or a record, and the run neither continues nor overwrites it.
+        """
+        ours = [self.path, *(self.folder / name for name in _RECORD_FILES)]
+        there = [path for path in ours if path.exists()]
+        if self.existing == "refuse" and there:
+            raise OutputError(
+                f"{there[0]} exists; continue its run with --resume, or begin anew with --overwrite"
+            )
+        if self.existing == "overwrite":
+            for path in there:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot remove {path}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class TrainBegun:
+    """Told before the first step.
+
+    Parameters
+    ----------
+    images, validation_images : int
+    patch_shape : tuple of int
+        Of the network's input.
+    weights : int
+        Numbers that are learnt.
+    steps_done : int
+        By the run that is continued.
+    score_name : str
+    """
+
+    images: int
+    validation_images: int
+    patch_shape: tuple[int, ...]
+    weights: int
+    steps_done: int
+    score_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """Told after each step.
+
+    Parameters
+    ----------
+    step : int
+        Steps done.
+    share : float
+        Of the run, 0 to 1.
+    loss : float
+        Running mean.
+    """
+
+    step: int
+    share: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """Told after each validation.
+
+    Parameters
+    ----------
+    step : int
+    score : float
+        NaN without images to validate on.
+    kept : bool
+        Whether the network is the best so far, and now in the model file.
+    """
+
+    step: int
+    score: float
+    kept: bool
+
+
+TrainEvent = TrainBegun | StepDone | Validated
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training did.
+
+    Parameters
+    ----------
+    path : Path
+        Of the model.
+    record : Path
+        Folder of the training record.
+    score_name : str
+    score : float
+        Of the model file's weights on the validation images; NaN without.
+    best_step, steps : int
+        When the kept weights were reached, and all.
+    seconds : float
+        Of training, validation left out.
+    patches_per_second : float
+    waited : float
+        Share of the seconds in which the network waited for patches, 0 to 1.
+    stopped_early : bool
+    weights : int
+    """
+
+    path: Path
+    record: Path
+    score_name: str
+    score: float
+    best_step: int
+    steps: int
+    seconds: float
+    patches_per_second: float
+    waited: float
+    stopped_early: bool
+    weights: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON that `bigunet train --json` prints; no score is null."""
+        return {
+            "model": str(self.path),
+            "record": str(self.record),
+            "score_name": self.score_name,
+            "score": None if self.score != self.score else round(self.score, 4),
+            "best_step": self.best_step,
+            "steps": self.steps,
+            "seconds": round(self.seconds, 1),
+            "patches_per_second": round(self.patches_per_second, 3),
+            "waited_share": round(self.waited, 4),
+            "stopped_early": self.stopped_early,
+            "weights": self.weights,
+        }

@@ -1,0 +1,244 @@
+"""One process's part of a training run: learn, validate, keep the best, leave checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bigunet.errors import ModelError, TrainingError
+from bigunet.model.network import Network
+from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
+from bigunet.training.loader import Batch, Share, batches
+from bigunet.training.loop import Machine, Step, Trainer, layout_of
+from bigunet.training.patches import PatchSource
+from bigunet.training.schedule import optimiser_of
+from bigunet.workflows.train_job import (
+    StepDone,
+    TrainBegun,
+    TrainEvent,
+    TrainJob,
+    TrainReport,
+    Validated,
+)
+from bigunet.workflows.train_judge import Judge
+from bigunet.workflows.train_network import begin_network, choose_device, choose_loaders
+from bigunet.workflows.train_record import Record, Row
+from bigunet.workflows.train_set import TrainingSet, open_training_set, with_border_terms
+from bigunet.workflows.train_weights import keep_border_terms
+
+_ROWS_PER_VALIDATION = 10
+_SHOWN_LOSSES = 50
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the stops of a run work with."""
+
+    job: TrainJob
+    machine: Machine
+    learner: Learner
+    trainer: Trainer
+    judge: Judge
+    record: Record
+    source: PatchSource
+    fingerprint: dict[str, Any]
+    on_event: Callable[[TrainEvent], None]
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that validates and writes."""
+        return self.machine.rank == 0
+
+
+def run(
+    job: TrainJob, rank: int, processes: int, on_event: Callable[[TrainEvent], None]
+) -> TrainReport | None:
+    """Train; the first process returns a report, the others nothing.
+
+    Raises
+    ------
+    BigUNetError
+        As :func:`bigunet.workflows.train.train`.
+    """
+    options, recipe = job.options, job.recipe
+    validation = (job.validation[0], job.validation[1]) if job.validation else None
+    training_set = open_training_set(job.images, job.labels, options, recipe, validation=validation)
+    device = choose_device(options.device, rank)
+    machine = Machine(device, rank, processes)
+    module = _network(job, training_set, device)
+    learner = _learner(module, job)
+    fingerprint = _fingerprint(job, training_set)
+    begun, record = Progress(), Record(job.folder)
+    if job.existing == "resume":
+        begun = load_checkpoint(job.checkpoint, learner, fingerprint)
+        record.reopen(begun.step)
+    if job.weight_cache and recipe.border_weight > 0 and training_set.rule.kind != "classes":
+        terms = keep_border_terms(training_set, recipe, job.weight_cache, machine)
+        training_set = with_border_terms(training_set, terms)
+    source = PatchSource(
+        training_set.samples,
+        recipe,
+        training_set.rule,
+        training_set.class_weights,
+        module.config.receptive_field(),
+    )
+    incoming = _batches(source, job, machine, begun.step)
+    trainer = Trainer(learner, incoming, recipe, machine, begun=begun)
+    judge = Judge(training_set, recipe, options, job.card, job.path, str(device))
+    one = _Run(job, machine, learner, trainer, judge, record, source, fingerprint, on_event)
+    return _train(one)
+
+
+def _train(one: _Run) -> TrainReport | None:
+    every = one.job.recipe.validate_every
+    stopped = False
+    if one.leads:
+        one.on_event(_begun(one))
+    while not one.trainer.done and not stopped:
+        with _last_good_kept(one):
+            step = one.trainer.step()
+        if one.leads:
+            losses = one.trainer.progress.losses[-_SHOWN_LOSSES:]
+            one.on_event(StepDone(step.number, step.share, float(np.mean(losses))))
+        if step.number % every == 0 or one.trainer.done:
+            stopped = _validate(one, step)
+        elif step.number % max(1, every // _ROWS_PER_VALIDATION) == 0:
+            _add_row(one, step, math.nan)
+    return _finish(one, stopped) if one.leads else None
+
+
+@contextmanager
+def _last_good_kept(one: _Run) -> Iterator[None]:
+    """Say of a network that diverged which weights are kept."""
+    try:
+        yield
+    except (TrainingError, ModelError) as error:
+        step = one.trainer.progress.step
+        told = f"the network diverged by step {step}: {error}"
+        if not isinstance(error, ModelError):
+            told = str(error)
+        if one.leads and one.job.path.exists():
+            kept = one.trainer.progress.best_step
+            told = f"{told}; the model of step {kept} is kept as {one.job.path}"
+        raise TrainingError(told) from error
+
+
+def _validate(one: _Run, step: Step) -> bool:
+    """Score the network, keep it if it is the best, leave a checkpoint; whether to stop."""
+    with _last_good_kept(one):
+        score = one.judge.score(one.learner.average) if one.leads else 0.0
+    score = one.machine.agreed(score)
+    _add_row(one, step, score)
+    progress = one.trainer.progress = one.trainer.progress.scored(score)
+    if one.leads:
+        kept = progress.best_step == progress.step
+        if kept:
+            # Before the checkpoint: a run that is killed between the two keeps it again.
+            one.judge.keep(one.learner.average, progress)
+        save_checkpoint(one.job.checkpoint, one.learner, progress, one.fingerprint)
+        one.record.draw()
+        one.on_event(Validated(step.number, score, kept))
+    patience = one.job.recipe.patience
+    return patience > 0 and progress.stale >= patience
+
+
+def _add_row(one: _Run, step: Step, score: float) -> None:
+    progress = one.trainer.progress
+    one.trainer.progress = progress.told()
+    if not one.leads:
+        return
+    seconds = max(progress.seconds, 1e-9)
+    one.record.add(
+        Row(
+            step=step.number,
+            loss=float(np.mean(progress.losses)) if progress.losses else math.nan,
+            score=score,
+            learning_rate=step.learning_rate,
+            seconds=progress.seconds,
+            patches_per_second=_patches(one) / seconds,
+            waited=progress.waited_seconds / seconds,
+        )
+    )
+
+
+def _finish(one: _Run, stopped: bool) -> TrainReport:
+    progress = one.trainer.progress
+    score = one.judge.finish(progress)
+    model = one.judge.model_of_file()
+    one.record.draw_patches(one.source, model, one.judge.classes, device=str(one.machine.device))
+    one.job.checkpoint.unlink(missing_ok=True)
+    return TrainReport(
+        path=one.job.path,
+        record=one.job.folder,
+        score_name=one.judge.score_name,
+        score=score,
+        best_step=progress.best_step,
+        steps=progress.step,
+        seconds=progress.seconds,
+        patches_per_second=_patches(one) / max(progress.seconds, 1e-9),
+        waited=progress.waited_seconds / max(progress.seconds, 1e-9),
+        stopped_early=stopped,
+        weights=_num_weights(one.learner),
+    )
+
+
+def _begun(one: _Run) -> TrainBegun:
+    training_set = one.judge.training_set
+    return TrainBegun(
+        images=len(training_set.samples),
+        validation_images=len(training_set.validation),
+        patch_shape=one.source.shape,
+        weights=_num_weights(one.learner),
+        steps_done=one.trainer.progress.step,
+        score_name=one.judge.score_name,
+    )
+
+
+def _network(job: TrainJob, training_set: TrainingSet, device: torch.device) -> Network:
+    module = begin_network(job.options, training_set, seed=job.recipe.seed)
+    module.to(device=device, memory_format=layout_of(module))  # type: ignore[call-overload]
+    return module
+
+
+def _learner(module: Network, job: TrainJob) -> Learner:
+    average = copy.deepcopy(module).eval().requires_grad_(False)
+    return Learner(module, average, optimiser_of(module, job.recipe))
+
+
+def _batches(source: PatchSource, job: TrainJob, machine: Machine, first: int) -> Iterator[Batch]:
+    return batches(
+        source,
+        Share(job.recipe.batch, machine.rank, machine.processes),
+        first=first,
+        loaders=choose_loaders(job.options, machine.device),
+        pinned=machine.device.type == "cuda",
+    )
+
+
+def _fingerprint(job: TrainJob, training_set: TrainingSet) -> dict[str, Any]:
+    parts = [
+        (str(s.image.url), s.image.shape, str(s.labels.url))
+        for s in (*training_set.samples, *training_set.validation)
+    ]
+    return {
+        "recipe": job.recipe.to_dict(),
+        "options": job.options.lasting(),
+        "images": parts,
+        "class_weights": list(training_set.class_weights),
+    }
+
+
+def _patches(one: _Run) -> int:
+    """That the run has seen so far."""
+    return one.trainer.progress.step * one.job.recipe.batch * one.machine.processes
+
+
+def _num_weights(learner: Learner) -> int:
+    return sum(p.numel() for p in learner.module.parameters())

@@ -1,0 +1,77 @@
+"""The progress bar of a training on stderr: loss, validation score, time left."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from bigunet.workflows.train_job import StepDone, TrainBegun, TrainEvent, Validated
+
+_FORMAT = "training {percentage:3.0f}%|{bar}| {desc}{postfix} {remaining} left"
+
+
+class TrainingBar:
+    """Draws a training's events; without a terminal, a line for each validation."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._bar: tqdm[Any] | None = None
+        self._score = ""
+        self._score_name = "score"
+        self._loss = math.nan
+
+    def __enter__(self) -> TrainingBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+    def __call__(self, event: TrainEvent) -> None:
+        """Draw one event."""
+        if not self._shown:
+            return
+        if isinstance(event, TrainBegun):
+            self._begin(event)
+        elif isinstance(event, StepDone):
+            self._advance(event)
+        else:
+            self._tell(event)
+
+    def _begin(self, event: TrainBegun) -> None:
+        patch = " × ".join(map(str, event.patch_shape))
+        click.echo(
+            f"{event.images} images to learn from, {event.validation_images} to validate on; "
+            f"{event.weights:,} weights, patches of {patch} voxels",
+            err=True,
+        )
+        if event.steps_done:
+            click.echo(f"going on from step {event.steps_done}", err=True)
+        self._score_name = event.score_name
+        self._bar = tqdm(total=1.0, bar_format=_FORMAT, disable=None)
+
+    def _advance(self, event: StepDone) -> None:
+        self._loss = event.loss
+        if self._bar is None:
+            return
+        self._bar.set_description_str(f"step {event.step}", refresh=False)
+        self._bar.set_postfix_str(f"loss {event.loss:.4f}{self._score}", refresh=False)
+        self._bar.update(event.share - self._bar.n)
+
+    def _tell(self, event: Validated) -> None:
+        if math.isnan(event.score):
+            return
+        self._score = f", {self._score_name} {event.score:.3f}"
+        if self._bar is None or self._bar.disable:
+            kept = ", kept" if event.kept else ""
+            click.echo(f"step {event.step}: loss {self._loss:.4f}{self._score}{kept}", err=True)

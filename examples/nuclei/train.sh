@@ -1,0 +1,14 @@
+#!/bin/sh
+# Train the bundled model `nuclei`: train.sh FOLDER OUT.safetensors [OPTION]...
+# FOLDER has images/ and labels/, PNG files of the same names; labels number the nuclei.
+set -eu
+folder=$1 out=$2
+shift 2
+exec bigunet train "$folder/images" "$folder/labels" --out "$out" \
+    --target cells --class-name background --class-name nucleus --class-name border \
+    --width 24 --depth 3 --batch-norm --dropout 0 \
+    --steps 10000 --batch 4 --patch 160 --precision bf16 \
+    --optimiser adamw --learning-rate 0.001 --weight-decay 0.0001 --averaging 0.998 \
+    --class-balance 0.25 --sample-by objects \
+    --augment scale=0.6,1.5 --augment gain=0.3,1.5 \
+    --validate-every 1000 --half --name nuclei --card "$(dirname "$0")/card.json" "$@"

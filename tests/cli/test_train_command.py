@@ -1,0 +1,185 @@
+"""``bigunet train``: options arrive, bad input is one line, and what it says is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from training_images import BIGUNET, write_array, write_folders
+
+from bigunet import Recipe, load_model
+
+QUICK = [
+    *("--width", 2, "--depth", 1, "--patch", 16, "--steps", 2, "--validate-every", 1),
+    *("--loaders", 0, "--border-sigma", 2.0, "--optimiser", "adamw"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_folders(tmp_path)
+    return tmp_path
+
+
+def command(folder: Path, *more: object) -> list[object]:
+    out = folder / "m.safetensors"
+    return ["train", folder / "images", folder / "labels", "--out", out, *QUICK, *more]
+
+
+def test_options_arrive_in_the_model_file(bigunet: Any, folder: Path) -> None:
+    (folder / "card.json").write_text(json.dumps({"licence": "CC0-1.0"}))
+    outcome = bigunet(
+        *command(folder, "--json", "--momentum", 0.5, "--seed", 3, "--card", folder / "card.json"),
+        *("--augment", "elastic_voxels=4", "--augment", "scale=0.5,2", "--half", "--name", "cells"),
+        *("--class-name", "nothing", "--class-name", "cell", "--class-name", "edge"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["steps"] == 2
+    known = load_model(folder / "m.safetensors").description
+    recipe = Recipe.from_dict(known.training["recipe"])
+    assert (recipe.momentum, recipe.seed, recipe.patch) == (0.5, 3, 16)
+    assert (recipe.augmentation.elastic_voxels, recipe.augmentation.scale) == (4, (0.5, 2))
+    assert known.name == "cells"
+    assert [c.name for c in known.classes] == ["nothing", "cell", "edge"]
+    assert known.card["licence"] == "CC0-1.0"
+
+
+def test_people_are_told_scores_and_where_the_model_is(bigunet: Any, folder: Path) -> None:
+    outcome = bigunet(*command(folder))
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == ""
+    first, *validations, ended, kept, record = outcome.told
+    assert first.startswith("3 images to learn from, 1 to validate on;")
+    assert [line.split(":")[0] for line in validations] == ["step 1", "step 2"]
+    assert ended.startswith("trained 2 steps")
+    assert str(folder / "m.safetensors") in kept
+    assert str(folder / "m.training") in record
+    assert bigunet("info", folder / "m.safetensors").code == 0
+
+
+def test_a_table_of_paths_needs_no_labels(bigunet: Any, folder: Path) -> None:
+    rows = [f"images/{k}.png,labels/{k}.png" for k in range(4)]
+    (folder / "table.csv").write_text("\n".join(["image,labels", *rows]))
+    outcome = bigunet("train", folder / "table.csv", "--out", folder / "m.safetensors", *QUICK)
+    assert outcome.code == 0, outcome.err
+
+
+def test_images_of_their_own_can_validate(bigunet: Any, folder: Path) -> None:
+    outcome = bigunet(*command(folder, "--validate", folder / "images", folder / "labels"))
+    assert "4 images to learn from, 4 to validate on" in outcome.err
+
+
+def other_shape(folder: Path) -> None:
+    path = folder / "labels" / "1.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(path)
+
+
+def labels_missing(folder: Path) -> None:
+    (folder / "labels" / "2.png").unlink()
+
+
+def float_labels(folder: Path) -> None:
+    (folder / "labels" / "1.png").unlink()
+    tifffile.imwrite(folder / "labels" / "1.tif", np.ones((60, 50), np.float32))
+
+
+def nothing_labelled(folder: Path) -> None:
+    for path in (folder / "labels").iterdir():
+        Image.fromarray(np.zeros((60, 50), np.uint8)).save(path)
+
+
+def not_a_number(folder: Path) -> None:
+    for path in list((folder / "images").iterdir()):
+        path.unlink()
+        tifffile.imwrite(path.with_suffix(".tif"), np.full((60, 50), np.nan, np.float32))
+
+
+def some_not_numbers(folder: Path) -> None:
+    for path in list((folder / "images").iterdir()):
+        path.unlink()
+        image = np.random.default_rng(0).random((60, 50)).astype(np.float32)
+        image[::3] = np.nan
+        tifffile.imwrite(path.with_suffix(".tif"), image)
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more", "words"),
+    [
+        (other_shape, [], ("1.png", "(60, 50)", "(9, 9)")),
+        (labels_missing, [], ("2",)),
+        (float_labels, [], ("1.tif", "float32")),
+        (nothing_labelled, [], ("class cell, border", "never occurs")),
+        (not_a_number, [], ("no finite",)),
+        (some_not_numbers, [], ("NaN or infinite",)),
+        (nothing, ["--learning-rate", 0], ("learning_rate is 0",)),
+        (nothing, ["--augment", "elastic=4"], ("elastic=4", "elastic_voxels")),
+        (nothing, ["--augment", "scale=a"], ("a is no number",)),
+        (nothing, ["--from", "nuclei", "--target", "boundaries"], ("has 2 axes", "3 classes")),
+        (nothing, ["--ndim", 3], ("y, x", "sees more")),
+        (nothing, ["--class-name", "a"], ("1 class names for 3 classes",)),
+        (nothing, ["--card", "none.json"], ("none.json",)),
+        (nothing, ["--resume"], ("no checkpoint",)),
+        (nothing, ["--resume", "--overwrite"], ("give one of them",)),
+        (nothing, ["--target", "classes", "--label-values", "0,1"], ("label", "0, 1")),
+        (nothing, ["--device", "cuda"], ("has no GPU of its own",)),
+        (nothing, ["--voxel-size", "1,1,1,1"], ("4 axes",)),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    bigunet: Any,
+    folder: Path,
+    spoil: Callable[[Path], None],
+    more: list[object],
+    words: tuple[str, ...],
+) -> None:
+    spoil(folder)
+    outcome = bigunet(*command(folder, *more, "--quiet"))
+    assert outcome.code == 1, outcome.err
+    assert len(outcome.told) == 1, outcome.err
+    for word in words:
+        assert word in outcome.told[0]
+    assert not (folder / "m.safetensors").exists()
+
+
+def test_labels_of_another_scale_are_refused(bigunet: Any, tmp_path: Path) -> None:
+    for name, scale in (("i.zarr", (0.5, 0.5)), ("l.zarr", (0.25, 0.25))):
+        write_array(tmp_path / name, np.eye(64, dtype=np.uint8), scale)
+    out = tmp_path / "m.safetensors"
+    outcome = bigunet("train", tmp_path / "i.zarr", tmp_path / "l.zarr", "--out", out, *QUICK)
+    assert outcome.code == 1
+    assert "0.25" in outcome.told[0]
+    assert "0.5" in outcome.told[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_one_line_and_a_run_that_goes_on(bigunet: Any, folder: Path) -> None:
+    given = command(folder, "--steps", 10_000, "--validate-every", 5, "--loaders", 1)
+    checkpoint = folder / "m.training" / "checkpoint.safetensors"
+    with subprocess.Popen(
+        [str(BIGUNET), *map(str, given)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert told.splitlines()[-1].startswith("Interrupted; go on with the same command and --resume")

@@ -1,0 +1,81 @@
+"""Checkpoints: all that the next step depends on, or a clear refusal."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from bigunet.errors import OutputError, ResumeError
+from bigunet.model.unet import UNet, UNetConfig
+from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
+from bigunet.training.recipe import Recipe
+from bigunet.training.schedule import optimiser_of
+
+FINGERPRINT = {"recipe": {"steps": 5}, "images": [("a", (3, 4))]}
+
+
+def learner_of(seed: int, optimiser: str) -> Learner:
+    torch.manual_seed(seed)
+    module = UNet(UNetConfig(ndim=2, width=2, depth=1, batch_norm=True))
+    average = copy.deepcopy(module)
+    recipe = Recipe(optimiser=optimiser)  # type: ignore[arg-type]
+    learner = Learner(module, average, optimiser_of(module, recipe))
+    module(torch.rand(1, 1, 24, 24)).sum().backward()
+    learner.optimiser.step()
+    return learner
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_checkpoint_brings_back_weights_average_optimiser_and_progress(
+    tmp_path: Path, optimiser: str
+) -> None:
+    learner, other = learner_of(0, optimiser), learner_of(1, optimiser)
+    progress = Progress(7, 1.5, 0.25, 0.625, 5, 1, (0.5, 0.25))
+    save_checkpoint(tmp_path / "made" / "c.safetensors", learner, progress, FINGERPRINT)
+    assert load_checkpoint(tmp_path / "made" / "c.safetensors", other, FINGERPRINT) == progress
+    for a, b in ((learner.module, other.module), (learner.average, other.average)):
+        for key, tensor in a.state_dict().items():
+            torch.testing.assert_close(b.state_dict()[key], tensor, rtol=0, atol=0)
+    before, after = (one.optimiser.state_dict()["state"] for one in (learner, other))
+    assert before.keys() == after.keys()
+    for key, state in before.items():
+        for name, tensor in state.items():
+            torch.testing.assert_close(after[key][name], tensor, rtol=0, atol=0)
+
+
+def test_a_run_that_was_begun_differently_is_refused_with_the_difference(tmp_path: Path) -> None:
+    path, learner = tmp_path / "c.safetensors", learner_of(0, "sgd")
+    save_checkpoint(path, learner, Progress(), FINGERPRINT)
+    with pytest.raises(ResumeError, match=r"begun differently: recipe was .*5.* and is .*6"):
+        load_checkpoint(path, learner, {**FINGERPRINT, "recipe": {"steps": 6}})
+
+
+def test_no_checkpoint_or_a_damaged_one_is_told(tmp_path: Path) -> None:
+    path, learner = tmp_path / "c.safetensors", learner_of(0, "sgd")
+    with pytest.raises(ResumeError, match=r"no checkpoint .* to go on from"):
+        load_checkpoint(path, learner, FINGERPRINT)
+    save_checkpoint(path, learner, Progress(), FINGERPRINT)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ResumeError, match="not a readable checkpoint"):
+        load_checkpoint(path, learner, FINGERPRINT)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write the checkpoint"):
+        save_checkpoint(tmp_path / "file" / "c.safetensors", learner_of(0, "sgd"), Progress(), {})
+
+
+def test_scores_and_losses_are_reckoned_as_they_come() -> None:
+    progress = Progress().advanced(0.5, 2.0, 1.0).advanced(0.25, 2.0, 0.0)
+    assert (progress.step, progress.seconds, progress.losses) == (2, 4.0, (0.5, 0.25))
+    better = progress.scored(0.7)
+    assert (better.best_score, better.best_step, better.stale) == (0.7, 2, 0)
+    worse = better.advanced(0.1, 1.0, 0.0).scored(0.6).scored(0.7)
+    assert (worse.best_step, worse.stale) == (2, 2)
+    assert progress.told().losses == ()
+    assert math.isnan(progress.scored(math.nan).best_score)

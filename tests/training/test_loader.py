@@ -1,0 +1,51 @@
+"""Batches: in order, from other processes too, and their errors in one line."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from discs import discs, sample_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigunet.errors import TrainingError
+from bigunet.model.unet import UNetConfig
+from bigunet.training.loader import Share, batches
+from bigunet.training.patches import PatchSource
+from bigunet.training.recipe import Recipe
+from bigunet.training.targets import TargetRule
+
+
+def source_of(image: np.ndarray | None = None) -> PatchSource:
+    field = UNetConfig(ndim=2, width=2, depth=1).receptive_field()
+    recipe = Recipe(patch=12)
+    return PatchSource([sample_of(discs(), image)], recipe, TargetRule("cells"), (1, 1, 1), field)
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 5))
+def test_processes_share_the_patches_of_a_step(batch: int, processes: int, first: int) -> None:
+    shares = [Share(batch, rank, processes) for rank in range(processes)]
+    drawn = [n for step in range(first, first + 3) for s in shares for n in s.numbers(step)]
+    assert drawn == list(range(first * batch * processes, (first + 3) * batch * processes))
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_batches_come_in_the_order_of_their_steps(loaders: int) -> None:
+    source, share = source_of(), Share(batch=2)
+    stream = batches(source, share, first=3, loaders=loaders)
+    for step, batch in zip((3, 4, 5), stream):
+        patches = [source.draw(k) for k in share.numbers(step)]
+        expected = np.stack([p.image for p in patches])
+        np.testing.assert_array_equal(batch.images.numpy(), expected)
+        assert batch.classes.dtype == torch.int64
+        np.testing.assert_array_equal(batch.weights.numpy(), [p.weights for p in patches])
+
+
+@pytest.mark.parametrize("loaders", [0, 1])
+def test_an_error_of_a_patch_is_the_same_one_line_from_any_process(loaders: int) -> None:
+    source = source_of(np.full((60, 50), np.nan, np.float32))
+    with pytest.raises(TrainingError, match=r"^memory has \d+ values that are NaN"):
+        list(itertools.islice(batches(source, Share(1), first=0, loaders=loaders), 1))

@@ -1,0 +1,111 @@
+"""Samples: parts, boxes of labels, the census, and the split."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from discs import InMemory, discs, sample_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigunet.errors import TrainingError
+from bigunet.geometry import Box
+from bigunet.training.samples import (
+    Part,
+    label_values,
+    split_samples,
+    take_census,
+    weigh,
+)
+from bigunet.training.targets import TargetRule
+
+CELLS = TargetRule("cells")
+
+
+@given(st.data())
+def test_a_part_is_a_source_of_its_own(data: st.DataObject) -> None:
+    voxels = np.arange(9 * 7).reshape(1, 9, 7)
+    start = [data.draw(st.integers(0, n - 1)) for n in (9, 7)]
+    stop = [data.draw(st.integers(a + 1, n)) for a, n in zip(start, (9, 7))]
+    part = Part(InMemory(voxels, "yx"), Box(tuple(start), tuple(stop)))
+    alone = InMemory(voxels[:, start[0] : stop[0], start[1] : stop[1]], "yx")
+    low = [data.draw(st.integers(-12, 12)) for _ in range(2)]
+    box = Box(tuple(low), tuple(a + data.draw(st.integers(1, 20)) for a in low))
+    np.testing.assert_array_equal(part.read(box), alone.read(box))
+
+
+def test_a_part_outside_of_its_source_is_refused() -> None:
+    with pytest.raises(TrainingError, match="has no part"):
+        Part(InMemory(np.zeros((1, 4, 4)), "yx"), Box((0, 0), (4, 5)))
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (3, 300, 200), (3000, 3000)])
+def test_the_label_boxes_of_an_image_of_ordinary_size_partition_it(shape: tuple[int, ...]) -> None:
+    hits = np.zeros(shape, np.uint8)
+    sample = sample_of(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
+    for box in sample.label_boxes():
+        hits[box.within(Box.of_shape(shape))] += 1
+    assert (hits == 1).all()
+
+
+def test_the_census_counts_classes_and_objects() -> None:
+    labels = np.zeros((10, 12), np.uint8)
+    labels[2:5, 2:5], labels[2:5, 5:8] = 3, 9
+    census = take_census([sample_of(labels)], CELLS, warped_ndim=2)
+    # Where the two meet, background at either end touches both.
+    assert census.counts == (120 - 22, 12, 10)
+    assert census.objects == (2,)
+
+
+def test_a_class_that_never_occurs_is_named() -> None:
+    with pytest.raises(TrainingError, match=r"of class border; .* cannot learn what never occurs"):
+        take_census([sample_of(np.eye(9, dtype=np.uint8)[:, :1] * 4)], CELLS, warped_ndim=2)
+
+
+def test_values_that_are_objects_are_not_taken_for_classes() -> None:
+    sample = sample_of(np.arange(400, dtype=np.uint16).reshape(20, 20))
+    with pytest.raises(TrainingError, match="over 256 values: these are objects"):
+        label_values([sample])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_grey_value_that_is_no_number_is_told_with_its_image(value: float) -> None:
+    image = np.zeros((8, 8), np.float32)
+    image[3, 3] = value
+    sample = sample_of(np.zeros((8, 8), np.uint8), image, "nan.tif")
+    with pytest.raises(TrainingError, match=r"nan\.tif has 1 values that are NaN or infinite"):
+        sample.grey(Box((0, 0), (8, 8)))
+    assert sample.grey(Box((4, 4), (8, 8))).shape == (1, 4, 4)
+
+
+@given(st.integers(2, 30), st.floats(0.01, 0.9), st.integers(0, 5))
+def test_a_split_keeps_whole_images_apart_and_loses_none(n: int, share: float, seed: int) -> None:
+    samples = [sample_of(np.zeros((4, 4), np.uint8), url=f"{k}.png") for k in range(n)]
+    kept, apart = split_samples(samples, share, seed=seed)
+    names = {s.image.url for s in samples}
+    assert {s.image.url for s in kept} | {s.image.url for s in apart} == names
+    assert len(kept) + len(apart) == n
+    assert kept
+    assert apart
+    again = split_samples(samples[::-1], share, seed=seed)[1]
+    assert {s.image.url for s in again} == {s.image.url for s in apart}
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (20, 30, 30), (3, 30, 40)])
+def test_of_one_image_a_part_is_kept_apart(shape: tuple[int, ...]) -> None:
+    labels = np.arange(np.prod(shape)).reshape(shape)
+    (kept,), (apart,) = split_samples([sample_of(labels, labels)], 0.2, seed=0)
+    found = [s.labels.read(Box.of_shape(s.labels.shape)).ravel() for s in (kept, apart)]
+    assert sorted(np.concatenate(found)) == list(range(labels.size))
+    assert len(found[1]) == pytest.approx(0.2 * labels.size, rel=0.4)
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"), [("voxels", [16.0, 64.0]), ("objects", [1.0, 2.0]), ("images", [1.0, 1.0])]
+)
+def test_images_are_weighed_by_what_was_asked(by: str, expected: list[float]) -> None:
+    small, large = np.zeros((4, 4), np.uint8), np.zeros((8, 8), np.uint8)
+    large[0, 0], large[0, 1] = 1, 2
+    samples = [sample_of(small), sample_of(large)]
+    census = take_census([*samples, sample_of(discs())], CELLS, warped_ndim=2)
+    assert [s.weight for s in weigh(samples, census, by)] == expected
