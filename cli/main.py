@@ -8,6 +8,7 @@ import traceback
 
 import click
 from bigunet_cli.demo import demo
+from bigunet_cli.evaluate import evaluate
 from bigunet_cli.info import info
 from bigunet_cli.models import models
 from bigunet_cli.plan import plan
@@ -34,7 +35,7 @@ def cli(debug: bool) -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 
-for command in (segment, plan, verify, train, info, models, demo):
+for command in (segment, plan, verify, train, evaluate, info, models, demo):
     cli.add_command(command)
 
 

@@ -30,7 +30,7 @@ def describe_picture(url: str) -> Multiscale:
     ImageError
         If it cannot be read, as one picture and without loss.
     """
-    with reading(url), open_picture(url) as picture:
+    with reading(url), _opened(url) as picture:
         mode, size = _plain_mode(picture, url), picture.size
     shape = (size[1], size[0], *((len(COLOURS),) if mode == "RGB" else ()))
     axes = (Axis("y", "space"), Axis("x", "space"), Axis("c", "channel"))[: len(shape)]
@@ -56,7 +56,7 @@ def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
     ImageError
         If they cannot be decoded, or have another shape than was described.
     """
-    with reading(url), open_picture(url) as picture:
+    with reading(url), _opened(url) as picture:
         mode = _plain_mode(picture, url)
         if picture.mode == mode:
             voxels = np.asarray(picture)
@@ -71,7 +71,7 @@ def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
     return voxels
 
 
-def open_picture(url: str) -> ImageFile.ImageFile:
+def _opened(url: str) -> ImageFile.ImageFile:
     """Open a picture, however large: that is what a microscope makes, not an attack."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -177,14 +177,16 @@ class ImageSource:
         if not all(0 <= q <= 100 for q in quantiles):
             raise OptionError(f"quantiles {tuple(quantiles)} are not all percentages from 0 to 100")
         level, boxes = _where_to_look(self._image)
+        outer = Box.of_shape(self._image.volume_shape(level))
         values = []
         for k, channel in enumerate(self._channels):
             if level == self._level and self._is_kept():
-                voxels = self._whole()[k].ravel()
+                parts = [self._whole()[k][box.within(outer)] for box in boxes]
             else:
                 # Channel by channel: of many, as stains have, all may not fit into memory.
                 reader = RasterReader(self._image, level=level, channels=(channel,))
-                voxels = np.concatenate([reader.read(box).ravel() for box in boxes])
+                parts = [reader.read(box) for box in boxes]
+            voxels = np.concatenate([part.ravel() for part in parts])
             finite = voxels[np.isfinite(voxels)]
             if finite.size == 0:
                 raise ImageError(f"channel {channel} of {self.url} has no finite voxel")

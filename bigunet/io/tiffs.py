@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 import tifffile
 import zarr
-from PIL import ImageFile
 
 from bigunet.errors import ImageError
 from bigunet.io.access import reading
 from bigunet.io.multiscale import Axis, Level, Multiscale
 from bigunet.io.ngff import axis_named, level_factors
-from bigunet.io.pictures import open_picture
 from bigunet.io.tiff_tags import channel_names, voxel_size_um
 
 logger = logging.getLogger(__name__)
@@ -152,12 +150,6 @@ def _level(path: str, shape: tuple[int, ...], stored: Any, scale: tuple[float, .
     return Level(path, shape, chunks, None, dtype.name, scale, (0.0,) * len(shape))
 
 
-def _is_decodable(page: Any) -> bool:
-    """Whether tifffile can decode the page with what is installed."""
-    compressions, predictors = tifffile.TIFF.DECOMPRESSORS, tifffile.TIFF.UNPREDICTORS
-    return page.compression in compressions and page.predictor in predictors
-
-
 class _OpenTiff:
     """An open file, whose levels are opened when first read."""
 
@@ -169,12 +161,7 @@ class _OpenTiff:
     def read(self, level: Level, selection: tuple[slice, ...]) -> np.ndarray:
         if level.path not in self._levels:
             self._levels[level.path] = self._open_level(level)
-        try:
-            return np.array(self._levels[level.path][selection])
-        except ImportError:  # tifffile misses Zstandard of Python 3.14 only when it decodes
-            stored = self._tiff.series[0].levels[int(level.path)]
-            self._levels[level.path] = _PillowPages(self._url, stored)
-            return np.array(self._levels[level.path][selection])
+        return np.array(self._levels[level.path][selection])
 
     def close(self) -> None:
         self._levels.clear()
@@ -185,7 +172,6 @@ class _OpenTiff:
         if number >= len(series.levels) or _without_alpha(series.levels[number]) != level.shape:
             raise ImageError(f"{self._url} is not the file that was opened; open it again")
         stored = series.levels[number]
-        page = stored.keyframe
         if stored.dataoffset is not None and not stored.is_multifile:
             return np.memmap(
                 self._url,
@@ -194,47 +180,7 @@ class _OpenTiff:
                 offset=stored.dataoffset,
                 shape=stored.shape,
             )
-        if _is_decodable(page):
-            return zarr.open_array(series.aszarr(level=number), mode="r")
-        return _PillowPages(self._url, stored)
-
-
-class _PillowPages:
-    """Pages that tifffile cannot decode alone, such as LZW; pillow brings some decoders."""
-
-    def __init__(self, url: str, stored: Any) -> None:
-        self._url = url
-        self._page = stored.keyframe
-        num_outer = len(stored.shape) - len(self._page.shape)
-        self._outer, inner = stored.shape[:num_outer], stored.shape[num_outer:]
-        self._indices = [page and page.index for page in stored.pages]
-        self._unreadable = (
-            f"{url} is compressed with {self._page.compression.name}; install the package "
-            "imagecodecs to read it, or save it with deflate"
-        )
-        main_pages = all(isinstance(index, int) for index in self._indices)
-        if inner != self._page.shape or stored.is_multifile or not main_pages:
-            raise ImageError(self._unreadable)
-
-    def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray:
-        num_outer = len(self._outer)
-        numbers = np.arange(len(self._indices)).reshape(self._outer)[selection[:num_outer]]
-        inner = selection[num_outer:]
-        try:
-            with open_picture(self._url) as picture:
-                pages = [self._voxels(picture, self._indices[k])[inner] for k in numbers.ravel()]
-        except (OSError, ValueError, EOFError) as error:
-            raise ImageError(self._unreadable) from error
-        return np.stack(pages).reshape(*numbers.shape, *pages[0].shape)
-
-    def _voxels(self, picture: ImageFile.ImageFile, index: int) -> np.ndarray:
-        page = self._page
-        picture.seek(index)
-        voxels = np.asarray(picture)
-        if voxels.shape != page.shape or voxels.dtype.newbyteorder("=") != page.dtype:
-            raise ImageError(self._unreadable)
-        # Where white is stored as 0, pillow inverts and tifffile does not.
-        return np.invert(voxels) if page.photometric == 0 else voxels
+        return zarr.open_array(series.aszarr(level=number), mode="r")
 
 
 class _OpenFiles:

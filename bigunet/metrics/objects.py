@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -209,6 +210,23 @@ def average_precision(truth: np.ndarray, found: np.ndarray, *, iou: float = 0.5)
     0.5
     """
     return match_objects(truth, found, iou=iou).average_precision
+
+
+def average_precisions(
+    truth: np.ndarray, found: np.ndarray, *, ious: Sequence[float] = IOU_STEPS
+) -> dict[float, float]:
+    """Average precision at several thresholds, from one count of the overlaps.
+
+    Parameters and errors are those of :func:`match_objects`; the mean over the default
+    thresholds is the score of the Data Science Bowl 2018.
+
+    Examples
+    --------
+    >>> average_precisions(np.array([1, 1, 1, 1]), np.array([3, 3, 3, 0]), ious=(0.7, 0.75))
+    {0.7: 1.0, 0.75: 0.0}
+    """
+    overlaps = ObjectOverlaps.of(truth, found)
+    return {iou: overlaps.matches(iou).average_precision for iou in ious}
 
 
 def panoptic_quality(truth: np.ndarray, found: np.ndarray) -> float:

@@ -48,6 +48,11 @@ def is_logarithmic(losses: Sequence[float]) -> bool:
     return bool(finite) and min(finite) > 0 and max(finite) >= _LOG_RATIO * min(finite)
 
 
+def scores_taken(rows: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+    """Step and score of the rows that have a score."""
+    return [(row["step"], row["score"]) for row in rows if math.isfinite(row["score"])]
+
+
 def _draw_loss(axes: Axes, rows: Sequence[Mapping[str, float]]) -> None:
     losses = [row["loss"] if math.isfinite(row["loss"]) else math.nan for row in rows]
     axes.plot([row["step"] for row in rows], losses, color=_LOSS_COLOR, marker=".", markersize=3)
@@ -59,7 +64,7 @@ def _draw_loss(axes: Axes, rows: Sequence[Mapping[str, float]]) -> None:
 
 def _draw_score(axes: Axes, rows: Sequence[Mapping[str, float]]) -> None:
     """The scores that were taken, and which was the best."""
-    taken = [(row["step"], row["score"]) for row in rows if math.isfinite(row["score"])]
+    taken = scores_taken(rows)
     axes.set_ylabel("validation score")
     _finish(axes)
     if not taken:

@@ -141,7 +141,7 @@ def _draw_row(
         middle_plane(patch.weights),
         cmap="viridis",
         vmin=0,
-        vmax=heaviest or 1.0,
+        vmax=heaviest,
         interpolation="nearest",
     )
     weights.figure.colorbar(shown, ax=weights, shrink=0.9, pad=0.02)

@@ -57,8 +57,11 @@ class TargetRule:
             raise TrainingError(f"the target {self.kind} takes no values; given: {self.values}")
         if self.kind == "classes" and not 2 <= len(self.values) <= _MOST_CLASSES:
             raise TrainingError(f"{len(self.values)} values for classes; give 2 to {_MOST_CLASSES}")
-        if len(set(self.values)) < len(self.values):
-            raise TrainingError(f"values {self.values} come twice; give each class its own")
+        twice = sorted({v for v in self.values if self.values.count(v) > 1})
+        if twice:
+            raise TrainingError(
+                f"values {', '.join(map(str, twice))} come twice; give each class its own"
+            )
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ def border_term(
     if w0 == 0 or instances.size == 0:
         return term
     borders, count = _borders(instances)
+    # Of two cells or more, each has a border.
     if count < 2:
         return term
     nearest, second = _two_nearest(borders, count, _in_smallest(spacing), reach)
@@ -170,7 +171,6 @@ def _two_nearest(
     boxes = [
         (number, tuple(slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach)))
         for number, box in enumerate(ndimage.find_objects(borders), start=1)
-        if box is not None
     ]
     codes = _codes(count)
     one_by_one = sum(borders[box].size for _, box in boxes)
@@ -203,10 +203,8 @@ def _by_sets(
     owner = borders[tuple(places)]
     second = np.full(borders.shape, np.inf)
     for members in codes:
-        outside = ~members[borders]
-        if not outside.all():
-            distance = ndimage.distance_transform_edt(outside, sampling=unit)
-            np.minimum(second, distance, out=second, where=~members[owner])
+        distance = ndimage.distance_transform_edt(~members[borders], sampling=unit)
+        np.minimum(second, distance, out=second, where=~members[owner])
     return nearest, second
 
 

@@ -16,23 +16,18 @@ from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.discovery import open_multiscale
-from bigunet.io.extents import chunk_limit, default_block_shape
+from bigunet.io.extents import chunk_limit
 from bigunet.io.layout import PyramidLayout, lay_out, plan_pyramid
 from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.flops import flop_counter
 from bigunet.model.forward import Precision
 from bigunet.model.model import Model
-from bigunet.model.network import Network
 from bigunet.model.turning import num_turns, turned
 from bigunet.tiling import Tiling
 from bigunet.workflows.options import SegmentOptions
+from bigunet.workflows.shapes import block_shape, tile_shape
 
-# A 16-wide network was half again as fast with tiles of 900² as of 1924²: caches.
-_LARGEST_TILE = {2: 768, 3: 192}
-_TILE_MEMORY_BYTES = 1_500_000_000
-# Of a module of the caller's: as many as a 64-wide U-Net holds.
-_UNKNOWN_TILE_CHANNELS = 256
 # Between a voxel's height and width; what is trained on one scale tolerates more.
 _SAME_SCALE = 0.01
 
@@ -225,14 +220,14 @@ def make_plan(
     region = _region(image, shape, options)
     run = _turned(image, model, options.level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
-    block = _block_shape(region.shape, model.ndim, options.block_shape)
+    block = block_shape(region.shape, model.ndim, options.block_shape)
     return SegmentPlan(
         image=image,
         model=run,
         options=options,
         channels=_channels(image, model, options.channels),
         region=region,
-        tiling=Tiling(field, _tile_shape(model, len(shape), options.tile_shape)),
+        tiling=Tiling(field, tile_shape(model, len(shape), options.tile_shape)),
         layout=_levels_of(image, block, model.ndim)
         if inside_image
         else plan_pyramid(
@@ -292,32 +287,3 @@ def _channels(image: Multiscale, model: Model, wanted: tuple[int | str, ...]) ->
         f"model {model.description.name!r} reads {len(needed)} channel(s) ({', '.join(needed)}); "
         f"choose from those of {image.url} with --channel: {listed}"
     )
-
-
-def _block_shape(shape: Point, ndim: int, wanted: Point) -> Point:
-    if not wanted:
-        return default_block_shape(shape, network_ndim=ndim)
-    if len(wanted) not in (ndim, len(shape)):
-        raise OptionError(
-            f"block shape {wanted} has {len(wanted)} axes; give {ndim} (the network's) or "
-            f"{len(shape)} (the volume's)"
-        )
-    return (1,) * (len(shape) - len(wanted)) + wanted
-
-
-def _tile_shape(model: Model, ndim: int, wanted: Point) -> Point:
-    if wanted and len(wanted) != model.ndim:
-        raise OptionError(f"tile shape {wanted} has {len(wanted)} axes; the network {model.ndim}")
-    return (1,) * (ndim - model.ndim) + (wanted or _default_tile_shape(model))
-
-
-def _default_tile_shape(model: Model) -> Point:
-    """As large as the memory of one forward pass allows, up to what caches like."""
-    channels = _UNKNOWN_TILE_CHANNELS
-    if isinstance(model.module, Network):
-        channels = model.module.config.tile_channels
-    voxels = _TILE_MEMORY_BYTES // (4 * channels)  # fp32
-    field = model.receptive_field
-    extent = int(voxels ** (1 / model.ndim)) - 2 * field.halo[0]
-    extent = max(field.stride[0], min(_LARGEST_TILE[model.ndim], extent))
-    return (extent,) * model.ndim

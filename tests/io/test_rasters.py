@@ -162,6 +162,7 @@ def coloured_by_palette(indices: np.ndarray) -> Image.Image:
     return picture
 
 
+@pytest.mark.parametrize("codec", ["tiff_lzw", "packbits", "tiff_adobe_deflate", "lzma", "zstd"])
 @pytest.mark.parametrize(
     "voxels",
     [
@@ -169,14 +170,12 @@ def coloured_by_palette(indices: np.ndarray) -> Image.Image:
         NOISE.astype(np.uint16) * 200,
         NOISE.astype(np.float32) / 7,
         COLOURED[..., :3],
-        NOISE > 99,
     ],
-    ids=["uint8", "uint16", "float32", "colours", "bool"],
+    ids=["uint8", "uint16", "float32", "colours"],
 )
-def test_compressions_that_tifffile_lacks_are_read_through_pillow(
-    tmp_path: Path, voxels: np.ndarray
+def test_a_stack_compressed_by_other_software_is_read(
+    tmp_path: Path, voxels: np.ndarray, codec: str
 ) -> None:
-    codec = "group4" if voxels.dtype == bool else "tiff_lzw"
     pages = [Image.fromarray(np.roll(voxels, k, axis=0)) for k in range(3)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:], compression=codec)
     image = describe_raster(str(tmp_path / "a.tif"))
@@ -187,20 +186,15 @@ def test_compressions_that_tifffile_lacks_are_read_through_pillow(
     np.testing.assert_array_equal(found, expected.reshape(2, 20, 10, colours).transpose(3, 0, 1, 2))
 
 
-def test_white_stored_as_zero_is_read_as_stored_by_either_library(tmp_path: Path) -> None:
-    for name, compression in (("plain.tif", "raw"), ("group4.tif", "group4")):
-        picture = Image.fromarray(NOISE > 99)
-        picture.save(tmp_path / name, compression=compression, tiffinfo={262: 0})
-        with tifffile.TiffFile(tmp_path / name) as tiff:
-            assert tiff.pages[0].photometric == 0
-    plain, group4 = read_all(tmp_path / "plain.tif"), read_all(tmp_path / "group4.tif")
-    np.testing.assert_array_equal(plain, group4)
+def test_a_fax_is_read_as_its_bits_are_stored(tmp_path: Path) -> None:
+    for name, compression in (("plain.tif", "raw"), ("fax.tif", "group4")):
+        Image.fromarray(NOISE > 99).save(tmp_path / name, compression=compression)
+    for name in ("plain.tif", "fax.tif"):
+        np.testing.assert_array_equal(read_all(tmp_path / name)[0], NOISE > 99)
 
 
-@pytest.mark.parametrize("number", [34926, 34933, 50002])  # old Zstandard, PNG, JPEG XL
-def test_a_compression_that_nothing_here_decodes_names_the_package_that_does(
-    tmp_path: Path, number: int
-) -> None:
+@pytest.mark.parametrize("number", [34926, 34933, 34676])  # Zstandard, PNG, none that is known
+def test_a_file_that_cannot_be_decoded_is_named(tmp_path: Path, number: int) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, NOISE)
     content = bytearray(path.read_bytes())
@@ -208,7 +202,7 @@ def test_a_compression_that_nothing_here_decodes_names_the_package_that_does(
         place = tiff.pages[0].tags["Compression"].valueoffset
         content[place : place + 2] = struct.pack(tiff.byteorder + "H", number)
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=r"a\.tif is compressed with .*; install .* imagecodecs"):
+    with pytest.raises(ImageError, match=r"cannot read .*a\.tif: "):
         read_all(path)
 
 

@@ -9,21 +9,39 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from bigunet.errors import OptionError
-from bigunet.metrics.objects import Matches, average_precision, match_objects
+from bigunet.metrics.objects import (
+    Coverage,
+    Matches,
+    average_precision,
+    average_precisions,
+    match_objects,
+    panoptic_quality,
+    seg_score,
+)
 
 LABELS = npst.arrays(np.int32, (4, 5), elements=st.sampled_from([0, 0, 1, 1, 4, 9]))
 UNSIGNED = LABELS.map(lambda labels: labels.astype(np.uint64) * 2**40)
 
 
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
 def by_loops(truth: np.ndarray, found: np.ndarray, iou: float) -> Matches:
     true_ids = [i for i in np.unique(truth) if i]
     found_ids = [i for i in np.unique(found) if i]
-    pairs = 0
+    pairs = []
     for t in true_ids:
         for f in found_ids:
             union = ((truth == t) | (found == f)).sum()
-            pairs += int(((truth == t) & (found == f)).sum() > iou * union)
-    return Matches(pairs, len(true_ids) - pairs, len(found_ids) - pairs)
+            if ((truth == t) & (found == f)).sum() > iou * union:
+                pairs.append(overlap(truth == t, found == f))
+    return Matches(
+        len(pairs),
+        len(true_ids) - len(pairs),
+        len(found_ids) - len(pairs),
+        pytest.approx(sum(pairs)),
+    )
 
 
 @given(LABELS, LABELS | UNSIGNED, st.sampled_from([0.5, 0.6, 0.75, 0.9]))
@@ -31,6 +49,36 @@ def test_matches_are_those_of_the_definition(
     truth: np.ndarray, found: np.ndarray, iou: float
 ) -> None:
     assert match_objects(truth, found, iou=iou) == by_loops(truth, found, iou)
+
+
+@given(LABELS, LABELS)
+def test_panoptic_quality_is_that_of_the_definition(truth: np.ndarray, found: np.ndarray) -> None:
+    seen = by_loops(truth, found, 0.5)
+    doubled = 2 * seen.matched + seen.missed + seen.spurious
+    expected = 2 * match_objects(truth, found).iou_sum / doubled if doubled else 1.0
+    assert panoptic_quality(truth, found) == pytest.approx(expected)
+
+
+@given(LABELS, LABELS)
+def test_seg_is_the_overlap_with_what_covers_more_than_half(
+    truth: np.ndarray, found: np.ndarray
+) -> None:
+    ids = [i for i in np.unique(truth) if i]
+    overlaps = [0.0] * len(ids)
+    for k, t in enumerate(ids):
+        for f in np.unique(found[found > 0]):
+            if 2 * ((truth == t) & (found == f)).sum() > (truth == t).sum():
+                overlaps[k] = overlap(truth == t, found == f)
+    expected = sum(overlaps) / len(ids) if ids else 1.0
+    assert seg_score(truth, found) == pytest.approx(expected)
+
+
+@given(LABELS, LABELS)
+def test_all_thresholds_come_from_one_table(truth: np.ndarray, found: np.ndarray) -> None:
+    scores = average_precisions(truth, found)
+    assert list(scores) == [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
+    assert scores == {iou: average_precision(truth, found, iou=iou) for iou in scores}
+    assert sorted(scores.values(), reverse=True) == list(scores.values())
 
 
 @given(LABELS)
@@ -41,7 +89,8 @@ def test_the_truth_itself_scores_one(truth: np.ndarray) -> None:
 @given(LABELS, LABELS)
 def test_exchanging_the_two_exchanges_missed_and_spurious(a: np.ndarray, b: np.ndarray) -> None:
     one, other = match_objects(a, b), match_objects(b, a)
-    assert one == Matches(other.matched, other.spurious, other.missed)
+    swapped = Matches(other.matched, other.spurious, other.missed, pytest.approx(other.iou_sum))
+    assert one == swapped
 
 
 def test_half_an_overlap_is_not_more_than_half() -> None:
@@ -63,7 +112,18 @@ def test_few_objects_score_as_expected(truth: list[int], found: list[int], expec
 
 
 def test_images_add_up_object_by_object() -> None:
-    assert (Matches(3, 1, 0) + Matches(1, 2, 3)).average_precision == 0.4
+    both = Matches(3, 1, 0, 2.5) + Matches(1, 2, 3, 1.0)
+    assert both.average_precision == 0.4
+    assert both.segmentation_quality == 0.875
+    assert both.panoptic_quality == pytest.approx(3.5 / 7)
+    assert (Coverage(3, 1.5) + Coverage(1, 0.5)).seg == 0.5
+
+
+def test_nothing_to_find_and_nothing_found_is_perfect() -> None:
+    empty = np.zeros((3, 3), int)
+    assert panoptic_quality(empty, empty) == seg_score(empty, empty) == 1.0
+    assert panoptic_quality(empty, empty + 1) == 0.0
+    assert seg_score(empty + 1, empty) == 0.0
 
 
 @pytest.mark.parametrize(

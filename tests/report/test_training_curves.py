@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bigunet.errors import OutputError
-from bigunet.report.training_curves import draw_curves, is_logarithmic
+from bigunet.report.training_curves import draw_curves, is_logarithmic, scores_taken
 
 LOSS_BLUE, SCORE_RED = (42, 127, 212), (212, 65, 42)
 losses = st.one_of(st.floats(0, 1e6), st.sampled_from([math.nan, math.inf, -1.0, 1e-12]))
@@ -72,6 +72,12 @@ def test_the_loss_is_logarithmic_where_positive_over_a_decade(curve, scale) -> N
 )
 def test_examples_of_logarithmic_losses(curve, logarithmic) -> None:
     assert is_logarithmic(curve) is logarithmic
+
+
+@given(curve=st.lists(scores, max_size=6))
+def test_scores_that_were_not_taken_are_left_out(curve) -> None:
+    taken = scores_taken([row(i, 1.0, score) for i, score in enumerate(curve)])
+    assert taken == [(i, score) for i, score in enumerate(curve) if score == score]
 
 
 def test_drawing_leaves_no_figure_open_and_makes_the_folder(tmp_path: Path) -> None:

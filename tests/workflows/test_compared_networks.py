@@ -16,7 +16,7 @@ from whole_pass import whole_scores, wrong_labels
 from bigunet import Model, ModelDescription, load_model
 from bigunet.model.architectures import build, config_class
 from bigunet.model.description import default_classes
-from bigunet.workflows.plan import _TILE_MEMORY_BYTES, _default_tile_shape
+from bigunet.workflows.shapes import _TILE_MEMORY_BYTES, _default_tile_shape
 
 NETWORKS = [
     ("fcn", {"depth": 3}, (131, 157), "48,64"),

@@ -1,0 +1,105 @@
+"""How many patches per second the reader draws, against what the network takes.
+
+``python benchmarks/patches.py IMAGES LABELS [--processes N] [--patch N] ...``: patches with the
+whole augmentation and weight map, straight from the files, and training steps of one network on
+them; both as JSON, with the processes that a network of this speed needs beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import time
+from dataclasses import replace
+
+import torch
+
+from bigunet.model.unet import UNet, UNetConfig
+from bigunet.training.checkpoint import Learner, Progress
+from bigunet.training.loader import Share, batch_of, batches
+from bigunet.training.loop import Machine, Trainer
+from bigunet.training.patches import PatchSource
+from bigunet.training.recipe import Recipe
+from bigunet.training.schedule import optimiser_of
+from bigunet.workflows.train_options import TrainOptions
+from bigunet.workflows.train_set import open_training_set
+
+
+def drawn_per_second(source: PatchSource, *, processes: int, count: int) -> float:
+    """Patches per second, once the processes have started."""
+    stream = batches(source, Share(1), first=0, loaders=processes)
+    for _ in itertools.islice(stream, 8 * max(1, processes)):
+        pass
+    started = time.perf_counter()
+    for _ in itertools.islice(stream, count):
+        pass
+    return count / (time.perf_counter() - started)
+
+
+def trained_per_second(
+    source: PatchSource, config: UNetConfig, recipe: Recipe, steps: int
+) -> float:
+    """Patches per second of training steps, patches at hand."""
+    module = UNet(config).initialise()
+    learner = Learner(module, UNet(config), optimiser_of(module, recipe))
+    batch = batch_of([source.draw(k) for k in range(recipe.batch)])
+    machine = Machine(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    module.to(machine.device)
+    learner.average.to(machine.device)
+    trainer = Trainer(learner, itertools.repeat(batch), recipe, machine, begun=Progress())
+    trainer.step()
+    started = time.perf_counter()
+    for _ in range(steps):
+        trainer.step()
+    return steps * recipe.batch / (time.perf_counter() - started)
+
+
+def measure(given: argparse.Namespace) -> dict[str, object]:
+    """The figures, as they are printed."""
+    config = UNetConfig(
+        ndim=given.ndim, classes=3, width=given.width, depth=given.depth, batch_norm=True
+    )
+    recipe = Recipe(patch=given.patch, precision=given.precision, steps=1_000_000)
+    options = TrainOptions(ndim=given.ndim, width=given.width, depth=given.depth, validation=0.0)
+    found = open_training_set(given.images, given.labels, options, recipe)
+    field = config.receptive_field()
+    source = PatchSource(found.samples, recipe, found.rule, found.class_weights, field)
+    plain = replace(recipe, border_weight=0.0)
+    without = PatchSource(found.samples, plain, found.rule, found.class_weights, field)
+    drawn = drawn_per_second(source, processes=given.processes, count=given.count)
+    trained = trained_per_second(source, config, recipe, given.steps)
+    return {
+        "patch": source.shape,
+        "width": given.width,
+        "depth": given.depth,
+        "processes": given.processes,
+        "drawn_per_second": round(drawn, 2),
+        "drawn_per_second_without_weight_map": round(
+            drawn_per_second(without, processes=given.processes, count=given.count), 2
+        ),
+        "trained_per_second": round(trained, 2),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "processes_to_keep_up": math.ceil(trained / drawn * max(1, given.processes)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images")
+    parser.add_argument("labels")
+    parser.add_argument("--ndim", type=int, default=2)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--depth", type=int, default=4)
+    parser.add_argument("--patch", type=int, default=388)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=5)
+    print(json.dumps(measure(parser.parse_args()), indent=2))
+
+
+if __name__ == "__main__":
+    main()

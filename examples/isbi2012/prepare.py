@@ -1,0 +1,56 @@
+"""Split the ISBI 2012 training stack into slices to learn from and slices to score."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import zarr
+
+SCORED = (4, 11, 17, 22)
+"""Of the 24 slices at hand; 0 to 14 are smooth, 15 to 23 noisy."""
+FEW = {1: (18,), 5: (2, 7, 12, 16, 20)}
+"""Slices of the smaller training sets, by their number."""
+VOXEL_SIZE_UM = (0.05, 0.004, 0.004)
+
+
+def write_stack(path: Path, stack: np.ndarray) -> None:
+    """Write (z, y, x) as an OME-Zarr image of one level."""
+    group = zarr.open_group(str(path), mode="w", zarr_format=3)
+    array = group.create_array(
+        "0",
+        shape=stack.shape,
+        chunks=(1, *stack.shape[1:]),
+        dtype=stack.dtype,
+        dimension_names=("z", "y", "x"),
+    )
+    array[...] = stack
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    scale = [{"type": "scale", "scale": list(VOXEL_SIZE_UM)}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of train_volume*.tif and train_labels*.tif")
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    volume, labels = (
+        tifffile.imread(next(options.folder.glob(f"train_{name}*.tif")))
+        for name in ("volume", "labels")
+    )
+    learnt = tuple(z for z in range(len(volume)) if z not in SCORED)
+    for name, slices in {
+        "scored": SCORED,
+        f"train-{len(learnt)}": learnt,
+        **{f"train-{count}": few for count, few in FEW.items()},
+    }.items():
+        for kind, stack in (("images", volume), ("labels", labels)):
+            write_stack(options.out / name / f"{kind}.zarr", stack[list(slices)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""Evaluations say of files what the metrics say of their arrays, and refuse what does not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from discs import discs
+from PIL import Image
+from scipy import ndimage
+from training_images import write_array
+
+from bigunet import segment
+from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.metrics.objects import average_precision, match_objects, panoptic_quality, seg_score
+from bigunet.metrics.partitions import rand_error, v_info, v_rand
+from bigunet.metrics.pixels import dice, iou, pixel_error
+from bigunet.metrics.warping import warping
+from bigunet.workflows.evaluate import Evaluation, evaluate
+from bigunet.workflows.evaluate_options import METRICS, EvaluateOptions
+
+RNG = np.random.default_rng(7)
+
+
+def noise(shape: tuple[int, ...], highest: int) -> np.ndarray:
+    return RNG.integers(0, highest, shape).astype(np.uint8)
+
+
+def compare(folder: Path, found: np.ndarray, truth: np.ndarray, **options: Any) -> Evaluation:
+    """Of arrays, through TIFF files: three axes are z, y, x."""
+    for name, voxels in (("found", found), ("truth", truth)):
+        axes = {"axes": "TZYX"[-voxels.ndim :]}
+        path = folder / f"{name}.tif"
+        tifffile.imwrite(path, voxels, photometric="minisblack", metadata=axes)
+    return evaluate(folder / "found.tif", folder / "truth.tif", options=EvaluateOptions(**options))
+
+
+def test_classes_are_scored_one_by_one_and_images_add_up(tmp_path: Path) -> None:
+    found, truth = noise((3, 20, 30), 3), noise((3, 20, 30), 3)
+    for name, planes in (("found", found), ("truth", truth)):
+        (tmp_path / name).mkdir()
+        for k, plane in enumerate(planes):
+            Image.fromarray(plane).save(tmp_path / name / f"{k}.png")
+    seen = evaluate(tmp_path / "found", tmp_path / "truth")
+    for k in range(3):
+        assert seen.scores["dice"][str(k)] == pytest.approx(dice(found == k, truth == k))
+        assert seen.scores["iou"][str(k)] == pytest.approx(iou(found == k, truth == k))
+    assert seen.scores["mean_dice"] == pytest.approx(np.mean([*seen.scores["dice"].values()]))
+    assert seen.scores["pixel_error"] == (found != truth).mean()
+    assert [Path(image.truth).name for image in seen.images] == ["0.png", "1.png", "2.png"]
+    assert seen.images[1].scores["pixel_error"] == (found[1] != truth[1]).mean()
+
+
+def test_masks_of_other_values_become_classes(tmp_path: Path) -> None:
+    found, truth = noise((20, 30), 2), noise((20, 30), 2)
+    seen = compare(tmp_path, found, truth * np.uint8(255), label_values=(0, 255))
+    assert seen.scores["dice"]["1"] == dice(found > 0, truth > 0)
+    with pytest.raises(ImageError, match=r"truth\.tif: label 255 is none of the classes'"):
+        compare(tmp_path, found, truth * np.uint8(255), label_values=(0, 254))
+
+
+def test_instances_are_matched_and_counted_together(tmp_path: Path) -> None:
+    truth = np.stack([discs((60, 50), seed=k) for k in range(2)]).astype(np.uint16)
+    found = np.roll(truth, 2, axis=1) * 3
+    for name, planes in (("found", found), ("truth", truth)):
+        write_array(tmp_path / name, planes.reshape(2, 60, 50))
+        (tmp_path / f"{name}s").mkdir()
+        for k, plane in enumerate(planes):
+            tifffile.imwrite(tmp_path / f"{name}s" / f"{k}.tif", plane)
+    options = EvaluateOptions("instances")
+    one = evaluate(tmp_path / "found", tmp_path / "truth", options=options).scores
+    matches = match_objects(truth, found)
+    assert (one["matched"], one["missed"]) == (matches.matched, matches.missed)
+    for step, score in one["average_precision"].items():
+        assert score == average_precision(truth, found, iou=float(step))
+    assert one["panoptic_quality"] == panoptic_quality(truth, found)
+    assert one["seg"] == seg_score(truth, found)
+    assert one["foreground_dice"] == dice(found > 0, truth > 0)
+    several = evaluate(tmp_path / "founds", tmp_path / "truths", options=options).scores
+    parts = [match_objects(t, f) for t, f in zip(truth, found)]
+    assert several["panoptic_quality"] == (parts[0] + parts[1]).panoptic_quality
+
+
+def test_objects_are_connected_voxels_of_a_class_and_the_small_are_left_out(
+    tmp_path: Path,
+) -> None:
+    classes = noise((40, 30), 3)
+    masks = noise((40, 30), 2) * np.uint8(200)
+    seen = compare(
+        tmp_path, classes, masks, kind="instances", objects_of=2, min_size=3, connected=True
+    ).scores
+    objects, count = ndimage.label(classes == 2)
+    for k in range(1, count + 1):
+        if (objects == k).sum() < 3:
+            objects[objects == k] = 0
+    truth, _ = ndimage.label(masks)
+    matches = match_objects(truth, objects)
+    assert (seen["matched"], seen["spurious"]) == (matches.matched, matches.spurious)
+    assert seen["foreground_dice"] == dice(objects > 0, masks > 0)
+
+
+def interiors() -> tuple[np.ndarray, np.ndarray]:
+    y, x = np.ogrid[:48, :40]
+    truth = np.stack([(y % (16 + z) > 1) & (x % 13 > 1) for z in range(3)])
+    found = np.roll(truth, 1, axis=1) | (RNG.random(truth.shape) < 0.01)
+    return found, truth
+
+
+def test_boundaries_are_scored_plane_by_plane(tmp_path: Path) -> None:
+    found, truth = interiors()
+    seen = compare(tmp_path, found.astype(np.uint8), truth * np.uint8(255), kind="boundaries")
+    pairs = list(zip(found, truth))
+    assert seen.scores == {
+        "planes": 3,
+        "pixel_error": pytest.approx(pixel_error(found, truth)),
+        "rand_error": pytest.approx(np.mean([rand_error(f, t) for f, t in pairs])),
+        "warping_error": pytest.approx(np.mean([warping(f, t).error for f, t in pairs])),
+        "warping_error_splits_merges": pytest.approx(
+            np.mean([warping(f, t).split_merge_error for f, t in pairs])
+        ),
+        "v_rand": pytest.approx(np.mean([v_rand(f, t) for f, t in pairs])),
+        "v_info": pytest.approx(np.mean([v_info(f, t) for f, t in pairs])),
+    }
+
+
+def test_volumes_are_connected_along_z_and_are_not_warped(tmp_path: Path) -> None:
+    found, truth = interiors()
+    classes = np.where(found, 2, 1).astype(np.uint8)
+    seen = compare(
+        tmp_path, classes, truth.astype(np.uint8), kind="boundaries", interior=2, volumes=True
+    )
+    assert seen.scores["volumes"] == 1
+    assert seen.scores["v_rand"] == v_rand(found, truth)
+    assert "warping_error" not in seen.scores
+
+
+def test_segments_that_touch_are_parted_by_a_border(tmp_path: Path) -> None:
+    truth = np.repeat([[1] * 10 + [2] * 10], 12, axis=0).astype(np.uint8)
+    found = np.ones((12, 20), np.uint8)
+    found[:, 9:11] = 0
+    options = {"kind": "boundaries", "metrics": ("pixel-error", "v-rand")}
+    seen = compare(tmp_path, found, truth, border_width=1, **options)
+    assert seen.scores == {"planes": 1, "pixel_error": 0.0, "v_rand": 1.0}
+    assert compare(tmp_path, found, truth, **options).scores["pixel_error"] == 0.1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_probabilities_above_the_threshold_are_interior(tmp_path: Path, dtype: str) -> None:
+    shares = RNG.random((30, 40))
+    shares[0, :3] = 0.6, 0.0, 1.0
+    highest = np.iinfo(dtype).max if dtype[0] == "u" else 1
+    stored = (shares * highest).astype(dtype)
+    truth = noise((30, 40), 2)
+    options = {"threshold": 0.6, "metrics": ("pixel-error", "warping-error")}
+    seen = compare(tmp_path, stored, truth, kind="boundaries", **options).scores
+    share = stored / np.float64(highest)
+    found = share > 0.6
+    assert seen["pixel_error"] == pytest.approx(pixel_error(found, truth > 0))
+    certainty = np.abs(share - 0.6)
+    assert seen["warping_error"] == warping(found, truth > 0, certainty=certainty).error
+    classes = compare(tmp_path, stored, truth, threshold=0.6).scores
+    assert classes["dice"]["1"] == dice(found, truth > 0)
+    objects = compare(tmp_path, stored, truth, kind="instances", threshold=0.6, connected=True)
+    matches = match_objects(ndimage.label(truth)[0], ndimage.label(found)[0])
+    assert objects.scores["matched"] == matches.matched
+
+
+def write_channels(path: Path, channels: np.ndarray) -> None:
+    array = zarr.create_array(
+        str(path), shape=channels.shape, dtype=channels.dtype, dimension_names=["c", "y", "x"]
+    )
+    array[...] = channels
+
+
+def test_of_several_channels_the_highest_is_the_class(tmp_path: Path) -> None:
+    channels, truth = noise((3, 20, 30), 255), noise((20, 30), 3)
+    write_channels(tmp_path / "found.zarr", channels)
+    Image.fromarray(truth).save(tmp_path / "truth.png")
+    seen = evaluate(tmp_path / "found.zarr", tmp_path / "truth.png").scores
+    assert seen["pixel_error"] == (channels.argmax(axis=0) != truth).mean()
+    options = EvaluateOptions(channel="2", threshold=0.5)
+    seen = evaluate(tmp_path / "found.zarr", tmp_path / "truth.png", options=options).scores
+    assert seen["pixel_error"] == ((channels[2] > 127) != truth).mean()
+
+
+def test_time_points_are_images_of_their_own(tmp_path: Path) -> None:
+    truth = np.stack([discs((40, 30), seed=k) for k in range(3)]).astype(np.uint16)
+    found = np.roll(truth, 1, axis=2)
+    for name, voxels in (("found", found), ("truth", truth)):
+        array = zarr.create_array(
+            str(tmp_path / name), shape=voxels.shape, dtype="uint16", dimension_names=list("tyx")
+        )
+        array[...] = voxels
+    options = EvaluateOptions("instances")
+    seen = evaluate(tmp_path / "found", tmp_path / "truth", options=options).scores
+    parts = [match_objects(t, f) for t, f in zip(truth, found)]
+    assert seen["matched"] + seen["missed"] == sum(len(np.unique(t)) - 1 for t in truth)
+    assert seen["panoptic_quality"] == pytest.approx(sum(parts[1:], parts[0]).panoptic_quality)
+
+
+def test_what_segment_wrote_is_found_by_every_name(
+    tmp_path: Path, tiny_model: Path, write_image: Any, client: Any
+) -> None:
+    write_image(tmp_path / "in.zarr", "zyx", shape=(1, 90, 70))
+    segment(tmp_path / "in.zarr", tmp_path / "out.zarr", model=tiny_model, client=client)
+    classes = np.asarray(zarr.open_array(tmp_path / "out.zarr/labels/classes/0")[0])
+    truth = classes.copy()
+    truth[:9] = 0
+    Image.fromarray(truth).save(tmp_path / "truth.png")
+    for name in ("out.zarr", "out.zarr/labels/classes"):
+        seen = evaluate(tmp_path / name, tmp_path / "truth.png")
+        assert seen.scores["pixel_error"] == (classes != truth).mean()
+    inside = evaluate(tmp_path / "out.zarr", "labels/classes", options=EvaluateOptions(level=0))
+    assert inside.scores["pixel_error"] == 0
+
+
+def test_levels_are_those_of_one_shape(tmp_path: Path) -> None:
+    fine = noise((40, 60), 3)
+    group = zarr.open_group(str(tmp_path / "truth.zarr"), mode="w", zarr_format=3)
+    for k, voxels in enumerate((fine, fine[::2, ::2])):
+        group.create_array(str(k), data=voxels, dimension_names=["y", "x"])
+    datasets = [
+        {
+            "path": str(k),
+            "coordinateTransformations": [{"type": "scale", "scale": [float(2**k)] * 2}],
+        }
+        for k in range(2)
+    ]
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "yx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    Image.fromarray(fine[::2, ::2]).save(tmp_path / "found.png")
+    truth, found = tmp_path / "truth.zarr", tmp_path / "found.png"
+    assert evaluate(found, truth, options=EvaluateOptions(level=1)).scores["pixel_error"] == 0
+    with pytest.raises(ImageError, match=r"is y 20 × x 30, the truth .* y 40 × x 60 at level 0"):
+        evaluate(found, truth)
+    Image.fromarray(fine).save(tmp_path / "found.png")
+    assert evaluate(truth, found).scores["pixel_error"] == 0
+
+
+def test_json_has_null_where_there_was_nothing_to_score() -> None:
+    seen = Evaluation(EvaluateOptions(), {"mean_dice": float("nan"), "dice": {"0": 1 / 3}}, ())
+    told = json.loads(json.dumps(seen.to_dict(), allow_nan=False))
+    assert told["scores"] == {"mean_dice": None, "dice": {"0": 0.333333}}
+    assert told["kind"] == "classes"
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_metrics_that_are_not_wanted_are_not_told(tmp_path: Path, kind: str) -> None:
+    found, truth = noise((20, 30), 2), noise((20, 30), 2)
+    whole = compare(tmp_path, found, truth, kind=kind).scores
+    told = set()
+    for name in METRICS[kind]:
+        one = compare(tmp_path, found, truth, kind=kind, metrics=(name,)).scores
+        assert one.items() <= whole.items()
+        told |= one.keys()
+    assert told == whole.keys()
+
+
+@pytest.mark.parametrize(
+    ("found", "truth", "options", "message"),
+    [
+        (np.zeros((4, 5), "u1"), np.zeros((4, 6), "u1"), {}, "y 4 × x 5, .* y 4 × x 6 at level 0"),
+        (
+            np.zeros((4, 5), "f4"),
+            np.zeros((4, 5), "u1"),
+            {},
+            "is float32; give whole numbers, or a",
+        ),
+        (np.zeros((4, 5), "u1"), np.zeros((4, 5), "f4"), {}, "the truth .* is float32"),
+        (np.zeros((4, 5), "u1"), np.full((4, 5), -1, "i2"), {}, "holds -1; labels are 0 or more"),
+        (np.arange(400, dtype="u2").reshape(20, 20),) * 2 + ({}, "400 different values"),
+        (np.full((4, 5), np.nan, "f4"), np.zeros((4, 5), "u1"), {"threshold": 0.5}, "no numbers"),
+    ],
+    ids=["shapes", "floats", "float truth", "negative", "objects", "nan"],
+)
+def test_what_cannot_be_compared_is_refused(
+    tmp_path: Path, found: np.ndarray, truth: np.ndarray, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ImageError, match=message):
+        compare(tmp_path, found, truth, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, None),
+        ({"threshold": 0.5}, "3 channels; say which one the threshold is of"),
+        ({"kind": "instances"}, "3 channels, which are probabilities; say which class"),
+        ({"channel": "4"}, "4"),
+    ],
+)
+def test_several_channels_need_to_be_told_apart(
+    tmp_path: Path, options: dict[str, Any], message: str | None
+) -> None:
+    write_channels(tmp_path / "found.zarr", noise((3, 20, 30), 255))
+    Image.fromarray(noise((20, 30), 3)).save(tmp_path / "truth.png")
+    files = tmp_path / "found.zarr", tmp_path / "truth.png"
+    if message is None:
+        evaluate(*files, options=EvaluateOptions(**options))
+        return
+    with pytest.raises(BigUNetError, match=message):
+        evaluate(*files, options=EvaluateOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "cells"}, "kind is 'cells'; known: classes, instances, boundaries"),
+        ({"metrics": ("seg",)}, "metric 'seg' is none for classes; known: dice"),
+        ({"objects_of": 0}, "objects_of is for instances, not classes"),
+        ({"interior": 0, "kind": "instances"}, "interior is for boundaries"),
+        ({"label_values": (1, 1)}, "give each value once"),
+        ({"threshold": 1.0}, "threshold is 1.0; give 0 to below 1"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"threshold": 0.5, "kind": "instances", "objects_of": 1}, "give one of them"),
+        ({"level": -1}, "level is -1; give 0 or more"),
+        ({"kind": "boundaries", "volumes": True, "metrics": ("warping-error",)}, "of planes"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        EvaluateOptions(**options)
