@@ -51,7 +51,7 @@ from bigunet.workflows.evaluate_options import EvaluateOptions, EvaluationKind, 
 @click.option(
     "--connected", is_flag=True, help="The truth is masks: connected voxels are an object."
 )
-@click.option("--interior", type=int, metavar="CLASS", help="Of the prediction; all but 0.")
+@click.option("--interior", type=int, metavar="CLASS", help="That is interior; all but 0.")
 @click.option(
     "--border-width",
     default=0,

@@ -112,11 +112,13 @@ def test_rotation_keeps_lengths_in_space(seed: int, spacing: tuple[float, ...]) 
         np.testing.assert_allclose(steps(where, 0)[:, 1:], 0, atol=1e-4)
 
 
-def test_turns_of_a_cube_leave_no_direction_out() -> None:
-    turned = [
-        steps(positions(drawn(replace(STIFF, rotation=True), seed, CUBE)), 0)[0]
-        for seed in range(400)
-    ]
+def test_turns_of_a_cube_leave_no_direction_out_and_mirror_none() -> None:
+    turned = []
+    for seed in range(400):
+        where = positions(drawn(replace(STIFF, rotation=True), seed, CUBE))
+        axes = [steps(where, axis)[0] for axis in range(3)]
+        assert np.linalg.det(axes) > 0
+        turned.append(axes[0])
     np.testing.assert_allclose(np.mean(turned, axis=0), 0, atol=0.1)
     np.testing.assert_allclose(np.cov(np.array(turned).T), np.eye(3) / 3, atol=0.07)
 

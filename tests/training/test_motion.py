@@ -129,16 +129,22 @@ def test_a_turn_transposes_and_mirrors_whatever_moved(
         np.testing.assert_allclose(found, np.flip(before.transpose(axes), mirrored), atol=1e-3)
 
 
-@given(st.integers(2, 3).flatmap(lambda n: boxes(n, 6)), SEEDS, st.integers(0, 2), st.booleans())
+@given(
+    st.integers(2, 3).flatmap(lambda n: boxes(n, 6)),
+    SEEDS,
+    st.integers(0, 2),
+    st.sampled_from([0.0, 4.0]),
+    st.sampled_from([-1e-8, 0.0, 1e-8]),  # close to whole numbers, which float32 rounds to
+)
 @settings(deadline=None)
 def test_the_source_holds_all_that_a_patch_needs(
-    box: Box, seed: int, leading: int, small: bool
+    box: Box, seed: int, leading: int, moves: float, nudge: float
 ) -> None:
-    """Whatever lies around the source, NaN here, takes no part; so close to whole numbers, too."""
+    """More voxels around the source change nothing."""
     rng = np.random.default_rng(seed)
     full = Box((3,) * leading + box.start, (4,) * leading + box.stop)
     where = affine_positions(box.shape, np.eye(box.ndim), (0,) * box.ndim)
-    where = where + rng.normal(0, 1e-8 if small else 4, where.shape)
+    where = where + rng.normal(0, moves, where.shape) + nudge
     for order in (1, 3):
         motion = Motion.along(full, where, order=order)
         voxels = Field().read(motion.source)
@@ -149,6 +155,18 @@ def test_the_source_holds_all_that_a_patch_needs(
         larger = np.asarray(motion.where) + 30
         wide = interpolate(around.reshape(1, *around.shape[leading:]), larger, order)
         np.testing.assert_allclose(image.reshape(wide.shape), wide, atol=0.1)
+
+
+@given(SEEDS, st.sampled_from([(9, 8), (7, 9, 8)]))
+def test_each_label_is_at_most_half_a_voxel_away(seed: int, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    box, ndim = Box.of_shape(shape), len(shape)
+    where = affine_positions(shape, rng.normal(size=(ndim, ndim)), rng.normal(size=ndim))
+    motion = Motion.along(box, where)
+    places = np.arange(motion.source.size).reshape(motion.source.shape)
+    found = np.stack(np.unravel_index(motion.labels(places), places.shape))
+    start = np.array(motion.source.start).reshape(-1, *(1,) * ndim)
+    assert np.abs(found + start - where).max() <= 0.5 + 1e-4
 
 
 @given(boxes(2), SEEDS, ORDERS)
@@ -220,6 +238,13 @@ def test_elastic_displacement_passes_through_its_vectors(
     assert found.shape == (len(shape), *shape)
     places = np.ix_(range(len(shape)), *(np.arange(0, n, (n - 1) // (count - 1)) for n in shape))
     np.testing.assert_allclose(found[places], points, atol=1e-4)
+
+
+def test_vectors_that_grow_evenly_displace_evenly() -> None:
+    y, x = np.meshgrid(np.arange(3), np.arange(3), indexing="ij")
+    found = elastic_displacement((9, 17), np.stack([y, x - y]).astype(float))
+    y, x = np.meshgrid(np.linspace(0, 2, 9), np.linspace(0, 2, 17), indexing="ij")
+    np.testing.assert_allclose(found, [y, x - y], atol=1e-5)
 
 
 def test_elastic_displacement_is_smooth() -> None:
