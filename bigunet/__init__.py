@@ -10,6 +10,8 @@ from bigunet.model.model import Model
 from bigunet.model.unet import UNet, UNetConfig
 from bigunet.training.augment import Augmentation
 from bigunet.training.recipe import Recipe
+from bigunet.workflows.evaluate import Evaluation, evaluate
+from bigunet.workflows.evaluate_options import EvaluateOptions
 from bigunet.workflows.fields import segment_fields
 from bigunet.workflows.info import info
 from bigunet.workflows.options import SegmentOptions
@@ -26,6 +28,8 @@ __all__ = [
     "Augmentation",
     "BigUNetError",
     "ClusterSpec",
+    "EvaluateOptions",
+    "Evaluation",
     "Model",
     "ModelDescription",
     "Normalisation",
@@ -38,6 +42,7 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "VerifyReport",
+    "evaluate",
     "info",
     "load_model",
     "plan",

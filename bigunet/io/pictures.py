@@ -59,11 +59,11 @@ def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
     with reading(url), _opened(url) as picture:
         mode = _plain_mode(picture, url)
         if picture.mode == mode:
-            voxels = np.asarray(picture)
+            voxels = np.array(picture)
         elif picture.mode == "PA":  # converting it would look the palette up
-            voxels = np.asarray(picture.getchannel(0))
+            voxels = np.array(picture.getchannel(0))
         else:
-            voxels = np.asarray(picture.convert(mode))
+            voxels = np.array(picture.convert(mode))
     if voxels.shape != shape:
         raise ImageError(
             f"{url} has shape {voxels.shape}, but had {shape} when it was opened; open it again"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.interpolate import CubicSpline
 
 from bigunet.errors import TrainingError
@@ -227,11 +226,12 @@ def elastic_displacement(shape: Sequence[int], points: np.ndarray) -> np.ndarray
     ndarray of float32, (axis, *shape)
         Natural cubic splines between the points.
     """
-    # torch multiplies: numpy's BLAS wakes threads for it, which takes longer than the product.
-    bent = torch.from_numpy(points.astype(np.float32))
+    bent = points.astype(np.float32)
     for axis, (size, count) in enumerate(zip(shape, points.shape[1:]), start=1):
         knots = np.linspace(0, max(1, size - 1), count)
         spline = CubicSpline(knots, np.eye(count), bc_type="natural")
-        basis = torch.from_numpy(spline(np.arange(size)).T.astype(np.float32))
-        bent = (bent.movedim(axis, -1) @ basis).movedim(-1, axis)
-    return np.ascontiguousarray(bent.numpy())
+        basis = spline(np.arange(size)).T.astype(np.float32)
+        parts = np.moveaxis(bent, axis, 0)[..., np.newaxis]
+        # No matrix product: BLAS would wake its threads, which takes longer for so few points.
+        bent = np.moveaxis(sum(part * row for part, row in zip(parts, basis)), -1, axis)
+    return np.ascontiguousarray(bent)

@@ -32,7 +32,7 @@ KEYS = {
     "normalisation",
     "dashboard",
 }
-COMMANDS = ["segment", "plan", "verify", "train", "info", "models", "demo"]
+COMMANDS = ["segment", "plan", "verify", "train", "evaluate", "info", "models", "demo"]
 
 
 class Finished:

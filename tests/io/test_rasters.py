@@ -53,7 +53,8 @@ STORAGES = (
 @settings(max_examples=40, deadline=None)
 @given(
     axes=st.permutations("tcz").flatmap(lambda p: st.sampled_from([p[:n] for n in range(4)])),
-    sizes=st.tuples(*[st.integers(2, 5)] * 3, st.integers(1, 40), st.integers(1, 40)),
+    # tifffile writes pages of one pixel in a way that it cannot read by chunks.
+    sizes=st.tuples(*[st.integers(2, 5)] * 3, st.integers(1, 40), st.integers(2, 40)),
     storage=st.sampled_from(STORAGES),
     dtype=st.sampled_from(("uint8", "int16", "uint16")),
     corner=st.tuples(*[st.integers(-12, 12)] * 4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -19,6 +19,7 @@ from bigunet.metrics.objects import (
     seg_score,
 )
 
+LAW = settings(deadline=None)  # a busy machine stalls for longer than a law takes
 LABELS = npst.arrays(np.int32, (4, 5), elements=st.sampled_from([0, 0, 1, 1, 4, 9]))
 UNSIGNED = LABELS.map(lambda labels: labels.astype(np.uint64) * 2**40)
 
@@ -44,6 +45,7 @@ def by_loops(truth: np.ndarray, found: np.ndarray, iou: float) -> Matches:
     )
 
 
+@LAW
 @given(LABELS, LABELS | UNSIGNED, st.sampled_from([0.5, 0.6, 0.75, 0.9]))
 def test_matches_are_those_of_the_definition(
     truth: np.ndarray, found: np.ndarray, iou: float
@@ -51,6 +53,7 @@ def test_matches_are_those_of_the_definition(
     assert match_objects(truth, found, iou=iou) == by_loops(truth, found, iou)
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_panoptic_quality_is_that_of_the_definition(truth: np.ndarray, found: np.ndarray) -> None:
     seen = by_loops(truth, found, 0.5)
@@ -59,6 +62,7 @@ def test_panoptic_quality_is_that_of_the_definition(truth: np.ndarray, found: np
     assert panoptic_quality(truth, found) == pytest.approx(expected)
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_seg_is_the_overlap_with_what_covers_more_than_half(
     truth: np.ndarray, found: np.ndarray
@@ -73,6 +77,7 @@ def test_seg_is_the_overlap_with_what_covers_more_than_half(
     assert seg_score(truth, found) == pytest.approx(expected)
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_all_thresholds_come_from_one_table(truth: np.ndarray, found: np.ndarray) -> None:
     scores = average_precisions(truth, found)
@@ -81,11 +86,13 @@ def test_all_thresholds_come_from_one_table(truth: np.ndarray, found: np.ndarray
     assert sorted(scores.values(), reverse=True) == list(scores.values())
 
 
+@LAW
 @given(LABELS)
 def test_the_truth_itself_scores_one(truth: np.ndarray) -> None:
     assert average_precision(truth, truth * 3) == 1.0
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_exchanging_the_two_exchanges_missed_and_spurious(a: np.ndarray, b: np.ndarray) -> None:
     one, other = match_objects(a, b), match_objects(b, a)

@@ -8,7 +8,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -22,6 +22,7 @@ from bigunet.metrics.partitions import (
 )
 from bigunet.metrics.thinning import segments_of, thin_borders
 
+LAW = settings(deadline=None)  # a busy machine stalls for longer than a law takes
 LABELS = npst.arrays(np.int32, (4, 5), elements=st.sampled_from([0, 0, 1, 2, 7]))
 MAPS = npst.arrays(bool, (5, 5))
 
@@ -31,6 +32,7 @@ def lone_where_zero(found: np.ndarray) -> list[int]:
     return [v or -k for k, v in enumerate(found.ravel().tolist(), start=1)]
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_rand_error_is_the_share_of_pairs_in_dispute(found: np.ndarray, truth: np.ndarray) -> None:
     voxels = list(zip(found.ravel(), truth.ravel()))
@@ -38,6 +40,7 @@ def test_rand_error_is_the_share_of_pairs_in_dispute(found: np.ndarray, truth: n
     assert rand_error(found, truth) == pytest.approx(sum(pairs) / len(pairs))
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_adapted_rand_error_is_of_pairs_in_true_segments(
     found: np.ndarray, truth: np.ndarray
@@ -49,6 +52,7 @@ def test_adapted_rand_error_is_of_pairs_in_true_segments(
     assert adapted_rand_error(found, truth) == pytest.approx(expected)
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_v_rand_is_of_ordered_pairs_in_true_segments(found: np.ndarray, truth: np.ndarray) -> None:
     voxels = [(f, t) for f, t in zip(lone_where_zero(found), truth.ravel()) if t]
@@ -58,6 +62,7 @@ def test_v_rand_is_of_ordered_pairs_in_true_segments(found: np.ndarray, truth: n
     assert v_rand(found, truth, thin=False) == pytest.approx(expected)
 
 
+@LAW
 @given(LABELS, LABELS)
 def test_v_info_is_information_by_entropy(found: np.ndarray, truth: np.ndarray) -> None:
     voxels = [(f, t) for f, t in zip(lone_where_zero(found), truth.ravel().tolist()) if t]
@@ -72,6 +77,7 @@ def test_v_info_is_information_by_entropy(found: np.ndarray, truth: np.ndarray) 
     assert v_info(found, truth, thin=False) == pytest.approx(expected, abs=1e-9)
 
 
+@LAW
 @given(MAPS, MAPS)
 def test_maps_score_as_their_connected_voxels_do(found: np.ndarray, truth: np.ndarray) -> None:
     labels = segments_of(found), segments_of(truth)
@@ -81,6 +87,7 @@ def test_maps_score_as_their_connected_voxels_do(found: np.ndarray, truth: np.nd
     assert foreground_agreement(found, truth) == thinned
 
 
+@LAW
 @given(MAPS)
 def test_the_truth_itself_scores_best(truth: np.ndarray) -> None:
     assert rand_error(truth, truth) == adapted_rand_error(truth, truth) == 0.0

@@ -6,17 +6,19 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.extra import numpy as npst
 
 from bigunet.errors import OptionError
 from bigunet.metrics.confusion import Confusion
 from bigunet.metrics.pixels import PixelCounts, dice, iou, pixel_error
 
+LAW = settings(deadline=None)  # a busy machine stalls for longer than a law takes
 MAPS = npst.arrays(bool, (3, 4))
 CLASSES = npst.arrays(np.uint8, (3, 4), elements={"min_value": 0, "max_value": 3})
 
 
+@LAW
 @given(MAPS, MAPS)
 def test_scores_are_those_of_sets(found: np.ndarray, truth: np.ndarray) -> None:
     f = {k for k, v in enumerate(found.ravel()) if v}
@@ -33,6 +35,7 @@ def test_scores_are_those_of_sets(found: np.ndarray, truth: np.ndarray) -> None:
     assert not t or counts.recall == len(f & t) / len(t)
 
 
+@LAW
 @given(MAPS, MAPS, MAPS, MAPS)
 def test_images_add_up_voxel_by_voxel(
     a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray
@@ -41,6 +44,7 @@ def test_images_add_up_voxel_by_voxel(
     assert PixelCounts.of(a, b) + PixelCounts.of(c, d) == both
 
 
+@LAW
 @given(CLASSES, CLASSES)
 def test_a_class_counts_as_its_map_does(found: np.ndarray, truth: np.ndarray) -> None:
     confusion = Confusion.of(found, truth)
@@ -50,6 +54,7 @@ def test_a_class_counts_as_its_map_does(found: np.ndarray, truth: np.ndarray) ->
     assert confusion.error == (found != truth).mean()
 
 
+@LAW
 @given(CLASSES, CLASSES)
 def test_confusions_add_up_voxel_by_voxel(found: np.ndarray, truth: np.ndarray) -> None:
     halves = [Confusion.of(found[:, part], truth[:, part]) for part in (slice(1), slice(1, None))]

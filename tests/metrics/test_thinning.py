@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import ndimage
 
 from bigunet.metrics.thinning import segments_of, thin_borders
 
+LAW = settings(deadline=None)  # a busy machine stalls for longer than a law takes
 SHAPES = st.sampled_from([(12,), (6, 7), (3, 4, 5)])
 MAPS = SHAPES.flatmap(lambda shape: npst.arrays(bool, shape))
 
@@ -25,6 +26,7 @@ def neighbours(labels: np.ndarray, place: tuple[int, ...]) -> Iterator[int]:
                 yield int(labels[tuple(beside)])
 
 
+@LAW
 @given(MAPS)
 def test_segments_keep_their_voxels_and_stay_apart(interior: np.ndarray) -> None:
     before = segments_of(interior)
@@ -36,6 +38,7 @@ def test_segments_keep_their_voxels_and_stay_apart(interior: np.ndarray) -> None
         assert ndimage.label(after == label)[1] == 1
 
 
+@LAW
 @given(MAPS)
 def test_only_what_parts_segments_is_left(interior: np.ndarray) -> None:
     after = thin_borders(segments_of(interior))
@@ -44,6 +47,7 @@ def test_only_what_parts_segments_is_left(interior: np.ndarray) -> None:
         assert len(beside) != 1
 
 
+@LAW
 @given(MAPS)
 def test_thinning_twice_is_thinning_once(interior: np.ndarray) -> None:
     once = thin_borders(segments_of(interior))
@@ -70,6 +74,7 @@ def by_a_queue(labels: np.ndarray) -> np.ndarray:
     return after
 
 
+@LAW
 @given(npst.arrays(bool, (6, 7), elements=st.sampled_from([True, False, False])))
 def test_segments_take_voxels_in_the_order_in_which_they_reach_them(interior: np.ndarray) -> None:
     labels = segments_of(interior)

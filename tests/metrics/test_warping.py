@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import ndimage
@@ -12,6 +12,7 @@ from scipy import ndimage
 from bigunet.errors import OptionError
 from bigunet.metrics.warping import Warping, warp, warping
 
+LAW = settings(deadline=None)  # a busy machine stalls for longer than a law takes
 PLANES = npst.arrays(bool, (7, 8), elements=st.sampled_from([True, True, False]))
 CORNERS = np.ones((3, 3))
 
@@ -21,6 +22,7 @@ def topology(interior: np.ndarray) -> tuple[int, int]:
     return ndimage.label(interior)[1], ndimage.label(~np.pad(interior, 1), CORNERS)[1]
 
 
+@LAW
 @given(PLANES, PLANES)
 def test_the_topology_stays_and_no_pixel_gets_worse(found: np.ndarray, truth: np.ndarray) -> None:
     warped = warp(found, truth)
@@ -28,6 +30,7 @@ def test_the_topology_stays_and_no_pixel_gets_worse(found: np.ndarray, truth: np
     assert (warped == found)[truth == found].all()
 
 
+@LAW
 @given(PLANES, PLANES, npst.arrays(np.float32, (7, 8), elements={"min_value": 0, "max_value": 1}))
 def test_each_pixel_left_would_change_the_topology(
     found: np.ndarray, truth: np.ndarray, certainty: np.ndarray
@@ -54,6 +57,7 @@ def by_rounds(found: np.ndarray, truth: np.ndarray, certainty: np.ndarray) -> np
     return warped
 
 
+@LAW
 @given(PLANES, PLANES, npst.arrays(np.uint8, (7, 8), elements={"max_value": 4}))
 def test_rounds_over_the_pixels_left_keep_their_order(
     found: np.ndarray, truth: np.ndarray, certainty: np.ndarray

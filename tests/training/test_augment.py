@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import TrainingError
@@ -17,6 +17,7 @@ from bigunet.training.augment import NO_AUGMENTATION, Augmentation, draw_motion,
 from bigunet.training.motion import Motion
 
 SEEDS = st.integers(0, 2**32)
+ANY_TIME = settings(deadline=None)  # torch waits for its threads on a machine that is busy
 STIFF = replace(
     NO_AUGMENTATION,
     warp_share=1.0,
@@ -49,6 +50,7 @@ def steps(where: np.ndarray, axis: int) -> np.ndarray:
 
 
 @given(SEEDS, st.sampled_from([PLANE, CUBE]))
+@ANY_TIME
 def test_one_state_of_the_generator_draws_one_motion(seed: int, box: Box) -> None:
     first, again = (drawn(Augmentation(), seed, box) for _ in range(2))
     assert first.source == again.source
@@ -57,6 +59,7 @@ def test_one_state_of_the_generator_draws_one_motion(seed: int, box: Box) -> Non
 
 
 @given(SEEDS, st.sampled_from([NO_AUGMENTATION, STIFF]))
+@ANY_TIME
 def test_without_variation_a_patch_is_its_crop(seed: int, augmentation: Augmentation) -> None:
     motion = drawn(augmentation, seed)
     voxels = np.random.default_rng(1).random((1, *PLANE.shape), np.float32)
@@ -91,6 +94,7 @@ def test_flips_give_all_orientations_that_the_grid_allows(
 
 
 @given(SEEDS)
+@ANY_TIME
 def test_axes_that_the_network_does_not_see_stay(seed: int) -> None:
     box = Box((7, 3, 0, 0), (8, 4, 9, 9))
     motion = drawn(Augmentation(warp_share=1.0), seed, box, warped_ndim=2)
@@ -100,6 +104,7 @@ def test_axes_that_the_network_does_not_see_stay(seed: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([(1, 1), (3, 1), (1, 1, 1), (4, 1, 1), (1, 2, 3)]))
+@ANY_TIME
 def test_rotation_keeps_lengths_in_space(seed: int, spacing: tuple[float, ...]) -> None:
     box = Box((2,) * len(spacing), (9,) * len(spacing))
     motion = drawn(replace(STIFF, rotation=True), seed, box, spacing=spacing)
@@ -124,6 +129,7 @@ def test_turns_of_a_cube_leave_no_direction_out_and_mirror_none() -> None:
 
 
 @given(SEEDS)
+@ANY_TIME
 def test_magnification_stays_within_its_limits(seed: int) -> None:
     motion = drawn(replace(STIFF, scale=(0.5, 2.0)), seed)
     sizes = 1 / np.linalg.norm(steps(positions(motion), 1), axis=1)
@@ -132,6 +138,7 @@ def test_magnification_stays_within_its_limits(seed: int) -> None:
 
 
 @given(SEEDS)
+@ANY_TIME
 def test_shifts_stay_within_their_limit_and_are_one_for_all_voxels(seed: int) -> None:
     shifted = positions(drawn(replace(STIFF, shift_voxels=0.5), seed))
     there = np.stack(np.meshgrid(np.arange(5, 26), np.arange(-3, 18), indexing="ij"))
@@ -178,6 +185,7 @@ def test_no_augmentation_leaves_greys_alone() -> None:
 
 
 @given(SEEDS, st.sampled_from([(2, 8, 8), (1, 4, 5, 6)]))
+@ANY_TIME
 def test_varied_greys_stay_finite_and_the_given_image_as_it_is(
     seed: int, shape: tuple[int, ...]
 ) -> None:

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 from discs import InMemory
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.geometry import Box
@@ -14,6 +14,7 @@ from bigunet.training.connected import ConnectedLabels, connected
 
 
 @given(st.integers(0, 10_000), st.sampled_from([2, 3]))
+@settings(deadline=None)
 def test_objects_of_a_box_are_those_of_the_whole(seed: int, ndim: int) -> None:
     rng = np.random.default_rng(seed)
     masks = (rng.random((3, 9, 11)) < 0.6).astype(np.uint8) * 255

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from discs import discs, sample_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import TrainingError
@@ -26,6 +26,7 @@ def source_of(image: np.ndarray | None = None) -> PatchSource:
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 5))
+@settings(deadline=None)
 def test_processes_share_the_patches_of_a_step(batch: int, processes: int, first: int) -> None:
     shares = [Share(batch, rank, processes) for rank in range(processes)]
     drawn = [n for step in range(first, first + 3) for s in shares for n in s.numbers(step)]

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.training.loss import weighted_cross_entropy
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 4))
+@settings(deadline=None)
 def test_the_loss_is_the_papers_sum_over_the_number_of_voxels(seed: int, classes: int) -> None:
     rng = np.random.default_rng(seed)
     scores = rng.normal(0, 3, (2, classes, 3, 4))

@@ -45,7 +45,7 @@ def test_a_patch_depends_on_seed_and_number_alone(recipe: Recipe) -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_an_unvaried_patch_is_a_crop_of_the_mirrored_image(number: int) -> None:
     # Every voxel has a grey value of its own, which tells where the patch lies.
     labels = discs()
@@ -66,7 +66,7 @@ def test_an_unvaried_patch_is_a_crop_of_the_mirrored_image(number: int) -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_the_border_term_of_a_box_is_that_of_the_whole_image(seed: int) -> None:
     labels = discs(seed=seed, count=20)
     sample = sample_of(labels)

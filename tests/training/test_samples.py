@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from discs import InMemory, discs, sample_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import TrainingError
@@ -23,6 +23,7 @@ CELLS = TargetRule("cells")
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_part_is_a_source_of_its_own(data: st.DataObject) -> None:
     voxels = np.arange(9 * 7).reshape(1, 9, 7)
     start = [data.draw(st.integers(0, n - 1)) for n in (9, 7)]
@@ -79,6 +80,7 @@ def test_a_grey_value_that_is_no_number_is_told_with_its_image(value: float) -> 
 
 
 @given(st.integers(2, 30), st.floats(0.01, 0.9), st.integers(0, 5))
+@settings(deadline=None)
 def test_a_split_keeps_whole_images_apart_and_loses_none(n: int, share: float, seed: int) -> None:
     samples = [sample_of(np.zeros((4, 4), np.uint8), url=f"{k}.png") for k in range(n)]
     kept, apart = split_samples(samples, share, seed=seed)

@@ -1,0 +1,9 @@
+#!/bin/sh
+# How few slices teach enough: few.sh DATA OUT; the same steps on 1, 5 and 20 slices.
+set -eu
+here=$(dirname "$0") data=$1 out=$2
+mkdir -p "$out"
+for count in 1 5 20; do
+    sh "$here/train.sh" "$data/train-$count" "$out/$count.safetensors" --steps 2000
+    sh "$here/score.sh" "$data" "$out/$count.safetensors" "$out/$count.zarr" > "$out/$count.json"
+done
