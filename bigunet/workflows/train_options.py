@@ -120,4 +120,7 @@ class TrainOptions:
     def lasting(self) -> dict[str, Any]:
         """What a run must keep to when it goes on: all that decides its weights."""
         passing = {"loaders", "device", "half", "name"}
+        if self.begin_from:
+            # That model's network is taken, whatever these say.
+            passing |= {"network", "width", "depth", "batch_norm", "dropout"}
         return {k: v for k, v in asdict(self).items() if k not in passing}
