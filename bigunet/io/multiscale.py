@@ -74,7 +74,7 @@ class Multiscale:
     version : str
         OME-Zarr version, ``"0.1"`` to ``"0.5"``; empty for a bare array.
     zarr_format : int
-        2 or 3.
+        2 or 3; 0 where the image is no zarr.
     name : str
     axes : tuple of Axis
         In storage order; ``y`` and ``x`` are always there.

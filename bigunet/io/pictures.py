@@ -16,7 +16,6 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".
 COLOURS = ("red", "green", "blue")
 
 _DTYPES = {"1": "bool", "L": "uint8", "P": "uint8", "RGB": "uint8", "I": "int32", "F": "float32"}
-_WITHOUT_ALPHA = {"LA": "L", "PA": "P"}
 
 
 def describe_picture(url: str) -> Multiscale:
@@ -58,12 +57,7 @@ def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
     """
     with reading(url), _opened(url) as picture:
         mode = _plain_mode(picture, url)
-        if picture.mode == mode:
-            voxels = np.array(picture)
-        elif picture.mode == "PA":  # converting it would look the palette up
-            voxels = np.array(picture.getchannel(0))
-        else:
-            voxels = np.array(picture.convert(mode))
+        voxels = np.array(picture if picture.mode == mode else picture.convert(mode))
     if voxels.shape != shape:
         raise ImageError(
             f"{url} has shape {voxels.shape}, but had {shape} when it was opened; open it again"
@@ -85,7 +79,7 @@ def _plain_mode(picture: ImageFile.ImageFile, url: str) -> str:
         raise ImageError(f"{url} holds {num_frames} pictures; save them as a TIFF stack")
     mode = picture.mode
     is_plain = mode in _DTYPES or mode.startswith("I;16")
-    plain = mode if is_plain else _WITHOUT_ALPHA.get(mode, "RGB")
+    plain = mode if is_plain else "L" if mode == "LA" else "RGB"
     stored = str(picture.tile[0][3]) if picture.tile else ""
     if "16" in stored and _DTYPES.get(plain) == "uint8":
         raise ImageError(

@@ -25,12 +25,12 @@ CELLS = np.kron(np.arange(20).reshape(4, 5), np.ones((6, 4))).astype(np.uint16)
 def write_ome(
     path: Path, levels: list[np.ndarray], *, names: str = "yx", scale: float = 0.5, unit: str = ""
 ) -> Path:
-    """Levels that halve along y and x."""
+    """Levels that halve along y and x; a voxel is twice as long along x as along y."""
     group = zarr.open_group(str(path), mode="w")
     datasets = []
     for k, voxels in enumerate(levels):
         group.create_array(str(k), shape=voxels.shape, dtype=voxels.dtype)[...] = voxels
-        steps = [scale * 2**k if name in "yx" else 1.0 for name in names]
+        steps = [scale * 2**k * {"y": 1, "x": 2}[n] if n in "yx" else 1.0 for n in names]
         told = [{"type": "scale", "scale": steps}]
         datasets.append({"path": str(k), "coordinateTransformations": told})
     axes: list[dict[str, Any]] = [{"name": name} for name in names]
@@ -291,7 +291,7 @@ def test_voxels_of_another_size_are_refused_where_both_are_known(
         open_pair(pair)
     else:
         with pytest.raises(
-            TrainingError, match=r"have voxels of \(.*\) µm, the image \(0\.5, 0\.5\)"
+            TrainingError, match=r"have voxels of \(.*\) µm, the image \(0\.5, 1\.0\)"
         ):
             open_pair(pair)
 

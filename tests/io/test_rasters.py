@@ -364,6 +364,12 @@ def test_colours_of_16_bits_are_refused_rather_than_halved(tmp_path: Path) -> No
         describe_raster(str(tmp_path / "a.png"))
 
 
+def test_a_large_picture_is_no_attack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(NOISE).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", NOISE.size - 1)
+    np.testing.assert_array_equal(read_all(tmp_path / "a.png")[0], NOISE)
+
+
 def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
     pictures = [Image.fromarray(np.roll(NOISE, k)) for k in range(2)]
     pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:])

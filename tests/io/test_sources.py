@@ -59,14 +59,12 @@ def write_ome(
     for k, voxels in enumerate(levels):
         array = group.create_array(str(k), shape=voxels.shape, dtype=voxels.dtype)
         array[...] = voxels
-        scale = [1.0 if name == "c" else 250.0 * 2**k for name in names]
+        scale = [1.0 if name in "tc" else 250.0 * 2**k for name in names]
         datasets.append(
             {"path": str(k), "coordinateTransformations": [{"type": "scale", "scale": scale}]}
         )
-    axes = [
-        {"name": "c", "type": "channel"} if a == "c" else {"name": a, "type": "space", "unit": unit}
-        for a in names
-    ]
+    others = {"c": {"type": "channel"}, "t": {"type": "time", "unit": "second"}}
+    axes = [{"name": a, **others.get(a, {"type": "space", "unit": unit})} for a in names]
     told = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
     group.attrs["ome"] = {**told, "omero": {"channels": [{"label": "dna"}, {"label": "actin"}]}}
     return path
@@ -296,6 +294,13 @@ def test_voxels_have_their_size_in_micrometres(
     image = write_ome(tmp_path / "a.zarr", [voxels, voxels[::2, ::2]], unit)
     found = open_source(image, level=1).scale_um
     assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_time_has_no_size(tmp_path: Path) -> None:
+    film = write_ome(tmp_path / "a.zarr", [np.ones((3, 8, 8), np.uint8)], names="tyx")
+    source = open_source(film)
+    assert source.axes == ("t", "y", "x")
+    assert source.scale_um == pytest.approx((0.25, 0.25))
 
 
 def test_a_label_image_inside_an_image_is_a_source(tmp_path: Path) -> None:
