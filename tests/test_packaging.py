@@ -38,6 +38,7 @@ def test_the_wheel_holds_code_commands_model_fields_and_licence(wheel: Path) -> 
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "bigunet/py.typed",
+        "bigunet/bundled/em-boundaries.safetensors",
         "bigunet/bundled/nuclei.safetensors",
         "bigunet/bundled/nuclei-fields/LICENCE.md",
         "bigunet_cli/main.py",

@@ -228,7 +228,7 @@ def test_a_target_that_cannot_be_a_file_is_an_output_error(tmp_path: Path, modul
 
 
 def test_bundled_models_load_by_name() -> None:
-    assert "nuclei" in bundled_models()
+    assert {"em-boundaries", "nuclei"} <= set(bundled_models())
     for name, path in bundled_models().items():
         model = load_model(name)
         assert model.path == str(path.resolve())
