@@ -30,6 +30,10 @@ class Batch:
     classes: Tensor
     weights: Tensor
 
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU copies from by itself; torch's loader calls this."""
+        return Batch(self.images.pin_memory(), self.classes.pin_memory(), self.weights.pin_memory())
+
     def to(self, device: torch.device, layout: torch.memory_format) -> Batch:
         """The same on ``device``, images in ``layout``."""
         images = self.images.to(device, non_blocking=True).contiguous(memory_format=layout)

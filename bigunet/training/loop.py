@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -135,7 +136,8 @@ class Trainer:
         number, rate = self.progress.step, learning_rate(self._recipe, self._share)
         set_rate(self._learner.optimiser, rate)
         # Counted from the seed and the step, so that a resumed run drops the same channels.
-        torch.manual_seed((self._recipe.seed << 32) + (number << 8) + self._machine.rank)
+        entropy = np.random.SeedSequence([self._recipe.seed, number, self._machine.rank])
+        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
         loss = self._learn(batch.to(self._machine.device, self._layout))
         if not math.isfinite(loss):
             raise TrainingError(

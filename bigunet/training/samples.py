@@ -229,8 +229,8 @@ def split_samples(
 ) -> tuple[list[Sample], list[Sample]]:
     """Training samples and those kept apart for validation.
 
-    Whole images are kept apart, chosen by the hash of their names, so that a growing set keeps
-    its split. Of a single image, the end of its longest axis is (of the first, where planes of a
+    Whole images are kept apart, chosen by the hash of their names, in whichever order they come.
+    Of a single image, the end of its longest axis is (of the first, where planes of a
     stack are).
 
     Parameters

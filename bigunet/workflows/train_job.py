@@ -60,29 +60,35 @@ class TrainJob:
         return self.folder / _RECORD_FILES[0]
 
     def check_files(self) -> None:
-        """Refuse to write over another run's files, or remove those where the user said so.
+        """Refuse to write over another run's files.
 
         Raises
         ------
         OutputError
             If there is a model or a record, and the run neither continues nor overwrites it.
         """
-        ours = [self.path, *(self.folder / name for name in _RECORD_FILES)]
-        there = [path for path in ours if path.exists()]
+        there = [path for path in (self.path, *self._record_files()) if path.exists()]
         if self.existing == "refuse" and there:
             raise OutputError(
                 f"{there[0]} exists; continue its run with --resume, or begin anew with --overwrite"
             )
-        if self.existing == "overwrite":
-            for path in there:
-                _remove(path)
 
+    def clear_record(self) -> None:
+        """Remove the record of the run that this one overwrites; its model stays until replaced.
 
-def _remove(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot remove {path}: {error.strerror}") from error
+        Raises
+        ------
+        OutputError
+            If a file cannot be removed.
+        """
+        for path in self._record_files():
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputError(f"cannot remove {path}: {error.strerror}") from error
+
+    def _record_files(self) -> list[Path]:
+        return [self.folder / name for name in _RECORD_FILES]
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def _lost(others: Sequence[BaseProcess], folder: Path) -> BigUNetError | None:
         process.join(_ENDING_SECONDS)
     if (folder / _ERROR).is_file():
         return TrainingError((folder / _ERROR).read_text())
-    ended = sum(process.exitcode != 0 for process in others)
+    ended = sum(process.exitcode not in (None, 0) for process in others)
     told = f"{ended} of {len(others)} other training processes ended; continue with --resume"
     return ClusterError(told) if ended else None
 

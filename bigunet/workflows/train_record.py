@@ -82,12 +82,15 @@ class Record:
         path = self._folder / "curves.csv"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with path.open("w", newline="") as file:
+            # A run may be killed while it writes.
+            partial = path.with_name(".curves.csv.partial")
+            with partial.open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(_COLUMNS)
                 writer.writerows(
                     [_number(getattr(one, name)) for name in _COLUMNS] for one in self._rows
                 )
+            partial.replace(path)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error}") from error
 

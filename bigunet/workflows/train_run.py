@@ -76,11 +76,13 @@ def run(
     learner = _learner(module, job)
     fingerprint = _fingerprint(job, training_set)
     begun, record = Progress(), Record(job.folder)
+    if job.existing == "overwrite" and rank == 0:
+        job.clear_record()
     if job.existing == "resume":
         begun = load_checkpoint(job.checkpoint, learner, fingerprint)
         record.reopen(begun.step)
     if job.weight_cache and recipe.border_weight > 0 and training_set.rule.kind != "classes":
-        terms = keep_border_terms(training_set, recipe, job.weight_cache, machine)
+        terms = keep_border_terms(training_set, job, machine)
         training_set = with_border_terms(training_set, terms)
     source = PatchSource(
         training_set.samples,
@@ -98,7 +100,7 @@ def run(
 
 def _train(one: _Run) -> TrainReport | None:
     every = one.job.recipe.validate_every
-    stopped = False
+    stopped = _stale(one)
     if one.leads:
         one.on_event(_begun(one))
     while not one.trainer.done and not stopped:
@@ -124,7 +126,7 @@ def _last_good_kept(one: _Run) -> Iterator[None]:
         told = f"the network diverged by step {step}: {error}"
         if not isinstance(error, ModelError):
             told = str(error)
-        if one.leads and one.job.path.exists():
+        if one.leads and one.trainer.progress.best_step > 0:
             kept = one.trainer.progress.best_step
             told = f"{told}; the model of step {kept} is kept as {one.job.path}"
         raise TrainingError(told) from error
@@ -145,8 +147,13 @@ def _validate(one: _Run, step: Step) -> bool:
         save_checkpoint(one.job.checkpoint, one.learner, progress, one.fingerprint)
         one.record.draw()
         one.on_event(Validated(step.number, score, kept))
+    return _stale(one)
+
+
+def _stale(one: _Run) -> bool:
+    """Whether the score has not risen for so long that the run ends; so of a resumed one, too."""
     patience = one.job.recipe.patience
-    return patience > 0 and progress.stale >= patience
+    return patience > 0 and one.trainer.progress.stale >= patience
 
 
 def _add_row(one: _Run, step: Step, score: float) -> None:

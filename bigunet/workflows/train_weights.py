@@ -18,42 +18,45 @@ from bigunet.training.loop import Machine
 from bigunet.training.patches import read_border_term
 from bigunet.training.recipe import Recipe
 from bigunet.training.samples import Sample
+from bigunet.workflows.train_job import TrainJob
 from bigunet.workflows.train_set import TrainingSet
 
 _CHUNK_VOXELS = {2: 1024, 3: 96}
 
 
-def keep_border_terms(
-    training_set: TrainingSet, recipe: Recipe, folder: str, machine: Machine
-) -> list[Source]:
-    """Border terms of all training samples, from the folder or computed into it.
+def keep_border_terms(training_set: TrainingSet, job: TrainJob, machine: Machine) -> list[Source]:
+    """Border terms of all training samples, from the job's folder or computed into it.
+
+    Labels that are corrected in place, without their folder or file looking newer, are not seen
+    to have changed: remove the folder then.
 
     Parameters
     ----------
     training_set : TrainingSet
-    recipe : Recipe
-    folder : str
-        Made where it is missing; one zarr array per sample.
+    job : TrainJob
+        Its ``weight_cache`` is made where it is missing; one zarr array per sample.
     machine : Machine
         The first process computes, the others wait.
     """
-    paths = [_path(Path(folder), sample, recipe) for sample in training_set.samples]
+    folder, recipe = Path(job.weight_cache), job.recipe
+    about = [_about(sample, job, training_set.ndim) for sample in training_set.samples]
+    paths = [_path(folder, one) for one in about]
     if machine.rank == 0:
         try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make {folder}: {error.strerror}") from error
-        for sample, path in zip(training_set.samples, paths):
-            _keep(sample, path, recipe, training_set.ndim)
+        for sample, path, one in zip(training_set.samples, paths, about):
+            _keep(sample, path, one, recipe, training_set.ndim)
     if machine.processes > 1:
         distributed.barrier()
     return [open_source(path) for path in paths]
 
 
-def _keep(sample: Sample, path: Path, recipe: Recipe, ndim: int) -> None:
+def _keep(sample: Sample, path: Path, about: dict[str, object], recipe: Recipe, ndim: int) -> None:
     shape = sample.labels.shape
     chunks = (1,) * (len(shape) - ndim) + (_CHUNK_VOXELS[ndim],) * ndim
-    array = ScratchArray(path, sample.labels.axes, shape, chunks, _about(sample, recipe))
+    array = ScratchArray(path, sample.labels.axes, shape, chunks, about)
 
     def values() -> Iterator[tuple[Box, np.ndarray]]:
         for box in array.boxes():
@@ -63,7 +66,8 @@ def _keep(sample: Sample, path: Path, recipe: Recipe, ndim: int) -> None:
         array.write(values())
 
 
-def _about(sample: Sample, recipe: Recipe) -> dict[str, object]:
+def _about(sample: Sample, job: TrainJob, ndim: int) -> dict[str, object]:
+    """All that the terms depend on."""
     url = str(sample.labels.url)
     changed = Path(url).stat().st_mtime_ns if Path(url).exists() else 0
     return {
@@ -71,12 +75,15 @@ def _about(sample: Sample, recipe: Recipe) -> dict[str, object]:
         "changed": changed,
         "shape": list(sample.labels.shape),
         "spacing": list(sample.spacing),
-        "w0": recipe.border_weight,
-        "sigma": recipe.border_sigma,
+        "ndim": ndim,
+        "level": job.options.level,
+        "connected": job.options.connected,
+        "w0": job.recipe.border_weight,
+        "sigma": job.recipe.border_sigma,
     }
 
 
-def _path(folder: Path, sample: Sample, recipe: Recipe) -> Path:
-    told = json.dumps(_about(sample, recipe), sort_keys=True)
-    name = Path(str(sample.labels.url)).stem
+def _path(folder: Path, about: dict[str, object]) -> Path:
+    told = json.dumps(about, sort_keys=True)
+    name = Path(str(about["labels"])).stem
     return folder / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.zarr"

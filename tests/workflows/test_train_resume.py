@@ -17,7 +17,7 @@ from torch import Tensor
 from training_images import BIGUNET, OPTIONS, quick, write_folders
 
 from bigunet import load_model, train
-from bigunet.errors import ResumeError, TrainingError
+from bigunet.errors import BigUNetError, ResumeError, TrainingError
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.workflows.train_job import StepDone, TrainBegun, TrainEvent, Validated
 
@@ -84,6 +84,42 @@ def test_a_finished_run_has_nothing_to_go_on_from(folder: Path, tmp_path: Path) 
     with pytest.raises(ResumeError, match="no checkpoint"):
         run(folder, out, existing="resume")
     assert [e.kept for e in run(folder, out, existing="overwrite") if isinstance(e, Validated)]
+
+
+def test_a_run_that_is_overwritten_keeps_its_model_until_there_is_a_better_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "m.safetensors"
+    run(folder, out)
+    before = out.read_bytes()
+    with pytest.raises(Stop):
+        run(folder, out, existing="overwrite", cut_at=1)
+    assert out.read_bytes() == before
+    with pytest.raises(BigUNetError):
+        run(folder / "nowhere", out, existing="overwrite")
+    assert out.read_bytes() == before
+
+
+def test_a_run_that_stopped_early_stops_when_it_goes_on(folder: Path, tmp_path: Path) -> None:
+    def patient(out: Path, existing: str, *, cut: bool) -> int:
+        def told(event: TrainEvent) -> None:
+            if cut and isinstance(event, Validated) and event.step == 6:
+                raise Stop
+
+        return train(
+            folder / "images",
+            folder / "labels",
+            out=out,
+            options=OPTIONS,
+            recipe=quick(steps=500, learning_rate=1e-12, patience=2),
+            existing=existing,  # type: ignore[arg-type]
+            on_event=told,
+        ).steps
+
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(Stop):
+        patient(out, "refuse", cut=True)
+    assert patient(out, "resume", cut=False) == 6
 
 
 @pytest.mark.parametrize("what", ["loss", "scores"])
