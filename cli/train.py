@@ -51,7 +51,7 @@ def train(
     """Train a network on IMAGES and LABELS: OME-Zarr, TIFF or PNG, single or in folders.
 
     IMAGES may also be a CSV table with the columns image and labels; LABELS is then left out.
-    Defaults are the U-Net paper's.
+    Network, loss and elastic deformation are by default those of the U-Net paper.
     """
     if resume and overwrite:
         raise OptionError("--resume continues a run, --overwrite discards it: give one of them")

@@ -13,8 +13,8 @@ import numpy as np
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box, ceil_div
+from bigunet.io.decoded import read_mirrored
 from bigunet.io.sources import Source
-from bigunet.io.volume import mirror_indices
 from bigunet.model.forward import GreyRange
 from bigunet.training.targets import TargetRule, classes_of
 
@@ -47,20 +47,9 @@ class Part:
 
     def read(self, box: Box) -> np.ndarray:
         """Voxels (channel, *box.shape), mirrored at the edges of the part."""
-        indices = [
-            mirror_indices(start, stop, size)
-            for start, stop, size in zip(box.start, box.stop, self.shape)
-        ]
-        low = tuple(int(i.min()) for i in indices)
-        high = tuple(int(i.max()) + 1 for i in indices)
-        origin = self._region.start
-        inner = Box(
-            tuple(a + o for a, o in zip(low, origin)), tuple(b + o for b, o in zip(high, origin))
+        return read_mirrored(
+            lambda inner: self._source.read(inner.shift(self._region.start)), box, self.shape
         )
-        voxels = self._source.read(inner)
-        for axis, (index, start) in enumerate(zip(indices, low), start=1):
-            voxels = voxels.take(index - start, axis=axis)
-        return voxels
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """Those of the whole source: the image is normalised as ``segment`` will."""
