@@ -128,6 +128,11 @@ _STEPS = [
     _option("--warm-up", default=_RECIPE.warm_up, help="Share of the run in which it rises."),
     _option("--clip", default=_RECIPE.clip, help="Largest norm of the gradient."),
     _option("--averaging", default=_RECIPE.averaging, help="Decay of the weights' average."),
+    _option(
+        "--freeze-statistics",
+        default=_RECIPE.freeze_statistics,
+        help="Share of the run after which batch normalisation keeps its statistics; 1 never.",
+    ),
     _choice("--precision", TrainingPrecision, _RECIPE.precision, "Of the convolutions."),
     _option("--validate-every", default=_RECIPE.validate_every, help="Steps."),
     _option("--patience", default=_RECIPE.patience, help="Validations; 0 never stops early."),

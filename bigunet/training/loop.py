@@ -20,7 +20,7 @@ from bigunet.training.checkpoint import Learner, Progress
 from bigunet.training.loader import Batch
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.training.recipe import Recipe
-from bigunet.training.schedule import follow, learning_rate, set_rate
+from bigunet.training.schedule import follow, freeze_statistics, learning_rate, set_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,8 @@ class Trainer:
     def _learn(self, batch: Batch) -> float:
         learner, recipe = self._learner, self._recipe
         self._network.train()
+        if self._share >= recipe.freeze_statistics:
+            freeze_statistics(learner.module, learner.average)
         lower = recipe.precision == "bf16"
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=lower):
             scores = self._network(batch.images)

@@ -55,6 +55,9 @@ class Recipe:
     averaging : float
         Decay, per step, of the running average of the weights that is validated and kept; 0 keeps
         the last weights themselves.
+    freeze_statistics : float
+        Share of the run after which batch normalisation keeps the averaged statistics, as the
+        network that runs does; 1 never.
     border_weight, border_sigma : float
         w0, and sigma in voxels, of the weight map; w0 = 0 leaves its border term out.
     class_balance : float
@@ -95,6 +98,7 @@ class Recipe:
     warm_up: float = 0.05
     clip: float = 1.0
     averaging: float = 0.99
+    freeze_statistics: float = 1.0
     border_weight: float = 10.0
     border_sigma: float = 5.0
     class_balance: float = 1.0
@@ -123,6 +127,10 @@ class Recipe:
         for name in ("momentum", "averaging", "warm_up"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give 0 to below 1")
+        if not 0 <= self.freeze_statistics <= 1:
+            raise TrainingError(
+                f"freeze_statistics is {self.freeze_statistics}; give a share from 0 to 1"
+            )
         if self.seed < 0:
             raise TrainingError(f"seed is {self.seed}; give 0 or more")
 

@@ -1,4 +1,4 @@
-"""Optimiser and learning rate as a recipe names them, and the running average of the weights."""
+"""Optimiser, learning rate and frozen statistics as a recipe names them, and the running average."""
 
 from __future__ import annotations
 
@@ -68,3 +68,23 @@ def follow(average: nn.Module, module: nn.Module, *, decay: float, step: int) ->
             mean.lerp_(value, 1 - decay)
         else:
             mean.copy_(value)
+
+
+@torch.no_grad()
+def freeze_statistics(module: nn.Module, average: nn.Module) -> None:
+    """Let batch normalisation in ``module`` use the statistics of ``average``, and keep them.
+
+    Statistics of a batch of one or two are those of its images; the network that runs has those
+    of many. From here on the weights are fitted to what will run. Calling it again changes
+    nothing: an average that follows equal statistics keeps them.
+
+    Parameters
+    ----------
+    module, average : torch.nn.Module
+        Of one architecture; ``module``, in training mode, is changed.
+    """
+    for layer, smooth in zip(module.modules(), average.modules()):
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.eval()
+            for statistic, mean in zip(layer.buffers(), smooth.buffers()):
+                statistic.copy_(mean)

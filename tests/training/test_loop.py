@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -98,3 +99,24 @@ def test_the_average_follows_and_forgets_where_it_began() -> None:
         follow(average, module, decay=0.95, step=step)
     for a, b in zip(average.state_dict().values(), module.state_dict().values()):
         torch.testing.assert_close(a, b)
+
+
+def test_frozen_statistics_are_the_averaged_ones_and_stay() -> None:
+    recipe = replace(RECIPE, freeze_statistics=0.5)
+    learner = learner_of(recipe)
+    trainer = Trainer(learner, stream(), recipe, CPU, begun=Progress())
+    for _ in range(6):
+        trainer.step()
+    averaged = {k: v.clone() for k, v in statistics_of(learner.average).items()}
+    moving = statistics_of(learner.module)
+    assert any(not torch.equal(moving[k], v) for k, v in averaged.items())
+    while not trainer.done:
+        trainer.step()
+    assert trainer.progress.step == 12
+    for module in (learner.module, learner.average):
+        for name, statistic in statistics_of(module).items():
+            torch.testing.assert_close(statistic, averaged[name], rtol=0, atol=0)
+
+
+def statistics_of(module: UNet) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in module.named_buffers() if "running" in name}
