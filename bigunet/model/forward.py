@@ -72,7 +72,7 @@ class Predictor:
             raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            _compute_exactly_on_cuda()
+            compute_exactly_on_cuda()
         self.precision = precision
         layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
         self._layout = layout
@@ -167,7 +167,7 @@ def _supported(tile: np.ndarray) -> np.ndarray:
     return tile.astype(np.float32) if tile.dtype == np.uint16 else tile
 
 
-def _compute_exactly_on_cuda() -> None:
+def compute_exactly_on_cuda() -> None:
     """TF32 keeps 10 bits of fp32's 23; cuDNN's choice of algorithm changes between runs."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

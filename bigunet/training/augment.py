@@ -19,6 +19,19 @@ from bigunet.geometry import Box
 from bigunet.training.interpolation import InterpolationOrder
 from bigunet.training.motion import Motion, affine_positions, elastic_displacement
 
+_SINGLE = (
+    *("warp_share", "shift_voxels", "elastic_voxels", "elastic_points", "interpolation_order"),
+    *("grey_share", "offset", "noise", "blur_voxels"),
+)
+
+
+def _numbers(name: str, value: Any) -> tuple[float, ...]:
+    """One number or several, as a tuple."""
+    numbers = tuple(value) if isinstance(value, Sequence) else (value,)
+    if any(isinstance(n, (bool, str)) or not isinstance(n, (int, float)) for n in numbers):
+        raise TrainingError(f"{name} is {value}; give numbers")
+    return numbers
+
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -78,18 +91,24 @@ class Augmentation:
     blur_voxels: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("flips", "rotation"):
+            if not isinstance(getattr(self, name), bool):
+                raise TrainingError(f"{name} is {getattr(self, name)}; give true or false")
         for name in ("scale", "gain", "gamma"):
-            limits = tuple(getattr(self, name))
+            limits = _numbers(name, getattr(self, name))
             if len(limits) != 2 or not 0 < limits[0] <= limits[1] < math.inf:
                 raise TrainingError(f"{name} is {limits}; give 0 < smallest <= largest")
             object.__setattr__(self, name, limits)
+        for name in _SINGLE:
+            if len(_numbers(name, getattr(self, name))) != 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}; give one number")
         for name in ("warp_share", "grey_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
         for name in ("shift_voxels", "elastic_voxels", "offset", "noise", "blur_voxels"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give 0 or more")
-        if self.elastic_points < 2:
+        if not isinstance(self.elastic_points, int) or self.elastic_points < 2:
             raise TrainingError(f"elastic_points is {self.elastic_points}; give at least 2")
         if self.interpolation_order not in (1, 3):
             raise TrainingError(

@@ -133,9 +133,17 @@ def load_checkpoint(path: Path, learner: Learner, fingerprint: Mapping[str, Any]
         with safe_open(path, framework="pt") as file:
             told = json.loads((file.metadata() or {})[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        _compare(told["fingerprint"], json.loads(json.dumps(dict(fingerprint))), path)
+        progress = Progress(**{**told["progress"], "losses": tuple(told["progress"]["losses"])})
+        _load(learner, tensors)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, ResumeError):
+            raise
         raise ResumeError(f"{path} is not a readable checkpoint: {error}") from error
-    _compare(told["fingerprint"], json.loads(json.dumps(dict(fingerprint))), path)
+    return progress
+
+
+def _load(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     learner.module.load_state_dict(_under(tensors, "module."))
     learner.average.load_state_dict(_under(tensors, "average."))
     states: dict[int, dict[str, Tensor]] = {}
@@ -144,8 +152,6 @@ def load_checkpoint(path: Path, learner: Learner, fingerprint: Mapping[str, Any]
         states.setdefault(int(index), {})[key] = tensor
     whole = learner.optimiser.state_dict()
     learner.optimiser.load_state_dict({**whole, "state": states})
-    progress = told["progress"]
-    return Progress(**{**progress, "losses": tuple(progress["losses"])})
 
 
 def _compare(saved: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:

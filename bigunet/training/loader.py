@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from bigunet.errors import BigUNetError
+from bigunet.errors import BigUNetError, TrainingError
 from bigunet.training.patches import Patch, PatchSource
 
 
@@ -131,10 +135,46 @@ def batches(
         pin_memory=pinned,
         collate_fn=_as_is,
     )
-    for found in loader:
-        if isinstance(found, BigUNetError):
-            raise found
-        yield found
+    with deaf_to_interrupts():
+        incoming = iter(loader)
+    try:
+        for found in incoming:
+            if isinstance(found, BigUNetError):
+                raise found
+            yield found
+    except BigUNetError:
+        raise
+    except RuntimeError as error:
+        # All that torch says of a process that is gone.
+        raise TrainingError(
+            f"a process that draws patches was lost: {error}; it may have run out of memory: "
+            "give fewer with --loaders, and go on with --resume"
+        ) from error
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: this one ends them, and says so in one line.
+
+    A terminal sends it to them all. The interrupt of this process is delivered afterwards.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread is interrupted.
+        return
+    # It would lift the mask when it starts.
+    resource_tracker.ensure_running()
+    interrupted: list[int] = []
+    # The mask is for the processes, which inherit it; the handler for other threads of this one,
+    # which would pass the interrupt on in the midst of a start.
+    handler = signal.signal(signal.SIGINT, lambda number, frame: interrupted.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _as_is(batch: Any) -> Any:

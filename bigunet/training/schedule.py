@@ -1,4 +1,4 @@
-"""Optimiser, learning rate and frozen statistics as a recipe names them, and the running average."""
+"""What a recipe names: optimiser, learning rate, running average, frozen statistics."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +76,8 @@ def segment_samples(
             yield Seen(labels.reshape(found.shape), found)
 
 
-def score_of(seen: Sequence[Seen], rule: TargetRule, name: str) -> float:
-    """Score of segmented samples, 0 to 1, higher is better.
+def score_of(seen: Iterable[Seen], rule: TargetRule, name: str) -> float:
+    """Score of segmented samples, 0 to 1, higher is better; each is looked at once.
 
     Average precision counts the objects of all samples together; V^Rand and Dice are means.
     """
@@ -86,21 +86,14 @@ def score_of(seen: Sequence[Seen], rule: TargetRule, name: str) -> float:
         for one in seen:
             matches += match_objects(one.labels, objects_of(one.found))
         return matches.average_precision
-    if name == "v-rand":
-        return float(
-            np.mean(
-                [
-                    v_rand(one.found == INTERIOR, classes_of(one.labels, rule) == INTERIOR)
-                    for one in seen
-                ]
-            )
-        )
-    shares = [
-        dice(one.found == c, classes_of(one.labels, rule) == c)
-        for one in seen
-        for c in range(rule.num_classes)
-    ]
-    return float(np.nanmean(shares))
+    scores: list[float] = []
+    for one in seen:
+        truth = classes_of(one.labels, rule)
+        if name == "v-rand":
+            scores.append(v_rand(one.found == INTERIOR, truth == INTERIOR))
+        else:
+            scores += [dice(one.found == c, truth == c) for c in range(rule.num_classes)]
+    return float(np.nanmean(scores))
 
 
 def objects_of(found: np.ndarray) -> np.ndarray:
@@ -112,10 +105,13 @@ def objects_of(found: np.ndarray) -> np.ndarray:
     return np.asarray(objects)
 
 
-def equal_labels(first: Sequence[Seen], second: Sequence[Seen]) -> float:
+def equal_labels(first: Iterable[Seen], second: Iterable[Seen]) -> float:
     """Share of voxels of one class in both."""
-    same = sum(int((a.found == b.found).sum()) for a, b in zip(first, second))
-    return same / max(1, sum(a.found.size for a in first))
+    same = total = 0
+    for a, b in zip(first, second):
+        same += int((a.found == b.found).sum())
+        total += a.found.size
+    return same / max(1, total)
 
 
 def _middle(sample: Sample, max_voxels: int) -> Sample:

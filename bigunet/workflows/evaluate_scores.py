@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bigunet.errors import ImageError
+from bigunet.io.connected import connected
 from bigunet.metrics.confusion import Confusion
 from bigunet.metrics.objects import IOU_STEPS, Coverage, Matches, ObjectOverlaps
 from bigunet.metrics.partitions import foreground_agreement, rand_error
 from bigunet.metrics.pixels import PixelCounts, pixel_error
 from bigunet.metrics.warping import warping
-from bigunet.training.connected import connected
 from bigunet.training.targets import INTERIOR, TargetRule, classes_of
 from bigunet.workflows.evaluate_options import EvaluateOptions
 from bigunet.workflows.evaluate_pairs import Compared

@@ -110,10 +110,8 @@ class Judge:
         return load_model(self.path)
 
     def _score(self, model: Model, precision: Precision) -> float:
-        seen = list(
-            segment_samples(
-                model, self.training_set.validation, device=self.device, precision=precision
-            )
+        seen = segment_samples(
+            model, self.training_set.validation, device=self.device, precision=precision
         )
         return score_of(seen, self.training_set.rule, self.score_name)
 
@@ -122,19 +120,17 @@ class Judge:
         for sample in self.training_set.validation:
             if sum(math.prod(s.image.shape) for s in samples) < _COMPARED_VOXELS:
                 samples.append(sample)
-        seen = [
-            list(
-                segment_samples(
-                    model,
-                    samples,
-                    device=self.device,
-                    precision=precision,
-                    max_voxels=_COMPARED_VOXELS,
-                )
+        exact, lower = (
+            segment_samples(
+                model,
+                samples,
+                device=self.device,
+                precision=precision,
+                max_voxels=_COMPARED_VOXELS,
             )
             for precision in ("fp32", "bf16")
-        ]
-        return equal_labels(*seen)
+        )
+        return equal_labels(exact, lower)
 
     def _model(self, module: Network) -> Model:
         field = module.config.receptive_field()

@@ -48,16 +48,17 @@ def begin_network(options: TrainOptions, training_set: TrainingSet, *, seed: int
 
 def _of_model(source: str, training_set: TrainingSet) -> Network:
     model = load_model(source)
-    found = (model.ndim, model.in_channels, len(model.description.classes))
+    # Built anew: what a model file loads is folded and frozen, made to be run.
+    module = build(model.description.architecture)
+    # A network of one score tells two classes, but there is no softmax over it to learn from.
+    found = (model.ndim, model.in_channels, module.config.classes)
     wanted = (training_set.ndim, training_set.in_channels, training_set.rule.num_classes)
     if found != wanted:
         raise OptionError(
-            f"model {source} has {found[0]} axes, {found[1]} channels and {found[2]} classes; the "
+            f"model {source} has {found[0]} axes, {found[1]} channels and {found[2]} scores; the "
             f"images need {wanted[0]}, {wanted[1]} and {wanted[2]}: train from random weights, or "
             "change the target"
         )
-    # Built anew: what a model file loads is folded and frozen, made to be run.
-    module = build(model.description.architecture)
     module.load_state_dict(model.module.state_dict())
     return module
 
@@ -74,7 +75,10 @@ def choose_device(choice: DeviceChoice, rank: int) -> torch.device:
     if choice == "cpu" or (choice == "auto" and count == 0):
         return torch.device("cpu")
     if rank >= count:
-        raise ClusterError(f"process {rank} has no GPU of its own: there are {count}")
+        raise ClusterError(
+            f"process {rank} has no GPU of its own: there are {count}; give fewer with "
+            "--processes, or --device cpu"
+        )
     return torch.device("cuda", rank)
 
 

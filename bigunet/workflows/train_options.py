@@ -114,6 +114,10 @@ class TrainOptions:
             raise OptionError(f"validation is {self.validation}; give a share from 0 to below 1")
         if self.border_width < 0:
             raise OptionError(f"border_width is {self.border_width}; give 0 or more")
+        if not self.low < self.high:
+            raise OptionError(f"low is {self.low}, high {self.high}; give low < high")
+        if self.normalise == "percentile" and not 0 <= self.low < self.high <= 100:
+            raise OptionError(f"percentiles {self.low} and {self.high}; give 0 to 100")
         if any(not size > 0 for size in self.voxel_size_um):
             raise OptionError(f"voxel_size_um is {self.voxel_size_um}; give positive sizes")
 

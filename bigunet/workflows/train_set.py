@@ -7,19 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigunet.errors import OptionError, TrainingError
+from bigunet.io.connected import ConnectedLabels
 from bigunet.io.pairs import Pair, find_pairs, open_pair
 from bigunet.io.sources import Source
 from bigunet.model.forward import GreyRange
-from bigunet.training.connected import ConnectedLabels
-from bigunet.training.recipe import Recipe
-from bigunet.training.samples import (
-    Census,
-    Sample,
-    label_values,
-    split_samples,
-    take_census,
-    weigh,
-)
+from bigunet.training.census import Census, check_labels, label_values, take_census, weigh
+from bigunet.training.recipe import Recipe, ScoreName
+from bigunet.training.samples import Sample
+from bigunet.training.split import split_samples
 from bigunet.training.targets import TargetRule
 from bigunet.training.weight_map import class_weights
 from bigunet.workflows.train_options import TrainOptions
@@ -83,6 +78,7 @@ def open_training_set(
     apart = _open(find_pairs(*validation), options) if validation else []
     ndim = _ndim(found[0].image, options)
     _check_alike([*found, *apart], ndim)
+    _check_target([*found, *apart], options, recipe.score)
     if options.connected:
         found, apart = _connected(found, ndim), _connected(apart, ndim)
     rule = _rule(found, options)
@@ -91,6 +87,7 @@ def open_training_set(
     else:
         kept, apart = split_samples(found, options.validation, seed=recipe.seed)
     census = take_census(kept, rule, warped_ndim=ndim)
+    check_labels(apart, rule)
     return TrainingSet(
         samples=tuple(weigh(kept, census, recipe.sample_by)),
         validation=tuple(apart),
@@ -133,10 +130,9 @@ def _spacing(image: Source, options: TrainOptions) -> tuple[float, ...]:
     size = options.voxel_size_um or image.scale_um
     if not size:
         return (1.0,) * len(image.shape)
-    if len(size) > len(image.shape):
-        raise OptionError(
-            f"voxel_size_um has {len(size)} axes, {image.url} has {', '.join(image.axes)}"
-        )
+    space = [axis for axis in image.axes if axis in "zyx"]
+    if len(size) != len(space):
+        raise OptionError(f"voxel_size_um has {len(size)} axes, {image.url} has {', '.join(space)}")
     smallest = min(size)
     # Axes that are not space, such as time, stand first and have no size.
     return (1.0,) * (len(image.shape) - len(size)) + tuple(s / smallest for s in size)
@@ -167,6 +163,21 @@ def _check_alike(samples: Sequence[Sample], ndim: int) -> None:
             )
 
 
+def _check_target(samples: Sequence[Sample], options: TrainOptions, score: ScoreName) -> None:
+    if options.target == "classes":
+        if options.connected:
+            raise OptionError("connected objects are for the targets cells and boundaries")
+        if score not in ("auto", "dice"):
+            raise OptionError(f"score {score} is for the targets cells and boundaries; give dice")
+        return
+    masks = [s.labels.url for s in samples if s.labels.dtype.kind == "b"]
+    if masks and not options.connected:
+        raise TrainingError(
+            f"{masks[0]} is a mask of true and false, whose objects have no numbers; give "
+            "--connected, or --target classes"
+        )
+
+
 def _rule(samples: Sequence[Sample], options: TrainOptions) -> TargetRule:
     values: tuple[int, ...] = ()
     if options.target == "classes":
@@ -177,8 +188,6 @@ def _rule(samples: Sequence[Sample], options: TrainOptions) -> TargetRule:
             )
     elif options.label_values:
         raise OptionError("label values are for the target classes")
-    if options.connected and options.target == "classes":
-        raise OptionError("connected objects are for the targets cells and boundaries")
     rule = TargetRule(options.target, values, options.border_width)
     if options.class_names and len(options.class_names) != rule.num_classes:
         raise OptionError(

@@ -112,6 +112,15 @@ def some_not_numbers(folder: Path) -> None:
         tifffile.imwrite(path.with_suffix(".tif"), image)
 
 
+def masks_of_bits(folder: Path) -> None:
+    path = folder / "labels" / "1.png"
+    Image.fromarray(np.asarray(Image.open(path)) > 0).save(path)
+
+
+def nothing_can_be_written(folder: Path) -> None:
+    (folder / "m.training").write_text("a file where the record's folder is to be")
+
+
 def nothing(folder: Path) -> None:
     pass
 
@@ -128,7 +137,7 @@ def nothing(folder: Path) -> None:
         (nothing, ["--learning-rate", 0], ("learning_rate is 0",)),
         (nothing, ["--augment", "elastic=4"], ("elastic=4", "elastic_voxels")),
         (nothing, ["--augment", "scale=a"], ("a is no number",)),
-        (nothing, ["--from", "nuclei", "--target", "boundaries"], ("has 2 axes", "3 classes")),
+        (nothing, ["--from", "nuclei", "--target", "boundaries"], ("has 2 axes", "3 scores")),
         (nothing, ["--ndim", 3], ("y, x", "sees more")),
         (nothing, ["--class-name", "a"], ("1 class names for 3 classes",)),
         (nothing, ["--card", "none.json"], ("none.json",)),
@@ -137,6 +146,16 @@ def nothing(folder: Path) -> None:
         (nothing, ["--target", "classes", "--label-values", "0,1"], ("label", "0, 1")),
         (nothing, ["--device", "cuda"], ("has no GPU of its own",)),
         (nothing, ["--voxel-size", "1,1,1,1"], ("4 axes",)),
+        (nothing, ["--voxel-size", "1"], ("1 axes", "y, x")),
+        (nothing, ["--augment", "scale=2"], ("scale is (2,)", "smallest <= largest")),
+        (nothing, ["--augment", "flips=3"], ("flips is 3", "true or false")),
+        (nothing, ["--augment", "noise=true"], ("noise is True", "give numbers")),
+        (nothing, ["--augment", "noise=1,2"], ("noise is (1, 2)", "one number")),
+        (nothing, ["--low", 99, "--high", 2], ("low is 99", "high 2")),
+        (nothing, ["--high", 101], ("101", "0 to 100")),
+        (nothing, ["--target", "classes", "--score", "v-rand"], ("v-rand", "cells")),
+        (masks_of_bits, [], ("1.png", "true and false", "--connected")),
+        (nothing_can_be_written, [], ("cannot write", "m.training")),
     ],
 )
 def test_what_does_not_fit_is_one_line(
@@ -183,3 +202,17 @@ def test_ctrl_c_leaves_one_line_and_a_run_that_goes_on(bigunet: Any, folder: Pat
     assert process.returncode == 130
     assert "Traceback" not in told
     assert told.splitlines()[-1].startswith("Interrupted; go on with the same command and --resume")
+
+
+def test_unknown_classes_are_told_before_the_first_step(bigunet: Any, folder: Path) -> None:
+    write_folders(folder / "other")
+    for root, values in ((folder, (0, 1)), (folder / "other", (0, 5))):
+        for path in (root / "labels").iterdir():
+            classes = np.where(np.asarray(Image.open(path)) > 0, values[1], values[0])
+            Image.fromarray(classes.astype(np.uint8)).save(path)
+    apart = (folder / "other" / "images", folder / "other" / "labels")
+    outcome = bigunet(*command(folder, "--target", "classes", "--validate", *apart))
+    assert outcome.code == 1
+    assert len(outcome.told) == 1
+    for word in ("other/labels", "label 5 is none", "0, 1"):
+        assert word in outcome.told[0]

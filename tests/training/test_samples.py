@@ -8,15 +8,11 @@ from discs import InMemory, discs, sample_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigunet.errors import TrainingError
+from bigunet.errors import ImageError, TrainingError
 from bigunet.geometry import Box
-from bigunet.training.samples import (
-    Part,
-    label_values,
-    split_samples,
-    take_census,
-    weigh,
-)
+from bigunet.io.part import Part
+from bigunet.training.census import label_values, take_census, weigh
+from bigunet.training.split import split_samples
 from bigunet.training.targets import TargetRule
 
 CELLS = TargetRule("cells")
@@ -36,7 +32,7 @@ def test_a_part_is_a_source_of_its_own(data: st.DataObject) -> None:
 
 
 def test_a_part_outside_of_its_source_is_refused() -> None:
-    with pytest.raises(TrainingError, match="has no part"):
+    with pytest.raises(ImageError, match="has no part"):
         Part(InMemory(np.zeros((1, 4, 4)), "yx"), Box((0, 0), (4, 5)))
 
 

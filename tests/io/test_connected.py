@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.geometry import Box
-from bigunet.training.connected import ConnectedLabels, connected
+from bigunet.io.connected import ConnectedLabels, connected
 
 
 @given(st.integers(0, 10_000), st.sampled_from([2, 3]))
