@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from bigunet.errors import ModelError, TrainingError
+from bigunet.errors import ModelError, ResumeError, TrainingError
+from bigunet.model.forward import compute_exactly_on_cuda
 from bigunet.model.network import Network
 from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
 from bigunet.training.loader import Batch, Share, batches
 from bigunet.training.loop import Machine, Step, Trainer, layout_of
 from bigunet.training.patches import PatchSource
 from bigunet.training.schedule import optimiser_of
+from bigunet.workflows.train_border_terms import keep_border_terms
 from bigunet.workflows.train_job import (
     StepDone,
     TrainBegun,
@@ -31,7 +33,6 @@ from bigunet.workflows.train_judge import Judge
 from bigunet.workflows.train_network import begin_network, choose_device, choose_loaders
 from bigunet.workflows.train_record import Record, Row
 from bigunet.workflows.train_set import TrainingSet, open_training_set, with_border_terms
-from bigunet.workflows.train_weights import keep_border_terms
 
 _ROWS_PER_VALIDATION = 10
 _SHOWN_LOSSES = 50
@@ -71,6 +72,9 @@ def run(
     validation = (job.validation[0], job.validation[1]) if job.validation else None
     training_set = open_training_set(job.images, job.labels, options, recipe, validation=validation)
     device = choose_device(options.device, rank)
+    if device.type == "cuda":
+        # Before the first step, so that a resumed run computes the same.
+        compute_exactly_on_cuda()
     machine = Machine(device, rank, processes)
     module = _network(job, training_set, device)
     learner = _learner(module, job)
@@ -80,7 +84,12 @@ def run(
         job.clear_record()
     if job.existing == "resume":
         begun = load_checkpoint(job.checkpoint, learner, fingerprint)
+        _check_model_is_there(job, begun)
         record.reopen(begun.step)
+    elif rank == 0:
+        # A run that is cut off before the first validation can go on, too; and a place that
+        # cannot be written is told before an hour of training, not after.
+        save_checkpoint(job.checkpoint, learner, begun, fingerprint)
     if job.weight_cache and recipe.border_weight > 0 and training_set.rule.kind != "classes":
         terms = keep_border_terms(training_set, job, machine)
         training_set = with_border_terms(training_set, terms)
@@ -206,6 +215,14 @@ def _begun(one: _Run) -> TrainBegun:
         steps_done=one.trainer.progress.step,
         score_name=one.judge.score_name,
     )
+
+
+def _check_model_is_there(job: TrainJob, begun: Progress) -> None:
+    if begun.best_step > 0 and not job.path.is_file():
+        raise ResumeError(
+            f"the model of step {begun.best_step} is gone from {job.path}; put it back, or begin "
+            "anew with --overwrite"
+        )
 
 
 def _network(job: TrainJob, training_set: TrainingSet, device: torch.device) -> Network:
