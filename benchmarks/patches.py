@@ -23,8 +23,8 @@ from bigunet.training.loop import Machine, Trainer
 from bigunet.training.patches import PatchSource
 from bigunet.training.recipe import Recipe
 from bigunet.training.schedule import optimiser_of
-from bigunet.workflows.train_options import TrainOptions
-from bigunet.workflows.train_set import open_training_set
+from bigunet.workflows.training_run.options import TrainOptions
+from bigunet.workflows.training_run.training_set import open_training_set
 
 
 def drawn_per_second(source: PatchSource, *, processes: int, count: int) -> float:

@@ -11,15 +11,15 @@ from bigunet.model.unet import UNet, UNetConfig
 from bigunet.training.augment import Augmentation
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.evaluate import Evaluation, evaluate
-from bigunet.workflows.evaluate_options import EvaluateOptions
+from bigunet.workflows.evaluation.options import EvaluateOptions
 from bigunet.workflows.fields import segment_fields
 from bigunet.workflows.info import info
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.plan import plan
 from bigunet.workflows.segment import SegmentReport, segment
 from bigunet.workflows.train import train
-from bigunet.workflows.train_job import TrainReport
-from bigunet.workflows.train_options import TrainOptions
+from bigunet.workflows.training_run.job import TrainReport
+from bigunet.workflows.training_run.options import TrainOptions
 from bigunet.workflows.verify import VerifyReport, verify
 
 __version__ = _version("bigunet")

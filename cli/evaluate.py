@@ -10,7 +10,7 @@ from bigunet_cli.options import ShapeType, json_option
 from bigunet_cli.words import print_json, print_table
 
 from bigunet.workflows.evaluate import evaluate as run_evaluate
-from bigunet.workflows.evaluate_options import EvaluateOptions, EvaluationKind, MetricName
+from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind, MetricName
 
 
 @click.command()

@@ -15,7 +15,7 @@ from bigunet_cli.words import print_json, say
 from bigunet.errors import OptionError
 from bigunet.workflows.target import Existing
 from bigunet.workflows.train import train as run_train
-from bigunet.workflows.train_job import TrainReport
+from bigunet.workflows.training_run.job import TrainReport
 
 
 @click.command()

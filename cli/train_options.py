@@ -22,7 +22,7 @@ from bigunet.training.recipe import (
 )
 from bigunet.training.targets import TargetKind
 from bigunet.workflows.options import DeviceChoice
-from bigunet.workflows.train_options import NetworkName, NormalisationChoice, TrainOptions
+from bigunet.workflows.training_run.options import NetworkName, NormalisationChoice, TrainOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 _RECIPE, _OPTIONS = Recipe(), TrainOptions()

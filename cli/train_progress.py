@@ -9,7 +9,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from bigunet.workflows.train_job import StepDone, TrainBegun, TrainEvent, Validated
+from bigunet.workflows.training_run.job import StepDone, TrainBegun, TrainEvent, Validated
 
 _FORMAT = "training {percentage:3.0f}%|{bar}| {desc}{postfix} {remaining} left"
 

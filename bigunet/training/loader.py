@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -16,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bigunet.errors import BigUNetError, TrainingError
+from bigunet.training.interrupts import deaf_to_interrupts
 from bigunet.training.patches import Patch, PatchSource
 
 
@@ -150,31 +147,6 @@ def batches(
             f"a process that draws patches was lost: {error}; it may have run out of memory: "
             "give fewer with --loaders, and go on with --resume"
         ) from error
-
-
-@contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: this one ends them, and says so in one line.
-
-    A terminal sends it to them all. The interrupt of this process is delivered afterwards.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Only the main thread is interrupted.
-        return
-    # It would lift the mask when it starts.
-    resource_tracker.ensure_running()
-    interrupted: list[int] = []
-    # The mask is for the processes, which inherit it; the handler for other threads of this one,
-    # which would pass the interrupt on in the midst of a start.
-    handler = signal.signal(signal.SIGINT, lambda number, frame: interrupted.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-    if interrupted:
-        raise KeyboardInterrupt
 
 
 def _as_is(batch: Any) -> Any:

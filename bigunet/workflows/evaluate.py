@@ -12,9 +12,9 @@ from typing import Any
 
 from bigunet.errors import ImageError, OptionError, TrainingError
 from bigunet.io.pairs import Pair, find_pairs
-from bigunet.workflows.evaluate_options import EvaluateOptions
-from bigunet.workflows.evaluate_pairs import OpenPair
-from bigunet.workflows.evaluate_scores import (
+from bigunet.workflows.evaluation.options import EvaluateOptions
+from bigunet.workflows.evaluation.pairs import OpenPair
+from bigunet.workflows.evaluation.scores import (
     BoundaryTally,
     ClassTally,
     ObjectTally,

@@ -1,4 +1,4 @@
-"""Train a network on labelled images: the public door; the run itself is in ``train_run``."""
+"""Train a network on labelled images: the public door; the run itself is in ``training_run``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.target import Existing
-from bigunet.workflows.train_job import TrainEvent, TrainJob, TrainReport
-from bigunet.workflows.train_options import TrainOptions
-from bigunet.workflows.train_processes import run_processes
+from bigunet.workflows.training_run.job import TrainEvent, TrainJob, TrainReport
+from bigunet.workflows.training_run.options import TrainOptions
+from bigunet.workflows.training_run.processes import run_processes
 
 
 def train(

@@ -27,7 +27,7 @@ from bigunet.model.network import Network, NetworkConfig
 from bigunet.model.probe import probe
 from bigunet.model.sliding_window import SlidingWindow, SlidingWindowConfig
 from bigunet.model.unet import UNet, UNetConfig
-from bigunet.workflows.train_options import NetworkName
+from bigunet.workflows.training_run.options import NetworkName
 
 SMALL = {"in_channels": st.integers(1, 3), "classes": st.integers(1, 4), "width": st.integers(1, 3)}
 NORMALISED = {"batch_norm": st.booleans(), "dropout": st.sampled_from((0.0, 0.5))}

@@ -22,7 +22,7 @@ from bigunet.metrics.partitions import rand_error, v_info, v_rand
 from bigunet.metrics.pixels import dice, iou, pixel_error
 from bigunet.metrics.warping import warping
 from bigunet.workflows.evaluate import Evaluation, evaluate
-from bigunet.workflows.evaluate_options import METRICS, EvaluateOptions
+from bigunet.workflows.evaluation.options import METRICS, EvaluateOptions
 
 RNG = np.random.default_rng(7)
 

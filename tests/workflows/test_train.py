@@ -22,8 +22,14 @@ from bigunet import Recipe, SegmentOptions, load_model, segment, train
 from bigunet.errors import OutputError
 from bigunet.geometry import Box
 from bigunet.training.augment import NO_AUGMENTATION
-from bigunet.workflows.train_job import StepDone, TrainBegun, TrainEvent, TrainReport, Validated
-from bigunet.workflows.train_set import open_training_set
+from bigunet.workflows.training_run.job import (
+    StepDone,
+    TrainBegun,
+    TrainEvent,
+    TrainReport,
+    Validated,
+)
+from bigunet.workflows.training_run.training_set import open_training_set
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from training_images import BIGUNET, OPTIONS, quick, write_folders
 from bigunet import load_model, train
 from bigunet.errors import BigUNetError, ResumeError, TrainingError
 from bigunet.training.loss import weighted_cross_entropy
-from bigunet.workflows.train_job import StepDone, TrainBegun, TrainEvent, Validated
+from bigunet.workflows.training_run.job import StepDone, TrainBegun, TrainEvent, Validated
 
 
 class Stop(Exception):

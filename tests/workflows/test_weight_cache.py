@@ -19,9 +19,9 @@ from bigunet.errors import ImageError, OutputError
 from bigunet.geometry import Box
 from bigunet.training.loop import Machine
 from bigunet.training.patches import read_border_term
-from bigunet.workflows.train_border_terms import keep_border_terms
-from bigunet.workflows.train_job import TrainJob
-from bigunet.workflows.train_set import TrainingSet, open_training_set
+from bigunet.workflows.training_run.border_terms import keep_border_terms
+from bigunet.workflows.training_run.job import TrainJob
+from bigunet.workflows.training_run.training_set import TrainingSet, open_training_set
 
 MACHINE = Machine(torch.device("cpu"))
 

@@ -12,8 +12,8 @@ from bigunet.model.architectures import build, config_class
 from bigunet.model.file import load_model
 from bigunet.model.network import Network
 from bigunet.workflows.options import DeviceChoice
-from bigunet.workflows.train_options import TrainOptions
-from bigunet.workflows.train_set import TrainingSet
+from bigunet.workflows.training_run.options import TrainOptions
+from bigunet.workflows.training_run.training_set import TrainingSet
 
 _MOST_LOADERS = 8
 

@@ -25,8 +25,8 @@ from bigunet.training.checkpoint import Progress
 from bigunet.training.recipe import Recipe
 from bigunet.training.samples import Sample
 from bigunet.training.validate import equal_labels, score_name, score_of, segment_samples
-from bigunet.workflows.train_options import TrainOptions
-from bigunet.workflows.train_set import TrainingSet
+from bigunet.workflows.training_run.options import TrainOptions
+from bigunet.workflows.training_run.training_set import TrainingSet
 
 SAME_LABELS = 0.999
 """Share of voxels on which bf16 must agree with fp32 to be allowed by the model."""

@@ -12,7 +12,7 @@ from bigunet.geometry import Box
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.pairs import Pair
 from bigunet.io.sources import ImageSource, describe_image
-from bigunet.workflows.evaluate_options import EvaluateOptions
+from bigunet.workflows.evaluation.options import EvaluateOptions
 
 
 @dataclass(frozen=True, slots=True)

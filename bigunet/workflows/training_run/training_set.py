@@ -17,7 +17,7 @@ from bigunet.training.samples import Sample
 from bigunet.training.split import split_samples
 from bigunet.training.targets import TargetRule
 from bigunet.training.weight_map import class_weights
-from bigunet.workflows.train_options import TrainOptions
+from bigunet.workflows.training_run.options import TrainOptions
 
 
 @dataclass(frozen=True, slots=True)

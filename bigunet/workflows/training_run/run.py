@@ -20,8 +20,8 @@ from bigunet.training.loader import Batch, Share, batches
 from bigunet.training.loop import Machine, Step, Trainer, layout_of
 from bigunet.training.patches import PatchSource
 from bigunet.training.schedule import optimiser_of
-from bigunet.workflows.train_border_terms import keep_border_terms
-from bigunet.workflows.train_job import (
+from bigunet.workflows.training_run.border_terms import keep_border_terms
+from bigunet.workflows.training_run.job import (
     StepDone,
     TrainBegun,
     TrainEvent,
@@ -29,10 +29,14 @@ from bigunet.workflows.train_job import (
     TrainReport,
     Validated,
 )
-from bigunet.workflows.train_judge import Judge
-from bigunet.workflows.train_network import begin_network, choose_device, choose_loaders
-from bigunet.workflows.train_record import Record, Row
-from bigunet.workflows.train_set import TrainingSet, open_training_set, with_border_terms
+from bigunet.workflows.training_run.judge import Judge
+from bigunet.workflows.training_run.network import begin_network, choose_device, choose_loaders
+from bigunet.workflows.training_run.record import Record, Row
+from bigunet.workflows.training_run.training_set import (
+    TrainingSet,
+    open_training_set,
+    with_border_terms,
+)
 
 _ROWS_PER_VALIDATION = 10
 _SHOWN_LOSSES = 50

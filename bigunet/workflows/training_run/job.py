@@ -10,7 +10,7 @@ from typing import Any
 from bigunet.errors import OptionError, OutputError
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.target import Existing
-from bigunet.workflows.train_options import TrainOptions
+from bigunet.workflows.training_run.options import TrainOptions
 
 _RECORD_FILES = ("checkpoint.safetensors", "curves.csv", "curves.png", "patches.png")
 

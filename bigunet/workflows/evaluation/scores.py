@@ -17,8 +17,8 @@ from bigunet.metrics.partitions import foreground_agreement, rand_error
 from bigunet.metrics.pixels import PixelCounts, pixel_error
 from bigunet.metrics.warping import warping
 from bigunet.training.targets import INTERIOR, TargetRule, classes_of
-from bigunet.workflows.evaluate_options import EvaluateOptions
-from bigunet.workflows.evaluate_pairs import Compared
+from bigunet.workflows.evaluation.options import EvaluateOptions
+from bigunet.workflows.evaluation.pairs import Compared
 
 Scores: TypeAlias = dict[str, Any]
 _MOST_CLASSES = 256

@@ -20,8 +20,8 @@ from bigunet.training.loop import Machine
 from bigunet.training.patches import read_border_term
 from bigunet.training.recipe import Recipe
 from bigunet.training.samples import Sample
-from bigunet.workflows.train_job import TrainJob
-from bigunet.workflows.train_set import TrainingSet
+from bigunet.workflows.training_run.job import TrainJob
+from bigunet.workflows.training_run.training_set import TrainingSet
 
 _CHUNK_VOXELS = {2: 1024, 3: 96}
 

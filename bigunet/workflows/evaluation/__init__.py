@@ -1,0 +1,1 @@
+"""The parts of an evaluation, which ``workflows/evaluate.py`` puts together."""
