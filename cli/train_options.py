@@ -131,7 +131,7 @@ _STEPS = [
     _option(
         "--freeze-statistics",
         default=_RECIPE.freeze_statistics,
-        help="Share of the run after which batch normalisation keeps its statistics; 1 never.",
+        help="Share of the run after which batch normalisation uses averaged statistics; 1 never.",
     ),
     _choice("--precision", TrainingPrecision, _RECIPE.precision, "Of the convolutions."),
     _option("--validate-every", default=_RECIPE.validate_every, help="Steps."),

@@ -90,6 +90,8 @@ class ScratchArray:
         partial = self._partial()
         with writing(str(self._path)):
             self._remove_stale()
+            if self.is_complete():
+                return
             try:
                 self._fill(partial, values)
                 self._put(partial)
@@ -150,7 +152,11 @@ class ScratchArray:
                 )
             aside = self._partial()
             self._path.rename(aside)
-            shutil.rmtree(aside)
+            if self._is_whole(aside):
+                # Another run has put it there since it was looked at.
+                aside.rename(self._path)
+            else:
+                shutil.rmtree(aside)
         pattern = re.compile(re.escape(self._partial_prefix()) + r"(\d+)-[0-9a-f]{8}\.partial")
         for path in self._path.parent.glob(".*.partial"):
             found = pattern.fullmatch(path.name)

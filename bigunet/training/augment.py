@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,24 @@ from bigunet.geometry import Box
 from bigunet.training.interpolation import InterpolationOrder
 from bigunet.training.motion import Motion, affine_positions, elastic_displacement
 
-_SINGLE = (
-    *("warp_share", "shift_voxels", "elastic_voxels", "elastic_points", "interpolation_order"),
-    *("grey_share", "offset", "noise", "blur_voxels"),
-)
-
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:
-    """One number or several, as a tuple."""
+    """The numbers of a pair.
+
+    Raises
+    ------
+    TrainingError
+        If it is no sequence of numbers.
+    """
     numbers = tuple(value) if isinstance(value, Sequence) else (value,)
-    if any(isinstance(n, (bool, str)) or not isinstance(n, (int, float)) for n in numbers):
-        raise TrainingError(f"{name} is {value}; give numbers")
+    for number in numbers:
+        _check_number(name, number, value)
     return numbers
+
+
+def _check_number(name: str, number: Any, value: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, Real):
+        raise TrainingError(f"{name} is {value}; give numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +106,10 @@ class Augmentation:
             if len(limits) != 2 or not 0 < limits[0] <= limits[1] < math.inf:
                 raise TrainingError(f"{name} is {limits}; give 0 < smallest <= largest")
             object.__setattr__(self, name, limits)
-        for name in _SINGLE:
-            if len(_numbers(name, getattr(self, name))) != 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}; give one number")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
+                _check_number(field.name, value, value)
         for name in ("warp_share", "grey_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
@@ -109,7 +117,9 @@ class Augmentation:
             if not 0 <= getattr(self, name) < math.inf:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give 0 or more")
         if not isinstance(self.elastic_points, int) or self.elastic_points < 2:
-            raise TrainingError(f"elastic_points is {self.elastic_points}; give at least 2")
+            raise TrainingError(
+                f"elastic_points is {self.elastic_points}; give whole ones, 2 or more"
+            )
         if self.interpolation_order not in (1, 3):
             raise TrainingError(
                 f"interpolation_order is {self.interpolation_order}; give 1 (linear) or 3 (cubic)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -107,7 +106,8 @@ def save_checkpoint(
         tensors |= {f"optimiser.{index}.{k}": _tensor(v) for k, v in state.items()}
     tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
     told = {"progress": asdict(progress), "fingerprint": dict(fingerprint)}
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    # One name, so that a run that is killed leaves one file at most.
+    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={_KEY: json.dumps(told)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,20 +16,41 @@ def deaf_to_interrupts() -> Iterator[None]:
 
     A terminal sends it to them all. The interrupt of this process is delivered afterwards.
     """
-    # Started by the first process, it would lift the mask.
-    resource_tracker.ensure_running()
+    _start_resource_tracker()
+    # For the processes, which inherit it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _postponed():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _postponed() -> Iterator[None]:
+    """Handle an interrupt that another thread of this process takes, but not in mid-start."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Only the main thread is interrupted.
+        yield  # Handlers run in the main thread.
         return
     interrupted: list[int] = []
-    # The mask is for the processes, which inherit it; the handler for other threads of this one,
-    # which would pass the interrupt on in the midst of a start.
     handler = signal.signal(signal.SIGINT, lambda number, frame: interrupted.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, handler)
     if interrupted:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+
+def _start_resource_tracker() -> None:
+    """Start Python's process that removes what killed ones leave, before the mask, which it lifts.
+
+    It warns of each semaphore that it removes: what a lost process left, told already.
+    """
+    quiet = {"PYTHONWARNINGS": "ignore"} if "PYTHONWARNINGS" not in os.environ else {}
+    os.environ.update(quiet)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        for name in quiet:
+            del os.environ[name]

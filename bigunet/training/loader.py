@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from bigunet.errors import BigUNetError, TrainingError
+from bigunet.errors import BigUNetError
 from bigunet.training.interrupts import deaf_to_interrupts
 from bigunet.training.patches import Patch, PatchSource
 
@@ -134,19 +134,10 @@ def batches(
     )
     with deaf_to_interrupts():
         incoming = iter(loader)
-    try:
-        for found in incoming:
-            if isinstance(found, BigUNetError):
-                raise found
-            yield found
-    except BigUNetError:
-        raise
-    except RuntimeError as error:
-        # All that torch says of a process that is gone.
-        raise TrainingError(
-            f"a process that draws patches was lost: {error}; it may have run out of memory: "
-            "give fewer with --loaders, and go on with --resume"
-        ) from error
+    for found in incoming:
+        if isinstance(found, BigUNetError):
+            raise found
+        yield found
 
 
 def _as_is(batch: Any) -> Any:

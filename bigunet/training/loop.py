@@ -20,7 +20,7 @@ from bigunet.training.checkpoint import Learner, Progress
 from bigunet.training.loader import Batch
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.training.recipe import Recipe
-from bigunet.training.schedule import follow, freeze_statistics, learning_rate, set_rate
+from bigunet.training.schedule import adopt_statistics, follow, learning_rate, set_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Trainer:
         learner, recipe = self._learner, self._recipe
         self._network.train()
         if self._share >= recipe.freeze_statistics:
-            freeze_statistics(learner.module, learner.average)
+            adopt_statistics(learner.module, learner.average)
         lower = recipe.precision == "bf16"
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=lower):
             scores = self._network(batch.images)
@@ -188,4 +188,5 @@ def _shared(module: nn.Module, machine: Machine) -> nn.Module:
     if machine.processes == 1:
         return module
     devices = [machine.device.index] if machine.device.type == "cuda" else None
-    return DistributedDataParallel(module, device_ids=devices)
+    # Statistics are those of the first process, frozen or not: its average is what is kept.
+    return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=True)

@@ -71,12 +71,12 @@ def follow(average: nn.Module, module: nn.Module, *, decay: float, step: int) ->
 
 
 @torch.no_grad()
-def freeze_statistics(module: nn.Module, average: nn.Module) -> None:
+def adopt_statistics(module: nn.Module, average: nn.Module) -> None:
     """Let batch normalisation in ``module`` use the statistics of ``average``, and keep them.
 
     Statistics of a batch of one or two are those of its images; the network that runs has those
-    of many. From here on the weights are fitted to what will run. Calling it again changes
-    nothing: an average that follows equal statistics keeps them.
+    of many. From here on the weights are fitted to what will run. Called before each step, it
+    changes nothing after the first: an average that follows equal statistics keeps them.
 
     Parameters
     ----------

@@ -9,4 +9,4 @@ exec bigunet train "$folder/images.zarr" "$folder/labels.zarr" --out "$out" \
     --ndim 2 --width 24 --depth 4 --batch-norm --dropout 0.2 \
     --steps 6000 --batch 1 --patch 324 --precision bf16 \
     --optimiser adamw --learning-rate 0.001 --weight-decay 0.0001 --averaging 0.998 \
-    --class-balance 0.5 --validation 0 --validate-every 500 --name isbi2012 "$@"
+    --freeze-statistics 0.3 --class-balance 1 --validation 0 --validate-every 500 --name isbi2012 "$@"

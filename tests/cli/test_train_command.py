@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 from PIL import Image
@@ -150,7 +151,7 @@ def nothing(folder: Path) -> None:
         (nothing, ["--augment", "scale=2"], ("scale is (2,)", "smallest <= largest")),
         (nothing, ["--augment", "flips=3"], ("flips is 3", "true or false")),
         (nothing, ["--augment", "noise=true"], ("noise is True", "give numbers")),
-        (nothing, ["--augment", "noise=1,2"], ("noise is (1, 2)", "one number")),
+        (nothing, ["--augment", "noise=1,2"], ("noise is (1, 2)", "give numbers")),
         (nothing, ["--low", 99, "--high", 2], ("low is 99", "high 2")),
         (nothing, ["--high", 101], ("101", "0 to 100")),
         (nothing, ["--target", "classes", "--score", "v-rand"], ("v-rand", "cells")),
@@ -185,18 +186,35 @@ def test_labels_of_another_scale_are_refused(bigunet: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_a_lost_loader_is_told_in_one_line(folder: Path) -> None:
+    given = command(folder, "--steps", 100_000, "--validate-every", 5, "--loaders", 1, "--quiet")
+    with subprocess.Popen([str(BIGUNET), *map(str, given)], stderr=subprocess.PIPE) as process:
+        wait_for(folder / "m.training" / "curves.png")
+        for child in psutil.Process(process.pid).children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"process that draws patches was lost" in told.splitlines()[-1]
+    assert b"Traceback" not in told
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
 def test_ctrl_c_leaves_one_line_and_a_run_that_goes_on(bigunet: Any, folder: Path) -> None:
     given = command(folder, "--steps", 10_000, "--validate-every", 5, "--loaders", 1)
-    checkpoint = folder / "m.training" / "checkpoint.safetensors"
     with subprocess.Popen(
         [str(BIGUNET), *map(str, given)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as process:
-        deadline = time.monotonic() + 120
-        while not checkpoint.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(folder / "m.training" / "curves.png")
         os.killpg(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130

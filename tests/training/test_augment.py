@@ -236,8 +236,11 @@ def test_an_unknown_field_is_named() -> None:
         ({"grey_share": -0.1}, "grey_share is -0.1"),
         ({"elastic_voxels": -1.0}, "elastic_voxels is -1.0"),
         ({"noise": float("nan")}, "noise is nan"),
-        ({"elastic_points": 1}, "elastic_points is 1; give at least 2"),
+        ({"elastic_points": 1}, "elastic_points is 1; give whole ones, 2 or more"),
+        ({"elastic_points": 3.0}, "elastic_points is 3.0; give whole ones"),
         ({"interpolation_order": 2}, "interpolation_order is 2"),
+        ({"noise": [0.1]}, r"noise is \[0.1\]; give numbers"),
+        ({"flips": 1}, "flips is 1; give true or false"),
     ],
 )
 def test_impossible_augmentation_is_refused(numbers: dict[str, Any], message: str) -> None:

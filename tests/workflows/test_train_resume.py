@@ -11,8 +11,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import torch
+from PIL import Image
 from torch import Tensor
 from training_images import BIGUNET, OPTIONS, quick, write_folders
 
@@ -47,7 +50,7 @@ def run(folder: Path, out: Path, *, cut_at: int = 0, existing: str = "refuse") -
         folder / "labels",
         out=out,
         options=replace(OPTIONS, dropout=0.2, batch_norm=True),
-        recipe=quick(steps=10),
+        recipe=quick(steps=10, freeze_statistics=0.5),
         existing=existing,  # type: ignore[arg-type]
         on_event=told,
     )
@@ -60,7 +63,7 @@ def curves(out: Path) -> list[list[str]]:
     return [line.split(",")[:4] for line in lines]
 
 
-@pytest.mark.parametrize("cut_at", [3, 4, 9])
+@pytest.mark.parametrize("cut_at", [1, 3, 4, 9])
 def test_a_run_that_was_cut_off_ends_as_the_whole_run(
     folder: Path, tmp_path: Path, cut_at: int
 ) -> None:
@@ -76,6 +79,18 @@ def test_a_run_that_was_cut_off_ends_as_the_whole_run(
         torch.testing.assert_close(second.module.state_dict()[name], tensor, rtol=0, atol=0)
     assert second.description.training["step"] == first.description.training["step"]
     assert curves(whole) == curves(cut)
+
+
+def test_images_that_cannot_be_learned_leave_nothing_to_go_on_from(tmp_path: Path) -> None:
+    write_folders(tmp_path)
+    for path in list((tmp_path / "images").iterdir()):
+        grey = np.asarray(Image.open(path)).astype(np.float32)
+        grey[::7] = np.nan
+        path.unlink()
+        tifffile.imwrite(path.with_suffix(".tif"), grey)
+    with pytest.raises(TrainingError, match="NaN or infinite"):
+        run(tmp_path, tmp_path / "m.safetensors")
+    assert not (tmp_path / "m.training" / "checkpoint.safetensors").exists()
 
 
 def test_a_finished_run_has_nothing_to_go_on_from(folder: Path, tmp_path: Path) -> None:
@@ -154,12 +169,12 @@ def test_a_process_that_is_killed_goes_on_to_the_same_weights(folder: Path, tmp_
     with subprocess.Popen(
         command(killed), stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
-        checkpoint = tmp_path / "killed.training" / "checkpoint.safetensors"
+        drawn = tmp_path / "killed.training" / "curves.png"  # after the checkpoint of step 5
         deadline = time.monotonic() + 120
-        while not checkpoint.exists() and time.monotonic() < deadline:
+        while not drawn.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
-    assert checkpoint.exists()
+    assert (tmp_path / "killed.training" / "checkpoint.safetensors").exists()
     subprocess.run(command(killed, "--resume"), check=True, capture_output=True)
     first, second = (load_model(path).module.state_dict() for path in (whole, killed))
     for name, tensor in first.items():

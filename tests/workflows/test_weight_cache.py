@@ -19,6 +19,7 @@ from bigunet.errors import ImageError, OutputError
 from bigunet.geometry import Box
 from bigunet.training.loop import Machine
 from bigunet.training.patches import read_border_term
+from bigunet.workflows.training_run import border_terms
 from bigunet.workflows.training_run.border_terms import keep_border_terms
 from bigunet.workflows.training_run.job import TrainJob
 from bigunet.workflows.training_run.training_set import TrainingSet, open_training_set
@@ -73,7 +74,10 @@ def names_of(labels: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("shape", [(60, 50), (30, 25, 20)])
-def test_kept_terms_are_those_that_patches_compute(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_kept_terms_are_those_that_patches_compute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(border_terms, "_CHUNK_VOXELS", {2: 16, 3: 8})
     labels = write_pair(tmp_path, "array", shape)
     training_set, job = opened(labels)
     sample = training_set.samples[0]

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -41,6 +42,13 @@ def never_ready(rank: int, tell: Tell) -> None:
     time.sleep(_LONG_SECONDS)
 
 
+def busy(rank: int, tell: Tell, *, folder: Path) -> None:
+    """Leaves its process id where it is looked for, and has nothing to tell."""
+    (folder / "begun").write_text(str(os.getpid()))
+    (folder / "begun").rename(folder / f"process-{rank}")
+    time.sleep(_LONG_SECONDS)
+
+
 def failing_while_the_other_waits(rank: int, tell: Tell, *, folder: Path, error: Exception) -> None:
     """The first process then fails because the second one does."""
     meet(rank, folder)
@@ -58,6 +66,6 @@ def interrupted(rank: int, tell: Tell) -> str:
     return f"result of {rank}"
 
 
-def lead_those_that_wait() -> None:
-    """Be the process that listens to two that have nothing to tell."""
-    run_together(never_ready, 2, lambda told: None)
+def lead_one_that_is_busy(folder: Path) -> None:
+    """Be the process that listens."""
+    run_together(partial(busy, folder=folder), 1, lambda told: None)

@@ -31,7 +31,8 @@ def keep_border_terms(training_set: TrainingSet, job: TrainJob, machine: Machine
 
     Labels on disk that were corrected are seen to have changed by the sizes and times of all
     their files, not by their voxels. Labels at a URL are not, since stores do not all tell an
-    ETag; nor are further files that a TIFF names: remove the folder then.
+    ETag; nor are further files that a TIFF names: remove the folder then. Terms of former states of
+    the labels stay; remove the folder when no run uses it.
 
     Parameters
     ----------

@@ -21,11 +21,12 @@ from typing import Any, Literal
 from bigunet.errors import BigUNetError, ClusterError
 
 Tell = Callable[[object], None]
-Part = Callable[[int, Tell], object]
+Task = Callable[[int, Tell], object]
 
 READY: Literal["ready"] = "ready"
 """Told by a process that has found all others."""
-ENDING_SECONDS = 5
+ENDING_SECONDS = 10
+"""That a process has to end by itself, when it is told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The last word of a process that failed; within a kind, the lowest order is first."""
+    """The last word of a process that failed.
+
+    Of one kind, the lowest order is the cause: the rank of those that were foreseen or lost, the
+    time of the others.
+    """
 
     kind: Kind
     order: float
@@ -62,7 +67,7 @@ class Logged:
     message: str
 
 
-def be_member(part: Part, rank: int, outgoing: Connection) -> None:
+def be_member(task: Task, rank: int, outgoing: Connection) -> None:
     """Do one's part, tell how it ended, and end; sooner, if the process that listens is gone."""
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -72,9 +77,11 @@ def be_member(part: Part, rank: int, outgoing: Connection) -> None:
         with one_at_a_time:
             outgoing.send(told)
 
+    # Some libraries show their warnings whatever the environment says.
+    logging.captureWarnings(True)
     logging.getLogger().addHandler(_Forward(tell) if rank == 0 else logging.NullHandler())
     try:
-        last: Done | Failed = Done(part(rank, tell))
+        last: Done | Failed = Done(task(rank, tell))
     except Exception as error:
         last = _failed(error, rank)
     # It ends by itself now.

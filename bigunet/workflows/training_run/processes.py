@@ -19,8 +19,9 @@ from bigunet.workflows.training_run.network import choose_device
 from bigunet.workflows.training_run.run import run
 from bigunet.workflows.training_run.together import run_together
 
-_PATIENCE = timedelta(hours=2)
-"""While the first process validates, the others wait; one that ends is seen at once."""
+_PATIENCE = timedelta(days=7)
+"""The others wait while the first process validates, or fills the weight cache; one that ends is
+seen by the process that listens, whatever this is."""
 
 
 def run_processes(job: TrainJob, on_event: Callable[[TrainEvent], None]) -> TrainReport:

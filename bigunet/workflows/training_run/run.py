@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -72,43 +72,61 @@ def run(
     BigUNetError
         As :func:`bigunet.workflows.train.train`.
     """
-    options, recipe = job.options, job.recipe
-    validation = (job.validation[0], job.validation[1]) if job.validation else None
-    training_set = open_training_set(job.images, job.labels, options, recipe, validation=validation)
-    device = choose_device(options.device, rank)
+    device = choose_device(job.options.device, rank)
     if device.type == "cuda":
         # Before the first step, so that a resumed run computes the same.
         compute_exactly_on_cuda()
     machine = Machine(device, rank, processes)
+    training_set = _training_set(job, machine)
     module = _network(job, training_set, device)
     learner = _learner(module, job)
     fingerprint = _fingerprint(job, training_set)
-    begun, record = Progress(), Record(job.folder)
-    if job.existing == "overwrite" and rank == 0:
-        job.clear_record()
-    if job.existing == "resume":
-        begun = load_checkpoint(job.checkpoint, learner, fingerprint)
-        _check_model_is_there(job, begun)
-        record.reopen(begun.step)
-    elif rank == 0:
-        # A run that is cut off before the first validation can go on, too; and a place that
-        # cannot be written is told before an hour of training, not after.
-        save_checkpoint(job.checkpoint, learner, begun, fingerprint)
-    if job.weight_cache and recipe.border_weight > 0 and training_set.rule.kind != "classes":
-        terms = keep_border_terms(training_set, job, machine)
-        training_set = with_border_terms(training_set, terms)
     source = PatchSource(
         training_set.samples,
-        recipe,
+        job.recipe,
         training_set.rule,
         training_set.class_weights,
         module.config.receptive_field(),
     )
+    record = Record(job.folder)
+    begun = _begin(job, learner, record, fingerprint, leads=rank == 0)
     incoming = _batches(source, job, machine, begun.step)
-    trainer = Trainer(learner, incoming, recipe, machine, begun=begun)
-    judge = Judge(training_set, recipe, options, job.card, job.path, str(device))
+    trainer = Trainer(learner, incoming, job.recipe, machine, begun=begun)
+    judge = Judge(training_set, job.recipe, job.options, job.card, job.path, str(device))
     one = _Run(job, machine, learner, trainer, judge, record, source, fingerprint, on_event)
     return _train(one)
+
+
+def _training_set(job: TrainJob, machine: Machine) -> TrainingSet:
+    recipe = job.recipe
+    validation = (job.validation[0], job.validation[1]) if job.validation else None
+    found = open_training_set(job.images, job.labels, job.options, recipe, validation=validation)
+    if job.weight_cache and recipe.border_weight > 0 and found.rule.kind != "classes":
+        return with_border_terms(found, keep_border_terms(found, job, machine))
+    return found
+
+
+def _begin(
+    job: TrainJob,
+    learner: Learner,
+    record: Record,
+    fingerprint: Mapping[str, Any],
+    *,
+    leads: bool,
+) -> Progress:
+    """Where the run goes on, once all that can be checked before a step has been."""
+    if job.existing == "resume":
+        begun = load_checkpoint(job.checkpoint, learner, fingerprint)
+        _check_model_is_there(job, begun)
+        record.reopen(begun.step)
+        return begun
+    if leads:
+        if job.existing == "overwrite":
+            job.clear_record()
+        # A run that is cut off before the first validation can go on, too; and a place that
+        # cannot be written is told before an hour of training, not after.
+        save_checkpoint(job.checkpoint, learner, Progress(), fingerprint)
+    return Progress()
 
 
 def _train(one: _Run) -> TrainReport | None:
@@ -131,7 +149,7 @@ def _train(one: _Run) -> TrainReport | None:
 
 @contextmanager
 def _last_good_kept(one: _Run) -> Iterator[None]:
-    """Say of a network that diverged which weights are kept."""
+    """Say of a network that diverged which weights are kept, and of a loader that it was lost."""
     try:
         yield
     except (TrainingError, ModelError) as error:
@@ -142,7 +160,18 @@ def _last_good_kept(one: _Run) -> Iterator[None]:
         if one.leads and one.trainer.progress.best_step > 0:
             kept = one.trainer.progress.best_step
             told = f"{told}; the model of step {kept} is kept as {one.job.path}"
+        if one.leads and step == 0:
+            # There is nothing to go on from: the next try, with other images, begins anew.
+            one.job.checkpoint.unlink(missing_ok=True)
         raise TrainingError(told) from error
+    except RuntimeError as error:
+        # torch raises it wherever this process is when the loader's ends.
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            f"a process that draws patches was lost: {error}; if memory ran out, give fewer "
+            "--loaders; go on with --resume"
+        ) from error
 
 
 def _validate(one: _Run, step: Step) -> bool:

@@ -1,15 +1,13 @@
 """Training processes side by side: what they tell this one, and that all end when one is lost.
 
 This process only listens, so that nothing that the others wait for can keep it from seeing one of
-them end. It knows nothing of what they do.
+them end.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +25,14 @@ from bigunet.workflows.training_run.member import (
     Failed,
     Kind,
     Logged,
-    Part,
+    Task,
     be_member,
 )
 
 _START_SECONDS = 300
 """Until all are ready: Python and torch start slowly on a machine that is busy."""
 _LOOK_SECONDS = 1
+_TELLING_SECONDS = 5
 _SETTLED = (Kind.UNFORESEEN, Kind.LOST)
 """Of the others, the first process may say more, or one may be found lost."""
 
@@ -41,14 +40,15 @@ _SETTLED = (Kind.UNFORESEEN, Kind.LOST)
 class _Member:
     """One of the processes, as this one sees it."""
 
-    def __init__(self, part: Part, rank: int) -> None:
+    def __init__(self, task: Task, rank: int) -> None:
         self.rank = rank
         self.ready = False
+        self.underway = False
         self.last: Done | Failed | None = None
         self.incoming, outgoing = multiprocessing.Pipe(duplex=False)
         # A fork would copy the locks of torch's and zarr's threads, held or not.
         self.process: BaseProcess = multiprocessing.get_context("spawn").Process(
-            target=be_member, args=(part, rank, outgoing), name=f"train-{rank}"
+            target=be_member, args=(task, rank, outgoing), name=f"train-{rank}"
         )
         self.process.start()
         # The process's own end is then the only one, and closes when it ends.
@@ -77,11 +77,12 @@ class _Member:
             told = f"{told}, as when memory runs out"
         if not self.ready:
             return f"training process {self.rank} ended while it started ({told})"
-        return f"training process {self.rank} was lost ({told}); go on with --resume"
+        advice = "; go on with --resume" if self.underway else ""
+        return f"training process {self.rank} was lost ({told}){advice}"
 
 
 def run_together(
-    part: Part,
+    task: Task,
     count: int,
     on_told: Callable[[Any], None],
     *,
@@ -91,7 +92,7 @@ def run_together(
 
     Parameters
     ----------
-    part : callable
+    task : callable
         Called with the number of the process and a function that tells this process something;
         it tells ``READY`` once it has found the others. Pickled, as all that it tells.
     count : int
@@ -108,9 +109,9 @@ def run_together(
     """
     members: list[_Member] = []
     try:
-        with _quiet_start():
+        with deaf_to_interrupts():
             for rank in range(count):
-                members.append(_Member(part, rank))
+                members.append(_Member(task, rank))
         result = _follow(members, on_told, time.monotonic() + start_seconds)
         for member in members:
             member.process.join(ENDING_SECONDS)
@@ -125,6 +126,8 @@ def _follow(members: Sequence[_Member], on_told: Callable[[Any], None], deadline
         for member in members:
             for told in member.hear():
                 on_told(told)
+                for other in members:
+                    other.underway = True
         if isinstance(members[0].last, Done):
             return members[0].last.result
         if any(isinstance(member.last, Failed) for member in members):
@@ -139,7 +142,7 @@ def _follow(members: Sequence[_Member], on_told: Callable[[Any], None], deadline
 
 def _cause(members: Sequence[_Member]) -> BigUNetError:
     """Which error the others follow from, once they have had time to tell theirs."""
-    until = time.monotonic() + ENDING_SECONDS
+    until = time.monotonic() + _TELLING_SECONDS
     while True:
         for member in members:
             list(member.hear())
@@ -187,17 +190,3 @@ def _end(members: Sequence[_Member]) -> None:
             member.process.join()
         member.process.close()
         member.incoming.close()
-
-
-@contextlib.contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Start processes that leave Ctrl-C to this one, and whose warnings do not tear a bar."""
-    # Its warnings are of the semaphores of processes that were killed.
-    quiet = {"PYTHONWARNINGS": "ignore"} if "PYTHONWARNINGS" not in os.environ else {}
-    os.environ.update(quiet)
-    try:
-        with deaf_to_interrupts():
-            yield
-    finally:
-        for name in quiet:
-            del os.environ[name]
