@@ -188,5 +188,6 @@ def _shared(module: nn.Module, machine: Machine) -> nn.Module:
     if machine.processes == 1:
         return module
     devices = [machine.device.index] if machine.device.type == "cuda" else None
-    # Statistics are those of the first process, frozen or not: its average is what is kept.
-    return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=True)
+    # It sends the first process's statistics to the others before each step, frozen ones too:
+    # that process's average is what is kept.
+    return DistributedDataParallel(module, device_ids=devices)

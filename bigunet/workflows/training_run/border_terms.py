@@ -60,7 +60,8 @@ def keep_border_terms(training_set: TrainingSet, job: TrainJob, machine: Machine
         for sample, path, one in zip(training_set.samples, paths, about):
             _keep(sample, path, one, recipe, training_set.ndim)
     if machine.processes > 1:
-        distributed.barrier()
+        on_gpu = machine.device.type == "cuda"
+        distributed.barrier(device_ids=[machine.device.index] if on_gpu else None)
     return [open_source(path) for path in paths]
 
 

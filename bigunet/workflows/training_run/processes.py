@@ -51,7 +51,8 @@ def _take_part(rank: int, tell: Tell, *, job: TrainJob, meeting_point: str) -> T
     if device.type == "cuda":
         torch.cuda.set_device(device)
     # All are on this machine, and nothing of it is to be seen from others.
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    for library in ("GLOO", "NCCL"):
+        os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
     distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
         init_method=meeting_point,
