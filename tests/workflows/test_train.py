@@ -241,7 +241,7 @@ def test_what_is_there_is_neither_overwritten_nor_mixed(
     folder: Path, report: TrainReport, tmp_path: Path
 ) -> None:
     arguments = {"out": report.path, "options": OPTIONS, "recipe": quick()}
-    with pytest.raises(OutputError, match="exists; continue its run with --resume, or begin anew"):
+    with pytest.raises(OutputError, match=r"exists; begin anew with --overwrite"):
         train(folder / "images", folder / "labels", **arguments)  # type: ignore[arg-type]
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from training_images import BIGUNET, OPTIONS, quick, write_folders
 
 from bigunet import load_model, train
-from bigunet.errors import BigUNetError, ResumeError, TrainingError
+from bigunet.errors import BigUNetError, OutputError, ResumeError, TrainingError
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.workflows.training_run.job import StepDone, TrainBegun, TrainEvent, Validated
 
@@ -71,6 +71,8 @@ def test_a_run_that_was_cut_off_ends_as_the_whole_run(
     run(folder, whole)
     with pytest.raises(Stop):
         run(folder, cut, cut_at=cut_at)
+    with pytest.raises(OutputError, match="continue its run with --resume, or begin anew"):
+        run(folder, cut)
     events = run(folder, cut, existing="resume")
     begun = next(e for e in events if isinstance(e, TrainBegun))
     assert begun.steps_done == (cut_at - 1) // 2 * 2

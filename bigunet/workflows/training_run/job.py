@@ -69,9 +69,8 @@ class TrainJob:
         """
         there = [path for path in (self.path, *self._record_files()) if path.exists()]
         if self.existing == "refuse" and there:
-            raise OutputError(
-                f"{there[0]} exists; continue its run with --resume, or begin anew with --overwrite"
-            )
+            unfinished = "continue its run with --resume, or " if self.checkpoint.exists() else ""
+            raise OutputError(f"{there[0]} exists; {unfinished}begin anew with --overwrite")
 
     def clear_record(self) -> None:
         """Remove the record of the run that this one overwrites; its model stays until replaced.
