@@ -11,21 +11,6 @@ from bigunet.geometry import Box, Point, ceil_div
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Unit of work: one task reads ``read`` and alone writes ``write``."""
-
-    index: Point
-    write: Box
-    read: Box
-
-    def __post_init__(self) -> None:
-        if not self.read.contains(self.write):
-            raise GeometryError(
-                f"block {self.index}: read {self.read} does not contain write {self.write}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class BlockGrid:
     """A box cut into blocks of one shape, the last of each axis smaller.
 

@@ -9,6 +9,7 @@ import click
 
 from bigunet.engine.cluster import ClusterKind, ClusterSpec
 from bigunet.errors import OptionError
+from bigunet.io.access import normal_url
 from bigunet.workflows.options import (
     DeviceChoice,
     OmeVersionChoice,
@@ -129,6 +130,17 @@ def segment_options(command: F) -> F:
             is_flag=True,
             help="Average over the 8 rotations and mirrors of the plane; 8 times the work.",
         ),
+        click.option(
+            "--skip-empty",
+            is_flag=True,
+            help="Chunks of the image that are not stored become label 0, at no cost.",
+        ),
+        click.option(
+            "--mask",
+            default="",
+            metavar="PATH",
+            help="Where this image, of any resolution, is 0: label 0, at no cost.",
+        ),
     ]
     for decorator in reversed(decorators):
         command = decorator(command)
@@ -178,6 +190,8 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         device=given["device"],
         ome_version=given["ome_version"],
         tta=given["tta"],
+        skip_empty=given["skip_empty"],
+        mask=normal_url(given["mask"]) if given["mask"] else "",
     )
 
 

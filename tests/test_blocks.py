@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigunet.blocks import Block, BlockGrid
+from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point
 
@@ -102,8 +102,3 @@ def test_a_small_cache_holds_a_third_more_neighbours_than_in_c_order(shape: Poin
 def test_impossible_block_shapes_are_refused(block_shape: Point, message: str) -> None:
     with pytest.raises(GeometryError, match=message):
         BlockGrid(Box((0,), (9,)), block_shape)
-
-
-def test_a_block_that_writes_what_it_does_not_read_is_refused() -> None:
-    with pytest.raises(GeometryError, match=r"block \(2,\): read \[1:4\] does not contain write"):
-        Block((2,), write=Box((0,), (3,)), read=Box((1,), (4,)))

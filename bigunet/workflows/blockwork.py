@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from bigunet.blocks import Block, BlockGrid
+from bigunet.blocks import BlockGrid
 from bigunet.engine.cluster import cores
 from bigunet.engine.stage import Index, Result
 from bigunet.errors import OptionError
-from bigunet.geometry import Box
+from bigunet.geometry import Box, hull
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
 from bigunet.model.forward import GreyRange, Precision, Predictor
 from bigunet.model.model import Model
 from bigunet.model.recall import RecallingPredictor
-from bigunet.tiling import Tiling
+from bigunet.tiling import Tile, Tiling
 from bigunet.workflows.options import DeviceChoice, Output
+from bigunet.workflows.wanted import Wanted
 
 # Workers of one process share the device: one forward pass at a time uses all its threads, while
 # other blocks are read and written.
@@ -57,6 +58,7 @@ class SegmentWork:
     writers : mapping of str to OutputWriter
     grid : BlockGrid
     tiling : Tiling
+    wanted : Wanted
     model : Model
     grey_range : GreyRange
     device : DeviceChoices
@@ -69,6 +71,7 @@ class SegmentWork:
         *,
         grid: BlockGrid,
         tiling: Tiling,
+        wanted: Wanted,
         model: Model,
         grey_range: GreyRange,
         device: DeviceChoices,
@@ -77,6 +80,7 @@ class SegmentWork:
         self._writers = dict(writers)
         self._grid = grid
         self._tiling = tiling
+        self._wanted = wanted
         self._model = model
         self._grey_range = grey_range
         self._device = device
@@ -92,56 +96,68 @@ class SegmentWork:
 
     def _segment(self, index: Index) -> Result:
         write = self._grid.box(index)
-        block = Block(index=index, write=write, read=self._tiling.read_box(write))
         begun = time.perf_counter()
-        image = self._reader.read(block.read)
-        read = time.perf_counter()
-        with _DEVICE:
-            waited = time.perf_counter()
-            predictor = self._loaded()
-            before = predictor.num_computed
-            values = self._predict(predictor, image, block)
-            num_tiles = predictor.num_computed - before
-            computed = time.perf_counter()
-        del image
+        wanted = self._wanted.read(write)
+        tiles = [tile for tile in self._tiling.tiles(write) if _has_wanted(tile, wanted, write)]
+        values = self._empty_values(write)
+        told: Result = {"device": "", "tiles_computed": 0, "bytes_read": 0}
+        read = computed = waited = time.perf_counter()
+        if tiles:
+            source = hull(tile.input for tile in tiles)
+            image = self._reader.read(source)
+            told["bytes_read"] = image.nbytes
+            read = time.perf_counter()
+            with _DEVICE:
+                waited = time.perf_counter()
+                predictor = self._loaded()
+                before = predictor.num_computed
+                for tile in tiles:
+                    pixels = image[(slice(None), *tile.input.within(source))]
+                    self._predict(predictor, pixels, tile, write, values)
+                told["tiles_computed"] = predictor.num_computed - before
+                told["device"] = str(predictor.predictor.device)
+                computed = time.perf_counter()
+            del image
+        _clear_unwanted(values, wanted)
         local = write.shift(tuple(-v for v in self._grid.region.start))
         for output, writer in self._writers.items():
             writer.write_block(0, local, values[output])
         written = time.perf_counter()
         return {
+            **told,
             "voxels": write.size,
             "counts": self._counts(values),
-            "device": str(predictor.predictor.device),
-            "tiles_computed": num_tiles,
-            "bytes_read": int(np.prod(block.read.shape)) * self._reader.dtype.itemsize,
             "read_seconds": round(read - begun, 4),
             "compute_seconds": round(computed - waited, 4),
             "write_seconds": round(written - computed, 4),
         }
 
-    def _predict(
-        self, predictor: RecallingPredictor, image: np.ndarray, block: Block
-    ) -> dict[Output, np.ndarray]:
-        """Values of each output over the block, from its tiles."""
+    def _empty_values(self, box: Box) -> dict[Output, np.ndarray]:
+        """Room for what is written of a block."""
         num_classes = len(self._model.description.classes)
-        wanted = self._writers.keys()
-        labels = np.empty(block.write.shape, np.uint8)
-        shape = (num_classes, *block.write.shape) if "probabilities" in wanted else (0,)
-        probabilities = np.empty(shape, np.uint8)
+        shapes = {"classes": box.shape, "probabilities": (num_classes, *box.shape)}
+        names: dict[Output, None] = {"classes": None, **dict.fromkeys(self._writers)}
+        return {name: np.empty(shapes[name], np.uint8) for name in names}
+
+    def _predict(
+        self,
+        predictor: RecallingPredictor,
+        pixels: np.ndarray,
+        tile: Tile,
+        write: Box,
+        values: dict[Output, np.ndarray],
+    ) -> None:
+        """Fill in what one tile of a block becomes."""
         ndim = self._model.ndim
-        for tile in self._tiling.tiles(block.write):
-            pixels = image[(slice(None), *tile.input.within(block.read))]
-            plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
-            inner = tile.output.within(tile.scores)[-ndim:]
-            prediction = predictor.predict(plane, inner, probabilities="probabilities" in wanted)
-            where = tile.output.within(block.write)
-            labels[where] = prediction.labels.reshape(tile.output.shape)
-            if prediction.probabilities is not None:
-                probabilities[(slice(None), *where)] = prediction.probabilities.reshape(
-                    num_classes, *tile.output.shape
-                )
-        values: dict[Output, np.ndarray] = {"classes": labels, "probabilities": probabilities}
-        return values
+        plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
+        inner = tile.output.within(tile.scores)[-ndim:]
+        prediction = predictor.predict(plane, inner, probabilities="probabilities" in values)
+        where = tile.output.within(write)
+        values["classes"][where] = prediction.labels.reshape(tile.output.shape)
+        if prediction.probabilities is not None:
+            chances = prediction.probabilities
+            chances = chances.reshape(chances.shape[0], *tile.output.shape)
+            values["probabilities"][(slice(None), *where)] = chances
 
     def _counts(self, values: Mapping[Output, np.ndarray]) -> list[int]:
         num_classes = len(self._model.description.classes)
@@ -161,6 +177,20 @@ class SegmentWork:
             )
             self._predictor = RecallingPredictor(predictor)
         return self._predictor
+
+
+def _has_wanted(tile: Tile, wanted: np.ndarray | None, write: Box) -> bool:
+    return wanted is None or bool(wanted[tile.output.within(write)].any())
+
+
+def _clear_unwanted(values: dict[Output, np.ndarray], wanted: np.ndarray | None) -> None:
+    """Label 0, for certain, wherever nothing was wanted: no tile's extent decides about it."""
+    if wanted is None:
+        return
+    values["classes"][~wanted] = 0
+    if "probabilities" in values:
+        values["probabilities"][:, ~wanted] = 0
+        values["probabilities"][0, ~wanted] = 255
 
 
 @dataclass(frozen=True)

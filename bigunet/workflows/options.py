@@ -45,6 +45,11 @@ class SegmentOptions:
         are averaged over the eight rotations and mirrors of the plane y, x, at eight times the
         cost; over its four mirrors where voxels are not as high as wide, or the network treats
         y and x differently. Exact across blocks.
+    skip_empty : bool
+        Whether voxels of chunks that are not stored become label 0, and cost nothing.
+    mask : str
+        OME-Zarr or zarr array of one channel, at any resolution: voxels where it is 0 become
+        label 0, and tiles of such voxels cost nothing. Empty for none.
 
     Raises
     ------
@@ -62,6 +67,8 @@ class SegmentOptions:
     device: DeviceChoice = "auto"
     ome_version: OmeVersionChoice = "auto"
     tta: bool = False
+    skip_empty: bool = False
+    mask: str = ""
 
     def __post_init__(self) -> None:
         _check("output", self.outputs, Output)

@@ -27,6 +27,7 @@ from bigunet.model.turning import num_turns, turned
 from bigunet.tiling import Tiling
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.shapes import block_shape, tile_shape
+from bigunet.workflows.wanted import Wanted
 
 # Between a voxel's height and width; what is trained on one scale tolerates more.
 _SAME_SCALE = 0.01
@@ -49,6 +50,8 @@ class SegmentPlan:
     tiling : Tiling
     layout : PyramidLayout
         Of each output.
+    wanted : Wanted
+        Which voxels of the region are segmented; the others become label 0.
     """
 
     image: Multiscale
@@ -58,6 +61,7 @@ class SegmentPlan:
     region: Box
     tiling: Tiling
     layout: PyramidLayout
+    wanted: Wanted
 
     @property
     def grid(self) -> BlockGrid:
@@ -174,6 +178,8 @@ class SegmentPlan:
             "block_memory_bytes": self.block_memory_bytes(),
             "precision": self.precision,
             "turns": self.turns,
+            "skip_empty": self.options.skip_empty,
+            "mask": self.options.mask or None,
         }
 
 
@@ -221,11 +227,12 @@ def make_plan(
     run = _turned(image, model, options.level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
     block = block_shape(region.shape, model.ndim, options.block_shape)
+    channels = _channels(image, model, options.channels)
     return SegmentPlan(
         image=image,
         model=run,
         options=options,
-        channels=_channels(image, model, options.channels),
+        channels=channels,
         region=region,
         tiling=Tiling(field, tile_shape(model, len(shape), options.tile_shape)),
         layout=_levels_of(image, block, model.ndim)
@@ -236,6 +243,7 @@ def make_plan(
             downsampled=tuple(axis >= len(shape) - model.ndim for axis in range(len(shape))),
             chunk_limit=chunk_limit(model.ndim, len(shape)),
         ),
+        wanted=Wanted.of(image, options, channels),
     )
 
 

@@ -255,7 +255,7 @@ def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
         bytes_read += result["bytes_read"]
         tiles_computed += result["tiles_computed"]
         compute_seconds += result["compute_seconds"]
-        device = result["device"]
+        device = result["device"] or device
     total = max(sum(counts), 1)
     return {
         "class_shares": {name: count / total for name, count in zip(names, counts)},

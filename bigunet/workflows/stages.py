@@ -39,6 +39,7 @@ def build_stages(
         writers,
         grid=plan.grid,
         tiling=plan.tiling,
+        wanted=plan.wanted,
         model=plan.model,
         grey_range=normalisation.values,
         device=DeviceChoices(plan.options.device, plan.precision, workers_per_host),

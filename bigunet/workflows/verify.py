@@ -148,9 +148,14 @@ class _Check:
             largest = max(largest, difference)
             local = window.shift(tuple(-v for v in self._plan.region.start))
             labels = torch.from_numpy(self._stored.read(local)[0])
-            unequal = labels_of(shifted) != labels
+            wanted = self._plan.wanted.read(window)
+            kept = torch.ones(labels.shape, dtype=torch.bool)
+            if wanted is not None:
+                kept = torch.from_numpy(wanted)
+            unequal = torch.where(kept, labels_of(shifted), 0) != labels
+            firm = score_margin(shifted) > tolerance * spread
             differ += int(unequal.sum())
-            wrong += int((unequal & (score_margin(shifted) > tolerance * spread)).sum())
+            wrong += int((unequal & (firm | ~kept)).sum())
         return VerifyReport(
             windows=len(windows),
             voxels=sum(window.size for window in windows),
