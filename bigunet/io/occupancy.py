@@ -64,7 +64,8 @@ class StoredChunks:
         if self._image.channel_axis is None:
             return np.ascontiguousarray(stored.transpose(self._image.volume_order))
         order = (self._image.channel_axis, *self._image.volume_order)
-        return np.logical_or.reduce(stored.transpose(order))
+        found: np.ndarray = np.logical_or.reduce(stored.transpose(order))
+        return found
 
     def _as_stored(self, box: Box) -> Box:
         """The box in the array's own axes; channels from the first to the last."""
