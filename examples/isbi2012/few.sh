@@ -4,6 +4,7 @@ set -eu
 here=$(dirname "$0") data=$1 out=$2
 mkdir -p "$out"
 for count in 1 5 20; do
-    sh "$here/train.sh" "$data/train-$count" "$out/$count.safetensors" --steps 1500
+    sh "$here/train.sh" "$data/train-$count" "$out/$count.safetensors" --steps 1500 \
+        --patch 324 --augment interpolation_order=3
     sh "$here/score.sh" "$data" "$out/$count.safetensors" "$out/$count.zarr" > "$out/$count.json"
 done

@@ -7,6 +7,7 @@ shift 2
 exec bigunet train "$folder/images.zarr" "$folder/labels.zarr" --out "$out" \
     --target boundaries --border-width 0 --connected --class-name membrane --class-name interior \
     --ndim 2 --width 24 --depth 4 --batch-norm --dropout 0.2 \
-    --steps 6000 --batch 1 --patch 324 --precision bf16 \
+    --steps 3600 --batch 1 --patch 388 --precision bf16 \
     --optimiser adamw --learning-rate 0.001 --weight-decay 0.0001 --averaging 0.998 \
-    --freeze-statistics 0.3 --class-balance 1 --validation 0 --validate-every 500 --name isbi2012 "$@"
+    --freeze-statistics 0.3 --class-balance 1 --augment interpolation_order=1 \
+    --validation 0 --validate-every 600 --name isbi2012 "$@"
