@@ -5,5 +5,6 @@ here=$(dirname "$0") folder=$1 out=$2
 mkdir -p "$out"
 for weight in 10 0; do
     sh "$here/train.sh" "$folder" "$out/border-weight-$weight.safetensors" \
-        --steps 3000 --border-weight "$weight" --json > "$out/border-weight-$weight.json"
+        --steps 800 --validate-every 800 --border-weight "$weight" --json \
+        > "$out/border-weight-$weight.json"
 done

@@ -212,7 +212,12 @@ def test_a_model_can_begin_from_another_ones_weights(
     recipe = quick(steps=1, learning_rate=1e-12, averaging=0.0)
     out = tmp_path / "m.safetensors"
     train(folder / "images", folder / "labels", out=out, options=options, recipe=recipe)
-    first, second = (load_model(p).module.state_dict() for p in (report.path, out))
+    models = [load_model(p) for p in (report.path, out)]
+    begun_from = models[1].description.training["begun_from"]
+    assert begun_from["sha256"] == models[0].digest
+    assert begun_from["training"] == models[0].description.training
+    assert str(report.path) not in str(models[1].description)
+    first, second = (model.module.state_dict() for model in models)
     for name, tensor in first.items():
         torch.testing.assert_close(second[name], tensor, atol=1e-6, rtol=0)
 

@@ -157,9 +157,12 @@ class Judge:
 
     def _record(self, module: Network, progress: Progress) -> dict[str, Any]:
         names = [Path(str(s.image.url)).name for s in self.training_set.validation]
+        source = self.options.begin_from
         return {
             "recipe": self.recipe.to_dict(),
-            "options": self.options.lasting(),
+            # Where that model lay is nobody's business; what it was is told in full.
+            "options": self.options.lasting() | {"begin_from": ""},
+            "begun_from": record_of(source) if source else None,
             "class_weights": [round(w, 6) for w in self.training_set.class_weights],
             "images": len(self.training_set.samples),
             "validation_images": names[:_NAMES_KEPT],
@@ -170,3 +173,10 @@ class Judge:
             "torch": torch.__version__,
             "weights": sum(p.numel() for p in module.parameters()),
         }
+
+
+def record_of(source: str) -> dict[str, Any]:
+    """What a model was when another training began from it, its own training included."""
+    model = load_model(source)
+    described = model.description
+    return {"name": described.name, "sha256": model.digest, "training": described.training}
