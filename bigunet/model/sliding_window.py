@@ -123,7 +123,12 @@ class SpacedConv(nn.Conv2d):
 
     def forward(self, input: Tensor, spacing: int = 1) -> Tensor:
         """The convolution with neighbouring taps ``spacing`` pixels apart."""
-        return functional.conv2d(input, self.weight, self.bias, dilation=spacing)
+        weight = self.weight
+        if spacing > 1 and torch.is_grad_enabled():
+            # The gradient of many filters with wide spacing, in bf16 and with channels last, ends
+            # the process with a segmentation fault (torch 2.13 on a CPU with AVX512-BF16).
+            input, weight = input.contiguous(), weight.contiguous()
+        return functional.conv2d(input, weight, self.bias, dilation=spacing)
 
 
 class SlidingWindow(Network):

@@ -114,3 +114,16 @@ def test_images_below_a_window_and_empty_batches_are_refused() -> None:
         classify_windows(module, torch.rand(1, 1, 22, 30).double())
     with pytest.raises(OptionError, match="batch is 0; give at least 1"):
         classify_windows(module, torch.rand(1, 1, 30, 30).double(), batch=0)
+
+
+def test_gradients_in_bf16_with_channels_last_do_not_end_the_process() -> None:
+    torch.manual_seed(0)
+    module = SlidingWindow(SlidingWindowConfig(width=24, depth=4, dropout=0.0)).initialise()
+    module = module.to(memory_format=torch.channels_last)
+    image = torch.rand(1, 1, 104, 104).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = module(image)
+    scores.float().square().mean().backward()
+    for weight in module.parameters():
+        assert weight.grad is not None
+        assert torch.isfinite(weight.grad).all()
