@@ -1,7 +1,7 @@
 #!/bin/sh
 # The networks that the U-Net paper compares: networks.sh DATA OUT [MINUTES], equal time for each.
 set -eu
-here=$(dirname "$0") data=$1 out=$2 minutes=${3:-10}
+here=$(dirname "$0") data=$1 out=$2 minutes=${3:-8}
 mkdir -p "$out"
 train() {
     name=$1
