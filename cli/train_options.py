@@ -165,6 +165,12 @@ _MACHINE = [
     _option("--loaders", default=-1, help="Processes that draw patches ahead; -1 chooses."),
 ]
 _MODEL = [
+    _option(
+        "--calibrate",
+        is_flag=True,
+        default=False,
+        help="Then shift the scores of the classes to the best validation score.",
+    ),
     _option("--half", is_flag=True, default=False, help="Keep the weights as fp16."),
     _option("--name", default="", help="Of the model; the file's if left out."),
     _option(

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy import ndimage
+from torch import Tensor
 
 from bigunet.geometry import Box
 from bigunet.metrics.objects import Matches, match_objects
@@ -39,6 +41,26 @@ class Seen:
 
     labels: np.ndarray
     found: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The scores of a plane (or volume), with its truth.
+
+    Parameters
+    ----------
+    labels : ndarray of int, (*space)
+    scores : ndarray of float16, (class, *space)
+        Less the largest of each voxel, so that small differences are kept.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+
+    def seen(self, offsets: Sequence[float]) -> Seen:
+        """The segmentation where these are added to the scores of the classes."""
+        added = torch.tensor(offsets).reshape(-1, *(1,) * self.labels.ndim)
+        return Seen(self.labels, labels_of(torch.from_numpy(self.scores) + added).numpy())
 
 
 def score_name(rule: TargetRule, name: ScoreName) -> str:
@@ -74,6 +96,36 @@ def segment_samples(
             found = _segmented(predictor, model, part, plane)
             labels = part.labels.read(plane)[0]
             yield Seen(labels.reshape(found.shape), found)
+
+
+def score_samples(
+    model: Model,
+    samples: Sequence[Sample],
+    *,
+    device: str,
+    precision: Precision = "fp32",
+    max_voxels: int,
+) -> list[Scored]:
+    """Scores of whole samples, as :func:`segment_samples` takes them, of all to keep at once.
+
+    Parameters
+    ----------
+    max_voxels : int
+        Of all samples together; those beyond are left out, and of the first its middle part.
+    """
+    found: list[Scored] = []
+    left = max_voxels
+    for sample in samples:
+        part = _middle(sample, max_voxels)
+        left -= int(np.prod(part.image.shape))
+        if left < 0 and found:
+            break
+        predictor = Predictor(model, sample.grey_range, device=device, precision=precision)
+        for plane in _planes(part.image.shape, model.ndim):
+            scores = _scored(predictor, model, part, plane)
+            labels = part.labels.read(plane)[0]
+            found.append(Scored(labels.reshape(scores.shape[1:]), scores))
+    return found
 
 
 def score_of(seen: Iterable[Seen], rule: TargetRule, name: str) -> float:
@@ -133,15 +185,34 @@ def _planes(shape: Sequence[int], ndim: int) -> Iterator[Box]:
 
 
 def _segmented(predictor: Predictor, model: Model, sample: Sample, plane: Box) -> np.ndarray:
+    found = np.empty(plane.shape, np.uint8)
+    for where, scores in _tiles(predictor, model, sample, plane):
+        found[where] = labels_of(scores).cpu().numpy()
+    return found.reshape(plane.shape[plane.ndim - model.ndim :])
+
+
+def _scored(predictor: Predictor, model: Model, sample: Sample, plane: Box) -> np.ndarray:
+    found: np.ndarray | None = None
+    for where, scores in _tiles(predictor, model, sample, plane):
+        if found is None:
+            found = np.empty((scores.shape[0], *plane.shape), np.float16)
+        found[(slice(None), *where)] = (scores - scores.amax(dim=0)).half().cpu().numpy()
+    assert found is not None
+    return found.reshape(found.shape[0], *plane.shape[plane.ndim - model.ndim :])
+
+
+def _tiles(
+    predictor: Predictor, model: Model, sample: Sample, plane: Box
+) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+    """Scores, (class, *output), of the tiles of a plane, and where in it they belong."""
     leading = plane.ndim - model.ndim
     side = int(_TILE_VOXELS ** (1 / model.ndim))
     field = model.receptive_field.with_leading_axes(leading)
     tiling = Tiling(field, (1,) * leading + (side,) * model.ndim)
-    found = np.empty(plane.shape, np.uint8)
     for tile in tiling.tiles(plane):
         image = sample.image.read(tile.input)
         image = image.reshape(image.shape[0], *image.shape[1 + leading :])
-        labels = labels_of(predictor.scores(image)).cpu().numpy()
-        labels = labels.reshape(tile.scores.shape)[tile.output.within(tile.scores)]
-        found[tile.output.within(plane)] = labels
-    return found.reshape(plane.shape[leading:])
+        scores = predictor.scores(image)
+        scores = scores.reshape(scores.shape[0], *tile.scores.shape)
+        kept = scores[(slice(None), *tile.output.within(tile.scores))]
+        yield tile.output.within(plane), kept

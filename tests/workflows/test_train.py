@@ -222,6 +222,22 @@ def test_a_model_can_begin_from_another_ones_weights(
         torch.testing.assert_close(second[name], tensor, atol=1e-6, rtol=0)
 
 
+def test_calibrated_scores_are_in_the_file_and_no_worse(folder: Path, tmp_path: Path) -> None:
+    told = {}
+    for calibrate in (False, True):
+        options = replace(OPTIONS, calibrate=calibrate)
+        out = tmp_path / f"{calibrate}.safetensors"
+        told[calibrate] = train(
+            folder / "images", folder / "labels", out=out, options=options, recipe=quick()
+        )
+    plain, shifted = (load_model(told[key].path) for key in (False, True))
+    offsets = shifted.description.training["class_offsets"]
+    added = shifted.module.get_parameter("head.bias") - plain.module.get_parameter("head.bias")
+    torch.testing.assert_close(added, torch.tensor(offsets), atol=1e-6, rtol=0)
+    # Scores are compared in half precision while offsets are looked for.
+    assert told[True].score >= told[False].score - 0.02
+
+
 def test_training_ends_early_when_the_score_no_longer_rises(folder: Path, tmp_path: Path) -> None:
     recipe = quick(steps=500, learning_rate=1e-12, patience=2)
     out = tmp_path / "m.safetensors"

@@ -21,16 +21,25 @@ from bigunet.model.file import load_model, save_model
 from bigunet.model.forward import Precision
 from bigunet.model.model import Model
 from bigunet.model.network import Network
+from bigunet.training.calibrate import add_offsets, search_offsets
 from bigunet.training.checkpoint import Progress
 from bigunet.training.recipe import Recipe
 from bigunet.training.samples import Sample
-from bigunet.training.validate import equal_labels, score_name, score_of, segment_samples
+from bigunet.training.validate import (
+    equal_labels,
+    score_name,
+    score_of,
+    score_samples,
+    segment_samples,
+)
 from bigunet.workflows.training_run.options import TrainOptions
 from bigunet.workflows.training_run.training_set import TrainingSet
 
 SAME_LABELS = 0.999
 """Share of voxels on which bf16 must agree with fp32 to be allowed by the model."""
 _COMPARED_VOXELS = 2**22
+# Of all classes together, kept in memory as float16.
+_CALIBRATED_SCORES = 2**29
 _NAMES_KEPT = 200
 
 
@@ -87,6 +96,8 @@ class Judge:
         model = load_model(self.path)
         validation = self.training_set.validation
         record = dict(model.description.training)
+        if validation and self.options.calibrate:
+            record["class_offsets"] = self._calibrate(model)
         score = self._score(model, "fp32") if validation else math.nan
         precisions: tuple[str, ...] = ("fp32",)
         if validation:
@@ -104,6 +115,23 @@ class Judge:
             half=self.options.half,
         )
         return score
+
+    def _calibrate(self, model: Model) -> list[float]:
+        """Set the scores of the classes right, in the model's last layer; what was added."""
+        assert isinstance(model.module, Network)
+        scored = score_samples(
+            model,
+            self.training_set.validation,
+            device=self.device,
+            max_voxels=_CALIBRATED_SCORES // len(self.classes),
+        )
+        rule, name = self.training_set.rule, self.score_name
+        offsets, _ = search_offsets(
+            lambda tried: score_of((one.seen(tried) for one in scored), rule, name),
+            len(self.classes),
+        )
+        add_offsets(model.module, offsets)
+        return list(offsets)
 
     def model_of_file(self) -> Model:
         """The model as it was kept."""

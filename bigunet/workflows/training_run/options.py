@@ -63,6 +63,9 @@ class TrainOptions:
     processes : int
         That share each step, each with a GPU of its own where there are GPUs.
     device : {"auto", "cpu", "cuda"}
+    calibrate : bool
+        Whether offsets are added to the scores of the classes, after the last step, that give the
+        best validation score: class weights make the rare ones too likely.
     half : bool
         Keep the weights as fp16.
     name : str
@@ -96,6 +99,7 @@ class TrainOptions:
     loaders: int = -1
     processes: int = 1
     device: DeviceChoice = "auto"
+    calibrate: bool = False
     half: bool = False
     name: str = ""
 
