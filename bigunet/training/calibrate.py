@@ -35,7 +35,7 @@ def search_offsets(score: Callable[[Offsets], float], num_classes: int) -> tuple
     Returns
     -------
     offsets : tuple of float
-        The last class's is 0 where it was not moved itself; all 0 where nothing helps.
+        All 0 where nothing helps.
     score : float
         With them: never less than without.
     """
