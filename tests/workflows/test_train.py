@@ -22,6 +22,7 @@ from bigunet import Recipe, SegmentOptions, load_model, segment, train
 from bigunet.errors import OutputError
 from bigunet.geometry import Box
 from bigunet.training.augment import NO_AUGMENTATION
+from bigunet.workflows.training_run import judge
 from bigunet.workflows.training_run.job import (
     StepDone,
     TrainBegun,
@@ -29,6 +30,7 @@ from bigunet.workflows.training_run.job import (
     TrainReport,
     Validated,
 )
+from bigunet.workflows.training_run.record import Record
 from bigunet.workflows.training_run.training_set import open_training_set
 
 
@@ -236,6 +238,30 @@ def test_calibrated_scores_are_in_the_file_and_no_worse(folder: Path, tmp_path: 
     torch.testing.assert_close(added, torch.tensor(offsets), atol=1e-6, rtol=0)
     # Scores are compared in half precision while offsets are looked for.
     assert told[True].score >= told[False].score - 0.02
+
+
+def test_a_run_killed_at_its_end_is_not_calibrated_twice(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(OPTIONS, calibrate=True)
+    out = tmp_path / "m.safetensors"
+    # As a search that would find the same again.
+    monkeypatch.setattr(judge, "search_offsets", lambda score, n: ((0.5,) * n, 0.0))
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(Record, "draw_patches", _killed)
+        with pytest.raises(InterruptedError):
+            train(folder / "images", folder / "labels", out=out, options=options, recipe=quick())
+    before = load_model(out).module.get_parameter("head.bias")
+    train(
+        folder / "images", folder / "labels", out=out, options=options, recipe=quick(),
+        existing="resume",
+    )  # fmt: skip
+    assert load_model(out).description.training["class_offsets"] == [0.5] * 3
+    assert torch.equal(load_model(out).module.get_parameter("head.bias"), before)
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise InterruptedError
 
 
 def test_training_ends_early_when_the_score_no_longer_rises(folder: Path, tmp_path: Path) -> None:

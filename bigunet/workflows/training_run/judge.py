@@ -96,7 +96,8 @@ class Judge:
         model = load_model(self.path)
         validation = self.training_set.validation
         record = dict(model.description.training)
-        if validation and self.options.calibrate:
+        # A run that was killed after this goes on with a file that has its offsets already.
+        if validation and self.options.calibrate and "class_offsets" not in record:
             record["class_offsets"] = self._calibrate(model)
         score = self._score(model, "fp32") if validation else math.nan
         precisions: tuple[str, ...] = ("fp32",)
