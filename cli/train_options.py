@@ -88,7 +88,7 @@ _TARGET = [
         "--label-values",
         type=_Numbers(int),
         default=(),
-        help="Of the classes, in their order; all values, sorted, if left out.",
+        help="Of the classes, in their order; all values (32 at most), sorted, if left out.",
     ),
     _option("--class-name", "class_names", multiple=True, default=(), help="One per class."),
     _option(

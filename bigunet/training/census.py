@@ -10,7 +10,11 @@ import numpy as np
 
 from bigunet.errors import TrainingError
 from bigunet.training.samples import Sample
-from bigunet.training.targets import TargetRule, classes_of
+from bigunet.training.targets import BORDER, TargetRule, classes_of
+
+_MOST_VALUES = 32
+"""That are taken for classes without being listed; more are likelier the numbers of objects."""
+_NUM_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,17 @@ def label_values(samples: Sequence[Sample]) -> tuple[int, ...]:
     Raises
     ------
     TrainingError
-        If there are more than 256: those are objects, not classes.
+        If there are more than 32: those are rather objects than classes.
     """
     found: set[int] = set()
     for sample in samples:
         for box in sample.label_boxes():
             found |= {int(v) for v in np.unique(sample.labels.read(box))}
-        if len(found) > 256:
+        if len(found) > _MOST_VALUES:
             raise TrainingError(
-                f"{sample.labels.url} has over 256 values: these are objects, not classes; "
-                "give --target cells or --target boundaries"
+                f"{sample.labels.url}: over {_MOST_VALUES} values are rather numbered objects "
+                "than classes; give --target cells, --target boundaries where objects fill the "
+                "image, or list the classes with --label-values"
             )
     return tuple(sorted(found))
 
@@ -66,6 +71,7 @@ def take_census(samples: Sequence[Sample], rule: TargetRule, *, warped_ndim: int
     """
     counts = np.zeros(rule.num_classes, np.int64)
     objects = []
+    most_numbers = 0
     for sample in samples:
         seen: set[tuple[int, ...]] = set()
         for box in sample.label_boxes():
@@ -78,13 +84,37 @@ def take_census(samples: Sequence[Sample], rule: TargetRule, *, warped_ndim: int
                     where = tuple(int(a + k) for a, k in zip(box.start, index))
                     seen |= {(*where, int(value)) for value in np.unique(plane) if value != 0}
         objects.append(len(seen))
-    missing = [name for name, count in zip(rule.class_names, counts) if count == 0]
+        most_numbers = max(most_numbers, len({where[-1] for where in seen}))
+    missing = [k for k, count in enumerate(counts) if count == 0]
     if missing:
-        raise TrainingError(
-            f"no voxel of the training labels is of class {', '.join(missing)}; a network cannot "
-            "learn what never occurs: check the labels, --target and --label-values"
-        )
+        raise TrainingError(_missing(missing, rule, are_masks=most_numbers <= 1))
     return Census(tuple(int(n) for n in counts), tuple(objects))
+
+
+def _missing(missing: Sequence[int], rule: TargetRule, *, are_masks: bool) -> str:
+    """What is wrong where classes never occur, and the cure."""
+    if rule.kind == "cells" and list(missing) == [BORDER]:
+        if are_masks:
+            return (
+                "no image's labels hold more than one value besides 0, so that no objects touch "
+                "and no voxel is of class border: give --connected if labels are masks (connected "
+                "voxels are an object each), --target classes if values mean classes, or "
+                "--border-width 0 if no image has more than one object"
+            )
+        return (
+            "no two objects of the training labels touch, so that no voxel is of class border: "
+            "give --border-width 0 to learn no border"
+        )
+    names = [rule.class_names[k] for k in missing[:_NUM_NAMED]]
+    if len(missing) > _NUM_NAMED:
+        names.append("...")
+    cure = "the labels and --target"
+    if rule.kind == "classes":
+        cure = "the labels and --label-values, or give --target cells if values number objects"
+    return (
+        f"no voxel of the training labels is of class {', '.join(names)}; a network cannot learn "
+        f"what never occurs: check {cure}"
+    )
 
 
 def check_labels(samples: Sequence[Sample], rule: TargetRule) -> None:

@@ -54,15 +54,38 @@ def test_the_census_counts_classes_and_objects() -> None:
     assert census.objects == (2,)
 
 
-def test_a_class_that_never_occurs_is_named() -> None:
-    with pytest.raises(TrainingError, match=r"of class border; .* cannot learn what never occurs"):
-        take_census([sample_of(np.eye(9, dtype=np.uint8)[:, :1] * 4)], CELLS, warped_ndim=2)
+APART = np.zeros((9, 9), np.uint8)
+APART[1:3, 1:3], APART[6:8, 6:8] = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ((APART > 0) * np.uint8(255), r"--connected if .* masks .*--target classes .*-width 0"),
+        (APART, "no two objects .* touch, .* class border: give --border-width 0"),
+        (APART * 0, "of class cell, border; .* never occurs: check the labels and --target$"),
+    ],
+    ids=["masks", "objects apart", "nothing"],
+)
+def test_a_cell_class_that_never_occurs_is_named_with_its_cure(
+    labels: np.ndarray, told: str
+) -> None:
+    with pytest.raises(TrainingError, match=told):
+        take_census([sample_of(labels)], CELLS, warped_ndim=2)
+
+
+def test_of_classes_that_never_occur_some_are_named() -> None:
+    rule = TargetRule("classes", tuple(range(30)))
+    told = "class 3, class 4, class 5, class 6, class 7, ...; .* --target cells if values number"
+    with pytest.raises(TrainingError, match=told):
+        take_census([sample_of(APART)], rule, warped_ndim=2)
 
 
 def test_values_that_are_objects_are_not_taken_for_classes() -> None:
-    sample = sample_of(np.arange(400, dtype=np.uint16).reshape(20, 20))
-    with pytest.raises(TrainingError, match="over 256 values: these are objects"):
-        label_values([sample])
+    labels = np.arange(32, dtype=np.uint16).reshape(8, 4)
+    assert label_values([sample_of(labels)]) == tuple(range(32))
+    with pytest.raises(TrainingError, match="over 32 values .* give --target cells, .*-values"):
+        label_values([sample_of(labels), sample_of(labels + 1)])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

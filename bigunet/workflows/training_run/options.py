@@ -41,7 +41,8 @@ class TrainOptions:
         Whether connected voxels of one label are an object each: for masks, where objects have
         no numbers.
     label_values : tuple of int
-        For classes: the values of the labels in the order of the classes; empty: all, sorted.
+        For classes: the values of the labels in the order of the classes; empty: all, sorted,
+        if they are 32 at most.
     class_names : tuple of str
         Empty for the target's own.
     border_width : int
