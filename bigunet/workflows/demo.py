@@ -67,10 +67,19 @@ def demo(
     Parameters
     ----------
     folder : path
+        That does not exist, is empty, or holds an earlier demo and nothing else.
     shape : (int, int)
         Of the mosaic, y and x.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything else.
     """
     image, output = Path(folder, "in.zarr"), Path(folder, "out.zarr")
+    picture = Path(folder, "overlay.png")
+    own = {image, _unfinished(image), output}
+    _check_folder(Path(folder), own | {picture} if image.exists() else own)
     if image.exists() and not _is_demo(image):
         raise OutputError(f"{image} exists and is not a demo's; give another folder")
     if output.exists() and read_progress(output).get("fingerprint", {}).get("image") != str(
@@ -82,7 +91,6 @@ def demo(
     report = segment(
         image, output, model=MODEL, client=client, existing="overwrite", on_event=on_event
     )
-    picture = Path(folder, "overlay.png")
     write_png(picture, _picture(image, output))
     return Demo(image, output, picture, report)
 
@@ -110,9 +118,24 @@ def mosaic(fields: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     return canvas
 
 
+def _check_folder(folder: Path, own: set[Path]) -> None:
+    """Refuse a folder of anything but a demo's files; hidden ones, as desktops leave, may be."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give a folder")
+    others = [path for path in folder.glob("[!.]*") if path not in own]
+    if others:
+        raise OutputError(
+            f"{folder} holds {min(others).name}, which is not a demo's; give a new or empty folder"
+        )
+
+
+def _unfinished(image: Path) -> Path:
+    return image.with_name(f"{image.name}.unfinished")
+
+
 def _replace_image(path: Path, pixels: np.ndarray) -> None:
     """Write the demo's image beside its place, then move it there: half of one is never taken."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished = _unfinished(path)
     for leftover in (unfinished, path):
         if leftover.exists():
             shutil.rmtree(leftover)
