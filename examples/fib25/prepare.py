@@ -27,13 +27,21 @@ def write_volume(path: Path, volume: np.ndarray) -> None:
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
 
 
+def find(folder: Path, pattern: str) -> Path:
+    """The first file of that name, or an end in one line."""
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise SystemExit(f"{folder} holds no {pattern}; give the folder where it is")
+    return found[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="of gray*.tif and bodies*.tif")
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     for kind, pattern in (("images", "gray*.tif"), ("labels", "bodies*.tif")):
-        volume = tifffile.imread(next(options.folder.glob(pattern)))
+        volume = tifffile.imread(find(options.folder, pattern))
         write_volume(options.out / "train" / f"{kind}.zarr", volume[:-SCORED_PLANES])
         write_volume(options.out / "scored" / f"{kind}.zarr", volume[-SCORED_PLANES:])
 

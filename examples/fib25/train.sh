@@ -1,5 +1,5 @@
 #!/bin/sh
-# Train the bundled model `em-boundaries`: train.sh FOLDER OUT.safetensors [OPTION]...
+# Train the boundaries of cells: train.sh FOLDER OUT.safetensors [OPTION]...
 # FOLDER has images.zarr and labels.zarr, as prepare.py writes them; labels number the cells.
 set -eu
 folder=$1 out=$2
@@ -11,5 +11,4 @@ exec bigunet train "$folder/images.zarr" "$folder/labels.zarr" --out "$out" \
     --optimiser adamw --learning-rate 0.001 --weight-decay 0.0001 --averaging 0.998 \
     --border-weight 0 --class-balance 1.5 --augment interpolation_order=1 \
     --augment elastic_voxels=4 \
-    --validation 0.15 --validate-every 200 --half --name em-boundaries \
-    --card "$(dirname "$0")/card.json" "$@"
+    --validation 0.15 --validate-every 200 --half "$@"

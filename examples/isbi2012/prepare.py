@@ -33,13 +33,21 @@ def write_stack(path: Path, stack: np.ndarray) -> None:
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
 
 
+def find(folder: Path, pattern: str) -> Path:
+    """The first file of that name, or an end in one line."""
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise SystemExit(f"{folder} holds no {pattern}; give the folder where it is")
+    return found[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="of train_volume*.tif and train_labels*.tif")
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     volume, labels = (
-        tifffile.imread(next(options.folder.glob(f"train_{name}*.tif")))
+        tifffile.imread(find(options.folder, f"train_{name}*.tif"))
         for name in ("volume", "labels")
     )
     learnt = tuple(z for z in range(len(volume)) if z not in SCORED)

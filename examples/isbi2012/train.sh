@@ -10,4 +10,4 @@ exec bigunet train "$folder/images.zarr" "$folder/labels.zarr" --out "$out" \
     --steps 3600 --batch 1 --patch 388 --precision bf16 \
     --optimiser adamw --learning-rate 0.001 --weight-decay 0.0001 --averaging 0.998 \
     --freeze-statistics 0.3 --class-balance 1 --augment interpolation_order=1 \
-    --validation 0 --validate-every 600 --name isbi2012 "$@"
+    --validation 0 --validate-every 600 "$@"

@@ -12,4 +12,4 @@ exec bigunet train "$folder/images" "$folder/labels" --out "$out" \
     --freeze-statistics 0.5 --class-balance 0.5 --sample-by images \
     --augment warp_share=0.5 --augment interpolation_order=1 \
     --augment scale=0.75,1.33 --augment gain=0.5,1.5 \
-    --validate-every 500 --half --name nuclei --card "$(dirname "$0")/card.json" "$@"
+    --validate-every 500 --half "$@"

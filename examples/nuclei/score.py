@@ -1,0 +1,53 @@
+"""Score a model on labelled nuclei: the fields that training keeps apart, and all of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from bigunet import BigUNetError, Model, Recipe, TrainOptions, load_model
+from bigunet.metrics.objects import Matches, match_objects
+from bigunet.training.samples import Sample
+from bigunet.training.validate import objects_of, segment_samples
+from bigunet.workflows.training_run.training_set import open_training_set
+
+
+def count(model: Model, fields: Sequence[Sample], precision: str) -> Matches:
+    """Objects that match at an IoU above 0.5, are missed, and are spurious."""
+    matches = Matches()
+    for one in segment_samples(model, fields, device="cpu", precision=precision):
+        matches += match_objects(one.labels, objects_of(one.found))
+    return matches
+
+
+def told(name: str, fields: int, matches: Matches) -> str:
+    return (
+        f"{name}: {fields} fields, {matches.matched} matched, {matches.missed} missed, "
+        f"{matches.spurious} spurious, average precision {matches.average_precision:.3f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of images/ and labels/, as for train.sh")
+    parser.add_argument("model", help="name or path")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    given = parser.parse_args()
+    try:
+        # Split and grey ranges are those of train.sh; no border is asked for, as few fields of
+        # one's own may have none.
+        fields = open_training_set(
+            given.folder / "images", given.folder / "labels", TrainOptions(border_width=0), Recipe()
+        )
+        model = load_model(given.model)
+        apart = count(model, fields.validation, given.precision)
+        print(told("validation", len(fields.validation), apart), flush=True)
+        rest = count(model, fields.samples, given.precision)
+        print(told("all", len(fields.validation) + len(fields.samples), apart + rest))
+    except BigUNetError as error:
+        raise SystemExit(f"Error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
