@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bigunet.errors import ImageError
-from bigunet.io.connected import connected
+from bigunet.instances import connected
 from bigunet.metrics.confusion import Confusion
 from bigunet.metrics.objects import IOU_STEPS, Coverage, Matches, ObjectOverlaps
 from bigunet.metrics.partitions import foreground_agreement, rand_error
