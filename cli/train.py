@@ -37,9 +37,7 @@ from bigunet.workflows.training_run.job import TrainReport
 @click.option("--overwrite", is_flag=True, help="Begin a run anew.")
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @json_option
-@click.pass_context
 def train(
-    context: click.Context,
     images: str,
     labels: str,
     *,
@@ -58,7 +56,7 @@ def train(
     """
     if resume and overwrite:
         raise OptionError("--resume continues a run, --overwrite discards it: give one of them")
-    check_effects(context, {**given, "validate": validate})
+    check_effects(click.get_current_context(), {**given, "validate": validate})
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with TrainingBar(shown=not quiet) as bar:
         report = run_train(

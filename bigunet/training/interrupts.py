@@ -43,8 +43,8 @@ def _postponed() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for handled, handler in before.items():
+            signal.signal(handled, handler)
     for number in told[:1]:
         signal.raise_signal(number)
 
