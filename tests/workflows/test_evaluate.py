@@ -184,8 +184,9 @@ def test_of_several_channels_the_highest_is_the_class(tmp_path: Path) -> None:
     seen = evaluate(tmp_path / "found.zarr", tmp_path / "truth.png").scores
     assert seen["pixel_error"] == (channels.argmax(axis=0) != truth).mean()
     options = EvaluateOptions(channel="2", threshold=0.5)
+    Image.fromarray((truth == 2).astype(np.uint8)).save(tmp_path / "truth.png")
     seen = evaluate(tmp_path / "found.zarr", tmp_path / "truth.png", options=options).scores
-    assert seen["pixel_error"] == ((channels[2] > 127) != truth).mean()
+    assert seen["pixel_error"] == ((channels[2] > 127) != (truth == 2)).mean()
 
 
 def test_time_points_are_images_of_their_own(tmp_path: Path) -> None:
