@@ -110,7 +110,7 @@ def _falls_apart(labels: np.ndarray) -> bool:
     """Whether a few numbers are of many more pieces: masks or classes rather than objects."""
     if labels.dtype.kind == "b":
         return False
-    objects = np.count_nonzero(np.unique(labels))
-    return 0 < objects <= _FEW_VALUES and bool(
-        connected(labels).max() > _PARTS_PER_OBJECT * objects
-    )
+    objects = int(np.count_nonzero(np.unique(labels)))
+    if not 0 < objects <= _FEW_VALUES:
+        return False
+    return bool(connected(labels).max() > _PARTS_PER_OBJECT * objects)

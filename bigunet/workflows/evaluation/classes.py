@@ -37,12 +37,12 @@ def numbered(options: EvaluateOptions, classes: Classes, url: str) -> EvaluateOp
     """
     return replace(
         options,
-        objects_of=_number(options.objects_of, classes, f"{url} has no class"),
-        interior=_number(options.interior, classes, f"{url} has no class"),
+        objects_of=_number(options.objects_of, classes, url),
+        interior=_number(options.interior, classes, url),
     )
 
 
-def _number(wanted: int | str | None, classes: Classes, missing: str) -> int | None:
+def _number(wanted: int | str | None, classes: Classes, url: str) -> int | None:
     if wanted is None:
         return None
     for number, name in classes.items():
@@ -51,7 +51,9 @@ def _number(wanted: int | str | None, classes: Classes, missing: str) -> int | N
     text = str(wanted)
     is_number = text.isascii() and text.isdigit()
     if not classes and not is_number:
-        raise OptionError(f"{missing} {wanted!r}: it names no classes; give the class's number")
+        raise OptionError(
+            f"{url} does not name its classes; give the number of the class instead of {wanted!r}"
+        )
     if not is_number or (classes and int(text) not in classes):
-        raise OptionError(f"{missing} {wanted!r}; its classes are {listed(classes)}")
+        raise OptionError(f"{url} has no class {wanted!r}; its classes are {listed(classes)}")
     return int(text)
