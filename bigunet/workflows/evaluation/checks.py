@@ -20,6 +20,7 @@ _MANY_CLASSES = 32
 _PARTS_PER_OBJECT = 4
 # Segments are some ten voxels long along a row; of grey images, over a third of the steps change.
 _STEPS_OF_LABELS = 0.3
+_GREY = "looks like a grey image, of many values that change from voxel to voxel; give labels"
 
 
 def check_voxels(compared: Compared, opened: OpenPair, options: EvaluateOptions) -> Iterator[str]:
@@ -30,15 +31,12 @@ def check_voxels(compared: Compared, opened: OpenPair, options: EvaluateOptions)
     ImageError
         If either is a grey image, or their values cannot be of one kind.
     """
-    for what, labels, is_trusted in (
-        (f"the prediction {opened.prediction.url}", compared.found, opened.is_prediction_labels),
-        (f"the truth {opened.truth.url}", compared.truth, opened.is_truth_labels),
-    ):
-        if not is_trusted and _is_grey(labels):
-            raise ImageError(
-                f"{what} looks like a grey image, of many values that change from voxel to "
-                "voxel; give labels, or --threshold if it is a probability"
-            )
+    if not opened.is_prediction_labels and _is_grey(compared.found):
+        raise ImageError(
+            f"the prediction {opened.prediction.url} {_GREY}, or --threshold if it is a probability"
+        )
+    if not opened.is_truth_labels and _is_grey(compared.truth):
+        raise ImageError(f"the truth {opened.truth.url} {_GREY}")
     yield from compared.doubts
     if options.kind == "classes":
         yield from _check_classes(compared, opened, options)
