@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 from bigunet_cli.options import ShapeType, json_option
-from bigunet_cli.words import print_json, print_table
+from bigunet_cli.words import print_json, print_table, say
 
 from bigunet.workflows.evaluate import evaluate as run_evaluate
 from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind, MetricName
@@ -43,15 +43,14 @@ from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind
 )
 @click.option(
     "--objects-of",
-    type=int,
     metavar="CLASS",
-    help="The prediction is classes: connected voxels of this one are objects.",
+    help="The prediction is classes: connected voxels of this one, by name or number, are objects.",
 )
 @click.option("--min-size", default=0, metavar="N", help="Leave out found objects of fewer voxels.")
 @click.option(
     "--connected", is_flag=True, help="The truth is masks: connected voxels are an object."
 )
-@click.option("--interior", type=int, metavar="CLASS", help="That is interior; all but 0.")
+@click.option("--interior", metavar="CLASS", help="That is interior, by name or number; all but 0.")
 @click.option(
     "--border-width",
     default=0,
@@ -65,12 +64,20 @@ def evaluate(prediction: str, truth: str, *, as_json: bool, **given: Any) -> Non
 
     Files of two folders belong together by name. One image is in memory at a time, whole.
     """
+    for name in ("objects_of", "interior"):
+        given[name] = _class(given[name])
     result = run_evaluate(prediction, truth, options=EvaluateOptions(**given))
+    for warning in result.warnings:
+        say(f"Warning: {warning}")
     if as_json:
         print_json(result.to_dict())
     else:
         rows = {name.replace("_", " "): _word(value) for name, value in result.scores.items()}
         print_table({"images": len(result.images), **rows})
+
+
+def _class(given: str | None) -> str | int | None:
+    return int(given) if given and given.isascii() and given.isdigit() else given
 
 
 def _word(value: Any) -> str:

@@ -10,6 +10,21 @@ from bigunet_cli.words import print_json
 
 from bigunet.workflows.info import info as describe
 
+_EXTENTS = {
+    "block_shape",
+    "chunks",
+    "halo",
+    "image_shape",
+    "scale",
+    "shape",
+    "shards",
+    "stride",
+    "tile",
+    "tile_shape",
+    "voxel_size_um",
+}
+_OF_RANGES = {"augmentation", "roi"}
+
 
 @click.command()
 @click.argument("path", metavar="PATH")
@@ -23,22 +38,26 @@ def info(path: str, as_json: bool) -> None:
         _print(found, indent="")
 
 
-def _print(value: dict[str, Any], indent: str) -> None:
+def _print(value: dict[str, Any], indent: str, *, ranges: bool = False) -> None:
     for name, content in value.items():
         if isinstance(content, dict) and content:
             click.echo(f"{indent}{name}:")
-            _print(content, indent + "  ")
+            _print(content, indent + "  ", ranges=name in _OF_RANGES)
         elif isinstance(content, (list, tuple)) and content and isinstance(content[0], dict):
             click.echo(f"{indent}{name}:")
             for number, item in enumerate(content):
-                told = ", ".join(f"{k} {_word(v)}" for k, v in item.items())
+                told = ", ".join(f"{k} {_word(v, _sign(k))}" for k, v in item.items())
                 click.echo(f"{indent}  {number}: {told}")
         else:
-            click.echo(f"{indent}{name}: {_word(content)}")
+            sign = " to " if ranges else _sign(name)
+            click.echo(f"{indent}{name}: {_word(content, sign)}")
 
 
-def _word(value: Any) -> str:
+def _sign(name: str) -> str:
+    return " × " if name in _EXTENTS else ", "
+
+
+def _word(value: Any, sign: str) -> str:
     if isinstance(value, (list, tuple)):
-        sign = ", " if any(isinstance(item, str) for item in value) else " × "
         return sign.join(map(str, value)) if value else "none"
     return "none" if value in (None, "", {}) else str(value)

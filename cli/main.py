@@ -6,19 +6,23 @@ import logging
 import sys
 import traceback
 
-import click
-from bigunet_cli.demo import demo
-from bigunet_cli.evaluate import evaluate
-from bigunet_cli.info import info
-from bigunet_cli.models import models
-from bigunet_cli.plan import plan
-from bigunet_cli.segment import segment
-from bigunet_cli.train import train
-from bigunet_cli.verify import verify
+from bigunet_cli.stopping import Stop, told_to_stop, while_starting
 
-from bigunet.errors import BigUNetError
+with while_starting():
+    # Torch and dask take their time to be imported.
+    import click
+    from bigunet_cli.demo import demo
+    from bigunet_cli.evaluate import evaluate
+    from bigunet_cli.info import info
+    from bigunet_cli.models import models
+    from bigunet_cli.plan import plan
+    from bigunet_cli.segment import segment
+    from bigunet_cli.train import train
+    from bigunet_cli.verify import verify
 
-INTERRUPTED = 130
+    from bigunet.errors import BigUNetError
+
+_RESUMABLE = ("segment", "train")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -40,11 +44,15 @@ for command in (segment, plan, verify, train, evaluate, info, models, demo):
 
 
 def main() -> None:
-    """Run a command and leave with its exit code: 0 done, 1 error, 2 usage, 130 interrupted."""
-    sys.exit(_run())
+    """Run a command and leave with its exit code.
+
+    0 done, 1 error, 2 usage, 130 interrupted (Ctrl-C), 143 terminated (SIGTERM).
+    """
+    with told_to_stop() as stop:
+        sys.exit(_run(stop))
 
 
-def _run() -> int:
+def _run(stop: Stop) -> int:
     debug = "--debug" in sys.argv
     if debug:
         # Wherever it stands on the line, not only before the command.
@@ -60,13 +68,24 @@ def _run() -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted; go on with the same command and --resume.")
-        return INTERRUPTED
+        _say(f"{stop.word}{_advice(sys.argv)}.")
+        return stop.exit_code
     except BigUNetError as error:
         return _fail(str(error), debug=debug)
     except Exception as error:
         told = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         return _fail(told, debug=debug)
+
+
+def _advice(words: list[str]) -> str:
+    """How a command that was stopped goes on, if it can."""
+    if not any(word in _RESUMABLE for word in words[1:3]):
+        return ""
+    if "--resume" in words:
+        return "; go on with the same command"
+    if "--overwrite" in words:
+        return "; go on with the same command, --resume in the place of --overwrite"
+    return "; go on with the same command and --resume"
 
 
 def _fail(message: str, *, debug: bool = False) -> int:

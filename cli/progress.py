@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from bigunet.engine.stage import BlockDone, Event, StageBegun
 
-_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} blocks{postfix} {remaining} left"
+_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}{postfix} {remaining} left"
 
 
 class ProgressBar:
@@ -54,6 +54,7 @@ class ProgressBar:
             total=event.num_blocks,
             initial=event.num_done,
             desc=event.stage,
+            unit="block" if event.num_blocks == 1 else "blocks",
             bar_format=_FORMAT,
             disable=None,
         )

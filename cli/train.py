@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from bigunet_cli.options import json_option
+from bigunet_cli.train_checks import check_effects
 from bigunet_cli.train_options import card_of, options_of, recipe_of, train_options
 from bigunet_cli.train_progress import TrainingBar
 from bigunet_cli.words import print_json, say
@@ -55,6 +56,7 @@ def train(
     """
     if resume and overwrite:
         raise OptionError("--resume continues a run, --overwrite discards it: give one of them")
+    check_effects(click.get_current_context(), {**given, "validate": validate})
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with TrainingBar(shown=not quiet) as bar:
         report = run_train(
@@ -81,7 +83,14 @@ def _summary(report: TrainReport) -> str:
     return (
         f"{ended} {report.steps} steps in {report.seconds / 60:.1f} minutes, "
         f"{report.patches_per_second:.2f} patches per second, {report.waited:.0%} of the time "
-        f"waiting for them\n"
-        f"kept the weights of step {report.best_step}{scored}: {report.path}\n"
+        f"waiting for patches\n"
+        f"{_never_rose(report)}kept the weights of step {report.best_step}{scored}: {report.path}\n"
         f"training record: {report.record}"
     )
+
+
+def _never_rose(report: TrainReport) -> str:
+    # Of equal scores the last one's weights are kept.
+    if report.score != 0 or report.best_step != report.steps:
+        return ""
+    return "the validation score never rose above 0; the weights of the last step are kept\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -49,12 +50,8 @@ class TrainingBar:
             self._tell(event)
 
     def _begin(self, event: TrainBegun) -> None:
-        patch = " × ".join(map(str, event.patch_shape))
-        click.echo(
-            f"{event.images} images to learn from, {event.validation_images} to validate on; "
-            f"{event.weights:,} weights, patches of {patch} voxels",
-            err=True,
-        )
+        for line in _beginning(event):
+            click.echo(line, err=True)
         if event.steps_done:
             click.echo(f"going on from step {event.steps_done}", err=True)
         self._score_name = event.score_name
@@ -75,3 +72,35 @@ class TrainingBar:
         if self._bar is None or self._bar.disable:
             kept = ", kept" if event.kept else ""
             click.echo(f"step {event.step}: loss {self._loss:.4f}{self._score}{kept}", err=True)
+
+
+def _beginning(event: TrainBegun) -> Iterator[str]:
+    """What is learned from what, and what may not be as it was meant."""
+    patch = " × ".join(map(str, event.patch_shape))
+    yield (
+        f"{_images(event)}; {_count(event.channels, 'channel')}, {event.weights:,} weights, "
+        f"patches of {patch} voxels"
+    )
+    if event.equal_channels:
+        yield (
+            f"the {event.channels} channels of {event.equal_channels} are the same: --channel 0 "
+            "would train on one"
+        )
+    if event.shared_images:
+        yield (
+            f"Warning: {event.shared_images} of {_count(event.validation_images, 'image')} to "
+            "validate on are learned from, too: the score tells nothing of other images"
+        )
+    if event.kept_model:
+        yield f"{event.kept_model} stays that of the run before until the first validation"
+
+
+def _images(event: TrainBegun) -> str:
+    if event.one_cut:
+        return "1 image to learn from, but for a part of it that is kept apart to validate on"
+    apart = event.validation_images or "none"
+    return f"{_count(event.images, 'image')} to learn from, {apart} to validate on"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

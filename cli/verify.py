@@ -6,7 +6,7 @@ import sys
 
 import click
 from bigunet_cli.options import json_option
-from bigunet_cli.words import print_json, say
+from bigunet_cli.words import counted, print_json, say
 
 from bigunet.workflows.verify import verify as run_verify
 
@@ -30,7 +30,8 @@ def verify(
         print_json(report.to_dict())
     else:
         click.echo(
-            f"{report.windows} windows ({report.seams} across seams, {report.voxels} voxels, "
+            f"{counted(report.windows, 'window')} ({report.seams} across seams, {report.voxels} "
+            f"voxels, "
             f"{report.precision}): largest difference {report.max_difference:.1e} standard "
             f"deviations, {report.labels_differ} labels differ, {report.labels_wrong} beyond "
             "rounding"

@@ -35,12 +35,17 @@ def summary(report: SegmentReport) -> str:
     shape = " × ".join(map(str, told["shape"]))
     shares = ", ".join(f"{name} {share:.1%}" for name, share in told["class_shares"].items())
     return (
-        f"{shape} voxels ({', '.join(told['axes'])}) in {told['blocks']} blocks: "
+        f"{shape} voxels ({', '.join(told['axes'])}) in {counted(told['blocks'], 'block')}: "
         f"{told['seconds']:.1f} s, {told['megapixels_per_second']:.2f} megapixels per second, "
         f"{size(told['peak_memory_bytes'])} of memory at the peak\n"
         f"classes: {shares}\n"
         f"written to {told['output']}"
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 block``, ``2 blocks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def size(num_bytes: float) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from bigunet.geometry import Box
+from bigunet.instances import connected
 from bigunet.io.sources import Source
 from bigunet.io.volume import mirror_indices
 
@@ -73,24 +73,3 @@ class ConnectedLabels:
         while sum(p.size for p in self._kept.values()) > _KEPT_VOXELS and len(self._kept) > 1:
             self._kept.popitem(last=False)
         return plane
-
-
-def connected(labels: np.ndarray) -> np.ndarray:
-    """Number the connected voxels of each value but 0, from 1 on.
-
-    Returns
-    -------
-    ndarray of int32
-
-    Examples
-    --------
-    >>> connected(np.array([7, 7, 0, 7, 5]))
-    array([1, 1, 0, 2, 3], dtype=int32)
-    """
-    objects = np.zeros(labels.shape, np.int32)
-    total = 0
-    for value in np.unique(labels[labels != 0]):
-        parts, count = ndimage.label(labels == value)
-        objects[parts > 0] = parts[parts > 0] + total
-        total += count
-    return objects

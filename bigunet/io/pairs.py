@@ -37,7 +37,21 @@ class Pair:
     labels: str
 
 
-def find_pairs(images: str | Path, labels: str | Path | None = None) -> list[Pair]:
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What messages call images and their labels."""
+
+    image: str = "image"
+    images: str = "images"
+    labels: str = "labels"
+
+
+_IN_TRAINING = Called()
+
+
+def find_pairs(
+    images: str | Path, labels: str | Path | None = None, *, called: Called = _IN_TRAINING
+) -> list[Pair]:
     """Find images and their labels.
 
     Parameters
@@ -49,6 +63,8 @@ def find_pairs(images: str | Path, labels: str | Path | None = None) -> list[Pai
         Labels of the image; a folder that has labels of the same name, but for the suffix, for
         each image; or the name of a label image inside each OME-Zarr image, such as
         ``labels/nuclei``. None or ``"-"`` for a table.
+    called : Called
+        The words of the messages, where it is not about images and labels to train from.
 
     Returns
     -------
@@ -64,15 +80,18 @@ def find_pairs(images: str | Path, labels: str | Path | None = None) -> list[Pai
     stated = "" if labels is None else os.fspath(labels)
     if address.lower().endswith(".csv"):
         if stated not in ("", "-"):
-            raise TrainingError(f"{address} names labels itself; leave out {stated}, or give -")
-        return _pairs_of_table(address)
+            raise TrainingError(
+                f"{address} names {called.labels} itself; leave out {stated}, or give -"
+            )
+        return _pairs_of_table(address, called)
     if stated in ("", "-"):
-        raise TrainingError(f"{address} is no CSV table; give labels as well")
+        raise TrainingError(f"{address} is no CSV table; give {called.labels} as well")
     if _is_image(address):
-        return [Pair(address, _labels_of_one(address, stated))]
+        return [Pair(address, _labels_of_one(address, stated, called))]
     if not os.path.isdir(address):
-        raise TrainingError(f"{address} is no image, folder of images or CSV table")
-    return _pairs_of_folders(address, stated)
+        what = "" if called == _IN_TRAINING else f"the {called.image} "
+        raise TrainingError(f"{what}{address} is no image, folder of images or CSV table")
+    return _pairs_of_folders(address, stated, called)
 
 
 def open_pair(
@@ -175,7 +194,7 @@ def _is_image(url: str) -> bool:
     return is_raster(url) or find_node(url) is not None
 
 
-def _labels_of_one(image: str, stated: str, base: str = "") -> str:
+def _labels_of_one(image: str, stated: str, called: Called, base: str = "") -> str:
     """Address of the labels of an image: a path, or a name inside the image."""
     outside = normal_url(stated if "://" in stated or not base else os.path.join(base, stated))
     if _is_image(outside) and (not is_raster(outside) or os.path.isfile(outside)):
@@ -185,19 +204,27 @@ def _labels_of_one(image: str, stated: str, base: str = "") -> str:
         if find_node(inside) is not None:
             return inside
     if os.path.isdir(outside):
-        raise TrainingError(f"{image} is one image, {outside} a folder; give its labels")
-    raise TrainingError(f"{image} has no labels {stated}: neither a file nor inside the image")
+        raise TrainingError(
+            f"{image} is one {called.image}, {outside} a folder; give its {called.labels}"
+        )
+    raise TrainingError(
+        f"{image} has no {called.labels} {stated}: neither a file nor inside the {called.image}"
+    )
 
 
-def _pairs_of_folders(folder: str, stated: str) -> list[Pair]:
+def _pairs_of_folders(folder: str, stated: str, called: Called) -> list[Pair]:
     images = _images_in(folder)
     beside = normal_url(stated)
     if beside == folder:
-        raise TrainingError(f"{folder} is given as images and as labels; give two folders")
+        raise TrainingError(
+            f"{folder} is given as {called.images} and as {called.labels}; give two folders"
+        )
     if os.path.exists(beside) and _is_image(beside):
-        raise TrainingError(f"{folder} is a folder, {beside} one image; give a folder of labels")
+        raise TrainingError(
+            f"{folder} is a folder, {beside} one image; give a folder of {called.labels}"
+        )
     if os.path.isdir(beside):
-        return _matched(folder, images, beside, _images_in(beside))
+        return _matched(folder, images, beside, _images_in(beside), called)
     inside = {stem: join_url(url, stated.strip("/")) for stem, url in images.items()}
     missing = [
         images[stem]
@@ -206,18 +233,18 @@ def _pairs_of_folders(folder: str, stated: str) -> list[Pair]:
     ]
     if missing:
         raise TrainingError(
-            f"{len(missing)} of {len(images)} images in {folder} have no {stated} inside, and it "
-            f"is no folder: {_some(missing)}"
+            f"{len(missing)} of {len(images)} {called.images} in {folder} have no {stated} inside, "
+            f"and it is no folder: {_some(missing)}"
         )
     return [Pair(images[stem], url) for stem, url in inside.items()]
 
 
 def _matched(
-    folder: str, images: dict[str, str], beside: str, labels: dict[str, str]
+    folder: str, images: dict[str, str], beside: str, labels: dict[str, str], called: Called
 ) -> list[Pair]:
     for have, want, where, what in (
-        (images, labels, beside, "labels"),
-        (labels, images, folder, "image"),
+        (images, labels, beside, called.labels),
+        (labels, images, folder, called.image),
     ):
         alone = [url for stem, url in have.items() if stem not in want]
         if alone:
@@ -267,7 +294,7 @@ def _some(urls: Sequence[str]) -> str:
     return ", ".join(names) + (", ..." if len(urls) > _NUM_NAMED else "")
 
 
-def _pairs_of_table(table: str) -> list[Pair]:
+def _pairs_of_table(table: str, called: Called) -> list[Pair]:
     base = os.path.dirname(table)
     try:
         with open(table, newline="", encoding="utf-8-sig") as lines:
@@ -278,7 +305,9 @@ def _pairs_of_table(table: str) -> list[Pair]:
                     f"{table} has the columns {', '.join(columns)}; give image and labels"
                 )
             rows.fieldnames = columns
-            pairs = [_pair_of_row(row, base, f"{table}, line {rows.line_num}") for row in rows]
+            pairs = [
+                _pair_of_row(row, base, f"{table}, line {rows.line_num}", called) for row in rows
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrainingError(f"cannot read {table}: {error}") from error
     if not pairs:
@@ -286,7 +315,7 @@ def _pairs_of_table(table: str) -> list[Pair]:
     return pairs
 
 
-def _pair_of_row(row: dict[str, str | None], base: str, where: str) -> Pair:
+def _pair_of_row(row: dict[str, str | None], base: str, where: str, called: Called) -> Pair:
     image, labels = ((row[name] or "").strip() for name in ("image", "labels"))
     if not image or not labels:
         raise TrainingError(f"{where}: image is {image!r} and labels are {labels!r}; give both")
@@ -294,6 +323,6 @@ def _pair_of_row(row: dict[str, str | None], base: str, where: str) -> Pair:
     if "://" not in url and not os.path.exists(url):
         raise TrainingError(f"{where}: {url} is missing")
     try:
-        return Pair(url, _labels_of_one(url, labels, base))
+        return Pair(url, _labels_of_one(url, labels, called, base))
     except BigUNetError as error:
         raise TrainingError(f"{where}: {error}") from error

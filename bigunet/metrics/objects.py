@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,18 +56,25 @@ class Matches:
 
     @property
     def segmentation_quality(self) -> float:
-        """Mean intersection over union of the pairs; 1 without pairs."""
-        return self.iou_sum / self.matched if self.matched else 1.0
+        """Mean intersection over union of the pairs; NaN without pairs, of which there is none.
+
+        Panoptic quality, SQ × RQ by the paper that :attr:`panoptic_quality` names, is defined
+        all the same: the sum over the pairs by TP + FP/2 + FN/2, and so 0.
+        """
+        return self.iou_sum / self.matched if self.matched else math.nan
 
     @property
     def panoptic_quality(self) -> float:
-        """Segmentation quality × recognition quality.
+        """Segmentation quality × recognition quality; 0 without pairs.
+
+        It is 1 where there was nothing to find and nothing was found.
 
         References
         ----------
         Kirillov et al.: Panoptic segmentation, CVPR 2019, doi:10.1109/CVPR.2019.00963.
         """
-        return self.segmentation_quality * self.recognition_quality
+        total = self.matched + (self.missed + self.spurious) / 2
+        return self.iou_sum / total if total else 1.0
 
 
 @dataclass(frozen=True, slots=True)

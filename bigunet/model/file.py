@@ -62,15 +62,28 @@ def save_model(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         save_file(state, partial, metadata=metadata)
-        # safetensors writes files that only their owner may read; a model is to be shared.
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)
+        give_usual_mode(partial)
         partial.replace(target)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise OutputError(f"cannot write {target}: {error}") from error
+
+
+def give_usual_mode(path: Path) -> None:
+    """Give a file of safetensors, which only its owner may read, the mode of other new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether bigunet wrote this file as a model, and it is whole; weights are not read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _METADATA_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_model(source: str | os.PathLike[str]) -> Model:

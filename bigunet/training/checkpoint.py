@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bigunet.errors import OutputError, ResumeError
+from bigunet.model.file import give_usual_mode
 from bigunet.model.network import Network
 
+_NUM_TOLD = 5
 _KEY = "bigunet-training"
 
 
@@ -36,9 +38,9 @@ class Progress:
     best_score : float
         Highest validation score; minus infinity before the first.
     best_step : int
-        Steps done when it was reached.
+        Steps done when it was last reached.
     stale : int
-        Validations since then.
+        Validations since it rose.
     losses : tuple of float
         Of the steps since the last row of the curves.
     """
@@ -62,10 +64,14 @@ class Progress:
         )
 
     def scored(self, score: float) -> Progress:
-        """After a validation; without images for it the score is NaN, and the last is the best."""
+        """After a validation; without images for it the score is NaN, and the last is the best.
+
+        Of equal scores the last is the best, too: its network has learnt for longer.
+        """
         if score > self.best_score or math.isnan(score):
             return replace(self, best_score=score, best_step=self.step, stale=0)
-        return replace(self, stale=self.stale + 1)
+        best_step = self.step if score == self.best_score else self.best_step
+        return replace(self, best_step=best_step, stale=self.stale + 1)
 
     def told(self) -> Progress:
         """After a row of the curves."""
@@ -111,6 +117,7 @@ def save_checkpoint(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={_KEY: json.dumps(told)})
+        give_usual_mode(partial)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
@@ -155,13 +162,38 @@ def _load(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _compare(saved: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
-    different = [
-        f"{key} was {saved.get(key)!r} and is {wanted.get(key)!r}"
-        for key in sorted({*saved, *wanted})
-        if saved.get(key) != wanted.get(key)
-    ]
+    different = list(_differences("", saved, wanted))
     if different:
-        raise ResumeError(f"{path} was begun differently: {'; '.join(different)}")
+        more = len(different) - _NUM_TOLD
+        told = "; ".join(different[:_NUM_TOLD]) + (f"; and {more} more" if more > 0 else "")
+        raise ResumeError(
+            f"the run of {path} was begun differently: {told}. Give the same options, or "
+            "--overwrite to begin anew"
+        )
+
+
+def _differences(name: str, saved: Any, wanted: Any) -> Iterator[str]:
+    """Only what differs, of mappings and of lists of lists."""
+    if isinstance(saved, Mapping) and isinstance(wanted, Mapping):
+        for key in {**saved, **wanted}:
+            yield from _differences(key, saved.get(key, "not there"), wanted.get(key, "not there"))
+    elif _is_table(saved) and _is_table(wanted):
+        if len(saved) != len(wanted):
+            yield f"{name}: were {len(saved)}, now {len(wanted)}"
+            return
+        for before, now in zip(saved, wanted):
+            if before != now:
+                yield f"{name}: was {_told(before)}, now {_told(now)}"
+    elif saved != wanted:
+        yield f"{name}: was {_told(saved)}, now {_told(wanted)}"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, list) for row in value)
+
+
+def _told(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

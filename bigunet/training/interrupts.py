@@ -28,18 +28,25 @@ def deaf_to_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _postponed() -> Iterator[None]:
-    """Handle an interrupt that another thread of this process takes, but not in mid-start."""
+    """Handle an interrupt that another thread of this process takes, but not in mid-start.
+
+    So too SIGTERM, where this process handles it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # Handlers run in the main thread.
         return
-    interrupted: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: interrupted.append(number))
+    told: list[int] = []
+    numbers = [signal.SIGINT]
+    if callable(signal.getsignal(signal.SIGTERM)):
+        numbers.append(signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, frame: told.append(number)) for n in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-    if interrupted:
-        signal.raise_signal(signal.SIGINT)
+        for handled, handler in before.items():
+            signal.signal(handled, handler)
+    for number in told[:1]:
+        signal.raise_signal(number)
 
 
 def _start_resource_tracker() -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from bigunet.geometry import Box
+from bigunet.instances import instances_of
 from bigunet.metrics.objects import Matches, match_objects
 from bigunet.metrics.partitions import v_rand
 from bigunet.metrics.pixels import dice
@@ -19,9 +19,8 @@ from bigunet.model.model import Model
 from bigunet.tiling import Tiling
 from bigunet.training.recipe import ScoreName
 from bigunet.training.samples import Sample
-from bigunet.training.targets import TargetRule, classes_of
+from bigunet.training.targets import BORDER, CELL, INTERIOR, TargetRule, classes_of
 
-CELL, INTERIOR = 1, 1
 SMALLEST_OBJECT = 12
 """Voxels; smaller objects are not counted as found."""
 _TILE_VOXELS = 2**20
@@ -136,7 +135,7 @@ def score_of(seen: Iterable[Seen], rule: TargetRule, name: str) -> float:
     if name == "average-precision":
         matches = Matches()
         for one in seen:
-            matches += match_objects(one.labels, objects_of(one.found))
+            matches += match_objects(one.labels, objects_of(one.found, rule))
         return matches.average_precision
     scores: list[float] = []
     for one in seen:
@@ -148,13 +147,15 @@ def score_of(seen: Iterable[Seen], rule: TargetRule, name: str) -> float:
     return float(np.nanmean(scores))
 
 
-def objects_of(found: np.ndarray) -> np.ndarray:
-    """Connected voxels of the class cell, but for the smallest; (*space) of int."""
-    objects, _ = ndimage.label(found == CELL)
-    small = np.bincount(objects.ravel()) < SMALLEST_OBJECT
-    small[0] = False
-    objects[small[objects]] = 0
-    return np.asarray(objects)
+def objects_of(found: np.ndarray, rule: TargetRule) -> np.ndarray:
+    """Objects of the class cell, but for the smallest, their border given back; (*space)."""
+    return instances_of(
+        found,
+        CELL,
+        smallest=SMALLEST_OBJECT,
+        border=BORDER if rule.border_width else None,
+        border_width=rule.border_width,
+    )
 
 
 def equal_labels(first: Iterable[Seen], second: Iterable[Seen]) -> float:

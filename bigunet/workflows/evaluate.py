@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from bigunet.errors import ImageError, OptionError, TrainingError
-from bigunet.io.pairs import Pair, find_pairs
+from bigunet.io.pairs import Called, Pair, find_pairs
+from bigunet.workflows.evaluation.checks import check_voxels
+from bigunet.workflows.evaluation.classes import numbered
 from bigunet.workflows.evaluation.options import EvaluateOptions
 from bigunet.workflows.evaluation.pairs import OpenPair
 from bigunet.workflows.evaluation.scores import (
@@ -22,6 +24,7 @@ from bigunet.workflows.evaluation.scores import (
     Tally,
 )
 
+_CALLED = Called("prediction", "predictions", "truth")
 _DIGITS = 6
 _TALLIES: Mapping[str, type[ClassTally] | type[ObjectTally] | type[BoundaryTally]] = {
     "classes": ClassTally,
@@ -66,11 +69,14 @@ class Evaluation:
         counted together; those of boundaries are means over planes. NaN where there was nothing
         to score.
     images : tuple of ImageEvaluation
+    warnings : tuple of str
+        What makes it doubtful that the scores are of what was meant; a line each.
     """
 
     options: EvaluateOptions
     scores: Scores
     images: tuple[ImageEvaluation, ...]
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet evaluate --json` prints; null for NaN."""
@@ -78,6 +84,7 @@ class Evaluation:
             **self.options.to_dict(),
             "num_images": len(self.images),
             "scores": _told(self.scores),
+            "warnings": list(self.warnings),
             "images": [image.to_dict() for image in self.images],
         }
 
@@ -114,24 +121,47 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     tallies, images = [], []
-    for pair in find_pairs(prediction, truth):
-        tally = _tally(pair, options)
+    doubts: dict[str, list[str]] = {}
+    for pair in find_pairs(prediction, truth, called=_CALLED):
+        tally, doubtful = _tally(pair, options)
         tallies.append(tally)
         images.append(ImageEvaluation(pair.image, pair.labels, tally.scores(options)))
+        for doubt in doubtful:
+            doubts.setdefault(doubt, []).append(pair.image)
     total: Tally = reduce(operator.add, tallies)
-    return Evaluation(options, total.scores(options), tuple(images))
+    if isinstance(total, ObjectTally) and not total.class_seen:
+        raise ImageError(
+            f"no voxel of {prediction} is of the class {options.objects_of}; give the number of "
+            "a class that is there"
+        )
+    return Evaluation(options, total.scores(options), tuple(images), _warnings(doubts))
 
 
-def _tally(pair: Pair, options: EvaluateOptions) -> Tally:
-    """What is counted of one image, all its time points together."""
+def _tally(pair: Pair, options: EvaluateOptions) -> tuple[Tally, tuple[str, ...]]:
+    """What is counted of one image, all its time points together, and doubts about it."""
     kind = _TALLIES[options.kind]
     opened = OpenPair.of(pair, options)
+    options = numbered(options, opened.classes, pair.image)
+    parts: list[Tally] = []
+    doubts: dict[str, None] = {}
     try:
-        parts = [kind.of(compared, options) for compared in opened.read(options)]
+        for compared in opened.read(options):
+            doubts.update(dict.fromkeys(check_voxels(compared, opened, options)))
+            parts.append(kind.of(compared, options))
     except (OptionError, TrainingError) as error:
         raise ImageError(f"{pair.image} against {pair.labels}: {error}") from error
     total: Tally = reduce(operator.add, parts, kind())
-    return total
+    if isinstance(total, ObjectTally) and options.objects_of in opened.classes:
+        total = replace(total, class_seen=True)
+    return total, tuple(doubts)
+
+
+def _warnings(doubts: dict[str, list[str]]) -> tuple[str, ...]:
+    """A line for each doubt, with the first of the predictions that it is about."""
+    return tuple(
+        f"{urls[0]}{f' and {len(urls) - 1} more' if len(urls) > 1 else ''}: {doubt}"
+        for doubt, urls in doubts.items()
+    )
 
 
 def _told(scores: Any) -> Any:

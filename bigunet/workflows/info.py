@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ def info(path: str | Path) -> dict[str, Any]:
     """
     if str(path) in bundled_models() or str(path).endswith(".safetensors"):
         return {"kind": "model", **describe_model(load_model(path))}
+    _check_there(os.fspath(path))
     progress = read_progress(Path(path))
     if progress:
         made = read_provenance(str(path))
@@ -48,6 +51,19 @@ def info(path: str | Path) -> dict[str, Any]:
         except ImageError:
             raise error from None
         return {"kind": "plate", "path": str(path), "fields": fields}
+
+
+def _check_there(path: str) -> None:
+    """Raise ImageError where a name is neither a file nor a folder nor a bundled model."""
+    if os.path.exists(path) or "/" in path:
+        return
+    bundled = list(bundled_models())
+    alike = get_close_matches(path, bundled, n=1)
+    meant = f"; did you mean {alike[0]}?" if alike else ""
+    raise ImageError(
+        f"{path} does not exist here, and is no bundled model (bundled: "
+        f"{', '.join(bundled) or 'none'}){meant}"
+    )
 
 
 def _segmentation(image: Multiscale) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.target import Existing
 from bigunet.workflows.training_run.job import TrainEvent, TrainJob, TrainReport
+from bigunet.workflows.training_run.lock import only_run
 from bigunet.workflows.training_run.options import TrainOptions
 from bigunet.workflows.training_run.processes import run_processes
 
@@ -76,8 +77,10 @@ def train(
         weight_cache=str(weight_cache),
         existing=existing,
     )
-    job.check_files()
-    return run_processes(job, on_event or _ignore)
+    job.check_place()
+    with only_run(job.folder, job.path):
+        job.check_files()
+        return run_processes(job, on_event or _ignore)
 
 
 def _ignore(event: TrainEvent) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,23 @@ def test_info_tells_a_model(bigunet: Any, tiny_model: Path) -> None:
     assert (found["kind"], found["name"]) == ("model", "tiny")
     assert (found["halo"], found["stride"], found["border"]) == ([20, 20], [4, 4], "valid")
     assert "stain 0" in bigunet("info", tiny_model).out
+
+
+def test_info_tells_extents_ranges_and_lists_apart(bigunet: Any) -> None:
+    told = bigunet("info", "nuclei").out
+    assert "halo: 44 × 44" in told
+    assert "gamma: 0.7 to 1.4" in told
+    assert "scale: 0.8 to 1.25" in told
+    assert re.search(r"class_weights: [0-9.]+, [0-9.]+, [0-9.]+\n", told)
+
+
+def test_a_summary_counts_one_block(
+    bigunet: Any, tmp_path: Path, tiny_model: Path, write_image: Any, client: Client
+) -> None:
+    write_image(tmp_path / "in.zarr")
+    given = ["--model", tiny_model, "--scheduler", client.scheduler.address]
+    told = bigunet("segment", tmp_path / "in.zarr", tmp_path / "out.zarr", *given).err
+    assert " in 1 block: " in told
 
 
 def test_info_tells_a_finished_output_from_an_unfinished_one(

@@ -132,6 +132,12 @@ def test_a_model_must_be_known_and_whole(bigunet: Any, place: Place) -> None:
     assert_refused(bigunet(*place.segment(model=place.folder)), str(place.folder))
 
 
+def test_a_misspelt_model_is_told_from_a_missing_image(bigunet: Any) -> None:
+    words = "nucle does not exist here", "bundled: em-boundaries, nuclei", "did you mean nuclei?"
+    assert_refused(bigunet("info", "nucle"), *words)
+    assert_refused(bigunet("info", "qqqq"), "bundled: em-boundaries, nuclei)")
+
+
 def test_a_3d_model_refuses_a_2d_image(bigunet: Any, place: Place, write_model: Any) -> None:
     model = write_model(place.folder / "deep.safetensors", ndim=3)
     assert_refused(bigunet(*place.segment(model=model)), "is 3D", "choose a 2D model")

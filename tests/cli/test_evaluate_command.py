@@ -53,6 +53,47 @@ def test_people_read_a_table(bigunet: Any, files: tuple[Path, Path]) -> None:
     assert rows["pixel error"].strip() == "0.0267"
 
 
+def test_doubts_are_said_beside_the_scores(bigunet: Any, files: tuple[Path, Path]) -> None:
+    Image.fromarray(np.asarray(Image.open(files[0])) // 2 * 7).save(files[0])
+    outcome = bigunet("evaluate", *files, "--json")
+    assert outcome.code == 0
+    (told,) = outcome.told
+    assert told.startswith("Warning: ")
+    assert "no value but 0 in common" in told
+    assert len(outcome.json["warnings"]) == 1
+
+
+def test_without_a_match_there_is_no_segmentation_quality(
+    bigunet: Any, files: tuple[Path, Path]
+) -> None:
+    found = np.zeros((20, 30), np.uint8)
+    found[13, 5] = 1
+    Image.fromarray(found).save(files[0])
+    rows = bigunet("evaluate", *files, "--kind", "instances").out.splitlines()
+    assert "segmentation quality    nothing to score" in rows
+    assert "panoptic quality        0.0000" in rows
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("none", "none"), "the prediction"),
+        ((".", "."), "is given as predictions and as truth; give two folders"),
+        (("found.png", "."), "found.png is one prediction"),
+        (("found.png", "none.png"), "has no truth"),
+        (("none.csv", "found.png"), "names truth itself"),
+    ],
+)
+def test_messages_speak_of_prediction_and_truth(
+    bigunet: Any, files: tuple[Path, Path], given: tuple[str, str], words: str
+) -> None:
+    outcome = bigunet("evaluate", *(files[0].parent / name for name in given))
+    assert outcome.code == 1
+    (told,) = outcome.told
+    assert words in told
+    assert "labels" not in told
+
+
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ QUICK = [
     *("--width", 2, "--depth", 1, "--patch", 16, "--steps", 2, "--validate-every", 1),
     *("--loaders", 0, "--border-sigma", 2.0, "--optimiser", "adamw"),
 ]
+NUCLEI = ["--from", "nuclei", "--width", 24, "--depth", 3]
 
 
 @pytest.fixture
@@ -59,10 +61,13 @@ def test_people_are_told_scores_and_where_the_model_is(bigunet: Any, folder: Pat
     outcome = bigunet(*command(folder))
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
-    first, *validations, ended, kept, record = outcome.told
-    assert first.startswith("3 images to learn from, 1 to validate on;")
+    first, *validations, ended, never_rose, kept, record = outcome.told
+    assert first.startswith("3 images to learn from, 1 to validate on; 1 channel, ")
     assert [line.split(":")[0] for line in validations] == ["step 1", "step 2"]
     assert ended.startswith("trained 2 steps")
+    assert ended.endswith("% of the time waiting for patches")
+    # Two steps find no cell.
+    assert never_rose.startswith("the validation score never rose above 0; the weights of the last")
     assert str(folder / "m.safetensors") in kept
     assert str(folder / "m.training") in record
     assert bigunet("info", folder / "m.safetensors").code == 0
@@ -78,6 +83,68 @@ def test_a_table_of_paths_needs_no_labels(bigunet: Any, folder: Path) -> None:
 def test_images_of_their_own_can_validate(bigunet: Any, folder: Path) -> None:
     outcome = bigunet(*command(folder, "--validate", folder / "images", folder / "labels"))
     assert "4 images to learn from, 4 to validate on" in outcome.err
+    assert "Warning: 4 of 4 images to validate on are learned from, too" in outcome.err
+
+
+def test_what_is_learned_from_is_told_as_it_is(bigunet: Any, folder: Path) -> None:
+    paths = [folder / "images" / "0.png", folder / "labels" / "0.png"]
+    grey = np.asarray(Image.open(paths[0]))
+    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(paths[0])
+    outcome = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK)
+    assert outcome.code == 0, outcome.err
+    begun, channels, *_ = outcome.told
+    assert begun.startswith("1 image to learn from, but for a part of it that is kept apart")
+    assert "; 3 channels, " in begun
+    assert "0.png are the same: --channel 0 would train on one" in channels
+    again = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK, "--overwrite")
+    assert "stays that of the run before until the first validation" in again.err
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--minutes", 0.001], "--steps 2 has no effect: --minutes ends the run"),
+        (["--freeze-statistics", 0.5], "--freeze-statistics has no effect: the network has no"),
+        (
+            ["--network", "sliding-window", "--batch-norm"],
+            "--batch-norm has no effect: the network",
+        ),
+    ],
+)
+def test_an_option_without_effect_is_told(
+    bigunet: Any, folder: Path, more: list[object], told: str
+) -> None:
+    outcome = bigunet(*command(folder, *more))
+    assert outcome.code == 0, outcome.err
+    assert [line for line in outcome.told if "no effect" in line] == [outcome.told[0]]
+    assert outcome.told[0].startswith(f"Warning: {told}")
+
+
+def test_numbers_of_the_network_that_is_gone_on_from_may_be_said(
+    bigunet: Any, folder: Path
+) -> None:
+    assert bigunet(*command(folder)).code == 0
+    more = ["--from", folder / "m.safetensors", "--out", folder / "n.safetensors"]
+    assert bigunet(*command(folder, *more)).code == 0
+
+
+@pytest.mark.parametrize("option", [[], ["--overwrite"], ["--resume"]])
+def test_what_is_no_model_is_never_replaced(
+    bigunet: Any, folder: Path, option: list[object]
+) -> None:
+    (folder / "m.safetensors").write_text("notes")
+    outcome = bigunet(*command(folder, *option))
+    assert outcome.code == 1
+    assert "m.safetensors exists and is no model of bigunet" in outcome.told[0]
+    assert (folder / "m.safetensors").read_text() == "notes"
+
+
+def test_only_the_last_folder_is_made(bigunet: Any, folder: Path) -> None:
+    outcome = bigunet(*command(folder, "--out", folder / "no" / "such" / "m.safetensors"))
+    assert outcome.code == 1
+    assert f"there is no folder {folder / 'no'} to write" in outcome.told[0]
+    assert not (folder / "no").exists()
+    assert bigunet(*command(folder, "--out", folder / "made" / "m.safetensors")).code == 0
 
 
 def other_shape(folder: Path) -> None:
@@ -138,7 +205,8 @@ def nothing(folder: Path) -> None:
         (nothing, ["--learning-rate", 0], ("learning_rate is 0",)),
         (nothing, ["--augment", "elastic=4"], ("elastic=4", "elastic_voxels")),
         (nothing, ["--augment", "scale=a"], ("a is no number",)),
-        (nothing, ["--from", "nuclei", "--target", "boundaries"], ("has 2 axes", "3 scores")),
+        (nothing, [*NUCLEI, "--target", "boundaries"], ("has 2 axes", "3 scores")),
+        (nothing, ["--from", "nuclei"], ("--width is 2, but 24 in the model nuclei", "--from")),
         (nothing, ["--ndim", 3], ("y, x", "sees more")),
         (nothing, ["--class-name", "a"], ("1 class names for 3 classes",)),
         (nothing, ["--card", "none.json"], ("none.json",)),
@@ -220,6 +288,60 @@ def test_ctrl_c_leaves_one_line_and_a_run_that_goes_on(bigunet: Any, folder: Pat
     assert process.returncode == 130
     assert "Traceback" not in told
     assert told.splitlines()[-1].startswith("Interrupted; go on with the same command and --resume")
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "told"),
+    [
+        (signal.SIGINT, [], "Interrupted; go on with the same command and --resume."),
+        (signal.SIGTERM, [], "Terminated; go on with the same command and --resume."),
+        (signal.SIGINT, ["--resume"], "Interrupted; go on with the same command."),
+        (
+            signal.SIGTERM,
+            ["--overwrite"],
+            "Terminated; go on with the same command, --resume in the place of --overwrite.",
+        ),
+    ],
+)
+def test_what_is_stopped_says_how_it_goes_on(
+    bigunet: Any,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    more: list[str],
+    told: str,
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    monkeypatch.setattr("bigunet_cli.train.run_train", stopped)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcome = bigunet(*command(folder, *more))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert outcome.code == 128 + number
+    assert outcome.told[-1] == told
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_ctrl_c_while_it_starts_leaves_one_line() -> None:
+    program = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+import bigunet_cli.main
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "Interrupted.\n"
 
 
 def test_unknown_classes_are_told_before_the_first_step(bigunet: Any, folder: Path) -> None:

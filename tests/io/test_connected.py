@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.geometry import Box
-from bigunet.io.connected import ConnectedLabels, connected
+from bigunet.instances import connected
+from bigunet.io.connected import ConnectedLabels
 
 
 @given(st.integers(0, 10_000), st.sampled_from([2, 3]))
@@ -29,8 +30,3 @@ def test_objects_of_a_box_are_those_of_the_whole(seed: int, ndim: int) -> None:
     inside = tuple(slice(a + 30, b + 30) for a, b in zip(box.start, box.stop))
     copy = pickle.loads(pickle.dumps(labels))
     np.testing.assert_array_equal(copy.read(box)[0], mirrored[inside])
-
-
-def test_values_that_touch_are_different_objects() -> None:
-    labels = np.array([[5, 5, 9], [0, 0, 9], [5, 0, 0]])
-    assert connected(labels).tolist() == [[1, 1, 3], [0, 0, 3], [2, 0, 0]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,6 +133,12 @@ def test_nothing_to_find_and_nothing_found_is_perfect() -> None:
     assert panoptic_quality(empty, empty) == seg_score(empty, empty) == 1.0
     assert panoptic_quality(empty, empty + 1) == 0.0
     assert seg_score(empty + 1, empty) == 0.0
+
+
+def test_without_pairs_there_is_no_segmentation_quality() -> None:
+    none = Matches(0, 2, 1)
+    assert math.isnan(none.segmentation_quality)
+    assert none.panoptic_quality == none.recognition_quality == 0.0
 
 
 @pytest.mark.parametrize(

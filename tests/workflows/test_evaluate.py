@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,169 @@ def test_of_several_channels_the_highest_is_the_class(tmp_path: Path) -> None:
     seen = evaluate(tmp_path / "found.zarr", tmp_path / "truth.png").scores
     assert seen["pixel_error"] == (channels.argmax(axis=0) != truth).mean()
     options = EvaluateOptions(channel="2", threshold=0.5)
+    Image.fromarray((truth == 2).astype(np.uint8)).save(tmp_path / "truth.png")
     seen = evaluate(tmp_path / "found.zarr", tmp_path / "truth.png", options=options).scores
-    assert seen["pixel_error"] == ((channels[2] > 127) != truth).mean()
+    assert seen["pixel_error"] == ((channels[2] > 127) != (truth == 2)).mean()
+
+
+def test_channels_that_are_no_probabilities_are_doubted(tmp_path: Path) -> None:
+    truth = noise((20, 30), 2)
+    Image.fromarray(truth).save(tmp_path / "truth.png")
+    write_channels(tmp_path / "found.zarr", noise((2, 20, 30), 255))
+    (doubt,) = evaluate(tmp_path / "found.zarr", tmp_path / "truth.png").warnings
+    assert "found.zarr: the channels of the prediction do not add up to 1" in doubt
+    share = noise((20, 30), 255)
+    write_channels(tmp_path / "shares.zarr", np.stack([share, 255 - share]))
+    assert evaluate(tmp_path / "shares.zarr", tmp_path / "truth.png").warnings == ()
+
+
+def write_classes(path: Path, classes: np.ndarray, names: tuple[str, ...]) -> None:
+    """As `segment` writes them: a label image that names its classes, which the root shows."""
+    root = zarr.open_group(str(path), mode="w", zarr_format=3)
+    label = root.create_group("labels/classes")
+    label.create_array("0", data=classes, dimension_names=["y", "x"])
+    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    scale = [{"type": "scale", "scale": [1.0, 1.0]}]
+    for group, place in ((root, "labels/classes/0"), (label, "0")):
+        datasets = [{"path": place, "coordinateTransformations": scale}]
+        group.attrs["ome"] = {
+            "version": "0.5",
+            "multiscales": [{"axes": axes, "datasets": datasets}],
+        }
+    properties = [{"label-value": k, "class": name} for k, name in enumerate(names)]
+    label.attrs["ome"] = {**label.attrs["ome"], "image-label": {"properties": properties}}
+
+
+@pytest.fixture
+def nuclei(tmp_path: Path) -> Path:
+    """A folder of a class image ``out.zarr`` and the numbered objects in it."""
+    truth = discs((60, 50), seed=0)
+    write_classes(tmp_path / "out.zarr", (truth > 0).astype(np.uint8), ("background", "nucleus"))
+    tifffile.imwrite(tmp_path / "truth.tif", truth.astype(np.uint16))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.zarr/labels/classes"])
+def test_a_class_is_named_where_the_prediction_names_it(nuclei: Path, name: str) -> None:
+    files = nuclei / name, nuclei / "truth.tif"
+    seen = [
+        evaluate(*files, options=EvaluateOptions("instances", objects_of=which))
+        for which in ("nucleus", "1", 1)
+    ]
+    assert seen[0].scores["matched"] > 0
+    assert seen[0].scores == seen[1].scores == seen[2].scores
+    assert seen[0].warnings == ()
+    inside = evaluate(*files, options=EvaluateOptions("boundaries", interior="nucleus"))
+    assert inside.scores["pixel_error"] == 0
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.zarr/labels/classes"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "classes 0 background, 1 nucleus, the truth .* --kind instances --objects-of nucleus"),
+        ({"kind": "instances"}, "not of numbered objects; .* such as --objects-of nucleus"),
+        ({"kind": "instances", "objects_of": 7}, "no class 7; its classes are 0 background, 1 nuc"),
+        ({"kind": "instances", "objects_of": "cell"}, "no class 'cell'; its classes are 0 backgr"),
+        ({"kind": "boundaries", "interior": 2}, "no class 2; its classes are 0 background"),
+    ],
+)
+def test_classes_are_not_scored_as_something_else(
+    nuclei: Path, name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BigUNetError, match=message):
+        evaluate(nuclei / name, nuclei / "truth.tif", options=EvaluateOptions(**options))
+
+
+def test_a_known_class_that_does_not_occur_is_no_object(nuclei: Path) -> None:
+    write_classes(nuclei / "out.zarr", np.zeros((60, 50), np.uint8), ("background", "nucleus"))
+    options = EvaluateOptions("instances", objects_of="nucleus")
+    seen = evaluate(nuclei / "out.zarr", nuclei / "truth.tif", options=options).scores
+    assert (seen["matched"], seen["spurious"]) == (0, 0)
+    assert seen["panoptic_quality"] == 0
+    assert np.isnan(seen["segmentation_quality"])
+
+
+def test_a_class_that_is_in_no_prediction_is_refused(tmp_path: Path) -> None:
+    classes, truth = np.zeros((2, 20, 30), np.uint8), discs((20, 30), seed=1).astype(np.uint16)
+    classes[1, 3:9, 4:9] = 1
+    for name in ("found", "truth"):
+        (tmp_path / name).mkdir()
+    for k, plane in enumerate(classes):
+        Image.fromarray(plane).save(tmp_path / f"found/{k}.png")
+        tifffile.imwrite(tmp_path / f"truth/{k}.tif", truth)
+    files = tmp_path / "found", tmp_path / "truth"
+    evaluate(*files, options=EvaluateOptions("instances", objects_of=1))
+    with pytest.raises(ImageError, match=r"no voxel of .*found is of the class 7"):
+        evaluate(*files, options=EvaluateOptions("instances", objects_of=7))
+    with pytest.raises(OptionError, match=r"0\.png does not name its classes; give the number"):
+        evaluate(*files, options=EvaluateOptions("instances", objects_of="nucleus"))
+
+
+def test_one_probability_needs_a_threshold(tmp_path: Path) -> None:
+    share = noise((20, 30), 255)
+    write_channels(tmp_path / "probabilities", np.stack([255 - share, share]))
+    Image.fromarray(noise((20, 30), 2)).save(tmp_path / "truth.png")
+    files = tmp_path / "probabilities", tmp_path / "truth.png"
+    for kind in METRICS:
+        with pytest.raises(ImageError, match="is the probability of a class; give --threshold"):
+            evaluate(*files, options=EvaluateOptions(kind, channel=1))
+        evaluate(*files, options=EvaluateOptions(kind, channel=1, threshold=0.5))
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_a_grey_image_is_no_prediction(tmp_path: Path, kind: str) -> None:
+    grey, labels = noise((40, 50), 200), discs((40, 50), seed=2).astype(np.uint16)
+    with pytest.raises(ImageError, match=r"the prediction .* looks like a grey image"):
+        compare(tmp_path, grey, labels, kind=kind)
+    with pytest.raises(ImageError, match=r"the truth .* looks like a grey image"):
+        compare(tmp_path, labels, grey.astype(np.uint16), kind=kind)
+
+
+def test_numbered_objects_are_no_classes(tmp_path: Path) -> None:
+    y, x = np.ogrid[:40, :50]
+    objects = (y // 8 * 10 + x // 5).astype(np.uint8)
+    with pytest.raises(ImageError, match=r"holds 2 different values, .* 50, of which they share 2"):
+        compare(tmp_path, (objects > 20).astype(np.uint8), objects)
+    (doubt,) = compare(tmp_path, objects, objects).warnings
+    assert "over 32 different values" in doubt
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "no value but 0 in common; --label-values says"),
+        ({"kind": "instances"}, "objects of the truth fall apart .* give --connected"),
+        ({"label_values": (0, 255)}, None),
+        ({"kind": "instances", "connected": True}, None),
+    ],
+)
+def test_masks_as_truth_are_doubted(
+    tmp_path: Path, options: dict[str, Any], message: str | None
+) -> None:
+    truth = np.zeros((20, 30), np.uint8)
+    truth[::4] = 255
+    found = truth // 255
+    if options.get("kind") == "instances":
+        found = ndimage.label(found)[0].astype(np.uint8)
+    warnings = compare(tmp_path, found, truth, **options).warnings
+    if message is None:
+        assert warnings == ()
+    else:
+        assert len(warnings) == 1
+        assert re.search(message, warnings[0])
+
+
+def test_classes_as_objects_are_doubted_once_for_a_folder(tmp_path: Path) -> None:
+    classes = np.zeros((20, 30), np.uint8)
+    classes[::4] = 1
+    for name, plane in (("found", classes), ("truth", ndimage.label(classes)[0].astype(np.uint8))):
+        (tmp_path / name).mkdir()
+        for k in range(3):
+            Image.fromarray(plane).save(tmp_path / name / f"{k}.png")
+    options = EvaluateOptions("instances")
+    (doubt,) = evaluate(tmp_path / "found", tmp_path / "truth", options=options).warnings
+    assert re.search(r"0\.png and 2 more: the objects of the prediction fall apart", doubt)
 
 
 def test_time_points_are_images_of_their_own(tmp_path: Path) -> None:
@@ -273,7 +435,7 @@ def test_metrics_that_are_not_wanted_are_not_told(tmp_path: Path, kind: str) -> 
         ),
         (np.zeros((4, 5), "u1"), np.zeros((4, 5), "f4"), {}, "the truth .* is float32"),
         (np.zeros((4, 5), "u1"), np.full((4, 5), -1, "i2"), {}, "holds -1; labels are 0 or more"),
-        (np.arange(400, dtype="u2").reshape(20, 20),) * 2 + ({}, "400 different values"),
+        (np.arange(400, dtype="u2").repeat(5).reshape(20, 100),) * 2 + ({}, "400 different values"),
         (np.full((4, 5), np.nan, "f4"), np.zeros((4, 5), "u1"), {"threshold": 0.5}, "no numbers"),
     ],
     ids=["shapes", "floats", "float truth", "negative", "objects", "nan"],

@@ -83,6 +83,44 @@ def test_a_run_that_was_cut_off_ends_as_the_whole_run(
     assert curves(whole) == curves(cut)
 
 
+def test_a_second_run_stops_before_it_touches_anything(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    refused = []
+
+    def beside(event: TrainEvent) -> None:
+        if isinstance(event, Validated) and event.step == 2:
+            for existing in ("refuse", "resume", "overwrite"):
+                with pytest.raises(OutputError, match=rf"another process \(pid {os.getpid()} on"):
+                    run(folder, out, existing=existing)
+                refused.append(existing)
+            raise Stop
+
+    arguments = {"out": out, "options": OPTIONS, "recipe": quick()}
+    with pytest.raises(Stop):
+        train(folder / "images", folder / "labels", on_event=beside, **arguments)  # type: ignore[arg-type]
+    assert len(refused) == 3
+    assert not (tmp_path / "m.training" / ".lock").exists()
+    # What a killed process leaves is no lock.
+    (tmp_path / "m.training" / ".lock").write_text("pid 1 on there")
+    train(folder / "images", folder / "labels", existing="resume", **arguments)  # type: ignore[arg-type]
+
+
+def test_images_may_be_moved_but_not_changed_before_a_run_goes_on(tmp_path: Path) -> None:
+    write_folders(tmp_path / "here")
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(Stop):
+        run(tmp_path / "here", out, cut_at=3)
+    (tmp_path / "here").rename(tmp_path / "there")
+    with pytest.raises(Stop):
+        run(tmp_path / "there", out, cut_at=5, existing="resume")
+    for path in (tmp_path / "there" / "labels").iterdir():
+        labels = np.asarray(Image.open(path)).copy()
+        labels[:20] = 0
+        Image.fromarray(labels).save(path)
+    with pytest.raises(ResumeError, match=r"differently: voxels of the classes: was \d+, [^;]*$"):
+        run(tmp_path / "there", out, existing="resume")
+
+
 def test_images_that_cannot_be_learned_leave_nothing_to_go_on_from(tmp_path: Path) -> None:
     write_folders(tmp_path)
     for path in list((tmp_path / "images").iterdir()):
@@ -98,7 +136,7 @@ def test_images_that_cannot_be_learned_leave_nothing_to_go_on_from(tmp_path: Pat
 def test_a_finished_run_has_nothing_to_go_on_from(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     run(folder, out)
-    with pytest.raises(ResumeError, match="no checkpoint"):
+    with pytest.raises(ResumeError, match=r"finished run; go on from it with --from .*m\.safe"):
         run(folder, out, existing="resume")
     assert [e.kept for e in run(folder, out, existing="overwrite") if isinstance(e, Validated)]
 

@@ -58,15 +58,16 @@ class EvaluateOptions:
         by connected voxels, or interior). Whole numbers are shares of their type's highest.
     label_values : tuple of int
         For classes: value k of the truth's is class k; empty if values are classes.
-    objects_of : int or None
+    objects_of : int, str or None
         For instances: the prediction is classes, and connected voxels (over faces) of this one
-        are an object each.
+        are an object each. By number, or by name where the prediction names its classes.
     min_size : int
         For instances: found objects of fewer voxels are left out.
     connected : bool
         For instances: the truth is masks, whose connected voxels of one value are an object each.
-    interior : int or None
-        For boundaries: the class of the prediction that is interior; None for all but 0.
+    interior : int, str or None
+        For boundaries: the class of the prediction that is interior, by number or name; None for
+        all but 0.
     border_width : int
         For boundaries: voxels of the truth within so many steps of a different segment are
         boundary too, for labels of segments that touch.
@@ -86,10 +87,10 @@ class EvaluateOptions:
     channel: int | str | None = None
     threshold: float | None = None
     label_values: tuple[int, ...] = ()
-    objects_of: int | None = None
+    objects_of: int | str | None = None
     min_size: int = 0
     connected: bool = False
-    interior: int | None = None
+    interior: int | str | None = None
     border_width: int = 0
     volumes: bool = False
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
+from bigunet.io.label_classes import class_names, is_labels
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.pairs import Pair
 from bigunet.io.sources import ImageSource, describe_image
+from bigunet.workflows.evaluation.classes import Classes, example, listed
 from bigunet.workflows.evaluation.options import EvaluateOptions
+
+_FOREGROUND = {0: "background", 1: "foreground"}
+_SUM_TOLERANCE = 0.1
+_NO_PROBABILITIES = (
+    "the channels of the prediction do not add up to 1, as probabilities of classes do; the "
+    "highest is taken as the class all the same"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,14 @@ class Compared:
     truth : ndarray of int
     certainty : ndarray of float32 or None
         How far each probability is from the threshold.
+    doubts : tuple of str
+        What of the prediction may not be as was meant.
     """
 
     found: np.ndarray
     truth: np.ndarray
     certainty: np.ndarray | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +51,17 @@ class OpenPair:
     Parameters
     ----------
     prediction, truth : ImageSource
+    classes : mapping of int to str
+        Of the prediction; empty where it does not say.
+    is_prediction_labels, is_truth_labels : bool
+        Whether the metadata call them labels.
     """
 
     prediction: ImageSource
     truth: ImageSource
+    classes: Classes = field(default_factory=dict)
+    is_prediction_labels: bool = False
+    is_truth_labels: bool = False
 
     @classmethod
     def of(cls, pair: Pair, options: EvaluateOptions) -> OpenPair:
@@ -67,7 +86,17 @@ class OpenPair:
         )
         prediction = ImageSource(described, level=level, channels=tuple(chosen))
         _check_prediction(prediction, options)
-        return cls(prediction, truth)
+        if options.threshold is None:
+            _check_no_share(described, prediction)
+        classes = _classes(described, prediction, options)
+        if options.kind == "instances" and options.threshold is None:
+            _check_objects_named(prediction, classes, options)
+        return cls(prediction, truth, classes, is_labels(described), is_labels(known))
+
+    @property
+    def is_class_image(self) -> bool:
+        """Whether the prediction's values, or channels, are classes that it names."""
+        return bool(self.classes) and self.classes is not _FOREGROUND
 
     def read(self, options: EvaluateOptions) -> Iterator[Compared]:
         """Each time point, whole.
@@ -86,7 +115,8 @@ class OpenPair:
                 certainty = np.abs(share - options.threshold).astype(np.float32)
                 yield Compared(share > options.threshold, truth, certainty)
             elif len(voxels) > 1:
-                yield Compared(_squeezed(voxels.argmax(axis=0)), truth)
+                doubts = () if _add_up(voxels) else (_NO_PROBABILITIES,)
+                yield Compared(_squeezed(voxels.argmax(axis=0)), truth, doubts=doubts)
             else:
                 yield Compared(_plain(voxels[0], self.prediction), truth)
 
@@ -108,9 +138,9 @@ def _level_like(image: Multiscale, truth: ImageSource, level: int) -> int:
     ]
     alike = [k for k, other in enumerate(shapes) if other == shape]
     if not alike:
-        listed = " or ".join(map(_told, shapes))
+        found = " or ".join(map(_told, shapes))
         raise ImageError(
-            f"the prediction {image.url} is {listed}, the truth {truth.url} {_told(shape)} at "
+            f"the prediction {image.url} is {found}, the truth {truth.url} {_told(shape)} at "
             f"level {level}; give images of the same shape"
         )
     return level if level in alike else alike[0]
@@ -141,6 +171,46 @@ def _check_prediction(prediction: ImageSource, options: EvaluateOptions) -> None
             f"the prediction {prediction.url} is {prediction.dtype}; give whole numbers, or a "
             "threshold for probabilities"
         )
+
+
+def _check_no_share(described: Multiscale, prediction: ImageSource) -> None:
+    """Refuse one channel of what `segment` wrote as probabilities, to be read as labels."""
+    if prediction.num_channels == 1 < described.num_channels and described.name == "probabilities":
+        raise ImageError(
+            f"a channel of {prediction.url} is the probability of a class; give --threshold, such "
+            "as 0.5, or leave the channel out to take the most probable class"
+        )
+
+
+def _check_objects_named(
+    prediction: ImageSource, classes: Classes, options: EvaluateOptions
+) -> None:
+    """Refuse a class image as numbered objects."""
+    if classes and options.objects_of is None:
+        raise ImageError(
+            f"the prediction {prediction.url} is of the classes {listed(classes)}, not of numbered "
+            f"objects; say which class is objects, such as --objects-of {example(classes)}"
+        )
+
+
+def _classes(described: Multiscale, prediction: ImageSource, options: EvaluateOptions) -> Classes:
+    """Names of what the prediction's voxels can be; empty where it does not say."""
+    if options.threshold is not None:
+        return _FOREGROUND
+    if prediction.num_channels > 1:
+        return dict(enumerate(described.channel_names))
+    return class_names(described)
+
+
+def _add_up(channels: np.ndarray) -> bool:
+    """Whether the voxels look like probabilities of the classes: (c, *space), sums of 1.
+
+    Voxels without any, as of parts that were not segmented, do not count.
+    """
+    top = np.iinfo(channels.dtype).max if channels.dtype.kind in "iu" else 1
+    sums = channels.sum(axis=0, dtype=np.float32) / np.float32(top)
+    sums = sums[sums != 0]
+    return not sums.size or bool(np.mean(np.abs(sums - 1) <= _SUM_TOLERANCE) > 0.5)
 
 
 def _time_points(source: ImageSource) -> Iterator[Box]:

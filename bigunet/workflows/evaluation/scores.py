@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bigunet.errors import ImageError
-from bigunet.io.connected import connected
+from bigunet.instances import connected
 from bigunet.metrics.confusion import Confusion
 from bigunet.metrics.objects import IOU_STEPS, Coverage, Matches, ObjectOverlaps
 from bigunet.metrics.partitions import foreground_agreement, rand_error
@@ -65,33 +65,46 @@ class ClassTally:
 
 @dataclass(frozen=True, slots=True)
 class ObjectTally:
-    """Objects found, missed and invented."""
+    """Objects found, missed and invented.
+
+    Parameters
+    ----------
+    matches : mapping of float to Matches
+        By the overlap that a pair needs.
+    coverage : Coverage
+    foreground : PixelCounts
+    class_seen : bool
+        Whether any voxel is of the class that is objects; True where no class is asked for.
+    """
 
     matches: Mapping[float, Matches] = field(
         default_factory=lambda: dict.fromkeys(IOU_STEPS, Matches())
     )
     coverage: Coverage = field(default_factory=Coverage)
     foreground: PixelCounts = field(default_factory=PixelCounts)
+    class_seen: bool = False
 
     @classmethod
     def of(cls, pair: Compared, options: EvaluateOptions) -> ObjectTally:
         """Count one image."""
-        found = pair.found
+        found, class_seen = pair.found, True
         if found.dtype.kind == "b":
             found = connected(found.astype(np.uint8))
         elif options.objects_of is not None:
             found = connected((found == options.objects_of).astype(np.uint8))
+            class_seen = bool(found.any())
         found = _without_small(found, options.min_size)
         truth = connected(pair.truth) if options.connected else pair.truth
         overlaps = ObjectOverlaps.of(truth, found)
         matches = {iou: overlaps.matches(iou) for iou in IOU_STEPS}
-        return cls(matches, overlaps.coverage(), PixelCounts.of(found > 0, truth > 0))
+        return cls(matches, overlaps.coverage(), PixelCounts.of(found > 0, truth > 0), class_seen)
 
     def __add__(self, other: ObjectTally) -> ObjectTally:
         return ObjectTally(
             {iou: one + other.matches[iou] for iou, one in self.matches.items()},
             self.coverage + other.coverage,
             self.foreground + other.foreground,
+            self.class_seen or other.class_seen,
         )
 
     def scores(self, options: EvaluateOptions) -> Scores:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bigunet.errors import OptionError, OutputError
+from bigunet.errors import OptionError, OutputError, ResumeError
+from bigunet.model.file import is_model_file
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.target import Existing
 from bigunet.workflows.training_run.options import TrainOptions
@@ -59,18 +60,53 @@ class TrainJob:
     def checkpoint(self) -> Path:
         return self.folder / _RECORD_FILES[0]
 
-    def check_files(self) -> None:
-        """Refuse to write over another run's files.
+    def check_place(self) -> None:
+        """Refuse a place that looks like a typing error.
 
         Raises
         ------
         OutputError
-            If there is a model or a record, and the run neither continues nor overwrites it.
+            If neither the model's folder nor the one above it is there.
         """
-        there = [path for path in (self.path, *self._record_files()) if path.exists()]
-        if self.existing == "refuse" and there:
-            unfinished = "continue its run with --resume, or " if self.checkpoint.exists() else ""
+        above = self.path.absolute().parent.parent
+        if not above.is_dir():
+            raise OutputError(f"there is no folder {above} to write {self.path} in; make it first")
+
+    def check_files(self) -> None:
+        """Refuse to write over another run's files, or what is no model.
+
+        Raises
+        ------
+        OutputError
+            If there is a model or a record, and the run neither continues nor overwrites it; or
+            something else under the model's name.
+        ResumeError
+            If the run to be continued is finished.
+        """
+        begun, kept = self.checkpoint.exists(), self.path.exists()
+        if kept and not is_model_file(self.path):
+            raise OutputError(
+                f"{self.path} exists and is no model of bigunet: it will not be touched; remove "
+                "it yourself or give another path"
+            )
+        if self.existing == "resume" and kept and not begun:
+            raise ResumeError(self._finished())
+        if self.existing != "refuse":
+            return
+        if kept and not begun:
+            raise OutputError(self._finished())
+        there = [path for path in self._record_files() if path.exists()]
+        if there:
+            unfinished = "continue its run with --resume, or " if begun else ""
             raise OutputError(f"{there[0]} exists; {unfinished}begin anew with --overwrite")
+
+    def _finished(self) -> str:
+        recorded = (self.folder / _RECORD_FILES[-1]).exists()
+        told = "is of a finished run" if recorded else "exists, and no checkpoint of its run"
+        return (
+            f"{self.path} {told}; go on from it with --from {self.path} and another --out, or "
+            "begin anew with --overwrite"
+        )
 
     def clear_record(self) -> None:
         """Remove the record of the run that this one overwrites; its model stays until replaced.
@@ -104,6 +140,16 @@ class TrainBegun:
     steps_done : int
         By the run that is continued.
     score_name : str
+    channels : int
+        Of the images, that the network reads.
+    one_cut : bool
+        Whether the images to validate on are a part of the only one, which is not learned from.
+    shared_images : int
+        Given to validate on that are learned from, too: their score tells nothing of others.
+    equal_channels : str
+        First image, if its channels are all the same; else empty.
+    kept_model : str
+        Path of another run's model, which stays until the first validation; else empty.
     """
 
     images: int
@@ -112,6 +158,11 @@ class TrainBegun:
     weights: int
     steps_done: int
     score_name: str
+    channels: int = 1
+    one_cut: bool = False
+    shared_images: int = 0
+    equal_channels: str = ""
+    kept_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from bigunet.workflows.training_run.network import begin_network, choose_device,
 from bigunet.workflows.training_run.record import Record, Row
 from bigunet.workflows.training_run.training_set import (
     TrainingSet,
+    has_equal_channels,
     open_training_set,
     with_border_terms,
 )
@@ -239,14 +241,21 @@ def _finish(one: _Run, stopped: bool) -> TrainReport:
 
 
 def _begun(one: _Run) -> TrainBegun:
-    training_set = one.judge.training_set
+    training_set, progress = one.judge.training_set, one.trainer.progress
+    shared = training_set.num_shared
+    first = training_set.samples[0].image
     return TrainBegun(
         images=len(training_set.samples),
         validation_images=len(training_set.validation),
         patch_shape=one.source.shape,
         weights=_num_weights(one.learner),
-        steps_done=one.trainer.progress.step,
+        steps_done=progress.step,
         score_name=one.judge.score_name,
+        channels=training_set.in_channels,
+        one_cut=shared > 0 and not one.job.validation,
+        shared_images=shared if one.job.validation else 0,
+        equal_channels=str(first.url) if has_equal_channels(first) else "",
+        kept_model=str(one.job.path) if not progress.best_step and one.job.path.exists() else "",
     )
 
 
@@ -280,15 +289,16 @@ def _batches(source: PatchSource, job: TrainJob, machine: Machine, first: int) -
 
 
 def _fingerprint(job: TrainJob, training_set: TrainingSet) -> dict[str, Any]:
+    """What decides the weights; of paths only the names, so that the images may be moved."""
     parts = [
-        (str(s.image.url), s.image.shape, str(s.labels.url))
+        (Path(str(s.image.url)).name, s.image.shape, Path(str(s.labels.url)).name)
         for s in (*training_set.samples, *training_set.validation)
     ]
     return {
         "recipe": job.recipe.to_dict(),
         "options": job.options.lasting(),
         "images": parts,
-        "class_weights": list(training_set.class_weights),
+        "voxels of the classes": list(training_set.census.counts),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigunet.errors import OptionError, TrainingError
+from bigunet.geometry import Box
 from bigunet.io.connected import ConnectedLabels
 from bigunet.io.pairs import Pair, find_pairs, open_pair
 from bigunet.io.sources import Source
@@ -18,6 +19,9 @@ from bigunet.training.split import split_samples
 from bigunet.training.targets import TargetRule
 from bigunet.training.weight_map import class_weights
 from bigunet.workflows.training_run.options import TrainOptions
+
+_LOOKED_AT = 1024
+"""Voxels along each of two axes that tell whether channels are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,12 @@ class TrainingSet:
     ndim: int
     in_channels: int
     voxel_size_um: tuple[float, ...]
+
+    @property
+    def num_shared(self) -> int:
+        """Images that are both learned from and kept apart, whole or in part."""
+        learned = {sample.image.url for sample in self.samples}
+        return sum(sample.image.url in learned for sample in self.validation)
 
 
 def open_training_set(
@@ -200,6 +210,17 @@ def _rule(samples: Sequence[Sample], options: TrainOptions) -> TargetRule:
 def _voxel_size(samples: Sequence[Sample], ndim: int) -> tuple[float, ...]:
     sizes = {tuple(round(s, 9) for s in (sample.image.scale_um or ())) for sample in samples}
     return next(iter(sizes))[-ndim:] if len(sizes) == 1 else ()
+
+
+def has_equal_channels(image: Source) -> bool:
+    """Whether an image repeats one channel, as far as its middle tells."""
+    if image.num_channels == 1:
+        return False
+    sizes = [min(n, _LOOKED_AT) for n in image.shape]
+    sizes[:-2] = [1] * len(sizes[:-2])
+    start = tuple((n - size) // 2 for n, size in zip(image.shape, sizes))
+    voxels = image.read(Box(start, tuple(a + size for a, size in zip(start, sizes))))
+    return bool((voxels == voxels[:1]).all() and voxels.min() < voxels.max())
 
 
 def with_border_terms(training_set: TrainingSet, terms: Sequence[Source]) -> TrainingSet:

@@ -1,0 +1,70 @@
+"""Being told to stop: by Ctrl-C, or by SIGTERM, as batch systems do; imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass(slots=True)
+class Stop:
+    """Why a command stops before its end."""
+
+    signal: int = signal.SIGINT
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.signal
+
+    @property
+    def word(self) -> str:
+        return "Interrupted" if self.signal == signal.SIGINT else "Terminated"
+
+
+@contextmanager
+def told_to_stop() -> Iterator[Stop]:
+    """Let SIGTERM stop a command as Ctrl-C does; which of the two it was."""
+    stop = Stop()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.signal = number
+        raise KeyboardInterrupt
+
+    with _handled(signal.SIGTERM, end, instead_of=signal.SIG_DFL):
+        yield stop
+
+
+@contextmanager
+def while_starting() -> Iterator[None]:
+    """Leave at once and without a traceback when Ctrl-C comes in the middle of imports."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.stderr.write("Interrupted.\n")
+        sys.stderr.flush()
+        # Some libraries take an exception in mid-import for their own failure.
+        os._exit(128 + number)
+
+    with _handled(signal.SIGINT, leave, instead_of=signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _handled(
+    number: int, handler: Callable[[int, FrameType | None], None], *, instead_of: object
+) -> Iterator[None]:
+    """Handle a signal for a while, unless it is ignored or handled already."""
+    usable = threading.current_thread() is threading.main_thread()
+    if not usable or signal.getsignal(number) is not instead_of:
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
