@@ -88,6 +88,8 @@ def find_pairs(
         raise TrainingError(f"{address} is no CSV table; give {called.labels} as well")
     if _is_image(address):
         return [Pair(address, _labels_of_one(address, stated, called))]
+    if os.path.isfile(address):
+        raise TrainingError(_unread(address))
     if not os.path.isdir(address):
         what = "" if called == _IN_TRAINING else f"the {called.image} "
         raise TrainingError(f"{what}{address} is no image, folder of images or CSV table")
@@ -194,6 +196,10 @@ def _is_image(url: str) -> bool:
     return is_raster(url) or find_node(url) is not None
 
 
+def _unread(file: str) -> str:
+    return f"{file} is of no kind that is read; give OME-Zarr, a zarr array, TIFF or PNG"
+
+
 def _labels_of_one(image: str, stated: str, called: Called, base: str = "") -> str:
     """Address of the labels of an image: a path, or a name inside the image."""
     outside = normal_url(stated if "://" in stated or not base else os.path.join(base, stated))
@@ -207,6 +213,8 @@ def _labels_of_one(image: str, stated: str, called: Called, base: str = "") -> s
         raise TrainingError(
             f"{image} is one {called.image}, {outside} a folder; give its {called.labels}"
         )
+    if os.path.isfile(outside):
+        raise TrainingError(_unread(outside))
     raise TrainingError(
         f"{image} has no {called.labels} {stated}: neither a file nor inside the {called.image}"
     )

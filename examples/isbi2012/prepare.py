@@ -47,8 +47,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     volume, labels = (
-        tifffile.imread(find(options.folder, f"train_{name}*.tif"))
-        for name in ("volume", "labels")
+        tifffile.imread(find(options.folder, f"train_{name}*.tif")) for name in ("volume", "labels")
     )
     learnt = tuple(z for z in range(len(volume)) if z not in SCORED)
     for name, slices in {

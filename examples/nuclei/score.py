@@ -8,16 +8,26 @@ from pathlib import Path
 
 from bigunet import BigUNetError, Model, Recipe, TrainOptions, load_model
 from bigunet.metrics.objects import Matches, match_objects
+from bigunet.model.forward import Precision
 from bigunet.training.samples import Sample
+from bigunet.training.targets import TargetRule
 from bigunet.training.validate import objects_of, segment_samples
 from bigunet.workflows.training_run.training_set import open_training_set
 
 
-def count(model: Model, fields: Sequence[Sample], precision: str) -> Matches:
+def rule_of(model: Model) -> TargetRule:
+    """The border that the model was taught, whose voxels are given back to the objects."""
+    taught = model.description.training.get("options", {})
+    if taught.get("target") != "cells":
+        raise SystemExit(f"{model.description.name} was not trained with --target cells")
+    return TargetRule("cells", border_width=taught["border_width"])
+
+
+def count(model: Model, fields: Sequence[Sample], precision: Precision) -> Matches:
     """Objects that match at an IoU above 0.5, are missed, and are spurious."""
-    matches = Matches()
+    rule, matches = rule_of(model), Matches()
     for one in segment_samples(model, fields, device="cpu", precision=precision):
-        matches += match_objects(one.labels, objects_of(one.found))
+        matches += match_objects(one.labels, objects_of(one.found, rule))
     return matches
 
 
@@ -35,12 +45,11 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     given = parser.parse_args()
     try:
-        # Split and grey ranges are those of train.sh; no border is asked for, as few fields of
-        # one's own may have none.
+        model = load_model(given.model)
+        # Split and grey ranges are those of train.sh. No border: in few fields there may be none.
         fields = open_training_set(
             given.folder / "images", given.folder / "labels", TrainOptions(border_width=0), Recipe()
         )
-        model = load_model(given.model)
         apart = count(model, fields.validation, given.precision)
         print(told("validation", len(fields.validation), apart), flush=True)
         rest = count(model, fields.samples, given.precision)

@@ -84,7 +84,7 @@ def test_of_classes_that_never_occur_some_are_named() -> None:
 def test_values_that_are_objects_are_not_taken_for_classes() -> None:
     labels = np.arange(32, dtype=np.uint16).reshape(8, 4)
     assert label_values([sample_of(labels)]) == tuple(range(32))
-    with pytest.raises(TrainingError, match="over 32 values .* give --target cells, .*-values"):
+    with pytest.raises(TrainingError, match=r"over 32 values .* give --target cells, .*-values"):
         label_values([sample_of(labels), sample_of(labels + 1)])
 
 
