@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bigunet.errors import ImageError
-from bigunet.io.connected import connected
+from bigunet.instances import connected
 from bigunet.workflows.evaluation.classes import example, listed
 from bigunet.workflows.evaluation.options import EvaluateOptions
 from bigunet.workflows.evaluation.pairs import Compared, OpenPair

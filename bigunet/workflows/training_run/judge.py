@@ -118,11 +118,14 @@ class Judge:
         return score
 
     def _calibrate(self, model: Model) -> list[float]:
-        """Set the scores of the classes right, in the model's last layer; what was added."""
+        """Set the scores of the classes right, in the model's last layer; what was added.
+
+        On all images: those for validation are few, and a score can be right on them by chance.
+        """
         assert isinstance(model.module, Network)
         scored = score_samples(
             model,
-            self.training_set.validation,
+            [*self.training_set.validation, *self.training_set.samples],
             device=self.device,
             max_voxels=_CALIBRATED_SCORES // len(self.classes),
         )
