@@ -2,7 +2,8 @@
 
 A network that was trained with weights on its classes gives the probabilities of a world in which
 they are so frequent. An offset to each class's score makes up for that; which one serves the
-segmentation best is looked for on the validation images.
+segmentation best is looked for on all images: a number per class is soon found, and of few images
+it is found by chance.
 """
 
 from __future__ import annotations

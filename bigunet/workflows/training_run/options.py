@@ -66,7 +66,8 @@ class TrainOptions:
     device : {"auto", "cpu", "cuda"}
     calibrate : bool
         Whether offsets are added to the scores of the classes, after the last step, that give the
-        best validation score: class weights make the rare ones too likely.
+        best score on all images: class weights make the rare ones too likely. Of the images kept
+        apart alone there may be so few that an offset is best by chance.
     half : bool
         Keep the weights as fp16.
     name : str
