@@ -46,6 +46,11 @@ from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind
     metavar="CLASS",
     help="The prediction is classes: connected voxels of this one, by name or number, are objects.",
 )
+@click.option(
+    "--border",
+    metavar="CLASS",
+    help="Of the prediction: give its voxels to the objects of --objects-of that they touch.",
+)
 @click.option("--min-size", default=0, metavar="N", help="Leave out found objects of fewer voxels.")
 @click.option(
     "--connected", is_flag=True, help="The truth is masks: connected voxels are an object."
@@ -55,7 +60,8 @@ from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind
     "--border-width",
     default=0,
     metavar="N",
-    help="Voxels of the truth so near to a different segment are boundary too.",
+    help="Voxels of the truth so near to a different segment are boundary too; of --border, "
+    "what is given to an object, 1 by default.",
 )
 @click.option("--volumes", is_flag=True, help="Segments are connected along z; else by plane.")
 @json_option
@@ -64,7 +70,7 @@ def evaluate(prediction: str, truth: str, *, as_json: bool, **given: Any) -> Non
 
     Files of two folders belong together by name. One image is in memory at a time, whole.
     """
-    for name in ("objects_of", "interior"):
+    for name in ("objects_of", "border", "interior"):
         given[name] = _class(given[name])
     result = run_evaluate(prediction, truth, options=EvaluateOptions(**given))
     for warning in result.warnings:

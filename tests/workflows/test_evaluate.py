@@ -22,6 +22,7 @@ from bigunet.metrics.objects import average_precision, match_objects, panoptic_q
 from bigunet.metrics.partitions import rand_error, v_info, v_rand
 from bigunet.metrics.pixels import dice, iou, pixel_error
 from bigunet.metrics.warping import warping
+from bigunet.training.targets import TargetRule, classes_of
 from bigunet.workflows.evaluate import Evaluation, evaluate
 from bigunet.workflows.evaluation.options import METRICS, EvaluateOptions
 
@@ -103,6 +104,18 @@ def test_objects_are_connected_voxels_of_a_class_and_the_small_are_left_out(
     matches = match_objects(truth, objects)
     assert (seen["matched"], seen["spurious"]) == (matches.matched, matches.spurious)
     assert seen["foreground_dice"] == dice(objects > 0, masks > 0)
+
+
+def test_objects_get_back_what_the_border_took(tmp_path: Path) -> None:
+    truth = np.zeros((30, 40), np.uint8)
+    truth[3:7, 4:20], truth[7:11, 4:20], truth[15:25, 5:30] = 1, 2, 3
+    classes = classes_of(truth, TargetRule("cells"))
+    plain = {"kind": "instances", "objects_of": 1}
+    without = compare(tmp_path, classes, truth, **plain).scores
+    within = compare(tmp_path, classes, truth, **plain, border=2).scores
+    assert without["matched"] == within["matched"] == 3
+    assert without["seg"] < 0.9
+    assert within["seg"] == 1
 
 
 def interiors() -> tuple[np.ndarray, np.ndarray]:
@@ -475,6 +488,11 @@ def test_several_channels_need_to_be_told_apart(
         ({"kind": "cells"}, "kind is 'cells'; known: classes, instances, boundaries"),
         ({"metrics": ("seg",)}, "metric 'seg' is none for classes; known: dice"),
         ({"objects_of": 0}, "objects_of is for instances, not classes"),
+        ({"border": 2}, "border is for instances, not classes"),
+        ({"border_width": 2}, "border_width is for boundaries, not classes"),
+        ({"kind": "instances", "border": 2}, "give objects_of too"),
+        ({"kind": "instances", "border_width": 2}, "give border too"),
+        ({"kind": "instances", "objects_of": 1, "border": 1}, "give two classes"),
         ({"interior": 0, "kind": "instances"}, "interior is for boundaries"),
         ({"label_values": (1, 1)}, "give each value once"),
         ({"threshold": 1.0}, "threshold is 1.0; give 0 to below 1"),

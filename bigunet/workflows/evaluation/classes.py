@@ -38,6 +38,7 @@ def numbered(options: EvaluateOptions, classes: Classes, url: str) -> EvaluateOp
     return replace(
         options,
         objects_of=_number(options.objects_of, classes, url),
+        border=_number(options.border, classes, url),
         interior=_number(options.interior, classes, url),
     )
 

@@ -29,10 +29,10 @@ METRICS: Mapping[EvaluationKind, tuple[MetricName, ...]] = {
 _ONLY: Mapping[str, EvaluationKind] = {
     "label_values": "classes",
     "objects_of": "instances",
+    "border": "instances",
     "min_size": "instances",
     "connected": "instances",
     "interior": "boundaries",
-    "border_width": "boundaries",
     "volumes": "boundaries",
 }
 
@@ -61,6 +61,10 @@ class EvaluateOptions:
     objects_of : int, str or None
         For instances: the prediction is classes, and connected voxels (over faces) of this one
         are an object each. By number, or by name where the prediction names its classes.
+    border : int, str or None
+        For instances: the class of the prediction that keeps touching objects apart. Its voxels
+        within ``border_width``, or 1, of an object are given to the nearest one, as training with
+        the target cells took them.
     min_size : int
         For instances: found objects of fewer voxels are left out.
     connected : bool
@@ -70,7 +74,7 @@ class EvaluateOptions:
         all but 0.
     border_width : int
         For boundaries: voxels of the truth within so many steps of a different segment are
-        boundary too, for labels of segments that touch.
+        boundary too, for labels of segments that touch. For instances: see ``border``.
     volumes : bool
         For boundaries: segments are connected along z too; by default each plane is scored on
         its own. The warping error is one of planes, and is left out.
@@ -88,6 +92,7 @@ class EvaluateOptions:
     threshold: float | None = None
     label_values: tuple[int, ...] = ()
     objects_of: int | str | None = None
+    border: int | str | None = None
     min_size: int = 0
     connected: bool = False
     interior: int | str | None = None
@@ -103,6 +108,7 @@ class EvaluateOptions:
             if getattr(self, name) != defaults[name] and self.kind != kind:
                 raise OptionError(f"{name} is for {kind}, not {self.kind}; leave it out")
         self._check_metrics()
+        self._check_border()
         for name in ("level", "min_size", "border_width"):
             if getattr(self, name) < 0:
                 raise OptionError(f"{name} is {getattr(self, name)}; give 0 or more")
@@ -135,6 +141,16 @@ class EvaluateOptions:
                 )
         if self.volumes and "warping-error" in self.metrics:
             raise OptionError("the warping error is one of planes; leave out volumes, or it")
+
+    def _check_border(self) -> None:
+        if self.border is not None and self.objects_of is None:
+            raise OptionError("border gives voxels to objects of classes; give objects_of too")
+        if self.border is not None and self.border == self.objects_of:
+            raise OptionError(f"border and objects_of are both {self.border}; give two classes")
+        if self.border_width and self.kind == "classes":
+            raise OptionError("border_width is for boundaries, not classes; leave it out")
+        if self.border_width and self.kind == "instances" and self.border is None:
+            raise OptionError("border_width says how wide the class border is; give border too")
 
     def _check_threshold(self) -> None:
         if self.threshold is None:

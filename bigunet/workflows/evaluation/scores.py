@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bigunet.errors import ImageError
-from bigunet.instances import connected
+from bigunet.instances import connected, instances_of
 from bigunet.metrics.confusion import Confusion
 from bigunet.metrics.objects import IOU_STEPS, Coverage, Matches, ObjectOverlaps
 from bigunet.metrics.partitions import foreground_agreement, rand_error
@@ -91,8 +91,14 @@ class ObjectTally:
         if found.dtype.kind == "b":
             found = connected(found.astype(np.uint8))
         elif options.objects_of is not None:
-            found = connected((found == options.objects_of).astype(np.uint8))
-            class_seen = bool(found.any())
+            class_seen = bool((found == options.objects_of).any())
+            found = instances_of(
+                found,
+                int(options.objects_of),
+                smallest=options.min_size,
+                border=None if options.border is None else int(options.border),
+                border_width=options.border_width or 1,
+            )
         found = _without_small(found, options.min_size)
         truth = connected(pair.truth) if options.connected else pair.truth
         overlaps = ObjectOverlaps.of(truth, found)
