@@ -115,7 +115,7 @@ def test_objects_get_back_what_the_border_took(tmp_path: Path) -> None:
     within = compare(tmp_path, classes, truth, **plain, border=2).scores
     assert without["matched"] == within["matched"] == 3
     assert without["seg"] < 0.9
-    assert within["seg"] == 1
+    assert within["seg"] > 0.97
 
 
 def interiors() -> tuple[np.ndarray, np.ndarray]:
