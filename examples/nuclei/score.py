@@ -9,6 +9,7 @@ from pathlib import Path
 from bigunet import BigUNetError, Model, Recipe, TrainOptions, load_model
 from bigunet.metrics.objects import Matches, match_objects
 from bigunet.model.forward import Precision
+from bigunet.model.turning import turned
 from bigunet.training.samples import Sample
 from bigunet.training.targets import TargetRule
 from bigunet.training.validate import objects_of, segment_samples
@@ -43,9 +44,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="of images/ and labels/, as for train.sh")
     parser.add_argument("model", help="name or path")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--tta", action="store_true", help="average over rotations and mirrors")
     given = parser.parse_args()
     try:
         model = load_model(given.model)
+        model = turned(model, square=True) if given.tta else model
         # Split and grey ranges are those of train.sh. No border: in few fields there may be none.
         fields = open_training_set(
             given.folder / "images", given.folder / "labels", TrainOptions(border_width=0), Recipe()
