@@ -10,6 +10,7 @@ import click
 from bigunet.engine.cluster import ClusterKind, ClusterSpec
 from bigunet.errors import OptionError
 from bigunet.io.access import normal_url
+from bigunet.model.backend import BackendChoice
 from bigunet.workflows.options import (
     DeviceChoice,
     OmeVersionChoice,
@@ -110,6 +111,13 @@ def segment_options(command: F) -> F:
             help="auto: a worker's GPU if it has one.",
         ),
         click.option(
+            "--backend",
+            type=click.Choice(get_args(BackendChoice)),
+            default="auto",
+            show_default=True,
+            help="What computes; auto: OpenVINO on a CPU that has it, else torch.",
+        ),
+        click.option(
             "--block-shape", type=ShapeType(), default=(), help="What one task writes, in voxels."
         ),
         click.option(
@@ -188,6 +196,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         tile_shape=given["tile_shape"],
         precision=given["precision"],
         device=given["device"],
+        backend=given["backend"],
         ome_version=given["ome_version"],
         tta=given["tta"],
         skip_empty=given["skip_empty"],

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bigunet.errors import ModelError, OptionError
+from bigunet.model.backend import BackendChoice, choose_backend, with_backend
 from bigunet.model.folding import fold_batch_norm
 from bigunet.model.model import Model
 
@@ -58,6 +59,10 @@ class Predictor:
         As torch names it: "cpu", "cuda", "cuda:1".
     precision : {"fp32", "bf16", "fp16"}
         Of the convolutions; scores are compared as fp32.
+    backend : {"auto", "torch", "compile", "openvino"}
+        What computes; ``auto`` is the fastest that there is.
+    threads : int, optional
+        Cores that OpenVINO uses for one tile; by default those that torch uses.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class Predictor:
         *,
         device: str = "cpu",
         precision: Precision = "fp32",
+        backend: BackendChoice = "torch",
+        threads: int | None = None,
     ) -> None:
         if precision not in _DTYPES:
             raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
@@ -74,10 +81,21 @@ class Predictor:
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
-        layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
-        self._layout = layout
         module = fold_batch_norm(model.module).to(self.device)
-        self._module = module.to(memory_format=layout)  # type: ignore[call-overload]
+        self.backend = choose_backend(backend, module, device=device)
+        self._layout = torch.contiguous_format
+        if self.backend != "openvino":
+            self._layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
+            module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
+        field = model.receptive_field
+        self._module = with_backend(
+            module,
+            self.backend,
+            in_channels=model.in_channels,
+            sample_shape=field.input_shape(field.stride),
+            precision=precision,
+            threads=threads or torch.get_num_threads(),
+        )
         along = (-1, *(1,) * model.ndim)
         self._low = torch.tensor(grey_range.low, dtype=torch.float64).reshape(along)
         span = [b - a for a, b in zip(grey_range.low, grey_range.high)]
@@ -98,14 +116,20 @@ class Predictor:
         ModelError
             If a score is not finite: an overflow of the precision, or damaged weights.
         """
+        scores = self._scores(tile)
+        return scores.clone() if self.backend == "openvino" else scores
+
+    def _scores(self, tile: np.ndarray) -> Tensor:
+        """Scores that the next tile may write over."""
         with torch.inference_mode():
             image = torch.nan_to_num(self._normalised(tile), nan=0.0, posinf=0.0, neginf=0.0)
             image = image.unsqueeze(0).contiguous(memory_format=self._layout)
             lower = self.precision != "fp32"
-            with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=lower):
+            cast = lower and self.backend != "openvino"
+            with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
                 scores: Tensor = self._module(image)
             scores = scores[0].float()
-            if not torch.isfinite(scores).all():
+            if not _are_finite(scores):
                 raise ModelError(
                     f"the network gave scores that are not finite in {self.precision}: "
                     + ("its weights are damaged" if not lower else "an overflow; run it in fp32")
@@ -126,16 +150,31 @@ class Predictor:
     ) -> Prediction:
         """Labels, and probabilities if asked, of the part ``inner`` of the scores."""
         with torch.inference_mode():
-            scores = self.scores(tile)[(slice(None), *inner)]
+            scores = self._scores(tile)[(slice(None), *inner)]
             chances = _to_bytes(scores).cpu().numpy() if probabilities else None
             return Prediction(labels_of(scores).cpu().numpy(), chances)
 
 
 def labels_of(scores: Tensor) -> Tensor:
-    """Class of each voxel, uint8: the highest score; foreground where a single score exceeds 0."""
+    """Class of each voxel, uint8: the highest score; foreground where a single score exceeds 0.
+
+    Of equal scores the first counts. Scores are (class, *space), and finite.
+    """
     if scores.shape[0] == 1:
         return (scores[0] > 0).to(torch.uint8)
-    return scores.argmax(dim=0).to(torch.uint8)
+    # Ten times as fast as argmax along the first axis, which walks across memory.
+    best, *others = scores
+    labels = torch.zeros(best.shape, dtype=torch.uint8, device=scores.device)
+    for number, score in enumerate(others, start=1):
+        labels.masked_fill_(score > best, number)
+        if number < len(others):
+            best = torch.maximum(best, score)
+    return labels
+
+
+def _are_finite(scores: Tensor) -> bool:
+    """Whether all are; a sum costs one pass, and looks closer only where it is not finite."""
+    return bool(torch.isfinite(scores.sum())) or bool(torch.isfinite(scores).all())
 
 
 def score_margin(scores: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from bigunet.errors import OptionError
 from bigunet.geometry import Box, hull
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
+from bigunet.model.backend import BackendChoice
 from bigunet.model.forward import GreyRange, Precision, Predictor
 from bigunet.model.model import Model
 from bigunet.model.recall import RecallingPredictor
@@ -34,9 +35,10 @@ _BLOCKS_IN_MEMORY = threading.BoundedSemaphore(3)
 
 @dataclass(frozen=True)
 class DeviceChoices:
-    """How a worker computes: device, precision, and with how many it shares a host's cores."""
+    """How a worker computes: on what, in which precision, and sharing a host's cores with whom."""
 
     device: DeviceChoice
+    backend: BackendChoice
     precision: Precision
     workers_per_host: int = 1
 
@@ -100,7 +102,7 @@ class SegmentWork:
         wanted = self._wanted.read(write)
         tiles = [tile for tile in self._tiling.tiles(write) if _has_wanted(tile, wanted, write)]
         values = self._empty_values(write)
-        told: Result = {"device": "", "tiles_computed": 0, "bytes_read": 0}
+        told: Result = {"device": "", "backend": "", "tiles_computed": 0, "bytes_read": 0}
         read = computed = waited = time.perf_counter()
         if tiles:
             source = hull(tile.input for tile in tiles)
@@ -116,6 +118,7 @@ class SegmentWork:
                     self._predict(predictor, pixels, tile, write, values)
                 told["tiles_computed"] = predictor.num_computed - before
                 told["device"] = str(predictor.predictor.device)
+                told["backend"] = predictor.predictor.backend
                 computed = time.perf_counter()
             del image
         _clear_unwanted(values, wanted)
@@ -167,13 +170,16 @@ class SegmentWork:
     def _loaded(self) -> RecallingPredictor:
         """The model on its device, with this thread's share of the cores."""
         # The nanny sets one thread for all libraries, and OpenMP keeps the number per thread.
-        torch.set_num_threads(max(1, cores() // self._device.workers_per_host))
+        threads = max(1, cores() // self._device.workers_per_host)
+        torch.set_num_threads(threads)
         if self._predictor is None:
             predictor = Predictor(
                 self._model,
                 self._grey_range,
                 device=self._device.resolved_device(),
                 precision=self._device.precision,
+                backend=self._device.backend,
+                threads=threads,
             )
             self._predictor = RecallingPredictor(predictor)
         return self._predictor

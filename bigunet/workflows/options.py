@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from bigunet.errors import OptionError
+from bigunet.model.backend import BackendChoice
 
 Output = Literal["classes", "probabilities"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
@@ -38,6 +39,9 @@ class SegmentOptions:
         Of the convolutions. ``auto`` is fp32.
     device : {"auto", "cpu", "cuda"}
         ``auto``: a worker's GPU if it has one.
+    backend : {"auto", "torch", "compile", "openvino"}
+        What computes the network. ``auto``: OpenVINO on a CPU where it is installed, torch
+        otherwise. ``compile`` is torch's own compiler.
     ome_version : {"auto", "0.4", "0.5"}
         ``auto``: 0.5, or that of the image where the labels are written into it.
     tta : bool
@@ -65,6 +69,7 @@ class SegmentOptions:
     tile_shape: tuple[int, ...] = ()
     precision: PrecisionChoice = "auto"
     device: DeviceChoice = "auto"
+    backend: BackendChoice = "auto"
     ome_version: OmeVersionChoice = "auto"
     tta: bool = False
     skip_empty: bool = False
@@ -74,6 +79,7 @@ class SegmentOptions:
         _check("output", self.outputs, Output)
         _check("precision", (self.precision,), PrecisionChoice)
         _check("device", (self.device,), DeviceChoice)
+        _check("backend", (self.backend,), BackendChoice)
         _check("OME-Zarr version", (self.ome_version,), OmeVersionChoice)
         if not self.outputs or len(set(self.outputs)) != len(self.outputs):
             raise OptionError(f"outputs {self.outputs}: name each wanted one once")

@@ -59,8 +59,8 @@ class SegmentReport:
         computed again.
     compute_seconds : float
         In which a device computed, all workers together.
-    device : str
-        Where the network ran.
+    device, backend : str
+        Where the network ran, and what computed it; empty if no block needed it.
     peak_memory_bytes : int
         Of this process and its children.
     dashboard : str
@@ -77,6 +77,7 @@ class SegmentReport:
     tiles_computed: int
     compute_seconds: float
     device: str
+    backend: str
     peak_memory_bytes: int
     dashboard: str
 
@@ -97,7 +98,7 @@ class SegmentReport:
             "compute_seconds": round(self.compute_seconds, 3),
             "peak_memory_bytes": self.peak_memory_bytes,
             "device": self.device,
-            "backend": "torch",
+            "backend": self.backend,
             "dashboard": self.dashboard,
         }
 
@@ -249,13 +250,14 @@ def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
     """Sums over all blocks, those of earlier runs included."""
     names = [c.name for c in plan.model.description.classes]
     counts = [0] * len(names)
-    bytes_read, tiles_computed, compute_seconds, device = 0, 0, 0.0, ""
+    bytes_read, tiles_computed, compute_seconds, device, backend = 0, 0, 0.0, "", ""
     for result in ledger.results(SEGMENT):
         counts = [a + b for a, b in zip(counts, result["counts"])]
         bytes_read += result["bytes_read"]
         tiles_computed += result["tiles_computed"]
         compute_seconds += result["compute_seconds"]
         device = result["device"] or device
+        backend = result["backend"] or backend
     total = max(sum(counts), 1)
     return {
         "class_shares": {name: count / total for name, count in zip(names, counts)},
@@ -263,6 +265,7 @@ def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
         "tiles_computed": tiles_computed,
         "compute_seconds": compute_seconds,
         "device": device,
+        "backend": backend,
     }
 
 

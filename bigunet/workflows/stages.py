@@ -42,7 +42,9 @@ def build_stages(
         wanted=plan.wanted,
         model=plan.model,
         grey_range=normalisation.values,
-        device=DeviceChoices(plan.options.device, plan.precision, workers_per_host),
+        device=DeviceChoices(
+            plan.options.device, plan.options.backend, plan.precision, workers_per_host
+        ),
     )
     stages = [_stage(SEGMENT, plan.grid, work)]
     for group in range(1, len(plan.layout.groups)):

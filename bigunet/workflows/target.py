@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bigunet.engine.ledger import Ledger
 from bigunet.errors import OptionError, OutputError
 from bigunet.io.output import withdraw_label
+from bigunet.model.openvino_module import has_openvino
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.place import RUN_FOLDER, Place
 from bigunet.workflows.plan import SegmentPlan
@@ -100,6 +101,7 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
         "receptive_field": asdict(plan.model.receptive_field),
         "bigunet": version("bigunet"),
         "torch": version("torch"),
+        "openvino": version("openvino") if has_openvino() else None,
     }
 
 

@@ -112,7 +112,9 @@ def verify(
         raise OutputError(f"{target} has no classes to verify; segment with --output classes too")
     values = made["normalisation"]
     grey = GreyRange(tuple(values["values_low"]), tuple(values["values_high"]))
-    predictor = Predictor(plan.model, grey, precision=made["precision"])
+    predictor = Predictor(
+        plan.model, grey, precision=made["precision"], backend=plan.options.backend
+    )
     reader = VolumeReader(plan.image, level=plan.options.level, channels=plan.channels)
     stored = VolumeReader(open_multiscale(join_url(store, INSIDE_GROUP)))
     if stored.shape != plan.region.shape:

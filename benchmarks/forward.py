@@ -1,0 +1,83 @@
+"""The forward pass alone, tile in memory to labels in memory: what a run cannot be faster than.
+
+    python benchmarks/forward.py LOAD --tile 900 1924 [--precision bf16] [--threads N]
+
+Prints JSON: for each tile that keeps so many voxels per axis, microseconds per voxel kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+import torch
+from limit import cpu_model, seconds
+from loads import LOADS, Load
+
+from bigunet import Model, ModelDescription, Normalisation, UNet
+from bigunet.model.description import default_classes
+from bigunet.model.forward import GreyRange, Predictor
+
+
+def model_of(load: Load) -> Model:
+    """The load's network with random weights, without a file."""
+    torch.manual_seed(0)
+    config = load.config
+    description = ModelDescription(
+        name=load.name,
+        architecture={"name": "unet", "config": config.to_dict()},
+        classes=default_classes(config.classes),
+        channels=("0",),
+        normalisation=Normalisation("fixed", 0, 255),
+    )
+    module = UNet(config).initialise().eval()
+    return Model(module, description, digest="", receptive_field=config.receptive_field())
+
+
+def measure(
+    load: Load, tiles: list[int], *, precision: str, threads: int, repeats: int
+) -> dict[str, Any]:
+    """Microseconds per kept voxel of each tile."""
+    torch.set_num_threads(threads)
+    model = model_of(load)
+    predictor = Predictor(model, GreyRange((0.0,), (255.0,)), precision=precision)  # type: ignore[arg-type]
+    field = model.receptive_field
+    found = {}
+    for extent in tiles:
+        shape = field.input_shape((extent,) * model.ndim)
+        pixels = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
+        first = field.halo[0] - field.border[0]
+        inner = (slice(first, first + extent),) * model.ndim
+        taken = seconds(lambda p=pixels, i=inner: predictor.predict(p, i), repeats=repeats)  # type: ignore[misc]
+        found[str(extent)] = 1e6 * taken / extent**model.ndim
+    return {
+        "load": load.name,
+        "cpu": cpu_model(),
+        "precision": precision,
+        "threads": threads,
+        "microseconds_per_voxel": found,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("load", choices=LOADS)
+    parser.add_argument("--tile", type=int, nargs="+", required=True)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=3)
+    given = parser.parse_args()
+    found = measure(
+        LOADS[given.load],
+        given.tile,
+        precision=given.precision,
+        threads=given.threads,
+        repeats=given.repeats,
+    )
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What this machine can do at best: matrix products, copies, and reading and writing a disk.
+
+    python benchmarks/limit.py FOLDER
+
+Prints JSON. No network can take fewer seconds than its operations divided by the matrix-product
+peak of the precision it runs in; FOLDER lies on the disk that is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def seconds(task: Callable[[], object], *, repeats: int) -> float:
+    """Median seconds of a task, after one run that does not count."""
+    task()
+    taken = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        task()
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
+
+
+def matrix_product(precision: str, size: int, repeats: int) -> float:
+    """Operations per second of a square matrix product; multiply and add are two."""
+    a, b = (torch.rand(size, size).to(DTYPES[precision]) for _ in range(2))
+    return 2 * size**3 / seconds(lambda: a @ b, repeats=repeats)
+
+
+def copying(megabytes: int, repeats: int) -> float:
+    """Bytes read and written per second by a copy between two large arrays, all threads."""
+    source = torch.ones(megabytes * 250_000)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / seconds(lambda: target.copy_(source), repeats=repeats)
+
+
+def disk(folder: Path, megabytes: int, repeats: int) -> dict[str, float]:
+    """Bytes per second to the disk, and from it where the system lets go of its cache."""
+    path = folder / "limit.bin"
+    data = np.random.default_rng(0).bytes(1_000_000)
+
+    def write() -> None:
+        with path.open("wb") as file:
+            for _ in range(megabytes):
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read() -> None:
+        with path.open("rb") as file:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            while file.read(1_000_000):
+                pass
+
+    try:
+        writing = seconds(write, repeats=repeats)
+        reading = seconds(read, repeats=repeats)
+    finally:
+        path.unlink(missing_ok=True)
+    size = megabytes * len(data)
+    return {"disk_write": size / writing, "disk_read": size / reading}
+
+
+def cpu_model() -> str:
+    """Name of the processor, and those of its instructions that matter to a network."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text() if path.is_file() else ""
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in fields.items()}
+    flags = fields.get("flags", "").split()
+    named = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
+    return f"{fields.get('model name', 'unknown')} ({', '.join(named)})"
+
+
+def measure(folder: Path, *, size: int, megabytes: int, repeats: int) -> dict[str, Any]:
+    """All figures; per second."""
+    return {
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "threads": torch.get_num_threads(),
+        "flops": {name: matrix_product(name, size, repeats) for name in ("fp32", "bf16")},
+        "copy_bytes": copying(megabytes, repeats),
+        **disk(folder, megabytes, repeats),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--size", type=int, default=4096, help="of the matrices")
+    parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    found = measure(given.folder, size=given.size, megabytes=given.megabytes, repeats=given.repeats)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

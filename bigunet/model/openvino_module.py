@@ -1,0 +1,118 @@
+"""A network run by OpenVINO's graph compiler: on CPUs about twice as fast as torch."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bigunet.errors import ModelError, OptionError
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoModule(nn.Module):
+    """Gives the scores that a module gives, computed by OpenVINO on this machine's cores.
+
+    A graph is compiled for each shape of tile, when the first of it comes. Several threads may
+    run tiles at the same time.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode, on the CPU; maps (n, channel, *space) to (n, class, *inner). What it
+        does must not depend on its input's values: it is traced once.
+    in_channels : int
+    sample_shape : sequence of int
+        Spatial shape that the module accepts, for tracing.
+    precision : {"fp32", "bf16"}
+        Of the convolutions.
+    threads : int
+        Cores that one pass uses.
+
+    Raises
+    ------
+    OptionError
+        If OpenVINO is not installed, or has not the precision.
+    ModelError
+        If the module has operations that OpenVINO does not know.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        in_channels: int,
+        sample_shape: Sequence[int],
+        precision: str,
+        threads: int,
+    ) -> None:
+        super().__init__()
+        if precision not in _HINTS:
+            known = " or ".join(_HINTS)
+            raise OptionError(f"OpenVINO runs in {known}, not in {precision}; give --backend torch")
+        openvino = _openvino()
+        sample = torch.zeros((1, in_channels, *sample_shape))
+        with warnings.catch_warnings(), torch.inference_mode():
+            # It traces with torch.jit, which is deprecated; and that Python looks at the input's
+            # shape is as it should be, since each shape has a graph of its own.
+            warnings.simplefilter("ignore")
+            try:
+                self._graph = openvino.convert_model(module, example_input=sample)
+            except Exception as error:
+                raise ModelError(f"OpenVINO cannot run this network: {error}") from error
+        self._graph.reshape([1, in_channels, *(-1 for _ in sample_shape)])
+        self._core = openvino.Core()
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+        }
+        self._compiled: dict[tuple[int, ...], Any] = {}
+        self._lock = threading.Lock()
+        self._of_thread = threading.local()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Scores, (1, class, *inner) fp32, for an image (1, channel, *space) fp32.
+
+        They lie in memory that the thread's next pass of the same shape writes to.
+        """
+        request = self._request(tuple(image.shape))
+        pixels = image.contiguous().numpy()
+        found = request.infer([pixels], share_inputs=True, share_outputs=True)
+        return torch.from_numpy(found[0])
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        """This thread's own, so that no other thread's pass is written over."""
+        requests: dict[tuple[int, ...], Any] = self._of_thread.__dict__.setdefault("requests", {})
+        if shape not in requests:
+            with self._lock:
+                if shape not in self._compiled:
+                    graph = self._graph.clone()
+                    graph.reshape(list(shape))
+                    self._compiled[shape] = self._core.compile_model(graph, "CPU", self._settings)
+            requests[shape] = self._compiled[shape].create_infer_request()
+        return requests[shape]
+
+
+def has_openvino() -> bool:
+    """Whether the optional package is installed."""
+    try:
+        import openvino  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise OptionError(
+            "--backend openvino needs OpenVINO: pip install 'bigunet[openvino]'"
+        ) from error
+    return openvino

@@ -1,0 +1,145 @@
+"""Laws of backends: whatever computes, the scores are the same."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bigunet import Model, ModelDescription, Normalisation
+from bigunet.errors import ModelError, OptionError
+from bigunet.model import backend as backends
+from bigunet.model.architectures import architecture_of, build
+from bigunet.model.backend import choose_backend
+from bigunet.model.description import default_classes
+from bigunet.model.fcn import FCNConfig
+from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.openvino_module import has_openvino
+from bigunet.model.sliding_window import SlidingWindowConfig
+from bigunet.model.turning import turned
+from bigunet.model.unet import UNet, UNetConfig
+
+needs_openvino = pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+GREY = GreyRange((0.0,), (255.0,))
+CONFIGS = {
+    "unet": UNetConfig(width=4, depth=3, classes=3, batch_norm=True),
+    "unet in 3D": UNetConfig(ndim=3, width=3, depth=2),
+    "fcn": FCNConfig(width=4, depth=2, classes=2),
+    "sliding-window": SlidingWindowConfig(width=4, depth=2, hidden=8),
+}
+
+
+def model_of(name: str, config: Any) -> Model:
+    torch.manual_seed(0)
+    module = build({"name": name.split()[0], "config": config.to_dict()}).initialise().eval()
+    description = ModelDescription(
+        name="random",
+        architecture=architecture_of(module),
+        classes=default_classes(config.classes),
+        channels=("0",),
+        normalisation=Normalisation("fixed", 0, 255),
+    )
+    return Model(module, description, digest="", receptive_field=config.receptive_field())
+
+
+def tile_of(model: Model, kept: int, seed: int = 0) -> np.ndarray:
+    shape = model.receptive_field.input_shape((kept,) * model.ndim)
+    return np.random.default_rng(seed).integers(0, 256, (1, *shape), dtype=np.uint8)
+
+
+def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest, in standard deviations of the scores."""
+    assert found.shape == expected.shape
+    return float((found - expected).abs().max() / expected.std())
+
+
+@needs_openvino
+@pytest.mark.parametrize("name", CONFIGS)
+def test_openvino_gives_the_scores_of_torch(name: str) -> None:
+    model = model_of(name, CONFIGS[name])
+    ours = Predictor(model, GREY, backend="openvino")
+    reference = Predictor(model, GREY, backend="torch")
+    for kept in (8, 20, 8):
+        tile = tile_of(model, kept, seed=kept)
+        assert difference(ours.scores(tile), reference.scores(tile)) < 1e-4
+
+
+@needs_openvino
+def test_openvino_in_bf16_is_near() -> None:
+    model = model_of("unet", CONFIGS["unet"])
+    tile = tile_of(model, 40)
+    expected = Predictor(model, GREY, backend="torch").scores(tile)
+    found = Predictor(model, GREY, backend="openvino", precision="bf16").scores(tile)
+    assert 0 < difference(found, expected) < 0.2
+
+
+@needs_openvino
+def test_turns_go_through_openvino_one_by_one() -> None:
+    model = turned(model_of("unet", CONFIGS["unet"]))
+    tile = tile_of(model, 24)
+    expected = Predictor(model, GREY, backend="torch").scores(tile)
+    ours = Predictor(model, GREY, backend="auto")
+    assert ours.backend == "openvino"
+    assert difference(ours.scores(tile), expected) < 1e-4
+
+
+@needs_openvino
+def test_scores_outlive_the_next_tile() -> None:
+    model = model_of("unet", CONFIGS["unet"])
+    ours = Predictor(model, GREY, backend="openvino")
+    first = ours.scores(tile_of(model, 8, seed=1))
+    kept = first.clone()
+    ours.scores(tile_of(model, 8, seed=2))
+    assert torch.equal(first, kept)
+
+
+@needs_openvino
+def test_threads_do_not_see_one_another() -> None:
+    model = model_of("unet", CONFIGS["unet"])
+    ours = Predictor(model, GREY, backend="openvino", threads=1)
+    tiles = [tile_of(model, 16, seed) for seed in range(8)]
+    inner = (slice(0, 16),) * 2
+    alone = [ours.predict(tile, inner).labels for tile in tiles]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda tile: ours.predict(tile, inner).labels, tiles * 4))
+    for number, labels in enumerate(together):
+        np.testing.assert_array_equal(labels, alone[number % 8])
+
+
+def test_auto_takes_openvino_for_networks_of_ours_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    unet, other = UNet(UNetConfig(width=2, depth=1)), nn.Conv2d(1, 2, 3)
+    for installed, expected in ((True, "openvino"), (False, "torch")):
+        monkeypatch.setattr(backends, "has_openvino", lambda found=installed: found)
+        assert choose_backend("auto", unet, device="cpu") == expected
+        assert choose_backend("auto", other, device="cpu") == "torch"
+        assert choose_backend("auto", unet, device="cuda:0") == "torch"
+
+
+def test_openvino_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    unet = UNet(UNetConfig(width=2, depth=1))
+    with pytest.raises(OptionError, match="runs on the CPU here, not on cuda"):
+        choose_backend("openvino", unet, device="cuda")
+    monkeypatch.setattr(backends, "has_openvino", lambda: False)
+    with pytest.raises(OptionError, match=r"pip install 'bigunet\[openvino\]'"):
+        choose_backend("openvino", unet, device="cpu")
+    with pytest.raises(OptionError, match="known: auto, torch, compile"):
+        choose_backend("onnx", unet, device="cpu")  # type: ignore[arg-type]
+
+
+@needs_openvino
+def test_what_openvino_cannot_do_is_one_line() -> None:
+    model = model_of("unet", CONFIGS["unet"])
+    with pytest.raises(OptionError, match="fp32 or bf16, not in fp16"):
+        Predictor(model, GREY, backend="openvino", precision="fp16")
+
+    class Sorts(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.eigvals(x[0, 0, :4, :4]).real * torch.cat((x, x), dim=1)[..., :4]
+
+    with pytest.raises(ModelError, match="OpenVINO cannot run this network"):
+        backends.with_backend(Sorts(), "openvino", in_channels=1, sample_shape=(4, 4),
+                              precision="fp32", threads=1)  # fmt: skip
