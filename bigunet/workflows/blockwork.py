@@ -32,6 +32,9 @@ _DEVICE = threading.Lock()
 # Of a worker's threads, however many it has: one reads, one computes, one writes.
 _BLOCKS_IN_MEMORY = threading.BoundedSemaphore(3)
 
+# Up to so many, comparing is faster than counting all, which makes integers of 8 bytes.
+_FEW_CLASSES = 8
+
 
 @dataclass(frozen=True)
 class DeviceChoices:
@@ -163,9 +166,12 @@ class SegmentWork:
             values["probabilities"][(slice(None), *where)] = chances
 
     def _counts(self, values: Mapping[Output, np.ndarray]) -> list[int]:
-        num_classes = len(self._model.description.classes)
-        counted = np.bincount(values["classes"].ravel(), minlength=num_classes)
-        return [int(n) for n in counted]
+        """Voxels of each class."""
+        labels = values["classes"]
+        numbers = range(len(self._model.description.classes))
+        if len(numbers) > _FEW_CLASSES:
+            return np.bincount(labels.ravel(), minlength=len(numbers)).tolist()
+        return [int(np.count_nonzero(labels == number)) for number in numbers]
 
     def _loaded(self) -> RecallingPredictor:
         """The model on its device, with this thread's share of the cores."""
