@@ -1,0 +1,253 @@
+"""Segment a load with another program: the same weights, the same zarr, uint8 labels to zarr.
+
+    .venv-peers/bin/python benchmarks/peers/run.py PEER FOLDER LOAD [--precision bf16] [--tile N]
+
+Each peer has the settings that keep its result exact: a halo of whole strides, tiles of whole
+strides, one normalisation, no blending. Valid networks are wrapped so that they give back as many
+voxels as they read, of which the peer keeps the exact ones. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+import zarr
+from torch import Tensor, nn
+
+from bigunet import load_model
+from bigunet.geometry import round_up
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Same(nn.Module):
+    """A valid network that gives back the shape it reads, exact but for a halo of whole strides.
+
+    Reads grey values 0 to 255, as the loads have them.
+    """
+
+    def __init__(self, path: Path, precision: str) -> None:
+        super().__init__()
+        model = load_model(path)
+        self.field = model.receptive_field
+        layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
+        self.module = model.module.eval().to(memory_format=layout)  # type: ignore[call-overload]
+        self.layout, self.precision = layout, precision
+        self.ndim, self.out_channels = model.ndim, len(model.description.classes)
+        stride = self.field.stride[0]
+        self.halo = round_up(self.field.halo[0], stride)
+        self.stride = stride
+
+    def forward(self, image: Tensor) -> Tensor:
+        size = image.shape[2:]
+        border, stride, rest = self.field.border[0], self.stride, self.field.remainder[0]
+        cut = [(n - rest) % stride for n in size]
+        image = image[(..., *(slice(0, n - c) for n, c in zip(size, cut)))]
+        image = (image.float() / 255).contiguous(memory_format=self.layout)
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", DTYPES[self.precision], enabled=self.precision != "fp32"),
+        ):
+            scores = self.module(image).float()
+        margins = [(border, border + c) for c in cut]
+        return nn.functional.pad(scores, [m for pair in reversed(margins) for m in pair])
+
+
+def labels_of(scores: np.ndarray) -> np.ndarray:
+    """The better class of each voxel, of scores (class, *space), as fast as numpy can."""
+    if len(scores) == 2:
+        return (scores[1] > scores[0]).view(np.uint8)
+    return scores.argmax(axis=0).astype(np.uint8)
+
+
+def naive(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+    """What anybody writes first: the whole image in memory, mirrored, tile by tile."""
+    field = network.field
+    border, kept = field.border[0], tile - tile % network.stride + (4 if network.ndim == 2 else 0)
+    pixels = np.pad(image[:], [(border, border + kept)] * network.ndim, mode="reflect")
+    labels = np.empty(image.shape, np.uint8)
+    for index in np.ndindex(*(-(-n // kept) for n in image.shape)):
+        start = [i * kept for i in index]
+        part = pixels[tuple(slice(a, a + kept + 2 * border) for a in start)]
+        tensor = torch.from_numpy(part.astype(np.float32) / 255)[None, None]
+        with torch.inference_mode():
+            found = network.module(tensor)[0].argmax(dim=0).to(torch.uint8).numpy()
+        where = tuple(slice(a, min(a + kept, n)) for a, n in zip(start, image.shape))
+        labels[where] = found[tuple(slice(0, w.stop - w.start) for w in where)]
+    output[:] = labels
+
+
+def torch_em(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+    """``predict_with_halo_pipelined``: its prefetching and writing threads."""
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    from torch_em.util.prediction import predict_with_halo_pipelined
+
+    predict_with_halo_pipelined(
+        image,
+        network,
+        ["cpu"],
+        block_shape=(tile,) * network.ndim,
+        halo=(network.halo,) * network.ndim,
+        output=output,
+        preprocess=None,
+        postprocess=labels_of,
+        disable_tqdm=True,
+        batch_size=1,
+        num_prefetch_workers=2,
+    )
+
+
+def dask_overlap(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+    """``map_overlap``, mirrored by dask's own padding, in threads."""
+    import dask
+    import dask.array as da
+
+    halo = network.halo
+
+    def block(pixels: np.ndarray) -> np.ndarray:
+        if pixels.size == 0:
+            return pixels.astype(np.uint8)
+        return labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
+
+    array = da.from_zarr(image)
+    extra = [(halo, halo + -n % tile) for n in image.shape]
+    padded = da.pad(array, extra, mode="reflect").rechunk(tile)
+    inner = [(halo, halo + n) for n in image.shape]
+    # Chunks of the padded image start a halo early: tiles stay on the network's stride.
+    found = da.map_overlap(block, padded, depth=halo, boundary="none", dtype=np.uint8)
+    found = found[tuple(slice(a, b) for a, b in inner)].rechunk(output.chunks)
+    with dask.config.set(scheduler="threads", num_workers=2):
+        da.to_zarr(found, output)
+
+
+def monai(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+    """``sliding_window_inference`` with a weight map that keeps the exact voxels alone."""
+    from monai.inferers import sliding_window_inference
+
+    halo = network.halo
+    size = tile + 2 * halo
+    whole = np.pad(image[:], [(halo, halo + -n % tile) for n in image.shape], mode="reflect")
+    weights = np.full((size,) * network.ndim, 1e-6, np.float32)
+    weights[(slice(halo, -halo),) * network.ndim] = 1
+    found = sliding_window_inference(
+        torch.from_numpy(whole)[None, None],
+        (size,) * network.ndim,
+        1,
+        network,
+        overlap=2 * halo / size,
+        roi_weight_map=torch.from_numpy(weights),
+    )
+    inner = tuple(slice(halo, halo + n) for n in image.shape)
+    output[:] = labels_of(found[0].numpy())[inner]
+
+
+def daisy(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+    """Its task scheduler; reading, network and writing are ours, as its users write them."""
+    import daisy as package
+    from daisy import Coordinate, Roi
+
+    ndim, halo = network.ndim, network.halo
+
+    def process(block: Any) -> None:
+        start, shape = block.read_roi.offset, block.read_roi.shape
+        inside = tuple(slice(max(0, a), min(a + n, size))
+                       for a, n, size in zip(start, shape, image.shape))  # fmt: skip
+        margins = [(p.start - a, a + n - p.stop) for p, a, n in zip(inside, start, shape)]
+        pixels = np.pad(image[inside], margins, mode="reflect")
+        found = labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
+        at = block.write_roi.offset
+        kept = tuple(slice(a, min(a + tile, n)) for a, n in zip(at, image.shape))
+        output[kept] = found[tuple(slice(halo, halo + k.stop - k.start) for k in kept)]
+
+    whole = Coordinate([n + -n % tile for n in image.shape])
+    task = package.Task(
+        "segment",
+        total_roi=Roi((-halo,) * ndim, whole + 2 * halo),
+        read_roi=Roi((-halo,) * ndim, (tile + 2 * halo,) * ndim),
+        write_roi=Roi((0,) * ndim, (tile,) * ndim),
+        process_function=process,
+        read_write_conflict=False,
+        fit="overhang",
+        num_workers=1,
+    )
+    package.run_blockwise([task], multiprocessing=False)
+
+
+PEERS: dict[str, Callable[[zarr.Array, Same, zarr.Array, int], None]] = {
+    "naive": naive,
+    "torch-em": torch_em,
+    "dask": dask_overlap,
+    "monai": monai,
+    "daisy": daisy,
+}
+
+
+class Peak(threading.Thread):
+    """The most memory of this process while it runs, looked at several times a second."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.bytes, self._done = 0, threading.Event()
+
+    def run(self) -> None:
+        process = psutil.Process()
+        while not self._done.wait(0.1):
+            self.bytes = max(self.bytes, process.memory_info().rss)
+
+    def stop(self) -> int:
+        self._done.set()
+        self.join()
+        return self.bytes
+
+
+def measure(peer: str, folder: Path, load: str, precision: str, tile: int) -> dict[str, Any]:
+    image = zarr.open_array(str(folder / f"{load}.zarr"), mode="r")
+    network = Same(folder / f"{load}.safetensors", precision)
+    path = folder / f"{load}-{peer}.zarr"
+    shutil.rmtree(path, ignore_errors=True)
+    chunks = tuple(min(512 if network.ndim == 2 else 64, n) for n in image.shape)
+    output = zarr.create_array(str(path), shape=image.shape, chunks=chunks, dtype="uint8")
+    watch = Peak()
+    watch.start()
+    begun = time.perf_counter()
+    PEERS[peer](image, network, output, tile)
+    seconds = time.perf_counter() - begun
+    return {
+        "peer": peer,
+        "load": load,
+        "precision": precision,
+        "tile": tile,
+        "threads": torch.get_num_threads(),
+        "seconds": seconds,
+        "microseconds_per_voxel": 1e6 * seconds / image.size,
+        "peak_memory_bytes": watch.stop(),
+        "output": os.fspath(path),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("peer", choices=PEERS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("load")
+    parser.add_argument("--precision", choices=DTYPES, default="bf16")
+    parser.add_argument("--tile", type=int, default=384, help="kept voxels per axis")
+    given = parser.parse_args()
+    print(json.dumps(measure(given.peer, given.folder, given.load, given.precision, given.tile)))
+
+
+if __name__ == "__main__":
+    main()
