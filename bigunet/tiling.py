@@ -66,6 +66,24 @@ class Tiling:
         if any(n < 1 for n in self.tile_shape):
             raise GeometryError(f"tile shape {self.tile_shape} has an empty axis")
 
+    def halved(self) -> Tiling:
+        """With the longest axis of the tile halved, of those that are longer than a stride.
+
+        Raises
+        ------
+        MemoryError
+            If there is none: no smaller tile is left to try.
+        """
+        axes = [axis for axis, n in enumerate(self.tile_shape) if n > self.field.stride[axis]]
+        if not axes:
+            raise MemoryError("the memory does not hold a forward pass of the smallest tile")
+        longest = max(axes, key=lambda axis: self.tile_shape[axis])
+        half = round_up(ceil_div(self.tile_shape[longest], 2), self.field.stride[longest])
+        return Tiling(
+            self.field,
+            tuple(half if axis == longest else n for axis, n in enumerate(self.tile_shape)),
+        )
+
     def tiles(self, box: Box) -> Iterator[Tile]:
         """Tiles whose outputs partition ``box``, in C order, all of one input shape."""
         axes = [self._starts(box, axis) for axis in range(box.ndim)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import click
+from dask.utils import parse_bytes
 
 from bigunet.engine.cluster import ClusterKind, ClusterSpec
 from bigunet.errors import OptionError
@@ -50,6 +51,20 @@ class RoiType(click.ParamType):  # type: ignore[type-arg]
             return axis.strip().lower(), (int(start), int(stop))
         except ValueError:
             self.fail(f"{value!r} is not AXIS=START:STOP, like x=1000:3000")
+
+
+class SizeType(click.ParamType):  # type: ignore[type-arg]
+    """Bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return int(parse_bytes(value))
+        except ValueError:
+            self.fail(f"{value!r} is no size, like 8GB or 500MB")
 
 
 def model_option(command: F) -> F:
@@ -101,7 +116,7 @@ def segment_options(command: F) -> F:
             type=click.Choice(get_args(PrecisionChoice)),
             default="auto",
             show_default=True,
-            help="Of the convolutions; auto is fp32.",
+            help="Of the convolutions; auto: bf16 if hardware and model are fit for it.",
         ),
         click.option(
             "--device",
@@ -125,6 +140,13 @@ def segment_options(command: F) -> F:
             type=ShapeType(),
             default=(),
             help="The most voxels that one forward pass keeps.",
+        ),
+        click.option(
+            "--memory-limit",
+            type=SizeType(),
+            default=0,
+            help="For all processes on a machine; by default half of its memory, 8 GB per worker "
+            "at most.",
         ),
         click.option(
             "--ome-version",
@@ -200,6 +222,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         ome_version=given["ome_version"],
         tta=given["tta"],
         skip_empty=given["skip_empty"],
+        memory_limit=given["memory_limit"],
         mask=normal_url(given["mask"]) if given["mask"] else "",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import Any
@@ -62,6 +63,8 @@ class ProgressBar:
     def _advance(self, event: BlockDone) -> None:
         if self._bar is None:
             return
+        if smaller := event.result.get("smaller_tile"):
+            tqdm.write(f"memory ended: on with tiles of {smaller}, of the same labels", sys.stderr)
         self._voxels += event.result["voxels"]
         speed = self._voxels / 1e6 / max(time.perf_counter() - self._begun, 1e-9)
         self._bar.set_postfix_str(f"{speed:.1f} Mpx/s", refresh=False)

@@ -40,6 +40,27 @@ def default_block_shape(shape: Point, *, network_ndim: int) -> Point:
     return (*leading, *block)
 
 
+def halved_block_shape(block: Point, *, network_ndim: int) -> Point:
+    """The block with one axis halved, those before the network's first, then the longest.
+
+    The same where every axis is as short as a default block's may be.
+
+    Examples
+    --------
+    >>> halved_block_shape((8, 512, 4096), network_ndim=2)
+    (4, 512, 4096)
+    >>> halved_block_shape((1, 512, 4096), network_ndim=2)
+    (1, 512, 2048)
+    """
+    leading = len(block) - network_ndim
+    least = (1,) * leading + (_SMALLEST_BLOCK_EXTENT[network_ndim],) * network_ndim
+    free = [axis for axis, (n, m) in enumerate(zip(block, least)) if n // 2 >= m]
+    if not free:
+        return block
+    halved = min(free, key=lambda axis: (axis >= leading, -block[axis]))
+    return tuple(n // 2 if axis == halved else n for axis, n in enumerate(block))
+
+
 def chunk_limit(network_ndim: int, ndim: int) -> Point:
     """Return the largest chunk for an image of ``ndim`` volume axes, as `plan_pyramid` takes it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import nn
@@ -74,7 +74,7 @@ def with_backend(
     network = passed(module)
     if backend == "compile":
         # One graph for each shape: tiles of a run have few, and dynamic shapes are slower.
-        run: nn.Module = torch.compile(network, dynamic=False)
+        run = cast(nn.Module, torch.compile(network, dynamic=False))
     else:
         run = OpenVinoModule(
             network,

@@ -87,10 +87,12 @@ class FCNConfig:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    @property
-    def tile_channels(self) -> int:
-        # Of the first level: what the second convolution reads and what it gives.
-        return 2 * max(self.width, self.classes)
+    def activations(self, shape: Sequence[int]) -> int:
+        """Numbers that a forward pass on an input of ``shape`` holds at its peak.
+
+        Those that the second convolution reads and gives.
+        """
+        return 2 * max(self.width, self.classes) * math.prod(shape)
 
     @property
     def finest(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +18,8 @@ from bigunet.model.folding import fold_batch_norm
 from bigunet.model.model import Model
 
 Precision = Literal["fp32", "bf16", "fp16"]
+# torch raises a RuntimeError like any other when a CPU's memory ends, and so does OpenVINO.
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|out of memory", re.I)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -115,6 +119,8 @@ class Predictor:
         ------
         ModelError
             If a score is not finite: an overflow of the precision, or damaged weights.
+        MemoryError
+            If the device's memory does not hold the pass; a smaller tile may fit.
         """
         scores = self._scores(tile)
         return scores.clone() if self.backend == "openvino" else scores
@@ -126,9 +132,12 @@ class Predictor:
             image = image.unsqueeze(0).contiguous(memory_format=self._layout)
             lower = self.precision != "fp32"
             cast = lower and self.backend != "openvino"
-            with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
+            with (
+                _memory_errors(self.device),
+                torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast),
+            ):
                 scores: Tensor = self._module(image)
-            scores = scores[0].float()
+                scores = scores[0].float()
             if not _are_finite(scores):
                 raise ModelError(
                     f"the network gave scores that are not finite in {self.precision}: "
@@ -170,6 +179,19 @@ def labels_of(scores: Tensor) -> Tensor:
         if number < len(others):
             best = torch.maximum(best, score)
     return labels
+
+
+@contextlib.contextmanager
+def _memory_errors(device: torch.device) -> Iterator[None]:
+    """Whatever torch or OpenVINO say when memory ends, as Python says it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
+            raise
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise MemoryError(f"{device}: {error}") from error
 
 
 def _are_finite(scores: Tensor) -> bool:

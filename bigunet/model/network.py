@@ -40,9 +40,8 @@ class NetworkConfig(Protocol):
     def classes(self) -> int:
         """Scores given per voxel."""
 
-    @property
-    def tile_channels(self) -> int:
-        """Channels that a forward pass holds per voxel at its peak, counted at full resolution."""
+    def activations(self, shape: Sequence[int]) -> int:
+        """Numbers that a forward pass on an input of ``shape`` holds at its peak."""
 
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Self:

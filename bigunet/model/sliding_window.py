@@ -69,10 +69,12 @@ class SlidingWindowConfig:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    @property
-    def tile_channels(self) -> int:
-        # Nothing is pooled away: the last maps beside the fully connected layer's units.
-        return 2 * self.width + self.hidden
+    def activations(self, shape: Sequence[int]) -> int:
+        """Numbers that a forward pass holds at its peak, since nothing is pooled away.
+
+        The last maps beside the fully connected layer's units.
+        """
+        return (2 * self.width + self.hidden) * math.prod(shape)
 
     @property
     def kernels(self) -> tuple[int, ...]:

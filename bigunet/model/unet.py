@@ -76,10 +76,14 @@ class UNetConfig:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    @property
-    def tile_channels(self) -> int:
-        # A skip beside an up-convolution, and what the first convolution makes of the two.
-        return 4 * self.width
+    def activations(self, shape: Sequence[int]) -> int:
+        """Numbers that a forward pass on an input of ``shape`` holds at its peak.
+
+        In the first block what a convolution reads and gives; in the last a skip beside an
+        up-convolution, and the two side by side.
+        """
+        last = self.receptive_field().scores_shape(shape)
+        return self.width * max(2 * math.prod(shape), 4 * math.prod(n + 4 for n in last))
 
     def receptive_field(self) -> ReceptiveField:
         """Halo, border and stride, from the layers of the deepest path.
@@ -163,8 +167,9 @@ class UNet(Network):
         x, skips = image, []
         for level in range(self.config.depth):
             x = self.encoder[level](x)
-            # Cropped before it is kept: at depth 4 the crop is most of a small tile.
-            skips.append(self._crop(x, self._crops[level]))
+            skip = self._crop(x, self._crops[level])
+            # A view would keep all of it in memory: at depth 4 the crop is most of a small tile.
+            skips.append(skip if torch.is_grad_enabled() else skip.clone())
             if level == self.config.depth - 1:
                 x = self.dropout(x)
             x = self.pool(x)

@@ -23,14 +23,13 @@ from bigunet.model.forward import GreyRange, Precision, Predictor
 from bigunet.model.model import Model
 from bigunet.model.recall import RecallingPredictor
 from bigunet.tiling import Tile, Tiling
+from bigunet.workflows.memory import MOST_BLOCKS_IN_WORK
 from bigunet.workflows.options import DeviceChoice, Output
 from bigunet.workflows.wanted import Wanted
 
 # Workers of one process share the device: one forward pass at a time uses all its threads, while
 # other blocks are read and written.
 _DEVICE = threading.Lock()
-# Of a worker's threads, however many it has: one reads, one computes, one writes.
-_BLOCKS_IN_MEMORY = threading.BoundedSemaphore(3)
 
 # Up to so many, comparing is faster than counting all, which makes integers of 8 bytes.
 _FEW_CLASSES = 8
@@ -67,6 +66,8 @@ class SegmentWork:
     model : Model
     grey_range : GreyRange
     device : DeviceChoices
+    blocks_in_work : int
+        The most that a worker holds at a time, however many threads it has.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class SegmentWork:
         model: Model,
         grey_range: GreyRange,
         device: DeviceChoices,
+        blocks_in_work: int = MOST_BLOCKS_IN_WORK,
     ) -> None:
         self._reader = reader
         self._writers = dict(writers)
@@ -89,24 +91,33 @@ class SegmentWork:
         self._model = model
         self._grey_range = grey_range
         self._device = device
+        self._blocks_in_work = blocks_in_work
+        self._begin()
+
+    def _begin(self) -> None:
         self._predictor: RecallingPredictor | None = None
+        self._room = threading.BoundedSemaphore(self._blocks_in_work)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_predictor": None}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_predictor", "_room")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
 
     def __call__(self, index: Index) -> Result:
         """Segment one block; its shares of time, and voxels of each class."""
-        with _BLOCKS_IN_MEMORY:
+        with self._room:
             return self._segment(index)
 
     def _segment(self, index: Index) -> Result:
         write = self._grid.box(index)
         begun = time.perf_counter()
         wanted = self._wanted.read(write)
-        tiles = [tile for tile in self._tiling.tiles(write) if _has_wanted(tile, wanted, write)]
         values = self._empty_values(write)
         told: Result = {"device": "", "backend": "", "tiles_computed": 0, "bytes_read": 0}
         read = computed = waited = time.perf_counter()
+        tiles = self._tiles(write, wanted)
         if tiles:
             source = hull(tile.input for tile in tiles)
             image = self._reader.read(source)
@@ -114,14 +125,7 @@ class SegmentWork:
             read = time.perf_counter()
             with _DEVICE:
                 waited = time.perf_counter()
-                predictor = self._loaded()
-                before = predictor.num_computed
-                for tile in tiles:
-                    pixels = image[(slice(None), *tile.input.within(source))]
-                    self._predict(predictor, pixels, tile, write, values)
-                told["tiles_computed"] = predictor.num_computed - before
-                told["device"] = str(predictor.predictor.device)
-                told["backend"] = predictor.predictor.backend
+                told |= self._compute(image, source, write, wanted, values)
                 computed = time.perf_counter()
             del image
         _clear_unwanted(values, wanted)
@@ -137,6 +141,42 @@ class SegmentWork:
             "compute_seconds": round(computed - waited, 4),
             "write_seconds": round(written - computed, 4),
         }
+
+    def _tiles(self, write: Box, wanted: np.ndarray | None) -> list[Tile]:
+        return [tile for tile in self._tiling.tiles(write) if _has_wanted(tile, wanted, write)]
+
+    def _compute(
+        self,
+        image: np.ndarray,
+        source: Box,
+        write: Box,
+        wanted: np.ndarray | None,
+        values: dict[Output, np.ndarray],
+    ) -> Result:
+        """Fill in what the pixels of ``source`` become, with smaller tiles where memory ends."""
+        predictor = self._loaded()
+        before = predictor.num_computed
+        told: Result = {}
+        while True:
+            tiles = self._tiles(write, wanted)
+            needed = hull([source, *(tile.input for tile in tiles)])
+            if needed != source:
+                # Smaller tiles end elsewhere, and may read a few voxels more.
+                image, source = self._reader.read(needed), needed
+            try:
+                for tile in tiles:
+                    pixels = image[(slice(None), *tile.input.within(source))]
+                    self._predict(predictor, pixels, tile, write, values)
+            except MemoryError:
+                self._tiling = self._tiling.halved()
+                told["smaller_tile"] = list(self._tiling.tile_shape)
+                continue
+            return {
+                **told,
+                "tiles_computed": predictor.num_computed - before,
+                "device": str(predictor.predictor.device),
+                "backend": predictor.predictor.backend,
+            }
 
     def _empty_values(self, box: Box) -> dict[Output, np.ndarray]:
         """Room for what is written of a block."""
@@ -170,7 +210,7 @@ class SegmentWork:
         labels = values["classes"]
         numbers = range(len(self._model.description.classes))
         if len(numbers) > _FEW_CLASSES:
-            return np.bincount(labels.ravel(), minlength=len(numbers)).tolist()
+            return list(map(int, np.bincount(labels.ravel(), minlength=len(numbers))))
         return [int(np.count_nonzero(labels == number)) for number in numbers]
 
     def _loaded(self) -> RecallingPredictor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from bigunet.errors import OptionError
@@ -36,7 +36,8 @@ class SegmentOptions:
     tile_shape : tuple of int
         The most voxels that one forward pass keeps, along the network's axes; empty for a default.
     precision : {"auto", "fp32", "bf16", "fp16"}
-        Of the convolutions. ``auto`` is fp32.
+        Of the convolutions. ``auto``: bf16 where the hardware has it and the model's labels were
+        found to be the same in it, fp32 otherwise.
     device : {"auto", "cpu", "cuda"}
         ``auto``: a worker's GPU if it has one.
     backend : {"auto", "torch", "compile", "openvino"}
@@ -54,6 +55,9 @@ class SegmentOptions:
     mask : str
         OME-Zarr or zarr array of one channel, at any resolution: voxels where it is 0 become
         label 0, and tiles of such voxels cost nothing. Empty for none.
+    memory_limit : int
+        Bytes that all processes on one machine should keep within; tiles and blocks that are
+        not given are chosen to. 0: half of the machine's, and no more than 8 GB per worker.
 
     Raises
     ------
@@ -74,6 +78,7 @@ class SegmentOptions:
     tta: bool = False
     skip_empty: bool = False
     mask: str = ""
+    memory_limit: int = 0
 
     def __post_init__(self) -> None:
         _check("output", self.outputs, Output)
@@ -81,6 +86,8 @@ class SegmentOptions:
         _check("device", (self.device,), DeviceChoice)
         _check("backend", (self.backend,), BackendChoice)
         _check("OME-Zarr version", (self.ome_version,), OmeVersionChoice)
+        if self.memory_limit < 0:
+            raise OptionError(f"memory limit {self.memory_limit}: give bytes, or 0 for a default")
         if not self.outputs or len(set(self.outputs)) != len(self.outputs):
             raise OptionError(f"outputs {self.outputs}: name each wanted one once")
         for name in ("block_shape", "tile_shape"):
@@ -89,6 +96,16 @@ class SegmentOptions:
         for axis, (start, stop) in self.roi.items():
             if not 0 <= start < stop:
                 raise OptionError(f"roi {axis}={start}:{stop}: give 0 <= START < STOP")
+
+    def completed(self, chosen: Mapping[str, Any]) -> SegmentOptions:
+        """With these values for what is left to choose, by the names of the fields."""
+        left = {"block_shape": (), "tile_shape": (), "precision": "auto"}
+        taken: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in chosen.items()
+            if getattr(self, name) == left[name]
+        }
+        return replace(self, **taken)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, OptionError
@@ -22,9 +23,11 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.flops import flop_counter
 from bigunet.model.forward import Precision
+from bigunet.model.hardware import native_precision
 from bigunet.model.model import Model
 from bigunet.model.turning import num_turns, turned
 from bigunet.tiling import Tiling
+from bigunet.workflows.memory import MemoryShare
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.shapes import block_shape, tile_shape
 from bigunet.workflows.wanted import Wanted
@@ -43,6 +46,7 @@ class SegmentPlan:
     model : Model
         As it is run: averaged over turns where the options ask for it.
     options : SegmentOptions
+        With what was chosen for blocks, tiles and precision.
     channels : tuple of int
         Channels of the image that the model reads.
     region : Box
@@ -52,6 +56,8 @@ class SegmentPlan:
         Of each output.
     wanted : Wanted
         Which voxels of the region are segmented; the others become label 0.
+    share : MemoryShare
+        What a worker may take.
     """
 
     image: Multiscale
@@ -62,6 +68,7 @@ class SegmentPlan:
     tiling: Tiling
     layout: PyramidLayout
     wanted: Wanted
+    share: MemoryShare
 
     @property
     def grid(self) -> BlockGrid:
@@ -70,7 +77,8 @@ class SegmentPlan:
     @property
     def precision(self) -> Precision:
         choice = self.options.precision
-        return "fp32" if choice == "auto" else choice
+        assert choice != "auto"
+        return choice
 
     @property
     def network_axes(self) -> int:
@@ -129,8 +137,7 @@ class SegmentPlan:
         return self.tiling.read_box(box).size * voxel
 
     def _bytes_per_voxel(self) -> int:
-        num_classes = len(self.model.description.classes)
-        return sum(num_classes if o == "probabilities" else 1 for o in self.options.outputs)
+        return _output_bytes(self.model, self.options)
 
     def kinds_of_blocks(self) -> list[tuple[Box, int]]:
         """One block of each size and phase, and how many there are of it."""
@@ -207,9 +214,16 @@ def plan(
 
 
 def make_plan(
-    image: Multiscale, model: Model, options: SegmentOptions, *, inside_image: bool = False
+    image: Multiscale,
+    model: Model,
+    options: SegmentOptions,
+    *,
+    workers: int = 1,
+    inside_image: bool = False,
 ) -> SegmentPlan:
     """Fit the options to the image and the model; ``inside_image``, the levels to the image's.
+
+    ``workers`` share the memory of one machine.
 
     Raises
     ------
@@ -226,15 +240,41 @@ def make_plan(
     region = _region(image, shape, options)
     run = _turned(image, model, options.level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
-    block = block_shape(region.shape, model.ndim, options.block_shape)
     channels = _channels(image, model, options.channels)
+    share = MemoryShare.of(options.memory_limit, workers)
+    pixel = np.dtype(image.level(options.level).dtype).itemsize * len(channels)
+    output = _output_bytes(model, options)
+
+    def block_bytes(block: Point) -> int:
+        return math.prod(field.input_shape(block)) * pixel + math.prod(block) * output
+
+    block = block_shape(
+        region.shape,
+        model.ndim,
+        options.block_shape,
+        memory_bytes=block_bytes,
+        limit_bytes=share.block_bytes,
+    )
+    largest = BlockGrid(region, block).box((0,) * region.ndim)
+    precision = _precision(model, options)
+    tile = tile_shape(
+        run,
+        field,
+        largest,
+        options.tile_shape,
+        precision=precision,
+        limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
+    )
     return SegmentPlan(
         image=image,
         model=run,
-        options=options,
+        options=replace(
+            options, block_shape=block, tile_shape=tile[-model.ndim :], precision=precision
+        ),
         channels=channels,
         region=region,
-        tiling=Tiling(field, tile_shape(model, len(shape), options.tile_shape)),
+        tiling=Tiling(field, tile),
+        share=share,
         layout=_levels_of(image, block, model.ndim)
         if inside_image
         else plan_pyramid(
@@ -245,6 +285,21 @@ def make_plan(
         ),
         wanted=Wanted.of(image, options, channels),
     )
+
+
+def _precision(model: Model, options: SegmentOptions) -> Precision:
+    """As asked for; ``auto`` is what the hardware here is made for, where the model allows it."""
+    if options.precision != "auto":
+        return options.precision
+    on_gpu = options.device != "cpu" and torch.cuda.is_available()
+    native = native_precision("cuda" if on_gpu else "cpu")
+    return native if native in model.description.precisions else "fp32"
+
+
+def _output_bytes(model: Model, options: SegmentOptions) -> int:
+    """What is written of each voxel."""
+    num_classes = len(model.description.classes)
+    return sum(num_classes if o == "probabilities" else 1 for o in options.outputs)
 
 
 def _turned(image: Multiscale, model: Model, level: int) -> Model:

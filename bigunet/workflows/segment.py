@@ -33,7 +33,13 @@ from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
 from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs
-from bigunet.workflows.target import Existing, check_target, open_ledger, write_report
+from bigunet.workflows.target import (
+    Existing,
+    check_target,
+    chosen_before,
+    open_ledger,
+    write_report,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class SegmentReport:
         In which a device computed, all workers together.
     device, backend : str
         Where the network ran, and what computed it; empty if no block needed it.
+    smaller_tile : tuple of int
+        What a forward pass kept, where memory ended with the tiles that were planned; else empty.
     peak_memory_bytes : int
         Of this process and its children.
     dashboard : str
@@ -78,6 +86,7 @@ class SegmentReport:
     compute_seconds: float
     device: str
     backend: str
+    smaller_tile: tuple[int, ...]
     peak_memory_bytes: int
     dashboard: str
 
@@ -99,6 +108,7 @@ class SegmentReport:
             "peak_memory_bytes": self.peak_memory_bytes,
             "device": self.device,
             "backend": self.backend,
+            "smaller_tile": list(self.smaller_tile),
             "dashboard": self.dashboard,
         }
 
@@ -147,10 +157,14 @@ def segment(
     """
     image, options = _open(source, target), options or SegmentOptions()
     place = choose_place(image, target, options)
+    options = replace(options, ome_version=place.version)
+    if existing == "resume":
+        options = options.completed(chosen_before(place.folder))
     plan = make_plan(
         image,
         model if isinstance(model, Model) else load_model(model),
-        replace(options, ome_version=place.version),
+        options,
+        workers=_workers_per_machine(client),
         inside_image=place.inside_image,
     )
     check_target(place, plan.image.url, existing=existing)
@@ -220,6 +234,13 @@ def _run(
     )
 
 
+def _workers_per_machine(client: Client | ClusterSpec | None) -> int:
+    """How many share a machine's memory; of a cluster that is not connected yet, one."""
+    if isinstance(client, Client):
+        return workers_per_host(client)
+    return (client.workers or 1) if isinstance(client, ClusterSpec) else 1
+
+
 def _outlive(client: Client | ClusterSpec | None) -> bool:
     """Whether the workers go on after the run."""
     return isinstance(client, Client) or (client is not None and client.scheduler is not None)
@@ -251,6 +272,7 @@ def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
     names = [c.name for c in plan.model.description.classes]
     counts = [0] * len(names)
     bytes_read, tiles_computed, compute_seconds, device, backend = 0, 0, 0.0, "", ""
+    smaller_tile: list[int] = []
     for result in ledger.results(SEGMENT):
         counts = [a + b for a, b in zip(counts, result["counts"])]
         bytes_read += result["bytes_read"]
@@ -258,6 +280,7 @@ def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
         compute_seconds += result["compute_seconds"]
         device = result["device"] or device
         backend = result["backend"] or backend
+        smaller_tile = result.get("smaller_tile", smaller_tile)
     total = max(sum(counts), 1)
     return {
         "class_shares": {name: count / total for name, count in zip(names, counts)},
@@ -266,6 +289,7 @@ def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
         "compute_seconds": compute_seconds,
         "device": device,
         "backend": backend,
+        "smaller_tile": tuple(smaller_tile),
     }
 
 

@@ -1,30 +1,66 @@
-"""Shapes of blocks and tiles: as the user asked, or as memory and caches like them."""
+"""Shapes of blocks and tiles: as the user asked, or what costs least in the memory there is."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 from bigunet.errors import OptionError
-from bigunet.geometry import Point
-from bigunet.io.extents import default_block_shape
+from bigunet.geometry import Box, Point
+from bigunet.io.extents import default_block_shape, halved_block_shape
+from bigunet.model.backend import passed
+from bigunet.model.flops import flop_counter
+from bigunet.model.forward import Precision
 from bigunet.model.model import Model
 from bigunet.model.network import Network
+from bigunet.receptive import ReceptiveField
+from bigunet.tile_choice import tile_costs
 
-# A 16-wide network was half again as fast with tiles of 900² as of 1924²: caches.
-_LARGEST_TILE = {2: 768, 3: 192}
-_TILE_MEMORY_BYTES = 1_500_000_000
-# Of a module of the caller's: as many as a 64-wide U-Net holds.
-_UNKNOWN_TILE_CHANNELS = 256
+# Beyond it little is recomputed in a plane, and caches hold less and less of a tile.
+_LARGEST_PLANE_BYTES = 1_500_000_000
+_NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+# Measured peaks were 0.5 to 1.1 times the activations, beside grey values and scores in fp32.
+_MARGIN = 1.2
+# Numbers per voxel of a module of the caller's: as many as a 64-wide U-Net holds.
+_UNKNOWN_ACTIVATIONS = 256
 
 
-def block_shape(shape: Point, ndim: int, wanted: Point) -> Point:
+def block_shape(
+    shape: Point,
+    ndim: int,
+    wanted: Point,
+    *,
+    memory_bytes: Callable[[Point], int],
+    limit_bytes: int,
+) -> Point:
     """Shape of a block of a volume, from what was asked for; empty chooses.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the volume.
+    ndim : int
+        Axes that the network sees.
+    wanted : tuple of int
+        As asked for.
+    memory_bytes : callable
+        Of a block of some shape, with its halo and outputs.
+    limit_bytes : int
+        What a block that is chosen here should take.
 
     Raises
     ------
     OptionError
-        If it has neither the network's ``ndim`` axes nor the volume's.
+        If it has neither the network's axes nor the volume's.
     """
     if not wanted:
-        return default_block_shape(shape, network_ndim=ndim)
+        block = default_block_shape(shape, network_ndim=ndim)
+        while memory_bytes(block) > limit_bytes:
+            smaller = halved_block_shape(block, network_ndim=ndim)
+            if smaller == block:
+                break
+            block = smaller
+        return block
     if len(wanted) not in (ndim, len(shape)):
         raise OptionError(
             f"block shape {wanted} has {len(wanted)} axes; give {ndim} (the network's) or "
@@ -33,8 +69,29 @@ def block_shape(shape: Point, ndim: int, wanted: Point) -> Point:
     return (1,) * (len(shape) - len(wanted)) + wanted
 
 
-def tile_shape(model: Model, ndim: int, wanted: Point) -> Point:
-    """Shape of what one forward pass keeps, of a volume of ``ndim`` axes; empty chooses.
+def tile_shape(
+    model: Model,
+    field: ReceptiveField,
+    block: Box,
+    wanted: Point,
+    *,
+    precision: Precision,
+    limit_bytes: int,
+) -> Point:
+    """Shape of what one forward pass keeps of a block; empty chooses.
+
+    Parameters
+    ----------
+    model : Model
+    field : ReceptiveField
+        The model's, with the axes of the volume.
+    block : Box
+        The largest.
+    wanted : tuple of int
+        As asked for, along the network's axes.
+    precision : {"fp32", "bf16", "fp16"}
+    limit_bytes : int
+        Of one forward pass.
 
     Raises
     ------
@@ -43,16 +100,38 @@ def tile_shape(model: Model, ndim: int, wanted: Point) -> Point:
     """
     if wanted and len(wanted) != model.ndim:
         raise OptionError(f"tile shape {wanted} has {len(wanted)} axes; the network {model.ndim}")
-    return (1,) * (ndim - model.ndim) + (wanted or _default_tile_shape(model))
+    if wanted:
+        return (1,) * (field.ndim - model.ndim) + wanted
+    if model.ndim == 2:
+        limit_bytes = min(limit_bytes, _LARGEST_PLANE_BYTES)
+    cost = flop_counter(model.module, in_channels=model.in_channels)
+
+    def cost_of(shape: Point) -> float:
+        flops = cost(shape[-model.ndim :])
+        return math.prod(shape) if flops is None else flops
+
+    memory = pass_memory(model, precision)
+    found = tile_costs(
+        field,
+        block,
+        cost=cost_of,
+        memory_bytes=lambda shape: memory(shape[-model.ndim :]),
+        limit_bytes=limit_bytes,
+    )
+    return found[0].tile
 
 
-def _default_tile_shape(model: Model) -> Point:
-    """As large as the memory of one forward pass allows, up to what caches like."""
-    channels = _UNKNOWN_TILE_CHANNELS
-    if isinstance(model.module, Network):
-        channels = model.module.config.tile_channels
-    voxels = _TILE_MEMORY_BYTES // (4 * channels)  # fp32
-    field = model.receptive_field
-    extent = int(voxels ** (1 / model.ndim)) - 2 * field.halo[0]
-    extent = max(field.stride[0], min(_LARGEST_TILE[model.ndim], extent))
-    return (extent,) * model.ndim
+def pass_memory(model: Model, precision: Precision) -> Callable[[Point], int]:
+    """A function from an input's spatial shape to the bytes that a forward pass takes."""
+    module = passed(model.module)
+
+    def memory(shape: Point) -> int:
+        held = (
+            module.config.activations(shape)
+            if isinstance(module, Network)
+            else _UNKNOWN_ACTIVATIONS * math.prod(shape)
+        )
+        whole = 2 * (model.in_channels + len(model.description.classes)) * math.prod(shape)
+        return int(_MARGIN * _NUMBER_BYTES[precision] * held) + _NUMBER_BYTES["fp32"] * whole
+
+    return memory

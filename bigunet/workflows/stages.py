@@ -45,6 +45,7 @@ def build_stages(
         device=DeviceChoices(
             plan.options.device, plan.options.backend, plan.precision, workers_per_host
         ),
+        blocks_in_work=plan.share.blocks_in_work(plan.block_memory_bytes()),
     )
     stages = [_stage(SEGMENT, plan.grid, work)]
     for group in range(1, len(plan.layout.groups)):

@@ -21,6 +21,8 @@ from bigunet.workflows.plan import SegmentPlan
 Existing = Literal["refuse", "resume", "overwrite"]
 _LEDGER = "ledger.jsonl"
 _REPORT = "report.json"
+# Changed between two parts of a run, these change no byte that is written.
+_FREE_OPTIONS = {"memory_limit"}
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
 _RECORD_NAMES = {_LEDGER, _REPORT, "report.partial", *_ZARR_NAMES}
 # What a run makes, but for the levels of a label, which are numbers.
@@ -83,6 +85,19 @@ def read_report(target: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text())) if path.is_file() else {}
 
 
+def chosen_before(target: Path) -> dict[str, Any]:
+    """Options that the run which began ``target`` chose, and that go on with it.
+
+    Another machine, or less memory, would choose others.
+    """
+    path = target / RUN_FOLDER / _LEDGER
+    if not path.is_file():
+        return {}
+    fingerprint, _ = Ledger.peek(path)
+    names = ("block_shape", "tile_shape", "precision")
+    return {n: fingerprint[f"option {n}"] for n in names if f"option {n}" in fingerprint}
+
+
 def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
     """All that decides about the bytes that are written."""
     level = plan.image.level(plan.options.level)
@@ -93,7 +108,11 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
         "axes": [axis.name for axis in plan.image.axes],
         "model": f"{plan.model.description.name} {plan.model.digest[:16]}",
         "normalisation": normalisation.to_dict(),
-        **{f"option {name}": value for name, value in plan.options.to_dict().items()},
+        **{
+            f"option {name}": value
+            for name, value in plan.options.to_dict().items()
+            if name not in _FREE_OPTIONS
+        },
         "turns": plan.turns,
         "channels": plan.channels,
         "block_shape": plan.layout.block_shape(0),

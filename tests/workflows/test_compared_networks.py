@@ -16,7 +16,7 @@ from whole_pass import whole_scores, wrong_labels
 from bigunet import Model, ModelDescription, load_model
 from bigunet.model.architectures import build, config_class
 from bigunet.model.description import default_classes
-from bigunet.workflows.shapes import _TILE_MEMORY_BYTES, _default_tile_shape
+from bigunet.workflows.shapes import pass_memory
 
 NETWORKS = [
     ("fcn", {"depth": 3}, (131, 157), "48,64"),
@@ -93,8 +93,7 @@ def test_a_tile_of_a_wide_network_fits_the_memory_meant_for_it(architecture, num
             layer.register_forward_hook(
                 lambda _, given, found: held.append(given[0].nbytes + found.nbytes)
             )
-    step = tuple(n - n % s for n, s in zip(_default_tile_shape(model), field.stride))
-    shape = field.input_shape(step)
+    shape = field.input_shape(tuple(8 * s for s in field.stride))
     with torch.inference_mode():
         module.eval()(torch.empty(1, 1, *shape, device="meta"))
-    assert max(held) <= _TILE_MEMORY_BYTES
+    assert max(held) <= pass_memory(model, "fp32")(shape)

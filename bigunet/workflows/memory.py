@@ -1,0 +1,75 @@
+"""How a machine's memory is shared: by processes, by blocks in work, by one forward pass each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psutil
+
+from bigunet.errors import OptionError
+
+# Resident before the first block, measured: Python with torch and what it loads.
+_COMMAND_BYTES = 500_000_000
+_WORKER_BYTES = 900_000_000
+# A forward pass is never planned with less; a tile of one stride takes a few megabytes.
+_SMALLEST_BYTES = 100_000_000
+_MOST_PER_WORKER = 8_000_000_000
+MOST_BLOCKS_IN_WORK = 3
+"""Of one worker: one is read, one computed, one written."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryShare:
+    """What one worker may take for blocks and for a forward pass, in bytes.
+
+    Parameters
+    ----------
+    worker_bytes : int
+        Beyond what it takes before its first block.
+    """
+
+    worker_bytes: int
+
+    @classmethod
+    def of(cls, limit_bytes: int, workers: int) -> MemoryShare:
+        """The share of each of a machine's workers.
+
+        Parameters
+        ----------
+        limit_bytes : int
+            Of all processes on the machine; 0 is half of its memory, and no more than 8 GB for
+            each worker.
+        workers : int
+            On that machine.
+
+        Raises
+        ------
+        OptionError
+            If too little is left.
+        """
+        limit = limit_bytes or min(psutil.virtual_memory().total // 2, workers * _MOST_PER_WORKER)
+        left = (limit - _COMMAND_BYTES) // workers - _WORKER_BYTES
+        least = 2 * _SMALLEST_BYTES
+        if left >= least:
+            return cls(left)
+        if not limit_bytes:
+            return cls(least)
+        needed = _COMMAND_BYTES + workers * (_WORKER_BYTES + least)
+        raise OptionError(
+            f"memory limit {limit / 1e9:.2g} GB: {workers} worker(s) need {needed / 1e9:.2g} GB "
+            "at least; give more, or fewer workers"
+        )
+
+    @property
+    def block_bytes(self) -> int:
+        """The most that one block's pixels and outputs should take."""
+        return self.worker_bytes // (2 * MOST_BLOCKS_IN_WORK)
+
+    def blocks_in_work(self, block_bytes: int) -> int:
+        """How many blocks of that size a worker holds at a time, 1 to 3, within half its share."""
+        return max(1, min(MOST_BLOCKS_IN_WORK, self.worker_bytes // 2 // max(1, block_bytes)))
+
+    def pass_bytes(self, block_bytes: int) -> int:
+        """What is left for a forward pass beside blocks of that size."""
+        left = self.worker_bytes - self.blocks_in_work(block_bytes) * block_bytes
+        return max(_SMALLEST_BYTES, left)
