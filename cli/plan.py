@@ -8,19 +8,32 @@ import click
 from bigunet_cli.options import json_option, options_from, segment_options
 from bigunet_cli.words import print_json, print_table, size
 
+from bigunet.workflows.forecast import forecast
 from bigunet.workflows.plan import plan as make_plan
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @segment_options
+@click.option(
+    "--measure/--no-measure",
+    default=True,
+    show_default=True,
+    help="Run a few tiles here to foretell time and memory; else no pixel is read.",
+)
 @json_option
-def plan(source: str, *, as_json: bool, **given: Any) -> None:
-    """Say what segmenting IN would run: blocks, tiles, recompute, bytes; no pixel is read."""
-    planned = make_plan(source, model=given["model"], options=options_from(given)).to_dict()
+def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
+    """Say what segmenting IN would run: blocks, tiles, recompute, bytes, time, memory."""
+    made = make_plan(source, model=given["model"], options=options_from(given))
+    planned = made.to_dict()
+    if measure:
+        planned["forecast"] = forecast(made).to_dict()
     if as_json:
         print_json(planned)
         return
+    for name, value in planned.pop("forecast", {}).items():
+        if value is not None:
+            planned[f"expected {name}"] = size(value) if name == "memory_bytes" else value
     for name in ("bytes_read", "bytes_written", "block_memory_bytes"):
         planned[name] = size(planned[name])
     if planned["flops"] is not None:

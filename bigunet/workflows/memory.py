@@ -18,6 +18,18 @@ MOST_BLOCKS_IN_WORK = 3
 """Of one worker: one is read, one computed, one written."""
 
 
+def run_bytes(blocks_bytes: int, pass_bytes: int, *, workers: int = 1) -> int:
+    """What all processes on a machine take at the peak.
+
+    Parameters
+    ----------
+    blocks_bytes, pass_bytes : int
+        Of all blocks that a worker holds at a time, and of a forward pass.
+    workers : int
+    """
+    return _COMMAND_BYTES + workers * (_WORKER_BYTES + blocks_bytes + pass_bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryShare:
     """What one worker may take for blocks and for a forward pass, in bytes.

@@ -94,6 +94,10 @@ class SegmentPlan:
     def _flops(self) -> Callable[[Point], int | None]:
         return flop_counter(self.model.module, in_channels=self.model.in_channels)
 
+    def pass_flops(self, shape: Point) -> int | None:
+        """Operations of one forward pass on a tile of this spatial shape; None if unknown."""
+        return self._flops(shape)
+
     def recompute(self) -> float | None:
         """FLOPs of all tiles, divided by those of one pass over the whole region.
 

@@ -1,0 +1,187 @@
+"""How long a run will take, and how much memory: foretold from a few tiles that are run here."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bigunet.engine.cluster import cores
+from bigunet.geometry import Box, Point
+from bigunet.io.output import create_arrays
+from bigunet.io.volume import VolumeReader
+from bigunet.io.writer import OutputWriter
+from bigunet.model.forward import GreyRange, Predictor
+from bigunet.workflows.blockwork import DeviceChoices
+from bigunet.workflows.memory import run_bytes
+from bigunet.workflows.options import Output
+from bigunet.workflows.place import Place
+from bigunet.workflows.plan import SegmentPlan
+from bigunet.workflows.shapes import pass_memory
+from bigunet.workflows.stages import describe_outputs
+
+# A tile that takes longer is foretold from a smaller one.
+_PATIENCE_SECONDS = 6.0
+_SMALL_TILE = {2: 512, 3: 64}
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run is expected to take, on one worker of this machine with all its cores.
+
+    Parameters
+    ----------
+    seconds : float
+        From the first block to the last byte.
+    compute_seconds, read_seconds, write_seconds : float
+        In which the device computes, pixels are read and decoded, labels encoded and written.
+        The last two happen beside the first.
+    memory_bytes : int
+        At the peak, of all processes.
+    device, backend, precision : str
+        What the tiles ran on.
+    """
+
+    seconds: float
+    compute_seconds: float
+    read_seconds: float
+    write_seconds: float
+    memory_bytes: int
+    device: str
+    backend: str
+    precision: str
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """Of the device, where it is a GPU."""
+        return self.seconds / 3600 if self.device.startswith("cuda") else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        hours = self.gpu_hours
+        return {
+            **{k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()},
+            "gpu_hours": None if hours is None else round(hours, 4),
+        }
+
+
+def forecast(plan: SegmentPlan) -> Forecast:
+    """Run a tile, read a block and write one, and reckon what all of them take.
+
+    What `skip_empty` and `mask` leave out is counted, and so are tiles that are all the same.
+
+    Raises
+    ------
+    BigUNetError
+        As the run would, if the image cannot be read or the network not be run.
+    """
+    choices = DeviceChoices(plan.options.device, plan.options.backend, plan.precision)
+    device = choices.resolved_device()
+    torch.set_num_threads(cores())
+    grey = GreyRange((0.0,) * len(plan.channels), (255.0,) * len(plan.channels))
+    predictor = Predictor(
+        plan.model, grey, device=device, precision=plan.precision, backend=choices.backend
+    )
+    block = _middle_block(plan)
+    seconds_of = _pass_seconds(plan, predictor, block)
+    kinds = plan.kinds_of_blocks()
+    compute = sum(
+        times * plan.tiling.num_tiles(box) * seconds_of(_tile_shape(plan, box))
+        for box, times in kinds
+    )
+    read, write = _io_seconds(plan, block)
+    share = plan.region.size / block.size
+    read, write = read * share, write * share
+    beside = read + write
+    on_gpu = device.startswith("cuda")
+    total = max(compute, beside / cores()) if on_gpu else compute + beside / cores()
+    return Forecast(
+        seconds=total,
+        compute_seconds=compute,
+        read_seconds=read,
+        write_seconds=write,
+        memory_bytes=run_bytes(
+            plan.share.blocks_in_work(plan.block_memory_bytes()) * plan.block_memory_bytes(),
+            pass_memory(plan.model, plan.precision)(_tile_shape(plan, kinds[0][0])),
+        ),
+        device=device,
+        backend=predictor.backend,
+        precision=plan.precision,
+    )
+
+
+def _tile_shape(plan: SegmentPlan, box: Box) -> Point:
+    """What the network reads for a tile of a block."""
+    return next(plan.tiling.tiles(box)).input.shape[-plan.network_axes :]
+
+
+def _middle_block(plan: SegmentPlan) -> Box:
+    grid = plan.grid
+    last = [(n - 1) // b for n, b in zip(grid.region.shape, grid.block_shape)]
+    return grid.box(tuple(n // 2 for n in last))
+
+
+def _pass_seconds(plan: SegmentPlan, predictor: Predictor, block: Box) -> Callable[[Point], float]:
+    """A function from a tile's shape to the seconds of its pass, in proportion to operations."""
+    ndim = plan.network_axes
+    whole = _tile_shape(plan, block)
+    field = plan.model.receptive_field
+    small = field.input_shape((_SMALL_TILE[ndim],) * ndim)
+    shape = tuple(min(a, b) for a, b in zip(small, whole))
+    taken = _timed(plan, predictor, shape)
+    if shape != whole and taken * _work(plan, whole) / _work(plan, shape) < _PATIENCE_SECONDS:
+        shape, taken = whole, _timed(plan, predictor, whole)
+    rate = taken / _work(plan, shape)
+    return lambda other: rate * _work(plan, other)
+
+
+def _work(plan: SegmentPlan, shape: Point) -> float:
+    """Operations of a pass, or voxels where they cannot be counted."""
+    return plan.pass_flops(shape) or float(np.prod(shape))
+
+
+def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> float:
+    """Seconds of a pass over noise, with its labels on the host; the first one compiles."""
+    dtype = np.dtype(plan.image.level(plan.options.level).dtype)
+    noise = np.random.default_rng(0).integers(0, 256, (len(plan.channels), *shape), np.uint8)
+    inner = (slice(None),) * len(shape)
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        predictor.predict(
+            noise.astype(dtype), inner, probabilities="probabilities" in plan.options.outputs
+        )
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds[1:])
+
+
+def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:
+    """Seconds to read a block with its halo, and to write one to a temporary folder."""
+    reader = VolumeReader(plan.image, level=plan.options.level, channels=plan.channels)
+    begun = time.perf_counter()
+    pixels = reader.read(plan.tiling.read_box(block))
+    read = time.perf_counter() - begun
+    # Something as smooth, and as noisy, as labels of such an image may be.
+    inside = tuple(slice(0, n) for n in block.shape)
+    labels = (pixels[0][inside] > np.median(pixels[0][inside])).astype(np.uint8)
+    with tempfile.TemporaryDirectory(prefix="bigunet-") as folder:
+        place = Place(folder, "", "0.4" if plan.options.ome_version == "0.4" else "0.5")
+        outputs = describe_outputs(plan, place)
+        for output in outputs.values():
+            create_arrays(output)
+        local = block.shift(tuple(-v for v in plan.region.start))
+        begun = time.perf_counter()
+        for name, output in outputs.items():
+            OutputWriter(output).write_block(0, local, _values(plan, name, labels))
+        return read, time.perf_counter() - begun
+
+
+def _values(plan: SegmentPlan, output: Output, labels: np.ndarray) -> np.ndarray:
+    if output == "classes":
+        return labels
+    return np.stack([labels * 255] * len(plan.model.description.classes))
