@@ -70,9 +70,13 @@ def _run(stop: Stop) -> int:
     except (click.Abort, KeyboardInterrupt):
         _say(f"{stop.word}{_advice(sys.argv)}.")
         return stop.exit_code
-    except BigUNetError as error:
-        return _fail(str(error), debug=debug)
     except Exception as error:
+        if stop.terminated:
+            # Batch systems end all processes of a group: this one may first see another one's end.
+            _say(f"{stop.word}{_advice(sys.argv)}.")
+            return stop.exit_code
+        if isinstance(error, BigUNetError):
+            return _fail(str(error), debug=debug)
         told = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         return _fail(told, debug=debug)
 

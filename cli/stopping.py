@@ -17,6 +17,7 @@ class Stop:
     """Why a command stops before its end."""
 
     signal: int = signal.SIGINT
+    terminated: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -33,7 +34,7 @@ def told_to_stop() -> Iterator[Stop]:
     stop = Stop()
 
     def end(number: int, frame: FrameType | None) -> None:
-        stop.signal = number
+        stop.signal, stop.terminated = number, True
         raise KeyboardInterrupt
 
     with _handled(signal.SIGTERM, end, instead_of=signal.SIG_DFL):

@@ -169,7 +169,7 @@ _MODEL = [
         "--calibrate",
         is_flag=True,
         default=False,
-        help="Then shift the scores of the classes to the best score on all images.",
+        help="Then shift the scores of the classes to the best score on images of either kind.",
     ),
     _option("--half", is_flag=True, default=False, help="Keep the weights as fp16."),
     _option("--name", default="", help="Of the model; the file's if left out."),

@@ -79,7 +79,8 @@ def demo(
     image, output = Path(folder, "in.zarr"), Path(folder, "out.zarr")
     picture = Path(folder, "overlay.png")
     own = {image, _unfinished(image), output}
-    _check_folder(Path(folder), own | {picture} if image.exists() else own)
+    begun = any(path.exists() for path in own)
+    _check_folder(Path(folder), own | {picture} if begun else own)
     if image.exists() and not _is_demo(image):
         raise OutputError(f"{image} exists and is not a demo's; give another folder")
     if output.exists() and read_progress(output).get("fingerprint", {}).get("image") != str(

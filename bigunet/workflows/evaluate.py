@@ -130,10 +130,8 @@ def evaluate(
             doubts.setdefault(doubt, []).append(pair.image)
     total: Tally = reduce(operator.add, tallies)
     if isinstance(total, ObjectTally) and not total.class_seen:
-        raise ImageError(
-            f"no voxel of {prediction} is of the class {options.objects_of}; give the number of "
-            "a class that is there"
-        )
+        told = f"no voxel of the prediction is of the class {options.objects_of}"
+        doubts[told] = [one.prediction for one in images]
     return Evaluation(options, total.scores(options), tuple(images), _warnings(doubts))
 
 

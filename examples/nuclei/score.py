@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bigunet import BigUNetError, Model, Recipe, TrainOptions, load_model
+from bigunet import BigUNetError, Model, Normalisation, Recipe, TrainOptions, load_model
 from bigunet.metrics.objects import Matches, match_objects
 from bigunet.model.forward import Precision
 from bigunet.model.turning import turned
@@ -21,6 +21,8 @@ def rule_of(model: Model) -> TargetRule:
     taught = model.description.training.get("options", {})
     if taught.get("target") != "cells":
         raise SystemExit(f"{model.description.name} was not trained with --target cells")
+    if model.description.normalisation != Normalisation():
+        raise SystemExit(f"{model.description.name} does not take percentiles 1 and 99.8")
     return TargetRule("cells", border_width=taught["border_width"])
 
 

@@ -274,7 +274,12 @@ def wait_for(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_one_line_and_a_run_that_goes_on(bigunet: Any, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "word"), [(signal.SIGINT, "Interrupted"), (signal.SIGTERM, "Terminated")]
+)
+def test_stopped_with_all_its_processes_it_leaves_one_line_and_a_run_that_goes_on(
+    folder: Path, number: signal.Signals, word: str
+) -> None:
     given = command(folder, "--steps", 10_000, "--validate-every", 5, "--loaders", 1)
     with subprocess.Popen(
         [str(BIGUNET), *map(str, given)],
@@ -283,11 +288,11 @@ def test_ctrl_c_leaves_one_line_and_a_run_that_goes_on(bigunet: Any, folder: Pat
         start_new_session=True,
     ) as process:
         wait_for(folder / "m.training" / "curves.png")
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "Traceback" not in told
-    assert told.splitlines()[-1].startswith("Interrupted; go on with the same command and --resume")
+    assert f"{word}; go on with the same command and --resume." in told.splitlines()
 
 
 @pytest.mark.parametrize(

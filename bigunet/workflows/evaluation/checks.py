@@ -32,11 +32,9 @@ def check_voxels(compared: Compared, opened: OpenPair, options: EvaluateOptions)
         If either is a grey image, or their values cannot be of one kind.
     """
     if not opened.is_prediction_labels and _is_grey(compared.found):
-        raise ImageError(
-            f"the prediction {opened.prediction.url} {_GREY}, or --threshold if it is a probability"
-        )
+        yield f"the prediction {_GREY}, or --threshold if it is a probability"
     if not opened.is_truth_labels and _is_grey(compared.truth):
-        raise ImageError(f"the truth {opened.truth.url} {_GREY}")
+        yield f"the truth {_GREY}"
     yield from compared.doubts
     if options.kind == "classes":
         yield from _check_classes(compared, opened, options)
@@ -62,10 +60,9 @@ def _check_classes(compared: Compared, opened: OpenPair, options: EvaluateOption
         _check_known(truth, opened)
     alone, both = found ^ truth, found | truth
     if len(alone) > max(_FEW_VALUES, len(both) // 2):
-        raise ImageError(
-            f"the prediction {opened.prediction.url} holds {len(found)} different values, the "
-            f"truth {opened.truth.url} {len(truth)}, of which they share {len(found & truth)}: "
-            "they are no classes; for numbered objects give --kind instances"
+        yield (
+            f"of {len(found)} different values of the prediction, and {len(truth)} of the truth, "
+            f"they share {len(found & truth)}: for numbered objects give --kind instances"
         )
     if found - {0} and truth - {0} and not (found & truth) - {0}:
         yield (

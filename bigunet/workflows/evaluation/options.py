@@ -63,8 +63,9 @@ class EvaluateOptions:
         are an object each. By number, or by name where the prediction names its classes.
     border : int, str or None
         For instances: the class of the prediction that keeps touching objects apart. Its voxels
-        within ``border_width``, or 1, of an object are given to the nearest one, as training with
-        the target cells took them.
+        within ``border_width``, or 1, of an object are given to the nearest one. Training with
+        the target cells took them from objects that touch, and from the background between
+        objects that all but touch: there, these get a little too much.
     min_size : int
         For instances: found objects of fewer voxels are left out.
     connected : bool

@@ -97,7 +97,7 @@ class Judge:
         validation = self.training_set.validation
         record = dict(model.description.training)
         # A run that was killed after this goes on with a file that has its offsets already.
-        if validation and self.options.calibrate and "class_offsets" not in record:
+        if self.options.calibrate and "class_offsets" not in record:
             record["class_offsets"] = self._calibrate(model)
         score = self._score(model, "fp32") if validation else math.nan
         precisions: tuple[str, ...] = ("fp32",)
@@ -120,7 +120,8 @@ class Judge:
     def _calibrate(self, model: Model) -> list[float]:
         """Set the scores of the classes right, in the model's last layer; what was added.
 
-        On all images: those for validation are few, and a score can be right on them by chance.
+        On as many images as fit the memory meant for it: those for validation are few, and
+        offsets can be best on them by chance.
         """
         assert isinstance(model.module, Network)
         scored = score_samples(

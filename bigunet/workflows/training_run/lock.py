@@ -19,6 +19,8 @@ from bigunet.errors import OutputError
 logger = logging.getLogger(__name__)
 
 _LOCK = ".lock"
+# Each time another run has just ended; a folder where that never ends is no folder to train in.
+_TRIES = 100
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def only_run(folder: Path, model: Path) -> Iterator[None]:
 
 
 def _locked(path: Path, model: Path) -> int:
-    while True:
+    for _ in range(_TRIES):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Never inherited: the lock ends with this process, not with one that it started.
@@ -72,6 +74,7 @@ def _locked(path: Path, model: Path) -> int:
             os.close(file)
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         os.close(file)
+    raise OutputError(f"cannot lock {path}: others come and go; see what {path.parent} is")
 
 
 def _lock(file: int, path: Path, model: Path) -> bool:

@@ -66,8 +66,8 @@ class TrainOptions:
     device : {"auto", "cpu", "cuda"}
     calibrate : bool
         Whether offsets are added to the scores of the classes, after the last step, that give the
-        best score on all images: class weights make the rare ones too likely. Of the images kept
-        apart alone there may be so few that an offset is best by chance.
+        best score on the images for validation and as many others as fit half a gigabyte: class
+        weights make the rare ones too likely, and of few images an offset is best by chance.
     half : bool
         Keep the weights as fp16.
     name : str

@@ -291,7 +291,13 @@ def _batches(source: PatchSource, job: TrainJob, machine: Machine, first: int) -
 def _fingerprint(job: TrainJob, training_set: TrainingSet) -> dict[str, Any]:
     """What decides the weights; of paths only the names, so that the images may be moved."""
     parts = [
-        (Path(str(s.image.url)).name, s.image.shape, Path(str(s.labels.url)).name)
+        (
+            Path(str(s.image.url)).name,
+            s.image.shape,
+            Path(str(s.labels.url)).name,
+            s.grey_range.low,
+            s.grey_range.high,
+        )
         for s in (*training_set.samples, *training_set.validation)
     ]
     return {
