@@ -58,7 +58,7 @@ def shell(tmp_path: Path) -> Shell:
         ("isbi2012/few.sh", "segment data/scored/images.zarr out/5.zarr", "out/1.", "out/5."),
         ("isbi2012/networks.sh", "evaluate out/fcn.zarr", "out/unet.", "out/fcn."),
         ("nuclei/weight_map.sh", "--border-weight 0 --overwrite", "weight-10.", "weight-0."),
-        ("nuclei/bundled.sh", "--from out/second.safe", "--out out/first.", "--out out/third."),
+        ("nuclei/bundled.sh", "--from out/second.safe", "--out out/first.", "--out out/nuclei"),
     ],
 )
 def test_a_comparison_that_was_cut_off_goes_on(

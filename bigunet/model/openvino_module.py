@@ -62,7 +62,7 @@ class OpenVinoModule(nn.Module):
             # shape is as it should be, since each shape has a graph of its own.
             warnings.simplefilter("ignore")
             try:
-                self._graph = openvino.convert_model(module, example_input=sample)
+                self._graph = _converted(module, sample)
             except Exception as error:
                 raise ModelError(f"OpenVINO cannot run this network: {error}") from error
         self._graph.reshape([1, in_channels, *(-1 for _ in sample_shape)])
@@ -106,6 +106,17 @@ def has_openvino() -> bool:
     except ImportError:
         return False
     return True
+
+
+def _converted(module: nn.Module, sample: Tensor) -> Any:
+    """The module's graph, by OpenVINO's frontend; its ``convert_model`` would phone home."""
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    # Held here until all is converted: the frontend does not.
+    decoder = TorchScriptPythonDecoder(module, example_input=sample)
+    return frontend.convert(frontend.load(decoder))
 
 
 def _openvino() -> Any:

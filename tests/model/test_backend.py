@@ -143,3 +143,16 @@ def test_what_openvino_cannot_do_is_one_line() -> None:
     with pytest.raises(ModelError, match="OpenVINO cannot run this network"):
         backends.with_backend(Sorts(), "openvino", in_channels=1, sample_shape=(4, 4),
                               precision="fp32", threads=1)  # fmt: skip
+
+
+def test_nothing_is_sent_to_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry = pytest.importorskip("openvino_telemetry")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("OpenVINO's telemetry was begun")
+
+    monkeypatch.setattr(telemetry.Telemetry, "__init__", refuse)
+    monkeypatch.setattr(telemetry.Telemetry, "send_event", refuse)
+    monkeypatch.setattr(telemetry.Telemetry, "start_session", refuse)
+    model = model_of("unet", CONFIGS["unet"])
+    Predictor(model, GREY, backend="openvino").scores(tile_of(model, 8))
