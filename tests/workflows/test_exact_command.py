@@ -72,7 +72,7 @@ def test_trained_weights_on_real_images_give_the_labels_of_one_pass(workers, tmp
     bigunet.segment(
         tmp_path / "in.zarr",
         tmp_path / "out.zarr",
-        options=SegmentOptions(block_shape=(512, 384), tile_shape=(300, 300)),
+        options=SegmentOptions(block_shape=(512, 384), tile_shape=(300, 300), precision="fp32"),
         client=ClusterSpec(kind="local", workers=workers),
     )
     found = stored_labels(tmp_path / "out.zarr")

@@ -96,7 +96,8 @@ def run(
     trainer = Trainer(learner, incoming, job.recipe, machine, begun=begun)
     judge = Judge(training_set, job.recipe, job.options, job.card, job.path, str(device))
     one = _Run(job, machine, learner, trainer, judge, record, source, fingerprint, on_event)
-    return _train(one)
+    with _loaders_watched():
+        return _train(one)
 
 
 def _training_set(job: TrainJob, machine: Machine) -> TrainingSet:
@@ -151,7 +152,7 @@ def _train(one: _Run) -> TrainReport | None:
 
 @contextmanager
 def _last_good_kept(one: _Run) -> Iterator[None]:
-    """Say of a network that diverged which weights are kept, and of a loader that it was lost."""
+    """Say of a network that diverged which weights are kept."""
     try:
         yield
     except (TrainingError, ModelError) as error:
@@ -166,6 +167,13 @@ def _last_good_kept(one: _Run) -> Iterator[None]:
             # There is nothing to go on from: the next try, with other images, begins anew.
             one.job.checkpoint.unlink(missing_ok=True)
         raise TrainingError(told) from error
+
+
+@contextmanager
+def _loaders_watched() -> Iterator[None]:
+    """Say of a process that draws patches that it was lost."""
+    try:
+        yield
     except RuntimeError as error:
         # torch raises it wherever this process is when the loader's ends.
         if "DataLoader worker" not in str(error):
