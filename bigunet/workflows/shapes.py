@@ -17,7 +17,7 @@ from bigunet.receptive import ReceptiveField
 from bigunet.tile_choice import tile_costs
 
 # Beyond it little is recomputed in a plane, and caches hold less and less of a tile.
-_LARGEST_PLANE_BYTES = 1_500_000_000
+_LARGEST_PLANE_BYTES = 500_000_000
 _NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 # Measured peaks were 0.5 to 1.1 times the activations, beside grey values and scores in fp32.
 _MARGIN = 1.2
