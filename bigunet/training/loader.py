@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from bigunet.errors import BigUNetError
+from bigunet.errors import BigUNetError, TrainingError
 from bigunet.training.interrupts import deaf_to_interrupts
 from bigunet.training.patches import Patch, PatchSource
 
@@ -134,10 +135,42 @@ def batches(
     )
     with deaf_to_interrupts():
         incoming = iter(loader)
-    for found in incoming:
-        if isinstance(found, BigUNetError):
-            raise found
-        yield found
+    try:
+        for found in incoming:
+            if isinstance(found, BigUNetError):
+                raise found
+            yield found
+    except (ConnectionError, EOFError) as error:
+        # Batches come through sockets, which end with the process behind them.
+        if not loaders:
+            raise
+        raise _lost(error) from error
+
+
+@contextmanager
+def loaders_watched() -> Iterator[None]:
+    """Say of a process that draws patches that it was lost.
+
+    torch raises it wherever this process is at that moment, and again while it leaves: so around
+    all that a run does, not around its steps alone.
+
+    Raises
+    ------
+    TrainingError
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, BigUNetError) or "DataLoader worker" not in str(error):
+            raise
+        raise _lost(error) from error
+
+
+def _lost(error: Exception) -> TrainingError:
+    return TrainingError(
+        f"a process that draws patches was lost: {error}; if memory ran out, give fewer "
+        "--loaders; go on with --resume"
+    )
 
 
 def _as_is(batch: Any) -> Any:

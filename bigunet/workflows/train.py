@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bigunet.training.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.target import Existing
 from bigunet.workflows.training_run.job import TrainEvent, TrainJob, TrainReport
@@ -78,7 +79,7 @@ def train(
         existing=existing,
     )
     job.check_place()
-    with only_run(job.folder, job.path):
+    with loaders_watched(), only_run(job.folder, job.path):
         job.check_files()
         return run_processes(job, on_event or _ignore)
 

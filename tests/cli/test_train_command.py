@@ -254,7 +254,6 @@ def test_labels_of_another_scale_are_refused(bigunet: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason="torch may raise it outside of what is watched")
 def test_a_lost_loader_is_told_in_one_line(folder: Path) -> None:
     given = command(folder, "--steps", 100_000, "--validate-every", 5, "--loaders", 1, "--quiet")
     with subprocess.Popen([str(BIGUNET), *map(str, given)], stderr=subprocess.PIPE) as process:

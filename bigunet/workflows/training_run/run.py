@@ -17,7 +17,7 @@ from bigunet.errors import ModelError, ResumeError, TrainingError
 from bigunet.model.forward import compute_exactly_on_cuda
 from bigunet.model.network import Network
 from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
-from bigunet.training.loader import Batch, Share, batches
+from bigunet.training.loader import Batch, Share, batches, loaders_watched
 from bigunet.training.loop import Machine, Step, Trainer, layout_of
 from bigunet.training.patches import PatchSource
 from bigunet.training.schedule import optimiser_of
@@ -96,7 +96,7 @@ def run(
     trainer = Trainer(learner, incoming, job.recipe, machine, begun=begun)
     judge = Judge(training_set, job.recipe, job.options, job.card, job.path, str(device))
     one = _Run(job, machine, learner, trainer, judge, record, source, fingerprint, on_event)
-    with _loaders_watched():
+    with loaders_watched():
         return _train(one)
 
 
@@ -167,21 +167,6 @@ def _last_good_kept(one: _Run) -> Iterator[None]:
             # There is nothing to go on from: the next try, with other images, begins anew.
             one.job.checkpoint.unlink(missing_ok=True)
         raise TrainingError(told) from error
-
-
-@contextmanager
-def _loaders_watched() -> Iterator[None]:
-    """Say of a process that draws patches that it was lost."""
-    try:
-        yield
-    except RuntimeError as error:
-        # torch raises it wherever this process is when the loader's ends.
-        if "DataLoader worker" not in str(error):
-            raise
-        raise TrainingError(
-            f"a process that draws patches was lost: {error}; if memory ran out, give fewer "
-            "--loaders; go on with --resume"
-        ) from error
 
 
 def _validate(one: _Run, step: Step) -> bool:
