@@ -11,18 +11,20 @@ from torch import nn
 from bigunet.errors import OptionError
 from bigunet.model.copying import copied
 from bigunet.model.network import Network
-from bigunet.model.openvino_module import OpenVinoModule, has_openvino
+from bigunet.model.openvino_module import OPENVINO_PRECISIONS, OpenVinoModule, has_openvino
 from bigunet.model.turning import Turning
 
 Backend = Literal["torch", "compile", "openvino"]
 BackendChoice = Literal["auto", "torch", "compile", "openvino"]
 
 
-def choose_backend(choice: BackendChoice, module: nn.Module, *, device: str) -> Backend:
+def choose_backend(
+    choice: BackendChoice, module: nn.Module, *, device: str, precision: str
+) -> Backend:
     """The backend that runs a module on a device.
 
-    ``auto`` is OpenVINO for bigunet's own networks on a CPU, where it is installed: a module of
-    somebody else's may do what its trace does not show.
+    ``auto`` is OpenVINO for bigunet's own networks on a CPU, where it is installed and has the
+    precision: a module of somebody else's may do what its trace does not show.
 
     Raises
     ------
@@ -39,9 +41,8 @@ def choose_backend(choice: BackendChoice, module: nn.Module, *, device: str) -> 
             raise OptionError("--backend openvino needs OpenVINO: pip install 'bigunet[openvino]'")
     if choice != "auto":
         return choice
-    return (
-        "openvino" if on_cpu and isinstance(passed(module), Network) and has_openvino() else "torch"
-    )
+    fit = on_cpu and precision in OPENVINO_PRECISIONS and isinstance(passed(module), Network)
+    return "openvino" if fit and has_openvino() else "torch"
 
 
 def passed(module: nn.Module) -> nn.Module:

@@ -86,7 +86,7 @@ class Predictor:
             compute_exactly_on_cuda()
         self.precision = precision
         module = fold_batch_norm(model.module).to(self.device)
-        self.backend = choose_backend(backend, module, device=device)
+        self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
         if self.backend != "openvino":
             self._layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bigunet.errors import ModelError, OptionError
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
+OPENVINO_PRECISIONS = tuple(_HINTS)
 
 
 class OpenVinoModule(nn.Module):
@@ -52,8 +53,8 @@ class OpenVinoModule(nn.Module):
         threads: int,
     ) -> None:
         super().__init__()
-        if precision not in _HINTS:
-            known = " or ".join(_HINTS)
+        if precision not in OPENVINO_PRECISIONS:
+            known = " or ".join(OPENVINO_PRECISIONS)
             raise OptionError(f"OpenVINO runs in {known}, not in {precision}; give --backend torch")
         openvino = _openvino()
         sample = torch.zeros((1, in_channels, *sample_shape))

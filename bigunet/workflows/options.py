@@ -86,6 +86,9 @@ class SegmentOptions:
         _check("device", (self.device,), DeviceChoice)
         _check("backend", (self.backend,), BackendChoice)
         _check("OME-Zarr version", (self.ome_version,), OmeVersionChoice)
+        if self.backend == "openvino" and (self.precision == "fp16" or self.device == "cuda"):
+            asked = "fp16" if self.precision == "fp16" else "a GPU"
+            raise OptionError(f"OpenVINO runs on CPUs in fp32 or bf16, not with {asked}")
         if self.memory_limit < 0:
             raise OptionError(f"memory limit {self.memory_limit}: give bytes, or 0 for a default")
         if not self.outputs or len(set(self.outputs)) != len(self.outputs):

@@ -114,20 +114,22 @@ def test_auto_takes_openvino_for_networks_of_ours_only(monkeypatch: pytest.Monke
     unet, other = UNet(UNetConfig(width=2, depth=1)), nn.Conv2d(1, 2, 3)
     for installed, expected in ((True, "openvino"), (False, "torch")):
         monkeypatch.setattr(backends, "has_openvino", lambda found=installed: found)
-        assert choose_backend("auto", unet, device="cpu") == expected
-        assert choose_backend("auto", other, device="cpu") == "torch"
-        assert choose_backend("auto", unet, device="cuda:0") == "torch"
+        assert choose_backend("auto", unet, device="cpu", precision="fp32") == expected
+        assert choose_backend("auto", other, device="cpu", precision="fp32") == "torch"
+        assert choose_backend("auto", unet, device="cuda:0", precision="fp32") == "torch"
+        assert choose_backend("auto", unet, device="cpu", precision="bf16") == expected
+        assert choose_backend("auto", unet, device="cpu", precision="fp16") == "torch"
 
 
 def test_openvino_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     unet = UNet(UNetConfig(width=2, depth=1))
     with pytest.raises(OptionError, match="runs on the CPU here, not on cuda"):
-        choose_backend("openvino", unet, device="cuda")
+        choose_backend("openvino", unet, device="cuda", precision="fp32")
     monkeypatch.setattr(backends, "has_openvino", lambda: False)
     with pytest.raises(OptionError, match=r"pip install 'bigunet\[openvino\]'"):
-        choose_backend("openvino", unet, device="cpu")
+        choose_backend("openvino", unet, device="cpu", precision="fp32")
     with pytest.raises(OptionError, match="known: auto, torch, compile"):
-        choose_backend("onnx", unet, device="cpu")  # type: ignore[arg-type]
+        choose_backend("onnx", unet, device="cpu", precision="fp32")  # type: ignore[arg-type]
 
 
 @needs_openvino

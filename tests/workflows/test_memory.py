@@ -132,6 +132,12 @@ def test_auto_precision_is_what_hardware_and_model_are_made_for(
     assert found == {True: ["fp32", "bf16"], False: ["fp32", "fp32"]}
 
 
+@pytest.mark.parametrize(("name", "value"), [("precision", "fp16"), ("device", "cuda")])
+def test_what_openvino_has_not_is_refused_before_anything_is_written(name: str, value: str) -> None:
+    with pytest.raises(OptionError, match="OpenVINO runs on CPUs in fp32 or bf16"):
+        SegmentOptions(backend="openvino", **{name: value})
+
+
 def test_a_run_goes_on_with_what_it_chose_though_memory_is_another(
     image: Path, tiny_model: Path, client: Client, tmp_path: Path, monkeypatch: Any
 ) -> None:
