@@ -19,7 +19,7 @@ from bigunet.tile_choice import tile_costs
 # Beyond it little is recomputed in a plane, and caches hold less and less of a tile.
 _LARGEST_PLANE_BYTES = 500_000_000
 _NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
-# Measured peaks were 0.5 to 1.1 times the activations, beside grey values and scores in fp32.
+# Measured peaks were 0.7 to 1.3 times the activations, grey values and scores in fp32 included.
 _MARGIN = 1.2
 # Numbers per voxel of a module of the caller's: as many as a 64-wide U-Net holds.
 _UNKNOWN_ACTIVATIONS = 256

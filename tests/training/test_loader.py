@@ -33,6 +33,8 @@ def test_processes_share_the_patches_of_a_step(batch: int, processes: int, first
     assert drawn == list(range(first * batch * processes, (first + 3) * batch * processes))
 
 
+# torch's processes may abort at their very end, which its destructor complains of.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_batches_come_in_the_order_of_their_steps(loaders: int) -> None:
     source, share = source_of(), Share(batch=2)
