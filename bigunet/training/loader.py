@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,7 @@ def batches(
         multiprocessing_context="spawn" if loaders else None,
         pin_memory=pinned,
         collate_fn=_as_is,
+        worker_init_fn=_silent_of_a_left_socket,
     )
     with deaf_to_interrupts():
         incoming = iter(loader)
@@ -175,3 +178,20 @@ def _lost(error: Exception) -> TrainingError:
 
 def _as_is(batch: Any) -> Any:
     return batch
+
+
+def _silent_of_a_left_socket(loader: int) -> None:
+    """Let a process that draws patches say nothing where the one it draws for left in mid-fetch.
+
+    A thread of Python's hands out what a batch holds, and prints the traceback of each peer that
+    is gone. Errors of drawing come with the batches, not this way.
+    """
+    told = sys.excepthook
+
+    def hook(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, ConnectionError | EOFError):
+            told(kind, error, traceback)
+
+    sys.excepthook = hook

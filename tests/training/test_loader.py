@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -52,3 +54,32 @@ def test_an_error_of_a_patch_is_the_same_one_line_from_any_process(loaders: int)
     source = source_of(np.full((60, 50), np.nan, np.float32))
     with pytest.raises(TrainingError, match=r"^memory has \d+ values that are NaN"):
         list(itertools.islice(batches(source, Share(1), first=0, loaders=loaders), 1))
+
+
+_SERVE_ONE_THAT_LEAVES = """
+import os, socket, sys, time
+from multiprocessing import reduction, resource_sharer
+from bigunet.training.loader import _silent_of_a_left_socket
+
+if sys.argv[1] == "silent":
+    _silent_of_a_left_socket(0)
+handle = resource_sharer.DupFd(os.dup(0))
+with socket.socket(socket.AF_UNIX) as peer:
+    peer.connect(handle._id[0])
+with resource_sharer._resource_sharer.get_connection(handle._id) as served:
+    reduction.recv_handle(served)
+"""
+
+
+@pytest.mark.parametrize(("silent", "tracebacks"), [("silent", 0), ("not", 1)])
+def test_a_peer_that_leaves_in_mid_fetch_is_no_traceback(silent: str, tracebacks: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SERVE_ONE_THAT_LEAVES, silent],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    # One that leaves in mid-answer has a second cause, told with the first.
+    assert min(done.stderr.count("Traceback"), 1) == tracebacks
