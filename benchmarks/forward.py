@@ -1,6 +1,6 @@
 """The forward pass alone, tile in memory to labels in memory: what a run cannot be faster than.
 
-    python benchmarks/forward.py LOAD --tile 900 1924 [--precision bf16] [--threads N]
+    python benchmarks/forward.py LOAD --tile 900 1924 [--precision bf16] [--backend auto] [--threads N]
 
 Prints JSON: for each tile that keeps so many voxels per axis, microseconds per voxel kept.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from limit import cpu_model, seconds
 from loads import LOADS, Load
 
 from bigunet import Model, ModelDescription, Normalisation, UNet
+from bigunet.model.backend import BackendChoice
 from bigunet.model.description import default_classes
 from bigunet.model.forward import GreyRange, Predictor
 
@@ -37,12 +38,12 @@ def model_of(load: Load) -> Model:
 
 
 def measure(
-    load: Load, tiles: list[int], *, precision: str, threads: int, repeats: int
+    load: Load, tiles: list[int], *, precision: str, backend: str, threads: int, repeats: int
 ) -> dict[str, Any]:
     """Microseconds per kept voxel of each tile."""
     torch.set_num_threads(threads)
     model = model_of(load)
-    predictor = Predictor(model, GreyRange((0.0,), (255.0,)), precision=precision)  # type: ignore[arg-type]
+    predictor = Predictor(model, GreyRange((0.0,), (255.0,)), precision=precision, backend=backend)  # type: ignore[arg-type]
     field = model.receptive_field
     found = {}
     for extent in tiles:
@@ -56,6 +57,7 @@ def measure(
         "load": load.name,
         "cpu": cpu_model(),
         "precision": precision,
+        "backend": predictor.backend,
         "threads": threads,
         "microseconds_per_voxel": found,
     }
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("load", choices=LOADS)
     parser.add_argument("--tile", type=int, nargs="+", required=True)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    parser.add_argument("--backend", choices=get_args(BackendChoice), default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
@@ -73,6 +76,7 @@ def main() -> None:
         LOADS[given.load],
         given.tile,
         precision=given.precision,
+        backend=given.backend,
         threads=given.threads,
         repeats=given.repeats,
     )

@@ -13,8 +13,8 @@ _INTERVAL_SECONDS = 0.25
 class MemoryWatch:
     """Watches the process tree while it is open; use it as a context manager.
 
-    Memory that processes share is counted once where the system tells it apart (PSS on Linux);
-    elsewhere resident sizes are added.
+    Memory that processes share, such as libraries, is counted once where the system tells it apart
+    (on Linux); elsewhere resident sizes are added.
     """
 
     def __init__(self) -> None:
@@ -39,15 +39,12 @@ class MemoryWatch:
 
 
 def _tree_bytes(root: psutil.Process) -> int:
-    total = 0
+    own, shared = 0, 0
     for process in [root, *root.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
-            total += _process_bytes(process)
-    return total
-
-
-def _process_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_full_info().pss)
-    except (AttributeError, psutil.AccessDenied):
-        return int(process.memory_info().rss)
+            # Exact shares (PSS) would stop the process at each page fault while they are counted.
+            told = process.memory_info()
+            of_files = int(getattr(told, "shared", 0))
+            own += int(told.rss) - of_files
+            shared = max(shared, of_files)
+    return own + shared

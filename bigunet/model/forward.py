@@ -128,7 +128,7 @@ class Predictor:
     def _scores(self, tile: np.ndarray) -> Tensor:
         """Scores that the next tile may write over."""
         with torch.inference_mode():
-            image = torch.nan_to_num(self._normalised(tile), nan=0.0, posinf=0.0, neginf=0.0)
+            image = torch.nan_to_num_(self._normalised(tile), nan=0.0, posinf=0.0, neginf=0.0)
             image = image.unsqueeze(0).contiguous(memory_format=self._layout)
             lower = self.precision != "fp32"
             cast = lower and self.backend != "openvino"
@@ -146,13 +146,13 @@ class Predictor:
             return scores
 
     def _normalised(self, tile: np.ndarray) -> Tensor:
-        """Network inputs of grey values, float32 on the device."""
+        """Network inputs of grey values, float32 on the device, in memory of their own."""
         tile = np.ascontiguousarray(tile)
         if _exceeds_float32(tile.dtype):
             exact = torch.from_numpy(tile.astype(np.float64))
-            return ((exact - self._low) / self._span).float().to(self.device)
-        image = torch.from_numpy(_supported(tile)).to(self.device).float()
-        return (image - self._device_low) / self._device_span
+            return exact.sub_(self._low).div_(self._span).float().to(self.device)
+        image = torch.from_numpy(_supported(tile)).to(self.device).to(torch.float32, copy=True)
+        return image.sub_(self._device_low).div_(self._device_span)
 
     def predict(
         self, tile: np.ndarray, inner: Sequence[slice], *, probabilities: bool = False
