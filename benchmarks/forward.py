@@ -1,6 +1,6 @@
 """The forward pass alone, tile in memory to labels in memory: what a run cannot be faster than.
 
-    python benchmarks/forward.py LOAD --tile 900 1924 [--precision bf16] [--backend auto] [--threads N]
+    python benchmarks/forward.py LOAD --tile 900 1924 [--precision bf16] [--backend auto]
 
 Prints JSON: for each tile that keeps so many voxels per axis, microseconds per voxel kept.
 """

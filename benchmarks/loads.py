@@ -70,6 +70,13 @@ LOADS = {
         Load("paper", UNetConfig(width=64, depth=4), (8192, 8192), (1024, 1024)),
         Load("narrow", UNetConfig(width=16, depth=4), (16384, 16384), (1024, 1024)),
         Load("volume", UNetConfig(ndim=3, width=32, depth=3), (512, 512, 512), (64, 64, 64)),
+        # Parts of them, where a peer would take hours; and in fp32, where results are compared.
+        Load("paper-part", UNetConfig(width=64, depth=4), (4096, 4096), (1024, 1024)),
+        Load("narrow-part", UNetConfig(width=16, depth=4), (8192, 8192), (1024, 1024)),
+        Load("volume-part", UNetConfig(ndim=3, width=32, depth=3), (256, 512, 512), (64, 64, 64)),
+        Load("paper-small", UNetConfig(width=64, depth=4), (1000, 1200), (512, 512)),
+        Load("narrow-small", UNetConfig(width=16, depth=4), (2000, 2400), (512, 512)),
+        Load("volume-small", UNetConfig(ndim=3, width=32, depth=3), (150, 140, 160), (64, 64, 64)),
         # For tests, which run each benchmark without timing it.
         Load("tiny", UNetConfig(width=4, depth=2), (300, 260), (128, 128)),
         Load("tiny-volume", UNetConfig(ndim=3, width=2, depth=1), (40, 36, 44), (16, 16, 16)),

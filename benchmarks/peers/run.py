@@ -2,6 +2,8 @@
 
     .venv-peers/bin/python benchmarks/peers/run.py PEER FOLDER LOAD [--precision bf16] [--tile N]
 
+``FOLDER`` has what ``benchmarks/loads.py`` writes.
+
 Each peer has the settings that keep its result exact: a halo of whole strides, tiles of whole
 strides, one normalisation, no blending. Valid networks are wrapped so that they give back as many
 voxels as they read, of which the peer keeps the exact ones. Prints JSON.
@@ -41,26 +43,33 @@ class Same(nn.Module):
         super().__init__()
         model = load_model(path)
         self.field = model.receptive_field
-        layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
-        self.module = model.module.eval().to(memory_format=layout)  # type: ignore[call-overload]
-        self.layout, self.precision = layout, precision
+        self.module = model.module.eval()
+        self.layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
+        self.precision = precision
         self.ndim, self.out_channels = model.ndim, len(model.description.classes)
         stride = self.field.stride[0]
         self.halo = round_up(self.field.halo[0], stride)
         self.stride = stride
 
+    def channels_last(self) -> Same:
+        """The same with its weights in the layout that CPUs are fastest in."""
+        self.module = self.module.to(memory_format=self.layout)  # type: ignore[call-overload]
+        return self
+
     def forward(self, image: Tensor) -> Tensor:
         size = image.shape[2:]
         border, stride, rest = self.field.border[0], self.stride, self.field.remainder[0]
-        cut = [(n - rest) % stride for n in size]
-        image = image[(..., *(slice(0, n - c) for n, c in zip(size, cut)))]
+        # Poolings lie as in one pass over the whole, which begins a border before the image.
+        first = -border % stride
+        cut = [(n - first - rest) % stride for n in size]
+        image = image[(..., *(slice(first, n - c) for n, c in zip(size, cut)))]
         image = (image.float() / 255).contiguous(memory_format=self.layout)
         with (
             torch.inference_mode(),
             torch.autocast("cpu", DTYPES[self.precision], enabled=self.precision != "fp32"),
         ):
             scores = self.module(image).float()
-        margins = [(border, border + c) for c in cut]
+        margins = [(border + first, border + c) for c in cut]
         return nn.functional.pad(scores, [m for pair in reversed(margins) for m in pair])
 
 
@@ -71,122 +80,148 @@ def labels_of(scores: np.ndarray) -> np.ndarray:
     return scores.argmax(axis=0).astype(np.uint8)
 
 
-def naive(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
-    """What anybody writes first: the whole image in memory, mirrored, tile by tile."""
-    field = network.field
-    border, kept = field.border[0], tile - tile % network.stride + (4 if network.ndim == 2 else 0)
-    pixels = np.pad(image[:], [(border, border + kept)] * network.ndim, mode="reflect")
-    labels = np.empty(image.shape, np.uint8)
-    for index in np.ndindex(*(-(-n // kept) for n in image.shape)):
-        start = [i * kept for i in index]
-        part = pixels[tuple(slice(a, a + kept + 2 * border) for a in start)]
-        tensor = torch.from_numpy(part.astype(np.float32) / 255)[None, None]
-        with torch.inference_mode():
-            found = network.module(tensor)[0].argmax(dim=0).to(torch.uint8).numpy()
-        where = tuple(slice(a, min(a + kept, n)) for a, n in zip(start, image.shape))
-        labels[where] = found[tuple(slice(0, w.stop - w.start) for w in where)]
-    output[:] = labels
+Run = Callable[[zarr.Array, Same, zarr.Array, int], None]
 
 
-def torch_em(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+def naive() -> Run:
+    """What anybody writes first: the whole image in memory, mirrored, tile by tile, in fp32."""
+
+    def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+        field = network.field
+        border = field.border[0]
+        given = field.scores_shape(field.input_shape((tile,) * network.ndim))[0]
+        kept = given - given % network.stride
+        pixels = np.pad(image[:], [(border, border + given)] * network.ndim, mode="reflect")
+        labels = np.empty(image.shape, np.uint8)
+        for index in np.ndindex(*(-(-n // kept) for n in image.shape)):
+            start = [i * kept for i in index]
+            part = pixels[tuple(slice(a, a + given + 2 * border) for a in start)]
+            tensor = torch.from_numpy(part.astype(np.float32) / 255)[None, None]
+            with torch.inference_mode():
+                found = network.module(tensor)[0].argmax(dim=0).to(torch.uint8).numpy()
+            where = tuple(slice(a, min(a + kept, n)) for a, n in zip(start, image.shape))
+            labels[where] = found[tuple(slice(0, w.stop - w.start) for w in where)]
+        output[:] = labels
+
+    return run
+
+
+def torch_em() -> Run:
     """``predict_with_halo_pipelined``: its prefetching and writing threads."""
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     from torch_em.util.prediction import predict_with_halo_pipelined
 
-    predict_with_halo_pipelined(
-        image,
-        network,
-        ["cpu"],
-        block_shape=(tile,) * network.ndim,
-        halo=(network.halo,) * network.ndim,
-        output=output,
-        preprocess=None,
-        postprocess=labels_of,
-        disable_tqdm=True,
-        batch_size=1,
-        num_prefetch_workers=2,
-    )
+    def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+        predict_with_halo_pipelined(
+            image,
+            network.channels_last(),
+            ["cpu"],
+            block_shape=(tile,) * network.ndim,
+            halo=(network.halo,) * network.ndim,
+            output=output,
+            preprocess=None,
+            postprocess=labels_of,
+            disable_tqdm=True,
+            batch_size=1,
+            num_prefetch_workers=2,
+        )
+
+    return run
 
 
-def dask_overlap(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+def dask_overlap() -> Run:
     """``map_overlap``, mirrored by dask's own padding, in threads."""
     import dask
     import dask.array as da
 
-    halo = network.halo
+    def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+        halo = network.halo
+        network = network.channels_last()
 
-    def block(pixels: np.ndarray) -> np.ndarray:
-        if pixels.size == 0:
-            return pixels.astype(np.uint8)
-        return labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
+        def block(pixels: np.ndarray) -> np.ndarray:
+            if pixels.size == 0:
+                return pixels.astype(np.uint8)
+            return labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
 
-    array = da.from_zarr(image)
-    extra = [(halo, halo + -n % tile) for n in image.shape]
-    padded = da.pad(array, extra, mode="reflect").rechunk(tile)
-    inner = [(halo, halo + n) for n in image.shape]
-    # Chunks of the padded image start a halo early: tiles stay on the network's stride.
-    found = da.map_overlap(block, padded, depth=halo, boundary="none", dtype=np.uint8)
-    found = found[tuple(slice(a, b) for a, b in inner)].rechunk(output.chunks)
-    with dask.config.set(scheduler="threads", num_workers=2):
-        da.to_zarr(found, output)
+        array = da.from_zarr(image)
+        extra = [(halo, halo + -n % tile) for n in image.shape]
+        padded = da.pad(array, extra, mode="reflect")
+        # Chunks begin where tiles do, but for the margin: tiles stay on the network's stride.
+        padded = padded.rechunk([(halo, *[tile] * (-(-n // tile)), halo) for n in image.shape])
+        found = da.map_overlap(
+            block, padded, depth=halo, boundary="none", dtype=np.uint8, allow_rechunk=False
+        )
+        found = found[tuple(slice(halo, halo + n) for n in image.shape)].rechunk(output.chunks)
+        with dask.config.set(scheduler="threads", num_workers=2):
+            da.to_zarr(found, output)
+
+    return run
 
 
-def monai(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+def monai() -> Run:
     """``sliding_window_inference`` with a weight map that keeps the exact voxels alone."""
     from monai.inferers import sliding_window_inference
 
-    halo = network.halo
-    size = tile + 2 * halo
-    whole = np.pad(image[:], [(halo, halo + -n % tile) for n in image.shape], mode="reflect")
-    weights = np.full((size,) * network.ndim, 1e-6, np.float32)
-    weights[(slice(halo, -halo),) * network.ndim] = 1
-    found = sliding_window_inference(
-        torch.from_numpy(whole)[None, None],
-        (size,) * network.ndim,
-        1,
-        network,
-        overlap=2 * halo / size,
-        roi_weight_map=torch.from_numpy(weights),
-    )
-    inner = tuple(slice(halo, halo + n) for n in image.shape)
-    output[:] = labels_of(found[0].numpy())[inner]
+    def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+        halo = network.halo
+        size = tile + 2 * halo
+        pixels = image[:].astype(np.float32)
+        whole = np.pad(pixels, [(halo, halo + -n % tile) for n in image.shape], mode="reflect")
+        weights = np.full((size,) * network.ndim, 1e-6, np.float32)
+        weights[(slice(halo, -halo),) * network.ndim] = 1
+        found = sliding_window_inference(
+            torch.from_numpy(whole)[None, None],
+            (size,) * network.ndim,
+            1,
+            network.channels_last(),
+            overlap=2 * halo / size,
+            roi_weight_map=torch.from_numpy(weights),
+        )
+        inner = tuple(slice(halo, halo + n) for n in image.shape)
+        output[:] = labels_of(found[0].numpy())[inner]
+
+    return run
 
 
-def daisy(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+def daisy() -> Run:
     """Its task scheduler; reading, network and writing are ours, as its users write them."""
     import daisy as package
-    from daisy import Coordinate, Roi
 
-    ndim, halo = network.ndim, network.halo
+    def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
+        ndim, halo = network.ndim, network.halo
+        network = network.channels_last()
 
-    def process(block: Any) -> None:
-        start, shape = block.read_roi.offset, block.read_roi.shape
-        inside = tuple(slice(max(0, a), min(a + n, size))
-                       for a, n, size in zip(start, shape, image.shape))  # fmt: skip
-        margins = [(p.start - a, a + n - p.stop) for p, a, n in zip(inside, start, shape)]
-        pixels = np.pad(image[inside], margins, mode="reflect")
-        found = labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
-        at = block.write_roi.offset
-        kept = tuple(slice(a, min(a + tile, n)) for a, n in zip(at, image.shape))
-        output[kept] = found[tuple(slice(halo, halo + k.stop - k.start) for k in kept)]
+        def process(block: Any) -> None:
+            start, shape = block.read_roi.offset, block.read_roi.shape
+            inside = tuple(
+                slice(max(0, a), min(a + n, size)) for a, n, size in zip(start, shape, image.shape)
+            )
+            margins = [(p.start - a, a + n - p.stop) for p, a, n in zip(inside, start, shape)]
+            pixels = np.pad(image[inside], margins, mode="reflect")
+            found = labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
+            at = block.write_roi.offset
+            kept = tuple(slice(a, min(a + tile, n)) for a, n in zip(at, image.shape))
+            output[kept] = found[tuple(slice(halo, halo + k.stop - k.start) for k in kept)]
 
-    whole = Coordinate([n + -n % tile for n in image.shape])
-    task = package.Task(
-        "segment",
-        total_roi=Roi((-halo,) * ndim, whole + 2 * halo),
-        read_roi=Roi((-halo,) * ndim, (tile + 2 * halo,) * ndim),
-        write_roi=Roi((0,) * ndim, (tile,) * ndim),
-        process_function=process,
-        read_write_conflict=False,
-        fit="overhang",
-        num_workers=1,
-    )
-    package.run_blockwise([task], multiprocessing=False)
+        whole = package.Coordinate([n + -n % tile for n in image.shape])
+        task = package.Task(
+            "segment",
+            total_roi=package.Roi((-halo,) * ndim, whole + 2 * halo),
+            read_roi=package.Roi((-halo,) * ndim, (tile + 2 * halo,) * ndim),
+            write_roi=package.Roi((0,) * ndim, (tile,) * ndim),
+            process_function=process,
+            read_write_conflict=False,
+            fit="overhang",
+            max_workers=1,
+        )
+        package.run_blockwise([task], multiprocessing=False)
+
+    return run
 
 
-PEERS: dict[str, Callable[[zarr.Array, Same, zarr.Array, int], None]] = {
+PEERS: dict[str, Callable[[], Run]] = {
     "naive": naive,
     "torch-em": torch_em,
     "dask": dask_overlap,
@@ -220,10 +255,11 @@ def measure(peer: str, folder: Path, load: str, precision: str, tile: int) -> di
     shutil.rmtree(path, ignore_errors=True)
     chunks = tuple(min(512 if network.ndim == 2 else 64, n) for n in image.shape)
     output = zarr.create_array(str(path), shape=image.shape, chunks=chunks, dtype="uint8")
+    run = PEERS[peer]()
     watch = Peak()
     watch.start()
     begun = time.perf_counter()
-    PEERS[peer](image, network, output, tile)
+    run(image, network, output, tile)
     seconds = time.perf_counter() - begun
     return {
         "peer": peer,
