@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean constraints
+.PHONY: demo test lint peers clean constraints
 
 demo: .venv/installed
 	$(BIN)/bigunet demo demo
@@ -15,6 +15,15 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Other programs, in an environment of their own, for benchmarks/compare.py.
+peers: .venv-peers/installed
+
+.venv-peers/installed: pyproject.toml constraints.txt benchmarks/peers/requirements.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e . \
+	    -r benchmarks/peers/requirements.txt
+	touch $@
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -33,4 +42,4 @@ constraints:
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf .venv build dist demo *.egg-info
+	rm -rf .venv .venv-peers build dist demo *.egg-info

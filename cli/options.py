@@ -142,6 +142,11 @@ def segment_options(command: F) -> F:
             help="The most voxels that one forward pass keeps.",
         ),
         click.option(
+            "--tune",
+            is_flag=True,
+            help="Measure tiles of several sizes first, and take the fastest: for long runs.",
+        ),
+        click.option(
             "--memory-limit",
             type=SizeType(),
             default=0,
@@ -223,6 +228,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         tta=given["tta"],
         skip_empty=given["skip_empty"],
         memory_limit=given["memory_limit"],
+        tune=given["tune"],
         mask=normal_url(given["mask"]) if given["mask"] else "",
     )
 

@@ -10,6 +10,7 @@ from bigunet_cli.words import print_json, print_table, size
 
 from bigunet.workflows.forecast import forecast
 from bigunet.workflows.plan import plan as make_plan
+from bigunet.workflows.tuning import tuned
 
 
 @click.command()
@@ -25,6 +26,8 @@ from bigunet.workflows.plan import plan as make_plan
 def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     """Say what segmenting IN would run: blocks, tiles, recompute, bytes, time, memory."""
     made = make_plan(source, model=given["model"], options=options_from(given))
+    if made.options.tune and not given["tile_shape"]:
+        made = tuned(made)
     planned = made.to_dict()
     if measure:
         planned["forecast"] = forecast(made).to_dict()

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import compare
 import forward
 import limit
 import numpy as np
 import ours
+import precision
 import pytest
+import scheduler
+import table
 import zarr
 from loads import LOADS
 from whole_pass import whole_scores
@@ -48,3 +52,50 @@ def test_the_forward_pass_alone_is_timed(tmp_path: Path) -> None:
     found = json.loads(done.stdout)["microseconds_per_voxel"]
     assert found.keys() == {"32", "64"}
     assert min(found.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "peers"), [("tiny", ["naive", "dask"]), ("tiny-volume", ["naive"])]
+)
+def test_peers_give_the_same_labels_and_a_table_tells(
+    name: str, peers: list[str], tmp_path: Path
+) -> None:
+    load = LOADS[name]
+    contenders = [compare.Contender.parse(f"{peer}:fp32:32", load) for peer in peers]
+    found = compare.measure(
+        load,
+        tmp_path,
+        contenders,
+        repeats=2,
+        precision="fp32",
+        options=["--backend", "torch"],
+        python=sys.executable,
+        size=64,
+    )
+    assert len(found["ours"]["runs"]) == 2
+    for peer in found["peers"].values():
+        assert peer["differing"] < 1e-3
+        assert peer["times_ours"] == pytest.approx(peer["seconds"] / found["ours"]["seconds"])
+    (tmp_path / f"compare-{name}.json").write_text(json.dumps(found))
+    table.write_table(tmp_path)
+    table.plot(tmp_path)
+    told = (tmp_path / "table.md").read_text()
+    assert all(f"| {peer} | fp32 | 32 |" in told for peer in peers)
+    assert (tmp_path / "speed.png").stat().st_size > 1000
+
+
+def test_blocks_of_no_work_are_timed() -> None:
+    found = scheduler.measure(300, workers=1)
+    assert found["blocks"] == 300
+    assert found["milliseconds_per_block"] > 0
+    assert len(found["memory_bytes_after_each_part"]) == 10
+
+
+def test_what_a_lower_precision_changes_is_told(tmp_path: Path) -> None:
+    load = LOADS["tiny"]
+    load.prepare(tmp_path)
+    found = precision.measure(
+        load.image(tmp_path), str(load.model(tmp_path)), tmp_path, backends=["torch"], options=[]
+    )
+    # Weights that were never trained decide by little.
+    assert 0.5 < found["bf16 torch"]["equal"] <= 1

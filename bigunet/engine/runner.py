@@ -26,6 +26,8 @@ from bigunet.errors import BigUNetError, BlockError, ClusterError
 # bound to a worker that may be lost.
 BLOCKS_PER_THREAD = 2
 _POLL_SECONDS = 0.1
+# Asking the scheduler takes as long as a block of no work.
+_COUNT_SECONDS = 1.0
 _BLOCKS_RUNNING: Counter[str] = Counter()
 _LOCK = threading.Lock()
 
@@ -71,6 +73,7 @@ class Runner:
         self._patient = patient
         self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
         self._works = {stage.name: stage.work for stage in stages}
+        self._most, self._count_again = 0, 0.0
 
     def __enter__(self) -> Runner:
         self._settle()
@@ -140,8 +143,13 @@ class Runner:
             completed.add(future)
 
     def _window(self) -> int:
-        threads: int = sum(self._client.nthreads().values())
-        return max(2, BLOCKS_PER_THREAD * threads)
+        """Most blocks to have with the workers; these are counted anew every second."""
+        now = time.monotonic()
+        if now >= self._count_again:
+            threads: int = sum(self._client.nthreads().values())
+            self._most = max(2, BLOCKS_PER_THREAD * threads)
+            self._count_again = now + _COUNT_SECONDS
+        return self._most
 
     def _result(self, stage: Stage, index: Index, future: Future) -> Result:
         where = f"{stage.name} block {index}"

@@ -9,22 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.cluster import cores
 from bigunet.engine.stage import Index, Result
-from bigunet.errors import OptionError
 from bigunet.geometry import Box, hull
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
-from bigunet.model.backend import BackendChoice
-from bigunet.model.forward import GreyRange, Precision, Predictor
+from bigunet.model.forward import GreyRange
 from bigunet.model.model import Model
 from bigunet.model.recall import RecallingPredictor
 from bigunet.tiling import Tile, Tiling
+from bigunet.workflows.device import DeviceChoices
 from bigunet.workflows.memory import MOST_BLOCKS_IN_WORK
-from bigunet.workflows.options import DeviceChoice, Output
+from bigunet.workflows.options import Output
 from bigunet.workflows.wanted import Wanted
 
 # Workers of one process share the device: one forward pass at a time uses all its threads, while
@@ -33,24 +30,6 @@ _DEVICE = threading.Lock()
 
 # Up to so many, comparing is faster than counting all, which makes integers of 8 bytes.
 _FEW_CLASSES = 8
-
-
-@dataclass(frozen=True)
-class DeviceChoices:
-    """How a worker computes: on what, in which precision, and sharing a host's cores with whom."""
-
-    device: DeviceChoice
-    backend: BackendChoice
-    precision: Precision
-    workers_per_host: int = 1
-
-    def resolved_device(self) -> str:
-        """The device of the process that asks."""
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise OptionError("device cuda: torch sees no GPU on this worker; give --device cpu")
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class SegmentWork:
@@ -143,7 +122,7 @@ class SegmentWork:
         }
 
     def _tiles(self, write: Box, wanted: np.ndarray | None) -> list[Tile]:
-        return [tile for tile in self._tiling.tiles(write) if _has_wanted(tile, wanted, write)]
+        return wanted_tiles(self._tiling, write, wanted)
 
     def _compute(
         self,
@@ -215,24 +194,19 @@ class SegmentWork:
 
     def _loaded(self) -> RecallingPredictor:
         """The model on its device, with this thread's share of the cores."""
-        # The nanny sets one thread for all libraries, and OpenMP keeps the number per thread.
-        threads = max(1, cores() // self._device.workers_per_host)
-        torch.set_num_threads(threads)
         if self._predictor is None:
-            predictor = Predictor(
-                self._model,
-                self._grey_range,
-                device=self._device.resolved_device(),
-                precision=self._device.precision,
-                backend=self._device.backend,
-                threads=threads,
-            )
+            predictor = self._device.predictor(self._model, self._grey_range)
             self._predictor = RecallingPredictor(predictor)
+        self._device.take_cores()
         return self._predictor
 
 
-def _has_wanted(tile: Tile, wanted: np.ndarray | None, write: Box) -> bool:
-    return wanted is None or bool(wanted[tile.output.within(write)].any())
+def wanted_tiles(tiling: Tiling, write: Box, wanted: np.ndarray | None) -> list[Tile]:
+    """Tiles of a block that keep a voxel that is wanted; all where ``wanted`` is None."""
+    tiles = list(tiling.tiles(write))
+    if wanted is None:
+        return tiles
+    return [tile for tile in tiles if wanted[tile.output.within(write)].any()]
 
 
 def _clear_unwanted(values: dict[Output, np.ndarray], wanted: np.ndarray | None) -> None:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from bigunet.engine.cluster import cores
 from bigunet.geometry import Box, Point
@@ -17,7 +16,8 @@ from bigunet.io.output import create_arrays
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
 from bigunet.model.forward import GreyRange, Predictor
-from bigunet.workflows.blockwork import DeviceChoices
+from bigunet.workflows.blockwork import wanted_tiles
+from bigunet.workflows.device import DeviceChoices
 from bigunet.workflows.memory import run_bytes
 from bigunet.workflows.options import Output
 from bigunet.workflows.place import Place
@@ -28,6 +28,7 @@ from bigunet.workflows.stages import describe_outputs
 # A tile that takes longer is foretold from a smaller one.
 _PATIENCE_SECONDS = 6.0
 _SMALL_TILE = {2: 512, 3: 64}
+_MOST_BLOCKS_LOOKED_AT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Forecast:
     ----------
     seconds : float
         From the first block to the last byte.
+    start_seconds : float
+        Until a worker has the network ready, and compiled for each shape of tile.
     compute_seconds, read_seconds, write_seconds : float
         In which the device computes, pixels are read and decoded, labels encoded and written.
         The last two happen beside the first.
@@ -48,6 +51,7 @@ class Forecast:
     """
 
     seconds: float
+    start_seconds: float
     compute_seconds: float
     read_seconds: float
     write_seconds: float
@@ -73,7 +77,8 @@ class Forecast:
 def forecast(plan: SegmentPlan) -> Forecast:
     """Run a tile, read a block and write one, and reckon what all of them take.
 
-    What `skip_empty` and `mask` leave out is counted, and so are tiles that are all the same.
+    Of what `skip_empty` and `mask` leave out, some blocks are looked at. Tiles that are all the
+    same are counted each.
 
     Raises
     ------
@@ -81,27 +86,29 @@ def forecast(plan: SegmentPlan) -> Forecast:
         As the run would, if the image cannot be read or the network not be run.
     """
     choices = DeviceChoices(plan.options.device, plan.options.backend, plan.precision)
-    device = choices.resolved_device()
-    torch.set_num_threads(cores())
     grey = GreyRange((0.0,) * len(plan.channels), (255.0,) * len(plan.channels))
-    predictor = Predictor(
-        plan.model, grey, device=device, precision=plan.precision, backend=choices.backend
-    )
+    begun = time.perf_counter()
+    predictor = choices.predictor(plan.model, grey)
+    start = time.perf_counter() - begun
     block = _middle_block(plan)
-    seconds_of = _pass_seconds(plan, predictor, block)
+    compiling, seconds_of = _pass_seconds(plan, predictor, block)
     kinds = plan.kinds_of_blocks()
-    compute = sum(
+    start += compiling * len({_tile_shape(plan, box) for box, _ in kinds})
+    tiles, blocks = _shares_wanted(plan)
+    compute = tiles * sum(
         times * plan.tiling.num_tiles(box) * seconds_of(_tile_shape(plan, box))
         for box, times in kinds
     )
     read, write = _io_seconds(plan, block)
     share = plan.region.size / block.size
-    read, write = read * share, write * share
+    read, write = blocks * read * share, write * share
     beside = read + write
+    device = str(predictor.device)
     on_gpu = device.startswith("cuda")
     total = max(compute, beside / cores()) if on_gpu else compute + beside / cores()
     return Forecast(
-        seconds=total,
+        seconds=start + total,
+        start_seconds=start,
         compute_seconds=compute,
         read_seconds=read,
         write_seconds=write,
@@ -115,6 +122,22 @@ def forecast(plan: SegmentPlan) -> Forecast:
     )
 
 
+def _shares_wanted(plan: SegmentPlan) -> tuple[float, float]:
+    """Shares of the tiles that are computed and of the blocks that are read, of some blocks."""
+    grid = plan.grid
+    if not plan.wanted.parts:
+        return 1.0, 1.0
+    count = min(grid.num_blocks, _MOST_BLOCKS_LOOKED_AT)
+    computed = tiles = read = 0
+    for number in np.linspace(0, grid.num_blocks - 1, count).astype(int):
+        box = grid.box(tuple(map(int, np.unravel_index(number, grid.shape))))
+        wanted = wanted_tiles(plan.tiling, box, plan.wanted.read(box))
+        computed += len(wanted)
+        tiles += plan.tiling.num_tiles(box)
+        read += bool(wanted)
+    return computed / tiles, read / count
+
+
 def _tile_shape(plan: SegmentPlan, box: Box) -> Point:
     """What the network reads for a tile of a block."""
     return next(plan.tiling.tiles(box)).input.shape[-plan.network_axes :]
@@ -126,18 +149,23 @@ def _middle_block(plan: SegmentPlan) -> Box:
     return grid.box(tuple(n // 2 for n in last))
 
 
-def _pass_seconds(plan: SegmentPlan, predictor: Predictor, block: Box) -> Callable[[Point], float]:
-    """A function from a tile's shape to the seconds of its pass, in proportion to operations."""
+def _pass_seconds(
+    plan: SegmentPlan, predictor: Predictor, block: Box
+) -> tuple[float, Callable[[Point], float]]:
+    """Seconds to compile, and a function from a tile's shape to the seconds of its pass.
+
+    These are in proportion to operations.
+    """
     ndim = plan.network_axes
     whole = _tile_shape(plan, block)
     field = plan.model.receptive_field
     small = field.input_shape((_SMALL_TILE[ndim],) * ndim)
     shape = tuple(min(a, b) for a, b in zip(small, whole))
-    taken = _timed(plan, predictor, shape)
+    compiling, taken = _timed(plan, predictor, shape)
     if shape != whole and taken * _work(plan, whole) / _work(plan, shape) < _PATIENCE_SECONDS:
-        shape, taken = whole, _timed(plan, predictor, whole)
+        shape, (compiling, taken) = whole, _timed(plan, predictor, whole)
     rate = taken / _work(plan, shape)
-    return lambda other: rate * _work(plan, other)
+    return compiling, lambda other: rate * _work(plan, other)
 
 
 def _work(plan: SegmentPlan, shape: Point) -> float:
@@ -145,8 +173,8 @@ def _work(plan: SegmentPlan, shape: Point) -> float:
     return plan.pass_flops(shape) or float(np.prod(shape))
 
 
-def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> float:
-    """Seconds of a pass over noise, with its labels on the host; the first one compiles."""
+def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> tuple[float, float]:
+    """Seconds to compile, and of a pass over noise with its labels on the host."""
     dtype = np.dtype(plan.image.level(plan.options.level).dtype)
     noise = np.random.default_rng(0).integers(0, 256, (len(plan.channels), *shape), np.uint8)
     inner = (slice(None),) * len(shape)
@@ -157,7 +185,8 @@ def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> float:
             noise.astype(dtype), inner, probabilities="probabilities" in plan.options.outputs
         )
         seconds.append(time.perf_counter() - begun)
-    return min(seconds[1:])
+    steady = min(seconds[1:])
+    return max(0.0, seconds[0] - steady), steady
 
 
 def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:

@@ -58,6 +58,9 @@ class SegmentOptions:
     memory_limit : int
         Bytes that all processes on one machine should keep within; tiles and blocks that are
         not given are chosen to. 0: half of the machine's, and no more than 8 GB per worker.
+    tune : bool
+        Whether tiles that are not given are chosen by measuring a few on a worker first, rather
+        than by their operations: for long runs.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class SegmentOptions:
     skip_empty: bool = False
     mask: str = ""
     memory_limit: int = 0
+    tune: bool = False
 
     def __post_init__(self) -> None:
         _check("output", self.outputs, Output)

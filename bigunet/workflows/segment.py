@@ -40,6 +40,7 @@ from bigunet.workflows.target import (
     open_ledger,
     write_report,
 )
+from bigunet.workflows.tuning import tuned
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,15 @@ def segment(
         inside_image=place.inside_image,
     )
     check_target(place, plan.image.url, existing=existing)
-    job = _Job(plan, fix_normalisation(plan), place)
+    normalisation = fix_normalisation(plan)
     with contextlib.ExitStack() as held:
         # The ledger, entered last and left last: locked until workers started here are gone.
         with MemoryWatch() as memory, clients_of(client) as workers:
             check_client(workers)
-            ledger = open_ledger(place, plan, job.normalisation, existing=existing)
+            if options.tune and not options.tile_shape:
+                plan = tuned(plan, workers, workers_per_host=workers_per_host(workers))
+            job = _Job(plan, normalisation, place)
+            ledger = open_ledger(place, plan, normalisation, existing=existing)
             held.enter_context(ledger)
             done_before = len(ledger.done(SEGMENT))
             dashboard = workers.dashboard_link or ""
@@ -183,7 +187,7 @@ def segment(
         report = SegmentReport(
             plan=plan,
             output=str(place.folder),
-            normalisation=job.normalisation,
+            normalisation=normalisation,
             seconds=seconds,
             blocks_done=plan.grid.num_blocks - done_before,
             peak_memory_bytes=memory.peak_bytes,

@@ -14,7 +14,7 @@ from bigunet.model.forward import Precision
 from bigunet.model.model import Model
 from bigunet.model.network import Network
 from bigunet.receptive import ReceptiveField
-from bigunet.tile_choice import tile_costs
+from bigunet.tile_choice import TileCost, tile_costs
 
 # Beyond it little is recomputed in a plane, and caches hold less and less of a tile.
 _LARGEST_PLANE_BYTES = 500_000_000
@@ -104,6 +104,26 @@ def tile_shape(
         return (1,) * (field.ndim - model.ndim) + wanted
     if model.ndim == 2:
         limit_bytes = min(limit_bytes, _LARGEST_PLANE_BYTES)
+    found = tile_candidates(model, field, block, precision=precision, limit_bytes=limit_bytes)
+    return found[0].tile
+
+
+def tile_candidates(
+    model: Model, field: ReceptiveField, block: Box, *, precision: Precision, limit_bytes: int
+) -> list[TileCost]:
+    """Ways to cut a block into tiles that fit the memory, those of fewest operations first.
+
+    Parameters
+    ----------
+    model : Model
+    field : ReceptiveField
+        The model's, with the axes of the volume.
+    block : Box
+        The largest.
+    precision : {"fp32", "bf16", "fp16"}
+    limit_bytes : int
+        Of one forward pass.
+    """
     cost = flop_counter(model.module, in_channels=model.in_channels)
 
     def cost_of(shape: Point) -> float:
@@ -111,14 +131,13 @@ def tile_shape(
         return math.prod(shape) if flops is None else flops
 
     memory = pass_memory(model, precision)
-    found = tile_costs(
+    return tile_costs(
         field,
         block,
         cost=cost_of,
         memory_bytes=lambda shape: memory(shape[-model.ndim :]),
         limit_bytes=limit_bytes,
     )
-    return found[0].tile
 
 
 def pass_memory(model: Model, precision: Precision) -> Callable[[Point], int]:

@@ -11,7 +11,8 @@ from bigunet.io.metadata import OutputClass, OutputImage, Placement
 from bigunet.io.multiscale import Axis, Multiscale
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
-from bigunet.workflows.blockwork import DeviceChoices, DownsampleWork, SegmentWork
+from bigunet.workflows.blockwork import DownsampleWork, SegmentWork
+from bigunet.workflows.device import DeviceChoices
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.options import Output
 from bigunet.workflows.place import INSIDE_GROUP, Place

@@ -22,7 +22,7 @@ Existing = Literal["refuse", "resume", "overwrite"]
 _LEDGER = "ledger.jsonl"
 _REPORT = "report.json"
 # Changed between two parts of a run, these change no byte that is written.
-_FREE_OPTIONS = {"memory_limit"}
+_FREE_OPTIONS = {"memory_limit", "tune"}
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
 _RECORD_NAMES = {_LEDGER, _REPORT, "report.partial", *_ZARR_NAMES}
 # What a run makes, but for the levels of a label, which are numbers.

@@ -42,7 +42,7 @@ def test_all_is_foretold_and_nothing_left_behind(
 def test_time_grows_with_the_image(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bigunet.workflows.forecast._timed", lambda plan, predictor, shape: 1.0)
+    monkeypatch.setattr("bigunet.workflows.forecast._timed", lambda *_: (0.5, 1.0))
     monkeypatch.setattr("bigunet.workflows.forecast._io_seconds", lambda plan, block: (2.0, 3.0))
     monkeypatch.setattr("bigunet.workflows.forecast.cores", lambda: 5)
     found = []
@@ -54,7 +54,30 @@ def test_time_grows_with_the_image(
         found.append(forecast(plan(tmp_path / f"{side}.zarr", model=tiny_model, options=options)))
     assert [f.compute_seconds for f in found] == pytest.approx([1, 4, 64])
     assert [f.read_seconds for f in found] == pytest.approx([2, 8, 128])
-    assert [f.seconds for f in found] == pytest.approx([2, 8, 128])
+    assert [f.seconds - f.start_seconds for f in found] == pytest.approx([2, 8, 128])
+    # One shape of tile each, compiled once.
+    assert [f.start_seconds for f in found] == pytest.approx([0.5] * 3, abs=0.4)
+
+
+def test_what_a_mask_leaves_out_is_not_counted(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigunet.workflows.forecast._timed", lambda *_: (0.0, 1.0))
+    monkeypatch.setattr("bigunet.workflows.forecast._io_seconds", lambda plan, block: (2.0, 3.0))
+    zarr.create_array(str(tmp_path / "in.zarr"), shape=(2048, 2048), chunks=(256, 256), dtype="u1")
+    mask = zarr.create_array(str(tmp_path / "mask.zarr"), shape=(8, 8), chunks=(8, 8), dtype="u1")
+    # Two of sixteen blocks, and one tile of four of another.
+    mask[0:2, 0:4], mask[7, 7] = 1, 1
+    options = SegmentOptions(
+        block_shape=(512, 512),
+        tile_shape=(256, 256),
+        device="cpu",
+        mask=str(tmp_path / "mask.zarr"),
+    )
+    found = forecast(plan(tmp_path / "in.zarr", model=tiny_model, options=options))
+    assert found.compute_seconds == pytest.approx(2 * 4 + 1)
+    assert found.read_seconds == pytest.approx(3 * 2)
+    assert found.write_seconds == pytest.approx(16 * 3)
 
 
 def test_plan_tells_it_and_reads_no_pixel_if_asked(

@@ -1,0 +1,59 @@
+"""How a worker computes: on what, in which precision, and sharing a host's cores with whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bigunet.engine.cluster import cores
+from bigunet.errors import OptionError
+from bigunet.model.backend import BackendChoice
+from bigunet.model.forward import GreyRange, Precision, Predictor
+from bigunet.model.model import Model
+from bigunet.workflows.options import DeviceChoice
+
+
+@dataclass(frozen=True)
+class DeviceChoices:
+    """What was asked for, resolved on the worker that computes.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"}
+    backend : {"auto", "torch", "compile", "openvino"}
+    precision : {"fp32", "bf16", "fp16"}
+    workers_per_host : int
+        Who share its cores evenly.
+    """
+
+    device: DeviceChoice
+    backend: BackendChoice
+    precision: Precision
+    workers_per_host: int = 1
+
+    def resolved_device(self) -> str:
+        """The device of the process that asks."""
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise OptionError("device cuda: torch sees no GPU on this worker; give --device cpu")
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def take_cores(self) -> int:
+        """Let this thread's forward passes use the worker's share of the cores; how many."""
+        # The nanny sets one thread for all libraries, and OpenMP keeps the number per thread.
+        threads = max(1, cores() // self.workers_per_host)
+        torch.set_num_threads(threads)
+        return threads
+
+    def predictor(self, model: Model, grey_range: GreyRange) -> Predictor:
+        """The model made ready on this process's device."""
+        return Predictor(
+            model,
+            grey_range,
+            device=self.resolved_device(),
+            precision=self.precision,
+            backend=self.backend,
+            threads=self.take_cores(),
+        )
