@@ -110,6 +110,17 @@ def test_threads_do_not_see_one_another() -> None:
         np.testing.assert_array_equal(labels, alone[number % 8])
 
 
+@needs_openvino
+def test_its_threads_are_bound_to_no_core() -> None:
+    model = model_of("unet", CONFIGS["unet"])
+    predictor = Predictor(model, GREY, backend="openvino", threads=1)
+    predictor.scores(tile_of(model, 32))
+    module: Any = predictor._module
+    (compiled,) = module._compiled.values()
+    # Processes that bind theirs bind them to the same ones.
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
+
+
 def test_auto_takes_openvino_for_networks_of_ours_only(monkeypatch: pytest.MonkeyPatch) -> None:
     unet, other = UNet(UNetConfig(width=2, depth=1)), nn.Conv2d(1, 2, 3)
     for installed, expected in ((True, "openvino"), (False, "torch")):
