@@ -40,7 +40,9 @@ class Contender:
     @classmethod
     def parse(cls, text: str, load: Load) -> Contender:
         peer, *rest = text.split(":")
-        precision = rest[0] if rest else "bf16"
+        precision = rest[0] if rest else "fp32" if peer == "naive" else "bf16"
+        if peer == "naive" and precision != "fp32":
+            raise SystemExit("naive runs in fp32 alone")
         return cls(peer, precision, int(rest[1]) if rest[1:] else _TILE[load.config.ndim])
 
     @property

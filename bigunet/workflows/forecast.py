@@ -129,7 +129,8 @@ def _shares_wanted(plan: SegmentPlan) -> tuple[float, float]:
         return 1.0, 1.0
     count = min(grid.num_blocks, _MOST_BLOCKS_LOOKED_AT)
     computed = tiles = read = 0
-    for number in np.linspace(0, grid.num_blocks - 1, count).astype(int):
+    # At random: blocks at equal distances would lie on a line.
+    for number in np.random.default_rng(0).choice(grid.num_blocks, count, replace=False):
         box = grid.box(tuple(map(int, np.unravel_index(number, grid.shape))))
         wanted = wanted_tiles(plan.tiling, box, plan.wanted.read(box))
         computed += len(wanted)

@@ -56,7 +56,7 @@ def test_time_grows_with_the_image(
     assert [f.read_seconds for f in found] == pytest.approx([2, 8, 128])
     assert [f.seconds - f.start_seconds for f in found] == pytest.approx([2, 8, 128])
     # One shape of tile each, compiled once.
-    assert [f.start_seconds for f in found] == pytest.approx([0.5] * 3, abs=0.4)
+    assert min(f.start_seconds for f in found) >= 0.5
 
 
 def test_what_a_mask_leaves_out_is_not_counted(

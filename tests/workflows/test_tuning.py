@@ -83,11 +83,19 @@ def test_seconds_are_measured_where_memory_does_not_end(
 
 
 def test_a_run_that_measures_gives_the_labels_of_one_that_does_not(
-    image: Path, model: bigunet.Model, tmp_path: Path, client: Client
+    image: Path,
+    model: bigunet.Model,
+    tmp_path: Path,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tuning, "_SIZES", 8)
     labels = []
     for name, tune in (("a", False), ("b", True)):
-        options = SegmentOptions(precision="fp32", backend="torch", tune=tune)
+        options = SegmentOptions(
+            precision="fp32", backend="torch", tune=tune, memory_limit=1_700_000_000
+        )
+        assert len(tuning._candidates(make_plan(image, model=model, options=options))) >= 2
         bigunet.segment(image, tmp_path / name, model=model, options=options, client=client)
         labels.append(zarr.open_array(str(tmp_path / name / "labels/classes/0"))[:])
     assert (labels[0] != labels[1]).mean() < 1e-3
