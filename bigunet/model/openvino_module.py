@@ -72,6 +72,8 @@ class OpenVinoModule(nn.Module):
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
+            # Else each process takes the first cores for its own, and they all compute on those.
+            "ENABLE_CPU_PINNING": False,
         }
         self._compiled: dict[tuple[int, ...], Any] = {}
         self._lock = threading.Lock()
