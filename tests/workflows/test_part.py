@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bigunet
@@ -59,6 +59,7 @@ def whole(image: Path, tiny_model: Path, client) -> Path:
     return output
 
 
+@settings(deadline=None)
 @given(
     shape=st.lists(st.integers(1, 2000), min_size=1, max_size=3),
     count=st.integers(1, 50),
