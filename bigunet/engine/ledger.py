@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,9 @@ class Ledger:
         Made if it is not there; its folder must be.
     anew : bool
         Forget the run that it tells of, and all blocks that this finished.
-    beside : sequence of Path
-        Ledgers of other parts of the run: what they have done is done. They may grow meanwhile.
+    beside : callable, optional
+        Gives the ledgers of other parts of the run, once this one is locked: what they have done
+        is done. They may grow meanwhile.
 
     Raises
     ------
@@ -46,9 +47,15 @@ class Ledger:
         If it is damaged, and not begun anew.
     """
 
-    def __init__(self, path: Path, *, anew: bool = False, beside: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        anew: bool = False,
+        beside: Callable[[], Sequence[Path]] = tuple,
+    ) -> None:
         self._path = path
-        self._beside = () if anew else tuple(beside)
+        self._beside: tuple[Path, ...] = ()
         self._done: dict[str, set[int]] = {}
         self._fingerprint: dict[str, Any] | None = None
         try:
@@ -60,6 +67,7 @@ class Ledger:
             if anew:
                 self._file.truncate(0)
             else:
+                self._beside = tuple(beside())
                 self._replay()
         except BaseException:
             self.close()
@@ -72,6 +80,9 @@ class Ledger:
 
     def begin(self, fingerprint: Fingerprint) -> None:
         """Record which run this is, before its first block."""
+        # Of an earlier run, whose voxels are gone.
+        self._done.clear()
+        self._beside = ()
         self._write({"fingerprint": dict(fingerprint)})
         self._fingerprint = _as_json(fingerprint)
 
@@ -206,8 +217,9 @@ def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
-            if line.endswith(b"\n"):
-                yield _record(path, line)
+            if not line.endswith(b"\n"):
+                return  # Another process is writing it: its rest would come as a line of its own.
+            yield _record(path, line)
 
 
 def _record(path: Path, line: bytes) -> dict[str, Any]:

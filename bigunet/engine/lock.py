@@ -60,12 +60,19 @@ def shared_lock(path: Path, what: Path, *, patience_seconds: float = 60) -> Iter
 
 
 def _locked(file: IO[bytes], kind: int) -> bool:
-    """Whether it is now, without waiting; where there are no locks it counts as locked."""
+    """Whether it is now, without waiting.
+
+    On some network file systems there are no locks: there alone counts as locked, shared does not.
+    """
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        # Some network file systems have no locks.
+    except OSError as error:
+        if kind == fcntl.LOCK_SH:
+            raise OutputError(
+                f"{file.name} cannot be locked ({error.strerror}): parts need a file system with "
+                "locks that hold across its hosts"
+            ) from error
         logger.warning("%s cannot be locked: start no second run on it", file.name)
     return True

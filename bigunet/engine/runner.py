@@ -64,7 +64,7 @@ class Runner:
     patient : bool
         False where the workers end with the run.
     stop : threading.Event, optional
-        Once it is set, no further block is begun.
+        Once it is set, no further block is handed out; workers finish what they have.
     """
 
     def __init__(

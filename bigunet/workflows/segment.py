@@ -155,7 +155,8 @@ def segment(
         The blocks of this part alone, beside other processes that do the other parts; the one
         that ends last finishes the output.
     stop : threading.Event, optional
-        Once it is set, no further block is begun, and the run ends with StoppedError.
+        Once it is set, no further block is handed out, and the run ends with StoppedError when
+        those handed out, two for each thread at most, are done.
     on_event : callable, optional
         Told of each stage and each block, with the dashboard's address.
 
@@ -263,13 +264,16 @@ def _run_part(
     Blocks that were written here, totals of all that is known, and whether all is finished.
     """
     plan = job.plan
-    with open_part(job.place, plan, job.normalisation, part) as ledger:
-        first, *_ = _stages(job, _create_outputs(job))
-        own = [plan.grid.number(index) for index in part.traversal(plan.grid)]
-        blocks_done = len(set(own) - ledger.done(SEGMENT))
-        stage = replace(first, num_blocks=len(own), traversal=lambda: part.traversal(plan.grid))
-        _run_stages(job, (stage,), ledger)
-        totals = _totals(plan, ledger)
+    # Given back here where all went well, else once workers started here are gone.
+    locks = held.enter_context(contextlib.ExitStack())
+    ledger = locks.enter_context(open_part(job.place, plan, job.normalisation, part))
+    first, *_ = _stages(job, _create_outputs(job))
+    own = [plan.grid.number(index) for index in part.traversal(plan.grid)]
+    blocks_done = len(set(own) - ledger.done(SEGMENT))
+    stage = replace(first, num_blocks=len(own), traversal=lambda: part.traversal(plan.grid))
+    _run_stages(job, (stage,), ledger)
+    totals = _totals(plan, ledger)
+    locks.close()
     try:
         whole = held.enter_context(
             open_ledger(job.place, plan, job.normalisation, existing="resume")
@@ -278,6 +282,7 @@ def _run_part(
         # Others still run, and the last of them finishes; or one does so now.
         return blocks_done, totals, False
     if len(whole.done(SEGMENT)) < plan.grid.num_blocks:
+        whole.close()
         return blocks_done, totals, False
     _run(job, whole)
     return blocks_done, _totals(plan, whole), True

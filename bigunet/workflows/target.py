@@ -30,7 +30,9 @@ _REPORT = "report.json"
 _FREE_OPTIONS = {"memory_limit", "tune"}
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
 _RECORD_NAMES = {_LEDGER, _REPORT, "report.partial", *_ZARR_NAMES}
-_PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl|ledger\.jsonl\.[0-9a-f]{32}\.partial")
+_PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl")
+# What a writer that was killed leaves, or another part is just writing.
+_PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")
 # What a run makes, but for the levels of a label, which are numbers.
 _OUTPUT_NAMES = {RUN_FOLDER, "labels", "probabilities", *_ZARR_NAMES}
 
@@ -54,7 +56,7 @@ def open_ledger(
     target = place.folder
     check_target(place, plan.image.url, existing=existing)
     path = _ledger_path(place)
-    ledger = Ledger(path, anew=existing == "overwrite", beside=_part_ledgers(target))
+    ledger = Ledger(path, anew=existing == "overwrite", beside=lambda: _part_ledgers(target))
     try:
         fingerprint = _fingerprint(plan, normalisation)
         if ledger.is_empty:
@@ -110,7 +112,10 @@ def open_part(
                 f"{target} was to be begun anew, which was cut off: finish that with --resume and "
                 "no --part, or remove it"
             )
-        others = [other for other in (path, *_part_ledgers(target)) if other != own]
+
+        def others() -> list[Path]:
+            return [other for other in (path, *_part_ledgers(target)) if other != own]
+
         with Ledger(own, beside=others) as ledger:
             fingerprint = _fingerprint(plan, normalisation)
             if ledger.is_empty:
@@ -230,14 +235,20 @@ def _is_ours(target: Path) -> bool:
     record = target / RUN_FOLDER
     if not record.is_dir() or not all(map(_is_record, record.iterdir())):
         return False
-    if not all(e.name in _OUTPUT_NAMES or e.name.isdigit() for e in target.iterdir()):
+    if not all(_is_output(entry.name) for entry in target.iterdir()):
         return False
     # Without its ledger a folder may be anything; one killed at its very first step is empty.
-    return (record / _LEDGER).is_file() or not any(record.iterdir())
+    left = (entry for entry in record.iterdir() if not _PARTIAL.fullmatch(entry.name))
+    return (record / _LEDGER).is_file() or not any(left)
 
 
 def _is_record(path: Path) -> bool:
-    return path.name in _RECORD_NAMES or bool(_PART_LEDGER.fullmatch(path.name))
+    known = path.name in _RECORD_NAMES or _PART_LEDGER.fullmatch(path.name)
+    return bool(known or _PARTIAL.fullmatch(path.name))
+
+
+def _is_output(name: str) -> bool:
+    return name in _OUTPUT_NAMES or name.isdigit() or bool(_PARTIAL.fullmatch(name))
 
 
 def _clear(target: Path, *, keep: Path) -> None:
