@@ -21,12 +21,20 @@ class OutputError(BigUNetError, OSError):
     """An output that exists, does not match, or cannot be written."""
 
 
+class BusyError(OutputError):
+    """An output that another process is writing."""
+
+
 class OptionError(BigUNetError, ValueError):
     """An option whose value does not fit the image, the model or the machine."""
 
 
 class ResumeError(BigUNetError, RuntimeError):
     """A run that cannot be continued, because it was begun differently."""
+
+
+class StoppedError(BigUNetError, RuntimeError):
+    """A run that was asked to stop, and did once the blocks at work were done."""
 
 
 class ClusterError(BigUNetError, RuntimeError):

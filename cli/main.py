@@ -20,8 +20,10 @@ with while_starting():
     from bigunet_cli.train import train
     from bigunet_cli.verify import verify
 
-    from bigunet.errors import BigUNetError
+    from bigunet.errors import BigUNetError, StoppedError
 
+# What sysexits.h calls a failure that passes: batch scripts queue the job again.
+_STOPPED = 75
 _RESUMABLE = ("segment", "train")
 
 
@@ -46,7 +48,8 @@ for command in (segment, plan, verify, train, evaluate, info, models, demo):
 def main() -> None:
     """Run a command and leave with its exit code.
 
-    0 done, 1 error, 2 usage, 130 interrupted (Ctrl-C), 143 terminated (SIGTERM).
+    0 done, 1 error, 2 usage, 75 stopped between blocks (SIGUSR1), 130 interrupted (Ctrl-C), 143
+    terminated (SIGTERM).
     """
     with told_to_stop() as stop:
         sys.exit(_run(stop))
@@ -75,6 +78,9 @@ def _run(stop: Stop) -> int:
             # Batch systems end all processes of a group: this one may first see another one's end.
             _say(f"{stop.word}{_advice(sys.argv)}.")
             return stop.exit_code
+        if isinstance(error, StoppedError):
+            _say(f"{error}.".capitalize())
+            return _STOPPED
         if isinstance(error, BigUNetError):
             return _fail(str(error), debug=debug)
         told = f"unexpected {type(error).__name__}: {error} (--debug shows where)"

@@ -19,6 +19,7 @@ from bigunet.workflows.options import (
     PrecisionChoice,
     SegmentOptions,
 )
+from bigunet.workflows.part import Part
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +52,20 @@ class RoiType(click.ParamType):  # type: ignore[type-arg]
             return axis.strip().lower(), (int(start), int(stop))
         except ValueError:
             self.fail(f"{value!r} is not AXIS=START:STOP, like x=1000:3000")
+
+
+class PartType(click.ParamType):  # type: ignore[type-arg]
+    """A part of a run."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Part:
+        if isinstance(value, Part):
+            return value
+        try:
+            return Part.parse(value)
+        except OptionError as error:
+            self.fail(str(error))
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg]

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from bigunet_cli.options import (
+    PartType,
     cluster_from,
     cluster_options,
     json_option,
@@ -14,11 +15,13 @@ from bigunet_cli.options import (
     segment_options,
 )
 from bigunet_cli.progress import ProgressBar
+from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
 from bigunet.io.discovery import is_plate
 from bigunet.workflows.fields import segment_fields
+from bigunet.workflows.part import Part
 from bigunet.workflows.segment import segment as run_segment
 from bigunet.workflows.target import Existing
 
@@ -28,6 +31,12 @@ from bigunet.workflows.target import Existing
 @click.argument("target", metavar="[OUT]", required=False)
 @segment_options
 @cluster_options
+@click.option(
+    "--part",
+    type=PartType(),
+    help="Of N processes that share the work without a scheduler, be the I-th: --part 2/8. Each "
+    "goes on where it was stopped; the last to end finishes the output.",
+)
 @click.option("--resume", is_flag=True, help="Continue an output that was begun.")
 @click.option("--overwrite", is_flag=True, help="Begin an output of bigunet anew.")
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
@@ -36,6 +45,7 @@ def segment(
     source: str,
     target: str | None,
     *,
+    part: Part | None,
     resume: bool,
     overwrite: bool,
     quiet: bool,
@@ -56,10 +66,12 @@ def segment(
         "existing": existing,
     }
     if target is None and is_plate(source):
+        if part is not None:
+            raise OptionError("a plate has no parts: give one field to each process")
         _segment_plate(source, arguments, quiet=quiet, as_json=as_json)
         return
-    with ProgressBar(shown=not quiet) as progress:
-        report = run_segment(source, target, **arguments, on_event=progress)
+    with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:
+        report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
     if as_json:
         print_json(report.to_dict())
     if not quiet:

@@ -42,6 +42,14 @@ def told_to_stop() -> Iterator[Stop]:
 
 
 @contextmanager
+def asked_to_end() -> Iterator[threading.Event]:
+    """Set by SIGUSR1, which batch systems send some time before they kill a job."""
+    event = threading.Event()
+    with _handled(signal.SIGUSR1, lambda number, frame: event.set(), instead_of=signal.SIG_DFL):
+        yield event
+
+
+@contextmanager
 def while_starting() -> Iterator[None]:
     """Leave at once and without a traceback when Ctrl-C comes in the middle of imports."""
 

@@ -34,12 +34,18 @@ def summary(report: SegmentReport) -> str:
     told = report.to_dict()
     shape = " × ".join(map(str, told["shape"]))
     shares = ", ".join(f"{name} {share:.1%}" for name, share in told["class_shares"].items())
+    end = (
+        f"written to {told['output']}"
+        if report.finished
+        else f"{counted(report.blocks_done, 'block')} written; other parts of {told['output']} are "
+        "still to end"
+    )
     return (
         f"{shape} voxels ({', '.join(told['axes'])}) in {counted(told['blocks'], 'block')}: "
         f"{told['seconds']:.1f} s, {told['megapixels_per_second']:.2f} megapixels per second, "
         f"{size(told['peak_memory_bytes'])} of memory at the peak\n"
         f"classes: {shares}\n"
-        f"written to {told['output']}"
+        f"{end}"
     )
 
 

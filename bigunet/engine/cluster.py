@@ -207,7 +207,9 @@ def _interrupts_blocked() -> Iterator[None]:
     """
     # Started by the first worker, it would unblock the signal in the thread that starts it.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # SIGUSR1 asks their client to come to an end; batch systems send it to the whole group.
+    kept_off = {signal.SIGINT, signal.SIGUSR1}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, kept_off)
     try:
         yield
     finally:

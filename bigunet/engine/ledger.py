@@ -1,24 +1,24 @@
 """The ledger: an append-only file of finished blocks, keyed by the fingerprint of the run.
 
-One line of JSON each. It belongs to the coordinator alone, which holds a lock on it. A line that
-was cut off by a crash is dropped, so its block runs again and writes the same bytes.
+One line of JSON each. It belongs to one process alone, which holds a lock on it; parts of a run
+have ledgers of their own. A line that was cut off by a crash is dropped, so its block runs again
+and writes the same bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import itertools
 import json
-import logging
 import os
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bigunet.engine.lock import lock
 from bigunet.engine.stage import Result
 from bigunet.errors import OutputError, ResumeError
-
-logger = logging.getLogger(__name__)
 
 Fingerprint = Mapping[str, Any]
 _PIECE_BYTES = 65536
@@ -35,17 +35,27 @@ class Ledger:
         Made if it is not there; its folder must be.
     anew : bool
         Forget the run that it tells of, and all blocks that this finished.
+    beside : callable, optional
+        Gives the ledgers of other parts of the run, once this one is locked: what they have done
+        is done. They may grow meanwhile.
 
     Raises
     ------
     OutputError
-        If it cannot be opened, or another process has it open.
+        If it cannot be opened; BusyError, if another process has it open.
     ResumeError
         If it is damaged, and not begun anew.
     """
 
-    def __init__(self, path: Path, *, anew: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        anew: bool = False,
+        beside: Callable[[], Sequence[Path]] = tuple,
+    ) -> None:
         self._path = path
+        self._beside: tuple[Path, ...] = ()
         self._done: dict[str, set[int]] = {}
         self._fingerprint: dict[str, Any] | None = None
         try:
@@ -53,10 +63,11 @@ class Ledger:
         except OSError as error:
             raise OutputError(f"cannot open {path}: {error.strerror}") from error
         try:
-            self._lock()
+            lock(self._file, path.parent.parent)
             if anew:
                 self._file.truncate(0)
             else:
+                self._beside = tuple(beside())
                 self._replay()
         except BaseException:
             self.close()
@@ -69,6 +80,9 @@ class Ledger:
 
     def begin(self, fingerprint: Fingerprint) -> None:
         """Record which run this is, before its first block."""
+        # Of an earlier run, whose voxels are gone.
+        self._done.clear()
+        self._beside = ()
         self._write({"fingerprint": dict(fingerprint)})
         self._fingerprint = _as_json(fingerprint)
 
@@ -76,6 +90,11 @@ class Ledger:
         """Raise ResumeError if the run that was begun is another one, with what differs."""
         before = self._fingerprint or {}
         now = _as_json(fingerprint)
+        for path in self._beside:
+            self._check_same(self.peek(path)[0] or now, now)
+        self._check_same(before, now)
+
+    def _check_same(self, before: Fingerprint, now: Fingerprint) -> None:
         differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         if differing:
             changes = "; ".join(f"{k} was {before.get(k)}, is {now.get(k)}" for k in differing)
@@ -85,15 +104,43 @@ class Ledger:
             )
 
     @classmethod
-    def peek(cls, path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    def found(cls, path: Path, fingerprint: Fingerprint) -> bool:
+        """Begin a ledger that several processes may begin at a time; whether this one did.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+        try:
+            try:
+                partial.write_bytes(_line({"fingerprint": dict(fingerprint)}))
+                os.link(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        return True
+
+    @classmethod
+    def peek(cls, path: Path, beside: Sequence[Path] = ()) -> tuple[dict[str, Any], dict[str, int]]:
         """Fingerprint, and how many blocks of each stage are done; of a run that may go on."""
         fingerprint: dict[str, Any] = {}
         done: dict[str, set[int]] = {}
-        for record in _records(path):
-            fingerprint = record.get("fingerprint", fingerprint)
-            if "stage" in record:
-                done.setdefault(record["stage"], set()).add(record["block"])
+        for one in (*beside, path):
+            for record in _records(one):
+                fingerprint = record.get("fingerprint", fingerprint)
+                if "stage" in record:
+                    done.setdefault(record["stage"], set()).add(record["block"])
         return fingerprint, {stage: len(blocks) for stage, blocks in done.items()}
+
+    @classmethod
+    def is_of(cls, path: Path, fingerprint: Fingerprint) -> bool:
+        """Whether a ledger was begun with this fingerprint."""
+        return cls.peek(path)[0] == _as_json(fingerprint)
 
     def __enter__(self) -> Ledger:
         return self
@@ -119,27 +166,15 @@ class Ledger:
     def results(self, stage: str) -> Iterator[Result]:
         """What the stage's blocks reported, this run's and earlier ones', each block once."""
         seen: set[int] = set()
-        for record in _records(self._path):
+        records = itertools.chain.from_iterable(map(_records, (self._path, *self._beside)))
+        for record in records:
             if record.get("stage") == stage and record["block"] not in seen:
                 seen.add(record["block"])
                 yield record
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                f"{self._path.parent.parent} is being written by another bigunet; wait for it or "
-                "stop it"
-            ) from error
-        except OSError:
-            # Some network file systems have no locks.
-            logger.warning("%s cannot be locked: start no second run on it", self._path)
-
     def _write(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         try:
-            self._file.write(line)
+            self._file.write(_line(record))
             self._file.flush()
         except OSError as error:
             raise OutputError(
@@ -152,6 +187,9 @@ class Ledger:
             if "fingerprint" in record:
                 self._fingerprint = record["fingerprint"]
             else:
+                self.done(record["stage"]).add(record["block"])
+        for record in itertools.chain.from_iterable(map(_records, self._beside)):
+            if "stage" in record:
                 self.done(record["stage"]).add(record["block"])
 
     def _drop_torn_line(self) -> None:
@@ -167,6 +205,10 @@ class Ledger:
         self._file.truncate(0)
 
 
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
 def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
     """What comes back from the file: tuples as lists."""
     return dict(json.loads(json.dumps(dict(fingerprint))))
@@ -175,8 +217,9 @@ def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
-            if line.endswith(b"\n"):
-                yield _record(path, line)
+            if not line.endswith(b"\n"):
+                return  # Another process is writing it: its rest would come as a line of its own.
+            yield _record(path, line)
 
 
 def _record(path: Path, line: bytes) -> dict[str, Any]:

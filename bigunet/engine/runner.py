@@ -20,7 +20,7 @@ from distributed.protocol import pickle
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
-from bigunet.errors import BigUNetError, BlockError, ClusterError
+from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
 
 # Two blocks per thread: the next is on the worker before the last has ended, and no more are
 # bound to a worker that may be lost.
@@ -63,14 +63,23 @@ class Runner:
         begins, and with ``patient`` nothing ends, before they are done.
     patient : bool
         False where the workers end with the run.
+    stop : threading.Event, optional
+        Once it is set, no further block is handed out; workers finish what they have.
     """
 
     def __init__(
-        self, client: Client, stages: tuple[Stage, ...], *, output: str = "", patient: bool = True
+        self,
+        client: Client,
+        stages: tuple[Stage, ...],
+        *,
+        output: str = "",
+        patient: bool = True,
+        stop: threading.Event | None = None,
     ) -> None:
         self._client = client
         self._output = output
         self._patient = patient
+        self._stop = stop or threading.Event()
         self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
         self._works = {stage.name: stage.work for stage in stages}
         self._most, self._count_again = 0, 0.0
@@ -104,9 +113,13 @@ class Runner:
             If a block fails, with its index; the cause is chained.
         ClusterError
             If blocks keep losing their workers.
+        StoppedError
+            If it was asked to stop before the end; the blocks at work were finished.
         """
         done = ledger.done(stage.name)
-        yield StageBegun(stage.name, len(done), stage.num_blocks)
+        # Those of this stage: others may have done blocks that are not its own.
+        num_done = sum(stage.number(index) in done for index in stage.traversal()) if done else 0
+        yield StageBegun(stage.name, num_done, stage.num_blocks)
         pending = (index for index in stage.traversal() if stage.number(index) not in done)
         running: dict[Future, Index] = {}
         completed = as_completed(loop=self._client.loop)
@@ -119,7 +132,13 @@ class Runner:
                 future.release()
                 self._refill(stage, pending, running, completed)
                 ledger.append(stage.name, stage.number(index), result)
-                yield BlockDone(stage.name, index, result, len(done), stage.num_blocks)
+                num_done += 1
+                yield BlockDone(stage.name, index, result, num_done, stage.num_blocks)
+            if num_done < stage.num_blocks:
+                raise StoppedError(
+                    f"stopped as asked: {num_done} of {stage.num_blocks} blocks are done; go on "
+                    "with --resume"
+                )
         finally:
             with contextlib.suppress(Exception):
                 self._client.cancel(list(running), force=True)
@@ -131,7 +150,7 @@ class Runner:
         running: dict[Future, Index],
         completed: as_completed,
     ) -> None:
-        while len(running) < self._window():
+        while not self._stop.is_set() and len(running) < self._window():
             index = next(pending, None)
             if index is None:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,9 +17,10 @@ from bigunet.engine.cluster import ClusterSpec, check_client, open_client, worke
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
 from bigunet.engine.runner import Runner
-from bigunet.engine.stage import Event
-from bigunet.errors import ImageError, OptionError
+from bigunet.engine.stage import Event, Stage
+from bigunet.errors import BusyError, ImageError, OptionError
 from bigunet.io.discovery import is_plate, open_multiscale
+from bigunet.io.metadata import OutputImage
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import (
     create_arrays,
@@ -29,7 +31,8 @@ from bigunet.io.output import (
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
-from bigunet.workflows.options import SegmentOptions
+from bigunet.workflows.options import Output, SegmentOptions
+from bigunet.workflows.part import Part
 from bigunet.workflows.place import Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
 from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs
@@ -37,7 +40,9 @@ from bigunet.workflows.target import (
     Existing,
     check_target,
     chosen_before,
+    found_run,
     open_ledger,
+    open_part,
     write_report,
 )
 from bigunet.workflows.tuning import tuned
@@ -57,6 +62,8 @@ class SegmentReport:
         From the first block to the last byte, without the start of the workers.
     blocks_done : int
         Blocks that this run segmented itself; the others it found done.
+    finished : bool
+        Whether the output is whole; False where other parts are still to end.
     class_shares : mapping of str to float
         Share of the voxels of each class, 0 to 1.
     bytes_read : int
@@ -81,6 +88,7 @@ class SegmentReport:
     normalisation: FixedNormalisation
     seconds: float
     blocks_done: int
+    finished: bool
     class_shares: Mapping[str, float]
     bytes_read: int
     tiles_computed: int
@@ -102,6 +110,7 @@ class SegmentReport:
             "seconds": round(self.seconds, 3),
             "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
             "blocks_done": self.blocks_done,
+            "finished": self.finished,
             "class_shares": {name: round(share, 6) for name, share in self.class_shares.items()},
             "bytes_read": self.bytes_read,
             "tiles_computed": self.tiles_computed,
@@ -122,6 +131,8 @@ def segment(
     options: SegmentOptions | None = None,
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
+    part: Part | None = None,
+    stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
 ) -> SegmentReport:
     """Segment an OME-Zarr image exactly as one pass over the mirrored whole image would.
@@ -139,7 +150,13 @@ def segment(
     client : distributed.Client or ClusterSpec, optional
         Workers that are there, or those to start; by default one process on this machine.
     existing : {"refuse", "resume", "overwrite"}
-        What to do when the target is there.
+        What to do when the target is there; a part goes on with it in any case.
+    part : Part, optional
+        The blocks of this part alone, beside other processes that do the other parts; the one
+        that ends last finishes the output.
+    stop : threading.Event, optional
+        Once it is set, no further block is handed out, and the run ends with StoppedError when
+        those handed out, two for each thread at most, are done.
     on_event : callable, optional
         Told of each stage and each block, with the dashboard's address.
 
@@ -157,85 +174,154 @@ def segment(
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     image, options = _open(source, target), options or SegmentOptions()
+    _check_part(part, options, existing)
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
-    if existing == "resume":
-        options = options.completed(chosen_before(place.folder))
-    plan = make_plan(
-        image,
-        model if isinstance(model, Model) else load_model(model),
-        options,
-        workers=_workers_per_machine(client),
-        inside_image=place.inside_image,
-    )
-    check_target(place, plan.image.url, existing=existing)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    workers_here = _workers_per_machine(client)
+
+    def fitted() -> SegmentOptions:
+        goes_on = existing == "resume" or part is not None
+        return options.completed(chosen_before(place.folder)) if goes_on else options
+
+    def planned() -> SegmentPlan:
+        return make_plan(
+            image, loaded, fitted(), workers=workers_here, inside_image=place.inside_image
+        )
+
+    plan, tune = planned(), options.tune and not fitted().tile_shape
+    check_target(place, plan.image.url, existing="resume" if part is not None else existing)
     normalisation = fix_normalisation(plan)
+    if part is not None and not found_run(place, plan, normalisation):
+        # Another part began it meanwhile, and what that one chose holds for all.
+        plan = planned()
     with contextlib.ExitStack() as held:
         # The ledger, entered last and left last: locked until workers started here are gone.
         with MemoryWatch() as memory, clients_of(client) as workers:
             check_client(workers)
-            if options.tune and not options.tile_shape:
+            if tune:
                 plan = tuned(plan, workers, workers_per_host=workers_per_host(workers))
-            job = _Job(plan, normalisation, place)
-            ledger = open_ledger(place, plan, normalisation, existing=existing)
-            held.enter_context(ledger)
-            done_before = len(ledger.done(SEGMENT))
+            job = _Job(plan, normalisation, place, workers, _outlive(client), stop, on_event)
             dashboard = workers.dashboard_link or ""
             begun = time.perf_counter()
-            _run(job, ledger, workers, patient=_outlive(client), tell=on_event)
+            if part is None:
+                ledger = held.enter_context(
+                    open_ledger(place, plan, normalisation, existing=existing)
+                )
+                blocks_done = plan.grid.num_blocks - len(ledger.done(SEGMENT))
+                _run(job, ledger)
+                totals, finished = _totals(plan, ledger), True
+            else:
+                blocks_done, totals, finished = _run_part(job, part, held)
             seconds = time.perf_counter() - begun
         report = SegmentReport(
             plan=plan,
             output=str(place.folder),
             normalisation=normalisation,
             seconds=seconds,
-            blocks_done=plan.grid.num_blocks - done_before,
+            blocks_done=blocks_done,
+            finished=finished,
             peak_memory_bytes=memory.peak_bytes,
             dashboard=dashboard,
-            **_totals(plan, ledger),
+            **totals,
         )
-        write_report(place.folder, report.to_dict())
+        if finished:
+            write_report(place.folder, report.to_dict())
     return report
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is written, from what, and where to."""
+    """What is written, from what, where to, and by whom."""
 
     plan: SegmentPlan
     normalisation: FixedNormalisation
     place: Place
+    client: Client
+    patient: bool
+    stop: threading.Event | None
+    tell: Callable[[Event, str], None] | None
 
 
-def _run(
-    job: _Job,
-    ledger: Ledger,
-    client: Client,
-    *,
-    patient: bool,
-    tell: Callable[[Event, str], None] | None,
-) -> None:
+def _run(job: _Job, ledger: Ledger) -> None:
     """Write all blocks that the ledger does not have, then what makes the output an image."""
-    outputs = describe_outputs(job.plan, job.place)
-    folder = job.place.folder
-    sweep_partial_files(folder)
-    for output in outputs.values():
-        create_arrays(output)
-    create_record_node(job.place.store, job.place.record, version=job.place.version)
-    stages = build_stages(
-        job.plan, outputs, job.normalisation, workers_per_host=workers_per_host(client)
-    )
-    with Runner(client, stages, output=str(folder), patient=patient) as runner:
-        for stage in stages:
-            for event in runner.run(stage, ledger):
-                if tell is not None:
-                    tell(event, client.dashboard_link or "")
-    sweep_partial_files(folder)
+    sweep_partial_files(job.place.folder)
+    outputs = _create_outputs(job)
+    _run_stages(job, _stages(job, outputs), ledger)
+    sweep_partial_files(job.place.folder)
     write_discovery_metadata(
         list(outputs.values()),
         provenance=_provenance(job.plan, job.normalisation),
         inside_image=job.place.inside_image,
     )
+
+
+def _run_part(
+    job: _Job, part: Part, held: contextlib.ExitStack
+) -> tuple[int, dict[str, Any], bool]:
+    """Write the blocks of a part, and finish the output if it was the last to end.
+
+    Blocks that were written here, totals of all that is known, and whether all is finished.
+    """
+    plan = job.plan
+    # Given back here where all went well, else once workers started here are gone.
+    locks = held.enter_context(contextlib.ExitStack())
+    ledger = locks.enter_context(open_part(job.place, plan, job.normalisation, part))
+    first, *_ = _stages(job, _create_outputs(job))
+    own = [plan.grid.number(index) for index in part.traversal(plan.grid)]
+    blocks_done = len(set(own) - ledger.done(SEGMENT))
+    stage = replace(first, num_blocks=len(own), traversal=lambda: part.traversal(plan.grid))
+    _run_stages(job, (stage,), ledger)
+    totals = _totals(plan, ledger)
+    locks.close()
+    try:
+        whole = held.enter_context(
+            open_ledger(job.place, plan, job.normalisation, existing="resume")
+        )
+    except BusyError:
+        # Others still run, and the last of them finishes; or one does so now.
+        return blocks_done, totals, False
+    if len(whole.done(SEGMENT)) < plan.grid.num_blocks:
+        whole.close()
+        return blocks_done, totals, False
+    _run(job, whole)
+    return blocks_done, _totals(plan, whole), True
+
+
+def _create_outputs(job: _Job) -> dict[Output, OutputImage]:
+    outputs = describe_outputs(job.plan, job.place)
+    for output in outputs.values():
+        create_arrays(output)
+    create_record_node(job.place.store, job.place.record, version=job.place.version)
+    return outputs
+
+
+def _stages(job: _Job, outputs: Mapping[Output, OutputImage]) -> tuple[Stage, ...]:
+    return build_stages(
+        job.plan, outputs, job.normalisation, workers_per_host=workers_per_host(job.client)
+    )
+
+
+def _run_stages(job: _Job, stages: tuple[Stage, ...], ledger: Ledger) -> None:
+    with Runner(
+        job.client, stages, output=str(job.place.folder), patient=job.patient, stop=job.stop
+    ) as runner:
+        for stage in stages:
+            for event in runner.run(stage, ledger):
+                if job.tell is not None:
+                    job.tell(event, job.client.dashboard_link or "")
+
+
+def _check_part(part: Part | None, options: SegmentOptions, existing: Existing) -> None:
+    """Raise OptionError if the options ask for what no part may decide for the others."""
+    if part is None:
+        return
+    if existing == "overwrite":
+        raise OptionError(
+            "a part cannot overwrite what other parts write: remove the output, then start them"
+        )
+    if options.tune:
+        raise OptionError("parts must have the same tiles, but each would measure its own: no tune")
 
 
 def _workers_per_machine(client: Client | ClusterSpec | None) -> int:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from bigunet.engine.ledger import Ledger
-from bigunet.errors import OptionError, OutputError
+from bigunet.engine.lock import shared_lock
+from bigunet.errors import OptionError, OutputError, ResumeError
 from bigunet.io.output import withdraw_label
 from bigunet.model.openvino_module import has_openvino
 from bigunet.workflows.normalisation import FixedNormalisation
+from bigunet.workflows.part import Part
 from bigunet.workflows.place import RUN_FOLDER, Place
 from bigunet.workflows.plan import SegmentPlan
 
@@ -25,6 +30,9 @@ _REPORT = "report.json"
 _FREE_OPTIONS = {"memory_limit", "tune"}
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
 _RECORD_NAMES = {_LEDGER, _REPORT, "report.partial", *_ZARR_NAMES}
+_PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl")
+# What a writer that was killed leaves, or another part is just writing.
+_PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")
 # What a run makes, but for the levels of a label, which are numbers.
 _OUTPUT_NAMES = {RUN_FOLDER, "labels", "probabilities", *_ZARR_NAMES}
 
@@ -41,20 +49,14 @@ def open_ledger(
     Raises
     ------
     OutputError, OptionError
-        As `check_target`.
+        As `check_target`; BusyError if another process writes the output.
     ResumeError
         If the run to be continued was another one.
     """
     target = place.folder
     check_target(place, plan.image.url, existing=existing)
-    path = target / RUN_FOLDER / _LEDGER
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {target}: {error.strerror}; choose a path that can be written"
-        ) from error
-    ledger = Ledger(path, anew=existing == "overwrite")
+    path = _ledger_path(place)
+    ledger = Ledger(path, anew=existing == "overwrite", beside=lambda: _part_ledgers(target))
     try:
         fingerprint = _fingerprint(plan, normalisation)
         if ledger.is_empty:
@@ -69,6 +71,73 @@ def open_ledger(
         ledger.close()
         raise
     return ledger
+
+
+def found_run(place: Place, plan: SegmentPlan, normalisation: FixedNormalisation) -> bool:
+    """Begin an output that parts share, unless one of them did; whether the plan is that one's.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = _ledger_path(place)
+    fingerprint = _fingerprint(plan, normalisation)
+    if not path.exists():
+        if place.inside_image:
+            withdraw_label(place.store, place.group, place.version)
+        if Ledger.found(path, fingerprint):
+            return True
+    return Ledger.is_of(path, fingerprint)
+
+
+@contextmanager
+def open_part(
+    place: Place, plan: SegmentPlan, normalisation: FixedNormalisation, part: Part
+) -> Iterator[Ledger]:
+    """The ledger of a part; while it is open, nobody begins the run anew or ends it.
+
+    Raises
+    ------
+    BusyError
+        If another process is at this part, or has the whole run.
+    ResumeError
+        If the run was begun differently.
+    """
+    target, path = place.folder, _ledger_path(place)
+    own = path.with_name(part.ledger_name)
+    with shared_lock(path, target):
+        if not Ledger.peek(path)[0]:
+            raise ResumeError(
+                f"{target} was to be begun anew, which was cut off: finish that with --resume and "
+                "no --part, or remove it"
+            )
+
+        def others() -> list[Path]:
+            return [other for other in (path, *_part_ledgers(target)) if other != own]
+
+        with Ledger(own, beside=others) as ledger:
+            fingerprint = _fingerprint(plan, normalisation)
+            if ledger.is_empty:
+                ledger.begin(fingerprint)
+            ledger.check(fingerprint)
+            yield ledger
+
+
+def _ledger_path(place: Place) -> Path:
+    """Where the ledger of the run is, in a folder that is made if it is not there."""
+    path = place.folder / RUN_FOLDER / _LEDGER
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {place.folder}: {error.strerror}; choose a path that can be written"
+        ) from error
+    return path
+
+
+def _part_ledgers(target: Path) -> list[Path]:
+    return sorted((target / RUN_FOLDER).glob("part-*-of-*.jsonl"))
 
 
 def write_report(target: Path, report: dict[str, Any]) -> None:
@@ -164,12 +233,22 @@ def _occupied(target: Path) -> bool:
 def _is_ours(target: Path) -> bool:
     """Whether a bigunet run began what is here, and nothing of anybody else's lies beside it."""
     record = target / RUN_FOLDER
-    if not record.is_dir() or not {entry.name for entry in record.iterdir()} <= _RECORD_NAMES:
+    if not record.is_dir() or not all(map(_is_record, record.iterdir())):
         return False
-    if not all(e.name in _OUTPUT_NAMES or e.name.isdigit() for e in target.iterdir()):
+    if not all(_is_output(entry.name) for entry in target.iterdir()):
         return False
     # Without its ledger a folder may be anything; one killed at its very first step is empty.
-    return (record / _LEDGER).is_file() or not any(record.iterdir())
+    left = (entry for entry in record.iterdir() if not _PARTIAL.fullmatch(entry.name))
+    return (record / _LEDGER).is_file() or not any(left)
+
+
+def _is_record(path: Path) -> bool:
+    known = path.name in _RECORD_NAMES or _PART_LEDGER.fullmatch(path.name)
+    return bool(known or _PARTIAL.fullmatch(path.name))
+
+
+def _is_output(name: str) -> bool:
+    return name in _OUTPUT_NAMES or name.isdigit() or bool(_PARTIAL.fullmatch(name))
 
 
 def _clear(target: Path, *, keep: Path) -> None:
@@ -199,5 +278,5 @@ def read_progress(target: Path) -> dict[str, Any]:
     path = target / RUN_FOLDER / _LEDGER
     if not path.is_file():
         return {}
-    fingerprint, done = Ledger.peek(path)
+    fingerprint, done = Ledger.peek(path, _part_ledgers(target))
     return {"fingerprint": fingerprint, "blocks_done": done, "report": read_report(target)}
