@@ -112,7 +112,7 @@ def plot(folder: Path) -> None:
         ax.set_title(result["load"], loc="left")
         ax.set_xlim(0, 1.12 * max(values))
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(loc="lower right")
+    axes[0].legend(loc="upper right")
     axes[-1].set_xlabel("µs per voxel, from zarr to zarr")
     figure.tight_layout()
     figure.savefig(folder / "speed.png", dpi=110)

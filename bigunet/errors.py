@@ -21,7 +21,7 @@ class OutputError(BigUNetError, OSError):
     """An output that exists, does not match, or cannot be written."""
 
 
-class BusyError(OutputError):
+class BusyError(OutputError, BlockingIOError):
     """An output that another process is writing."""
 
 

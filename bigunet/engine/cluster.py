@@ -205,12 +205,12 @@ def _interrupts_blocked() -> Iterator[None]:
     Threads and processes inherit what their starter blocks, so workers that are started anew
     later are spared as well.
     """
-    # Started by the first worker, it would unblock the signal in the thread that starts it.
-    resource_tracker.ensure_running()
     # SIGUSR1 asks their client to come to an end; batch systems send it to the whole group.
-    kept_off = {signal.SIGINT, signal.SIGUSR1}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, kept_off)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:
+        # Started by the first worker, it would unblock SIGINT in the thread that starts it.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
+# In a process of its own: others that run tests have children of all kinds.
+_WATCH = """
+import subprocess, sys, time
 import psutil
-
 from bigunet.engine.memory import MemoryWatch
 
-_HOLD = "import sys, time; held = b'x' * 300_000_000; print('ready', flush=True); time.sleep(60)"
+HOLD = "held = b'x' * 300_000_000; print('ready', flush=True); import time; time.sleep(60)"
+with MemoryWatch() as watch:
+    command = [sys.executable, "-c", HOLD]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for child in children:
+        child.stdout.readline()
+    time.sleep(1)
+    all_of_them = [psutil.Process(), *(psutil.Process(child.pid) for child in children)]
+    resident = sum(process.memory_info().rss for process in all_of_them)
+for child in children:
+    child.kill()
+time.sleep(0.1)
+print(watch.peak_bytes, resident)
+"""
 
 
 def test_children_count_and_what_is_shared_counts_once() -> None:
-    alone = psutil.Process().memory_info().rss
-    with MemoryWatch() as watch:
-        children = [
-            subprocess.Popen([sys.executable, "-c", _HOLD], stdout=subprocess.PIPE)
-            for _ in range(2)
-        ]
-        for child in children:
-            assert child.stdout is not None
-            child.stdout.readline()
-        time.sleep(1)
-        resident = sum(psutil.Process(child.pid).memory_info().rss for child in children)
-    for child in children:
-        child.kill()
-        child.communicate()
-    assert 600_000_000 < watch.peak_bytes < alone + resident + 100_000_000
-
-
-def test_the_peak_outlives_what_was_held() -> None:
-    with MemoryWatch() as watch:
-        held = bytearray(b"x" * 200_000_000)
-        time.sleep(0.6)
-        del held
-        time.sleep(0.3)
-    assert watch.peak_bytes > 200_000_000
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCH], check=True, capture_output=True, text=True, timeout=120
+    )
+    peak, resident = map(int, done.stdout.split())
+    # Each of the three has Python's own libraries mapped.
+    assert 600_000_000 < peak < resident

@@ -27,8 +27,8 @@ from bigunet.engine.stage import BlockDone
 from bigunet.errors import BusyError, OptionError, ResumeError, StoppedError
 from bigunet.geometry import Box
 from bigunet.io.output import is_complete
-from bigunet.workflows.info import info
 from bigunet.workflows.part import Part
+from bigunet.workflows.target import read_progress
 
 OPTIONS = SegmentOptions(
     block_shape=(128, 128), outputs=("classes", "probabilities"), precision="fp32", backend="torch"
@@ -107,7 +107,7 @@ def test_parts_one_after_the_other_give_the_bytes_of_one_run(
         assert 0 < report.blocks_done < report.plan.grid.num_blocks
     assert contents(output) == contents(whole)
     assert sum(report.class_shares.values()) == pytest.approx(1)
-    assert info(output)["run"]["blocks_done"]["segment"] == 48
+    assert read_progress(output)["blocks_done"]["segment"] == 48
 
 
 def test_at_the_same_time_killed_and_again_they_give_the_bytes_of_one_run(
