@@ -136,6 +136,16 @@ def _transformations(told: dict[str, Any], ndim: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _loggers_speak() -> None:
+    """Whatever an earlier test did to logging, or a library that it used."""
+    logging.disable(logging.NOTSET)
+    logging.getLogger("bigunet").setLevel(logging.NOTSET)
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.split(".")[0] == "bigunet" and isinstance(logger, logging.Logger):
+            logger.disabled, logger.propagate = False, True
+
+
 @pytest.fixture(scope="session")
 def write_model() -> WriteModel:
     return save_random_model
