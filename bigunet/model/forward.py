@@ -15,6 +15,7 @@ from torch import Tensor
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.backend import BackendChoice, choose_backend, with_backend
 from bigunet.model.folding import fold_batch_norm
+from bigunet.model.link import Link, UnderWay, link_to
 from bigunet.model.model import Model
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -51,8 +52,41 @@ class Prediction:
         return self.labels.nbytes + (0 if self.probabilities is None else self.probabilities.nbytes)
 
 
+@dataclass(slots=True)
+class Pending:
+    """A tile that the device was given.
+
+    Parameters
+    ----------
+    under_way : UnderWay
+        Labels, whether all scores are finite, and probabilities if asked.
+    precision : str
+        For the message.
+    """
+
+    under_way: UnderWay
+    precision: Precision
+
+    @property
+    def seconds(self) -> float:
+        """In which the device computed; once there is a result."""
+        return self.under_way.seconds
+
+    def wait(self) -> None:
+        """Wait until the device uses none of the tile's memory."""
+        self.under_way.wait()
+
+    def result(self) -> Prediction:
+        """What became of the tile; ModelError, if its scores are not finite."""
+        labels, finite, *chances = self.under_way.wait()
+        _check_finite(bool(finite), self.precision)
+        return Prediction(labels, chances[0] if chances else None)
+
+
 class Predictor:
     """A model made ready to run: folded, on its device, in its precision.
+
+    One thread at a time may give it tiles.
 
     Parameters
     ----------
@@ -67,6 +101,8 @@ class Predictor:
         What computes; ``auto`` is the fastest that there is.
     threads : int, optional
         Cores that OpenVINO uses for one tile; by default those that torch uses.
+    link : Link, optional
+        The way to the device; by default the one that fits it.
     """
 
     def __init__(
@@ -78,10 +114,12 @@ class Predictor:
         precision: Precision = "fp32",
         backend: BackendChoice = "torch",
         threads: int | None = None,
+        link: Link | None = None,
     ) -> None:
         if precision not in _DTYPES:
             raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
         self.device = torch.device(device)
+        self._link = link or link_to(self.device)
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
@@ -107,6 +145,11 @@ class Predictor:
         self._device_low = self._low.float().to(self.device)
         self._device_span = self._span.float().to(self.device)
 
+    @property
+    def depth(self) -> int:
+        """Tiles to have under way at a time, so that the device need not wait for the host."""
+        return self._link.depth
+
     def scores(self, tile: np.ndarray) -> Tensor:
         """Scores of one tile, (class, *space) fp32 on the device.
 
@@ -122,46 +165,77 @@ class Predictor:
         MemoryError
             If the device's memory does not hold the pass; a smaller tile may fit.
         """
-        scores = self._scores(tile)
-        return scores.clone() if self.backend == "openvino" else scores
-
-    def _scores(self, tile: np.ndarray) -> Tensor:
-        """Scores that the next tile may write over."""
-        with torch.inference_mode():
-            image = torch.nan_to_num_(self._normalised(tile), nan=0.0, posinf=0.0, neginf=0.0)
-            image = image.unsqueeze(0).contiguous(memory_format=self._layout)
-            lower = self.precision != "fp32"
-            cast = lower and self.backend != "openvino"
-            with (
-                _memory_errors(self.device),
-                torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast),
-            ):
-                scores: Tensor = self._module(image)
-                scores = scores[0].float()
-            if not _are_finite(scores):
-                raise ModelError(
-                    f"the network gave scores that are not finite in {self.precision}: "
-                    + ("its weights are damaged" if not lower else "an overflow; run it in fp32")
-                )
-            return scores
-
-    def _normalised(self, tile: np.ndarray) -> Tensor:
-        """Network inputs of grey values, float32 on the device, in memory of their own."""
-        tile = np.ascontiguousarray(tile)
-        if _exceeds_float32(tile.dtype):
-            exact = torch.from_numpy(tile.astype(np.float64))
-            return exact.sub_(self._low).div_(self._span).float().to(self.device)
-        image = torch.from_numpy(_supported(tile)).to(self.device).to(torch.float32, copy=True)
-        return image.sub_(self._device_low).div_(self._device_span)
+        with torch.inference_mode(), self._memory_errors():
+            scores = self._scores(self._prepared(tile).to(self.device))
+            _check_finite(bool(_are_finite(scores)), self.precision)
+            return scores.clone() if self.backend == "openvino" else scores
 
     def predict(
         self, tile: np.ndarray, inner: Sequence[slice], *, probabilities: bool = False
     ) -> Prediction:
-        """Labels, and probabilities if asked, of the part ``inner`` of the scores."""
-        with torch.inference_mode():
-            scores = self._scores(tile)[(slice(None), *inner)]
-            chances = _to_bytes(scores).cpu().numpy() if probabilities else None
-            return Prediction(labels_of(scores).cpu().numpy(), chances)
+        """Labels, and probabilities if asked, of the part ``inner`` of the scores.
+
+        Raises
+        ------
+        ModelError, MemoryError
+            As :meth:`scores`.
+        """
+        return self.begin(tile, inner, probabilities=probabilities).result()
+
+    def begin(
+        self, tile: np.ndarray, inner: Sequence[slice], *, probabilities: bool = False
+    ) -> Pending:
+        """As :meth:`predict`, but a GPU goes on with it while the caller does something else.
+
+        Raises
+        ------
+        MemoryError
+            As :meth:`scores`; a ModelError comes with the result.
+        """
+
+        def outcome(values: Tensor) -> list[Tensor]:
+            scores = self._scores(values)
+            kept = scores[(slice(None), *inner)]
+            chances = [_to_bytes(kept)] if probabilities else []
+            return [labels_of(kept), _are_finite(scores), *chances]
+
+        with torch.inference_mode(), self._memory_errors():
+            return Pending(self._link.run(self._prepared(tile), outcome), self.precision)
+
+    def _scores(self, values: Tensor) -> Tensor:
+        """Scores, which the next tile may write over, of prepared values on the device."""
+        image = torch.nan_to_num_(self._normalised(values), nan=0.0, posinf=0.0, neginf=0.0)
+        image = image.unsqueeze(0).contiguous(memory_format=self._layout)
+        cast = self.precision != "fp32" and self.backend != "openvino"
+        with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
+            scores: Tensor = self._module(image)
+        return scores[0].float()
+
+    def _prepared(self, tile: np.ndarray) -> Tensor:
+        """What the device is given of a tile; already normalised (float64), if it is wide."""
+        tile = np.ascontiguousarray(tile)
+        if _exceeds_float32(tile.dtype):
+            exact = torch.from_numpy(tile.astype(np.float64))
+            return exact.sub_(self._low).div_(self._span)
+        return torch.from_numpy(_supported(tile))
+
+    def _normalised(self, values: Tensor) -> Tensor:
+        """Network inputs of prepared values, float32, in memory of their own."""
+        if values.dtype == torch.float64:
+            return values.float()
+        image = values.to(torch.float32, copy=True)
+        return image.sub_(self._device_low).div_(self._device_span)
+
+    @contextlib.contextmanager
+    def _memory_errors(self) -> Iterator[None]:
+        """Whatever torch or OpenVINO say when memory ends, as Python says it."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
+                raise
+            self._link.free_memory()
+            raise MemoryError(f"{self.device}: {error}") from error
 
 
 def labels_of(scores: Tensor) -> Tensor:
@@ -181,22 +255,18 @@ def labels_of(scores: Tensor) -> Tensor:
     return labels
 
 
-@contextlib.contextmanager
-def _memory_errors(device: torch.device) -> Iterator[None]:
-    """Whatever torch or OpenVINO say when memory ends, as Python says it."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
-            raise
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        raise MemoryError(f"{device}: {error}") from error
+def _are_finite(scores: Tensor) -> Tensor:
+    """Whether all are, in one pass and without asking the device."""
+    lowest, highest = torch.aminmax(scores)
+    return torch.isfinite(lowest) & torch.isfinite(highest)
 
 
-def _are_finite(scores: Tensor) -> bool:
-    """Whether all are; a sum costs one pass, and looks closer only where it is not finite."""
-    return bool(torch.isfinite(scores.sum())) or bool(torch.isfinite(scores).all())
+def _check_finite(finite: bool, precision: Precision) -> None:
+    if not finite:
+        raise ModelError(
+            f"the network gave scores that are not finite in {precision}: "
+            + ("an overflow; run it in fp32" if precision != "fp32" else "its weights are damaged")
+        )
 
 
 def score_margin(scores: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,9 @@ from bigunet.engine.stage import Index, Result
 from bigunet.geometry import Box, hull
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
-from bigunet.model.forward import GreyRange
+from bigunet.model.forward import GreyRange, Prediction
 from bigunet.model.model import Model
-from bigunet.model.recall import RecallingPredictor
+from bigunet.model.recall import Awaited, RecallingPredictor
 from bigunet.tiling import Tile, Tiling
 from bigunet.workflows.device import DeviceChoices
 from bigunet.workflows.memory import MOST_BLOCKS_IN_WORK
@@ -94,8 +95,9 @@ class SegmentWork:
         begun = time.perf_counter()
         wanted = self._wanted.read(write)
         values = self._empty_values(write)
-        told: Result = {"device": "", "backend": "", "tiles_computed": 0, "bytes_read": 0}
-        read = computed = waited = time.perf_counter()
+        told: Result = {"device": "", "backend": ""}
+        told |= {"tiles_computed": 0, "bytes_read": 0, "compute_seconds": 0.0}
+        read = computed = time.perf_counter()
         tiles = self._tiles(write, wanted)
         if tiles:
             source = hull(tile.input for tile in tiles)
@@ -103,7 +105,6 @@ class SegmentWork:
             told["bytes_read"] = image.nbytes
             read = time.perf_counter()
             with _DEVICE:
-                waited = time.perf_counter()
                 told |= self._compute(image, source, write, wanted, values)
                 computed = time.perf_counter()
             del image
@@ -117,7 +118,6 @@ class SegmentWork:
             "voxels": write.size,
             "counts": self._counts(values),
             "read_seconds": round(read - begun, 4),
-            "compute_seconds": round(computed - waited, 4),
             "write_seconds": round(written - computed, 4),
         }
 
@@ -134,7 +134,7 @@ class SegmentWork:
     ) -> Result:
         """Fill in what the pixels of ``source`` become, with smaller tiles where memory ends."""
         predictor = self._loaded()
-        before = predictor.num_computed
+        before, seconds = predictor.num_computed, 0.0
         told: Result = {}
         while True:
             tiles = self._tiles(write, wanted)
@@ -143,9 +143,9 @@ class SegmentWork:
                 # Smaller tiles end elsewhere, and may read a few voxels more.
                 image, source = self._reader.read(needed), needed
             try:
-                for tile in tiles:
-                    pixels = image[(slice(None), *tile.input.within(source))]
-                    self._predict(predictor, pixels, tile, write, values)
+                for tile, found in self._predictions(predictor, tiles, image, source, values):
+                    seconds += found.seconds
+                    _fill_in(values, tile, write, found.result())
             except MemoryError:
                 self._tiling = self._tiling.halved()
                 told["smaller_tile"] = list(self._tiling.tile_shape)
@@ -153,9 +153,37 @@ class SegmentWork:
             return {
                 **told,
                 "tiles_computed": predictor.num_computed - before,
+                "compute_seconds": round(seconds, 4),
                 "device": str(predictor.predictor.device),
                 "backend": predictor.predictor.backend,
             }
+
+    def _predictions(
+        self,
+        predictor: RecallingPredictor,
+        tiles: list[Tile],
+        image: np.ndarray,
+        source: Box,
+        values: Mapping[Output, np.ndarray],
+    ) -> Iterator[tuple[Tile, Awaited]]:
+        """What becomes of tiles, in their order; as many are under way as the device takes."""
+        under_way: deque[tuple[Tile, Awaited]] = deque()
+        ndim, probabilities = self._model.ndim, "probabilities" in values
+        try:
+            for tile in tiles:
+                pixels = image[(slice(None), *tile.input.within(source))]
+                plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
+                inner = tile.output.within(tile.scores)[-ndim:]
+                begun = predictor.begin(plane, inner, probabilities=probabilities)
+                under_way.append((tile, begun))
+                if len(under_way) >= predictor.depth:
+                    yield under_way.popleft()
+            while under_way:
+                yield under_way.popleft()
+        finally:
+            # After an error the device may still use their memory.
+            for _, begun in under_way:
+                begun.wait()
 
     def _empty_values(self, box: Box) -> dict[Output, np.ndarray]:
         """Room for what is written of a block."""
@@ -163,26 +191,6 @@ class SegmentWork:
         shapes = {"classes": box.shape, "probabilities": (num_classes, *box.shape)}
         names: dict[Output, None] = {"classes": None, **dict.fromkeys(self._writers)}
         return {name: np.empty(shapes[name], np.uint8) for name in names}
-
-    def _predict(
-        self,
-        predictor: RecallingPredictor,
-        pixels: np.ndarray,
-        tile: Tile,
-        write: Box,
-        values: dict[Output, np.ndarray],
-    ) -> None:
-        """Fill in what one tile of a block becomes."""
-        ndim = self._model.ndim
-        plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
-        inner = tile.output.within(tile.scores)[-ndim:]
-        prediction = predictor.predict(plane, inner, probabilities="probabilities" in values)
-        where = tile.output.within(write)
-        values["classes"][where] = prediction.labels.reshape(tile.output.shape)
-        if prediction.probabilities is not None:
-            chances = prediction.probabilities
-            chances = chances.reshape(chances.shape[0], *tile.output.shape)
-            values["probabilities"][(slice(None), *where)] = chances
 
     def _counts(self, values: Mapping[Output, np.ndarray]) -> list[int]:
         """Voxels of each class."""
@@ -207,6 +215,18 @@ def wanted_tiles(tiling: Tiling, write: Box, wanted: np.ndarray | None) -> list[
     if wanted is None:
         return tiles
     return [tile for tile in tiles if wanted[tile.output.within(write)].any()]
+
+
+def _fill_in(
+    values: Mapping[Output, np.ndarray], tile: Tile, write: Box, prediction: Prediction
+) -> None:
+    """Put what one tile became into its place in the block."""
+    where = tile.output.within(write)
+    values["classes"][where] = prediction.labels.reshape(tile.output.shape)
+    if prediction.probabilities is not None:
+        chances = prediction.probabilities
+        chances = chances.reshape(chances.shape[0], *tile.output.shape)
+        values["probabilities"][(slice(None), *where)] = chances
 
 
 def _clear_unwanted(values: dict[Output, np.ndarray], wanted: np.ndarray | None) -> None:
