@@ -61,7 +61,7 @@ def _run(stop: Stop) -> int:
         # Wherever it stands on the line, not only before the command.
         sys.argv = [sys.argv[0], "--debug", *(a for a in sys.argv[1:] if a != "--debug")]
     try:
-        return int(cli.main(standalone_mode=False) or 0)
+        return int(cli.main(prog_name="bigunet", standalone_mode=False) or 0)
     except click.MissingParameter as error:
         error.show()
         return error.exit_code
@@ -79,7 +79,8 @@ def _run(stop: Stop) -> int:
             _say(f"{stop.word}{_advice(sys.argv)}.")
             return stop.exit_code
         if isinstance(error, StoppedError):
-            _say(f"{error}.".capitalize())
+            told = str(error)
+            _say(f"{told[:1].upper()}{told[1:]}{_advice(sys.argv)}.")
             return _STOPPED
         if isinstance(error, BigUNetError):
             return _fail(str(error), debug=debug)
@@ -91,7 +92,7 @@ def _advice(words: list[str]) -> str:
     """How a command that was stopped goes on, if it can."""
     if not any(word in _RESUMABLE for word in words[1:3]):
         return ""
-    if "--resume" in words:
+    if {"--resume", "--part"} & {word.partition("=")[0] for word in words}:
         return "; go on with the same command"
     if "--overwrite" in words:
         return "; go on with the same command, --resume in the place of --overwrite"

@@ -82,8 +82,8 @@ def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_js
     """Every field, one after the other; exit 1 if one of them failed."""
     told: dict[str, Any] = {}
     failed = 0
-    with ProgressBar(shown=not quiet) as progress:
-        for field, outcome in segment_fields(source, **arguments, on_event=progress):
+    with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:
+        for field, outcome in segment_fields(source, **arguments, stop=stop, on_event=progress):
             if isinstance(outcome, BigUNetError):
                 failed += 1
                 told[field] = {"error": " ".join(str(outcome).split())}

@@ -45,7 +45,13 @@ def told_to_stop() -> Iterator[Stop]:
 def asked_to_end() -> Iterator[threading.Event]:
     """Set by SIGUSR1, which batch systems send some time before they kill a job."""
     event = threading.Event()
-    with _handled(signal.SIGUSR1, lambda number, frame: event.set(), instead_of=signal.SIG_DFL):
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        # Once is enough: a second one in the midst of the first would wait for itself.
+        signal.signal(number, signal.SIG_IGN)
+        event.set()
+
+    with _handled(signal.SIGUSR1, ask, instead_of=signal.SIG_DFL):
         yield event
 
 

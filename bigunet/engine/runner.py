@@ -136,8 +136,7 @@ class Runner:
                 yield BlockDone(stage.name, index, result, num_done, stage.num_blocks)
             if num_done < stage.num_blocks:
                 raise StoppedError(
-                    f"stopped as asked: {num_done} of {stage.num_blocks} blocks are done; go on "
-                    "with --resume"
+                    f"stopped as asked: {num_done} of {stage.num_blocks} blocks are done"
                 )
         finally:
             with contextlib.suppress(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from distributed import Client
 
 from bigunet.engine.cluster import ClusterSpec
 from bigunet.engine.stage import Event
-from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
 from bigunet.io.access import find_node, join_url, normal_url
 from bigunet.io.discovery import plate_fields
 from bigunet.model.file import load_model
@@ -27,6 +28,7 @@ def segment_fields(
     options: SegmentOptions | None = None,
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
+    stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Write labels into every stored field of a plate or well, one after the other.
@@ -35,7 +37,7 @@ def segment_fields(
     ----------
     source : path
         A plate or well.
-    model, options, client, existing, on_event
+    model, options, client, existing, stop, on_event
         As for `segment`; the workers are started once.
 
     Yields
@@ -46,7 +48,8 @@ def segment_fields(
     Raises
     ------
     BigUNetError
-        If no field could be segmented: there is none, or model or options do not fit any.
+        If no field could be segmented: there is none, or model or options do not fit any;
+        StoppedError, if it was asked to stop before the end.
     """
     options = options or SegmentOptions()
     check_inside_options(options)
@@ -58,7 +61,9 @@ def segment_fields(
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
     with clients_of(client) as shared:
-        for field in fields:
+        for number, field in enumerate(fields):
+            if stop is not None and stop.is_set():
+                raise StoppedError(f"stopped as asked: {number} of {len(fields)} fields are done")
             yield (
                 field,
                 _outcome(
@@ -67,6 +72,7 @@ def segment_fields(
                     options=options,
                     client=shared,
                     existing=existing,
+                    stop=stop,
                     on_event=on_event,
                 ),
             )
@@ -79,6 +85,7 @@ def _outcome(
     options: SegmentOptions,
     client: Client,
     existing: Existing,
+    stop: threading.Event | None,
     on_event: Callable[[Event, str], None] | None,
 ) -> SegmentReport | BigUNetError:
     try:
@@ -88,7 +95,10 @@ def _outcome(
             options=options,
             client=client,
             existing=existing,
+            stop=stop,
             on_event=on_event,
         )
+    except StoppedError as error:
+        raise StoppedError(f"field {field}: {error}") from error
     except BigUNetError as error:
         return error

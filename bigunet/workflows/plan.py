@@ -126,6 +126,11 @@ class SegmentPlan:
         """Of pixels that the blocks read, uncompressed, halos included."""
         return sum(times * self._read_bytes(box) for box, times in self.kinds_of_blocks())
 
+    def read_ratio(self, bytes_read: int | None = None) -> float:
+        """Bytes read, or those that are planned, for each byte of what is segmented."""
+        image = self.region.size * self._voxel_bytes()
+        return (self.bytes_read() if bytes_read is None else bytes_read) / image
+
     def bytes_written(self) -> int:
         """Of all levels of all outputs, uncompressed."""
         voxels = sum(math.prod(level.shape) for level in self.layout.levels)
@@ -137,8 +142,11 @@ class SegmentPlan:
         return self._read_bytes(block) + block.size * self._bytes_per_voxel()
 
     def _read_bytes(self, box: Box) -> int:
-        voxel = np.dtype(self.image.level(self.options.level).dtype).itemsize * len(self.channels)
-        return self.tiling.read_box(box).size * voxel
+        return self.tiling.read_box(box).size * self._voxel_bytes()
+
+    def _voxel_bytes(self) -> int:
+        """Of one voxel of the image, all channels that are read."""
+        return np.dtype(self.image.level(self.options.level).dtype).itemsize * len(self.channels)
 
     def _bytes_per_voxel(self) -> int:
         return _output_bytes(self.model, self.options)
@@ -185,6 +193,7 @@ class SegmentPlan:
             "recompute": None if recompute is None else round(recompute, 4),
             "flops": self.total_flops(),
             "bytes_read": self.bytes_read(),
+            "bytes_read_per_image_byte": round(self.read_ratio(), 4),
             "bytes_written": self.bytes_written(),
             "block_memory_bytes": self.block_memory_bytes(),
             "precision": self.precision,

@@ -113,6 +113,7 @@ class SegmentReport:
             "finished": self.finished,
             "class_shares": {name: round(share, 6) for name, share in self.class_shares.items()},
             "bytes_read": self.bytes_read,
+            "bytes_read_per_image_byte": round(self.plan.read_ratio(self.bytes_read), 4),
             "tiles_computed": self.tiles_computed,
             "compute_seconds": round(self.compute_seconds, 3),
             "peak_memory_bytes": self.peak_memory_bytes,

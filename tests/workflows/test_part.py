@@ -206,7 +206,7 @@ def test_asked_to_stop_it_ends_with_whole_blocks_and_goes_on(
 ) -> None:
     output = tmp_path / "out.zarr"
     stop = threading.Event()
-    with pytest.raises(StoppedError, match="of 48 blocks are done; go on with --resume"):
+    with pytest.raises(StoppedError, match="of 48 blocks are done"):
         bigunet.segment(
             image, output, model=tiny_model, options=OPTIONS, client=client, stop=stop,
             on_event=lambda event, _: stop.set() if isinstance(event, BlockDone) else None,
@@ -232,9 +232,11 @@ def test_a_signal_stops_the_command_between_blocks(
         wait_for_records(output, 1)
         # To all of them, as batch systems do.
         os.killpg(process.pid, signal.SIGUSR1)
+        os.killpg(process.pid, signal.SIGUSR1)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 75, told
-    assert "Stopped as asked: " in told.splitlines()[-1]
+    assert told.splitlines()[-1].startswith("Stopped as asked: ")
+    assert told.splitlines()[-1].endswith("; go on with the same command.")
     assert "Traceback" not in told
     ledger = output / "bigunet" / "part-1-of-1.jsonl"
     assert 1 < ledger.read_bytes().count(b"\n") < 57 * 44

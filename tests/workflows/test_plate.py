@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import zarr
 from distributed import Client
 
 import bigunet as package
-from bigunet.errors import OptionError
+from bigunet import SegmentOptions
+from bigunet.errors import OptionError, StoppedError
+from bigunet.workflows.fields import segment_fields
 
 
 @pytest.fixture
@@ -69,6 +72,31 @@ def test_a_field_that_fails_is_told_in_one_line_and_the_others_go_on(
     assert done.told[-1] == "Error: 1 of 3 fields failed; the others are done"
     again = bigunet("segment", plate, *workers, "--resume", "--json")
     assert again.json["fields"]["A/1/0"]["blocks_done"] == 0
+
+
+def test_asked_to_stop_it_goes_on_later_with_the_fields_that_are_left(
+    plate: Path, tiny_model: Path, client: Client
+) -> None:
+    stop = threading.Event()
+    outcomes = segment_fields(plate, model=tiny_model, client=client, stop=stop)
+    assert next(outcomes)[0] == "A/1/0"
+    stop.set()
+    with pytest.raises(StoppedError, match="1 of 3 fields are done"):
+        next(outcomes)
+    again = dict(segment_fields(plate, model=tiny_model, client=client, existing="resume"))
+    assert [report.blocks_done for report in again.values()] == [0, 1, 1]
+
+
+def test_a_field_that_is_stopped_in_its_midst_is_no_failure(
+    plate: Path, tiny_model: Path, client: Client
+) -> None:
+    stop = threading.Event()
+    outcomes = segment_fields(
+        plate, model=tiny_model, client=client, stop=stop, on_event=lambda *_: stop.set(),
+        options=SegmentOptions(block_shape=(16, 16)),
+    )  # fmt: skip
+    with pytest.raises(StoppedError, match=r"field .*A/1/0: stopped as asked: 0 of \d+ blocks"):
+        next(outcomes)
 
 
 def test_a_plate_with_an_out_is_refused_in_one_line(
