@@ -220,7 +220,7 @@ def _security(logs: str, configured: _Configured) -> dict[str, Any]:
 
     Jobs read theirs from a folder that they share with this machine, as they do their output.
     """
-    found = configured_security()
+    found = configured_security(or_none=True)
     if found is not None:
         return {"security": found, "protocol": "tls://"}
     shared = configured.get("shared-temp-directory") or logs
@@ -364,6 +364,9 @@ def _close(cluster: Any) -> None:
         cluster.close(timeout=_CLOSING_SECONDS)
     except TimeoutError:
         logger.warning("the cluster of jobs did not close in %d seconds", _CLOSING_SECONDS)
+    for name, value in vars(cluster).items():
+        if name.startswith("_job_") and hasattr(value, "close"):
+            value.close()  # keys: the files go with it
     command = cluster.job_cls.cancel_command
     if command and (left := _numbers(cluster)):
         subprocess.run([*command.split(), *left], capture_output=True)
