@@ -27,8 +27,8 @@ from distributed.core import Status
 from bigunet.engine.cluster_spec import LOOPBACK, ClusterSpec
 from bigunet.engine.exposure import configured_security
 from bigunet.engine.interrupts import interrupts_blocked, undisturbed
-from bigunet.engine.settings import THREADS_PER_WORKER, exports
-from bigunet.engine.walltime import lifetime_arguments, walltime_seconds
+from bigunet.engine.settings import SETTINGS, THREADS_PER_WORKER, exports
+from bigunet.engine.walltime import lifetime_settings, walltime_seconds
 from bigunet.errors import ClusterError, OptionError
 
 logger = logging.getLogger(__name__)
@@ -105,10 +105,16 @@ def cluster_options(spec: ClusterSpec) -> dict[str, Any]:
         "log_directory": logs,
         "silence_logs": logging.CRITICAL,
         "scheduler_options": _scheduler_options(spec, configured),
-        "job_script_prologue": [*configured.all("job-script-prologue", "env-extra"), *exports()],
+        "job_script_prologue": [
+            *configured.all("job-script-prologue", "env-extra"),
+            *exports(SETTINGS | _lifetime(spec, configured)),
+        ],
         "worker_extra_args": [
             *configured.all("worker-extra-args", "extra"),
-            *_worker_arguments(spec, configured),
+            # The last one counts: a job may have more cores than its worker has Dask threads.
+            *("--nthreads", str(THREADS_PER_WORKER)),
+            # Without the second a port for health checks would be open to all.
+            *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),
         ],
         **_security(logs, configured),
         **_of_the_batch_system(spec, configured),
@@ -174,18 +180,15 @@ def _addresses() -> str:
     return ", ".join(found) or "no network is up here"
 
 
-def _worker_arguments(spec: ClusterSpec, configured: _Configured) -> list[str]:
-    given = configured.all("worker-extra-args", "extra")
-    # The last one counts: a job may have more cores than its worker has threads of Dask's.
-    own = ["--nthreads", str(THREADS_PER_WORKER)]
-    # Without the second a port for health checks would be open to all.
-    own += ["--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"]
+def _lifetime(spec: ClusterSpec, configured: _Configured) -> dict[str, str]:
+    """How long a worker lives, where that is not said and its job has an end."""
+    given = " ".join(map(str, configured.all("worker-extra-args", "extra")))
     walltime = spec.job.walltime or configured.get("walltime")
+    if "--lifetime" in given or dask.config.get("distributed.worker.lifetime.duration", None):
+        return {}
     two_numbers = "HH:MM" if spec.kind == "lsf" else "MM:SS"
     seconds = walltime_seconds(str(walltime), two_numbers=two_numbers) if walltime else None
-    if seconds and not any(word.startswith("--lifetime") for word in " ".join(given).split()):
-        own += lifetime_arguments(seconds)
-    return own
+    return lifetime_settings(seconds) if seconds else {}
 
 
 def _of_the_batch_system(spec: ClusterSpec, configured: _Configured) -> dict[str, Any]:

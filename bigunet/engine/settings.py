@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 # One thread computes, one reads the next block, one writes the last.
@@ -24,13 +25,13 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def exports() -> list[str]:
-    """The settings as lines of a shell script, for workers that are started elsewhere.
+def exports(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as lines of a shell script, for workers that are started elsewhere.
 
-    >>> exports()[0]
-    'export DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=60s'
+    >>> exports({"distributed.comm.timeouts.connect": "60s"})
+    ['export DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=60s']
     """
-    return [f"export {_variable(key)}={shlex.quote(str(value))}" for key, value in SETTINGS.items()]
+    return [f"export {_variable(key)}={shlex.quote(str(value))}" for key, value in settings.items()]
 
 
 def _variable(key: str) -> str:

@@ -33,14 +33,17 @@ def walltime_seconds(text: str, *, two_numbers: str = "MM:SS") -> int | None:
     return (((days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def lifetime_arguments(seconds: int) -> list[str]:
-    """For a Dask worker that is to retire, its tasks given to others, before its job is ended.
+def lifetime_settings(seconds: int) -> dict[str, str]:
+    """Dask's, for a worker that is to retire, its tasks given to others, before its job is ended.
 
     Jobs that began together do not end together.
 
-    >>> lifetime_arguments(3600)
-    ['--lifetime', '3150s', '--lifetime-stagger', '150s']
+    >>> list(lifetime_settings(3600).values())
+    ['3150s', '150s']
     """
     margin = min(seconds // 12, _LONGEST_MARGIN_SECONDS)
     stagger = margin // 2
-    return ["--lifetime", f"{seconds - margin - stagger}s", "--lifetime-stagger", f"{stagger}s"]
+    return {
+        "distributed.worker.lifetime.duration": f"{seconds - margin - stagger}s",
+        "distributed.worker.lifetime.stagger": f"{stagger}s",
+    }

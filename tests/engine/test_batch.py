@@ -14,7 +14,7 @@ import pytest
 from bigunet.engine.batch import cluster_options, job_memory_bytes
 from bigunet.engine.cluster import open_client
 from bigunet.engine.cluster_spec import BATCH_KINDS, ClusterSpec, JobSpec
-from bigunet.engine.walltime import lifetime_arguments, walltime_seconds
+from bigunet.engine.walltime import lifetime_settings, walltime_seconds
 from bigunet.errors import ClusterError, OptionError
 
 pytest.importorskip("dask_jobqueue")
@@ -64,7 +64,8 @@ def test_slurm_is_asked_in_its_own_words(tmp_path: Path) -> None:
                  "-J bigunet", f"-e {tmp_path}/bigunet-%J.err"):  # fmt: skip
         assert f"#SBATCH {line}\n" in told
     assert re.findall(r"--nthreads (\d+)", told)[-1] == "3"
-    assert "--lifetime 85950s --lifetime-stagger 150s" in told
+    assert "export DASK_DISTRIBUTED__WORKER__LIFETIME__DURATION=85950s\n" in told
+    assert "export DASK_DISTRIBUTED__WORKER__LIFETIME__STAGGER=150s\n" in told
     assert "--gres" not in told
 
 
@@ -103,7 +104,7 @@ def test_what_dask_jobqueue_is_configured_with_holds_unless_something_else_is_gi
         "of config/mine-%J.err", "module load unet", "--lifetime 1h",
     ):  # fmt: skip
         assert words in told
-    assert told.count("--lifetime") == 1
+    assert "LIFETIME" not in told
     assert "-p given" in told_otherwise
     assert "#SBATCH --qos=low\n#SBATCH --gres=gpu:1\n" in told_otherwise
     assert "--mem=8G" in told_otherwise
@@ -172,6 +173,6 @@ def test_walltimes_are_read_as_batch_systems_do(text, two_numbers, seconds) -> N
 
 @pytest.mark.parametrize("seconds", [60, 1800, 86400, 10**6])
 def test_workers_retire_before_their_job_ends(seconds: int) -> None:
-    lifetime, stagger = (int(word[:-1]) for word in lifetime_arguments(seconds)[1::2])
+    lifetime, stagger = (int(word[:-1]) for word in lifetime_settings(seconds).values())
     assert seconds * 0.8 <= lifetime + stagger < seconds
     assert lifetime - stagger > 0
