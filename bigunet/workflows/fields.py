@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distributed import Client
 
-from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.cluster_spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
 from bigunet.io.access import find_node, join_url, normal_url
@@ -60,7 +60,7 @@ def segment_fields(
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
-    with clients_of(client) as shared:
+    with clients_of(client, on_event) as shared:
         for number, field in enumerate(fields):
             if stop is not None and stop.is_set():
                 raise StoppedError(f"stopped as asked: {number} of {len(fields)} fields are done")
