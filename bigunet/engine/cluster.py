@@ -18,6 +18,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.comm import get_address_host
 
+from bigunet.engine.cuda import cuda_cluster_class, gpus_for, why_no_cuda_cluster
 from bigunet.errors import ClusterError, OptionError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ _SETTINGS = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.worker.profile.interval": "100ms",
     "distributed.worker.memory.monitor-interval": "500ms",
+    # Ten minutes, not an hour: four megabytes per process that only fill slowly.
+    "distributed.admin.system-monitor.log-length": 1200,
+    # The numbers of GPUs that NVML has, not the fastest one first.
+    "distributed.nanny.pre-spawn-environ.CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     # What libraries warn of is for developers, and would tear the progress bar.
     "distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore",
 }
@@ -163,14 +168,10 @@ def _local_cluster(spec: ClusterSpec) -> LocalCluster:
 
 
 def _cuda_cluster(spec: ClusterSpec) -> Any:
+    cluster = cuda_cluster_class()
+    names = [gpu.name for gpu in gpus_for(spec.workers)]
     try:
-        from dask_cuda import LocalCUDACluster
-    except ImportError as error:
-        raise ClusterError(
-            "--cluster cuda needs dask-cuda: pip install 'bigunet[cuda13]' (or cuda12)"
-        ) from error
-    try:
-        return _started(LocalCUDACluster, n_workers=spec.workers, **_common(spec))
+        return _started(cluster, CUDA_VISIBLE_DEVICES=names, **_common(spec))
     except ClusterError:
         raise
     except Exception as error:  # NVML's own error classes exist only where pynvml does
@@ -219,17 +220,7 @@ def _interrupts_blocked() -> Iterator[None]:
 def _resolve(kind: ClusterKind) -> ClusterKind:
     if kind != "auto":
         return kind
-    return "cuda" if _has_gpu() and _has_dask_cuda() else "local"
-
-
-def _has_gpu() -> bool:
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
-
-
-def _has_dask_cuda() -> bool:
-    try:
-        import dask_cuda  # noqa: F401
-    except ImportError:
-        logger.warning("a GPU is here, but dask-cuda is not: pip install 'bigunet[cuda13]'")
-        return False
-    return True
+    missing = why_no_cuda_cluster()
+    if missing.startswith("a GPU"):
+        logger.warning("%s", missing)
+    return "local" if missing else "cuda"

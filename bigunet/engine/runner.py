@@ -18,6 +18,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 from distributed.protocol import pickle
 
+from bigunet.engine.forget import forget_done_tasks
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
@@ -28,6 +29,7 @@ BLOCKS_PER_THREAD = 2
 _POLL_SECONDS = 0.1
 # Asking the scheduler takes as long as a block of no work.
 _COUNT_SECONDS = 1.0
+_FORGET_EVERY = 1000
 _BLOCKS_RUNNING: Counter[str] = Counter()
 _LOCK = threading.Lock()
 
@@ -133,6 +135,8 @@ class Runner:
                 self._refill(stage, pending, running, completed)
                 ledger.append(stage.name, stage.number(index), result)
                 num_done += 1
+                if num_done % _FORGET_EVERY == 0:
+                    forget_done_tasks(self._client)
                 yield BlockDone(stage.name, index, result, num_done, stage.num_blocks)
             if num_done < stage.num_blocks:
                 raise StoppedError(

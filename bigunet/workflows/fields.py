@@ -18,6 +18,7 @@ from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
 from bigunet.workflows.segment import SegmentReport, clients_of, segment
 from bigunet.workflows.target import Existing
+from bigunet.workflows.workers import settled
 
 
 def segment_fields(
@@ -57,7 +58,7 @@ def segment_fields(
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
-    with clients_of(client) as shared:
+    with clients_of(settled(client, options.device)) as shared:
         for field in fields:
             yield (
                 field,

@@ -46,6 +46,7 @@ from bigunet.workflows.target import (
     write_report,
 )
 from bigunet.workflows.tuning import tuned
+from bigunet.workflows.workers import gpu_bytes, settled
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ def segment(
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
     loaded = model if isinstance(model, Model) else load_model(model)
-    workers_here = _workers_per_machine(client)
+    client = settled(client, options.device)
+    workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
 
     def fitted() -> SegmentOptions:
         goes_on = existing == "resume" or part is not None
@@ -186,7 +188,12 @@ def segment(
 
     def planned() -> SegmentPlan:
         return make_plan(
-            image, loaded, fitted(), workers=workers_here, inside_image=place.inside_image
+            image,
+            loaded,
+            fitted(),
+            workers=workers_here,
+            gpu_bytes=gpus,
+            inside_image=place.inside_image,
         )
 
     plan, tune = planned(), options.tune and not fitted().tile_shape
