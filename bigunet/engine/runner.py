@@ -18,7 +18,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 from distributed.protocol import pickle
 
-from bigunet.engine.forget import forget_done_tasks
+from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
@@ -197,6 +197,7 @@ class Runner:
 
 
 def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure:
+    forget_split_names()
     found = get_worker().plugins.get(plugin)
     if found is None:
         # Cancelled too late: the run has ended, and nobody waits for this block.

@@ -146,7 +146,8 @@ def command(image: Path, output: Path, model: Path, *extra: str) -> list[str]:
     return [
         sys.executable, "-m", "bigunet_cli.main", "segment", str(image), str(output),
         "--model", str(model), "--block-shape", "64,64", "--precision", "fp32",
-        "--backend", "torch", "--output", "classes", "--output", "probabilities", "--device", "cpu", "--quiet", *extra,
+        "--backend", "torch", "--output", "classes", "--output", "probabilities",
+        "--device", "cpu", "--quiet", *extra,
     ]  # fmt: skip
 
 
