@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import numpy as np
+import pytest
 from dask.utils import key_split
 from distributed import Client
 
@@ -15,6 +18,27 @@ from bigunet.engine.runner import Runner
 from bigunet.engine.stage import BlockDone, Index, Result, Stage
 
 WARM, BLOCKS = 1000, 3000
+
+
+# What Dask keeps for a while in any case, short.
+SHORT = {
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.system-monitor.log-length": 2,
+    "distributed.worker.profile.enabled": False,
+}
+
+
+@pytest.fixture
+def quiet_client() -> Iterator[Client]:
+    """Client, scheduler and worker in this process."""
+    with (
+        dask.config.set(SHORT),
+        Client(
+            processes=False, n_workers=1, threads_per_worker=2, protocol="tcp", host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as found,
+    ):  # fmt: skip
+        yield found
 
 
 def no_work(index: Index) -> Result:
@@ -40,7 +64,7 @@ def held(client: Client) -> dict[str, int]:
     return {**found, "allocated": sys.getallocatedblocks()}
 
 
-def test_what_is_held_does_not_grow_with_the_blocks(client: Client, tmp_path: Path) -> None:
+def test_what_is_held_does_not_grow_with_the_blocks(quiet_client: Client, tmp_path: Path) -> None:
     grid = (BLOCKS // 50, 50)
     stage = Stage(
         "segment",
@@ -50,11 +74,11 @@ def test_what_is_held_does_not_grow_with_the_blocks(client: Client, tmp_path: Pa
         no_work,
     )
     seen: dict[int, dict[str, int]] = {}
-    with Ledger(tmp_path / "ledger") as ledger, Runner(client, (stage,)) as runner:
+    with Ledger(tmp_path / "ledger") as ledger, Runner(quiet_client, (stage,)) as runner:
         ledger.begin({})
         for event in runner.run(stage, ledger):
             if isinstance(event, BlockDone) and event.num_done in (WARM, BLOCKS):
-                seen[event.num_done] = held(client)
+                seen[event.num_done] = held(quiet_client)
     first, last = seen[WARM], seen[BLOCKS]
     for what in ("tasks", "submissions"):
         assert last[what] <= first[what] + 50, (what, first, last)
@@ -62,5 +86,6 @@ def test_what_is_held_does_not_grow_with_the_blocks(client: Client, tmp_path: Pa
     # A group or a name of tasks for each block would be as many lines on the dashboard.
     assert last["groups"] <= first["groups"]
     assert last["names"] <= first["names"]
-    # The ledger's numbers of finished blocks, an object each; it were 6 with what Dask keeps.
-    assert last["allocated"] - first["allocated"] < 2 * (BLOCKS - WARM), (first, last)
+    # An object each for the ledger's numbers of finished blocks, and what clocks add: 1 to 2.3 were
+    # seen. With what Dask keeps it is 8.
+    assert last["allocated"] - first["allocated"] < 4 * (BLOCKS - WARM), (first, last)
