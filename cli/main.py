@@ -35,6 +35,8 @@ def cli(debug: bool) -> None:
     level = logging.DEBUG if debug else logging.ERROR
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("bigunet").setLevel(level)
+    # A GPU that lies idle is not for developers alone.
+    logging.getLogger("bigunet.workflows.workers").setLevel(min(level, logging.WARNING))
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.WARNING if debug else logging.CRITICAL)
     # Their warnings repeat what bigunet says in one line, with a traceback.

@@ -166,7 +166,7 @@ def segment_options(command: F) -> F:
             type=SizeType(),
             default=0,
             help="For all processes on a machine; by default half of its memory, 8 GB per worker "
-            "at most.",
+            "at most. Tiles on GPUs go by theirs.",
         ),
         click.option(
             "--ome-version",
@@ -205,8 +205,8 @@ def cluster_options(command: F) -> F:
             type=click.Choice(get_args(ClusterKind)),
             default="auto",
             show_default=True,
-            help="local: this machine's cores; cuda: a worker per GPU; the others: jobs of a batch "
-            "system.",
+            help="local: this machine's cores; cuda: a worker per GPU; auto: GPUs, if torch can "
+            "use them; the others: jobs of a batch system.",
         ),
         click.option(
             "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."

@@ -136,6 +136,14 @@ def _transformations(told: dict[str, Any], ndim: int) -> list[dict[str, Any]]:
     return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where torch sees none."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked and not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no GPU"))
+
+
 @pytest.fixture(autouse=True)
 def _loggers_speak() -> None:
     """Whatever an earlier test did to logging, or a library that it used."""

@@ -17,6 +17,7 @@ from distributed.comm import get_address_host
 from bigunet.engine.batch import open_batch
 from bigunet.engine.cluster_spec import ClusterKind, ClusterSpec
 from bigunet.engine.cores import core_owner
+from bigunet.engine.cuda import cuda_cluster_class, gpus_for, why_no_cuda_cluster
 from bigunet.engine.environments import check_environments
 from bigunet.engine.exposure import configured_security, exposures, listening_host
 from bigunet.engine.interrupts import interrupts_blocked
@@ -140,14 +141,10 @@ def _local_cluster(spec: ClusterSpec) -> LocalCluster:
 
 
 def _cuda_cluster(spec: ClusterSpec) -> Any:
+    cluster = cuda_cluster_class()
+    names = [gpu.name for gpu in gpus_for(spec.workers)]
     try:
-        from dask_cuda import LocalCUDACluster
-    except ImportError as error:
-        raise ClusterError(
-            "--cluster cuda needs dask-cuda: pip install 'bigunet[cuda13]' (or cuda12)"
-        ) from error
-    try:
-        return _started(LocalCUDACluster, n_workers=spec.workers, **_common(spec))
+        return _started(cluster, CUDA_VISIBLE_DEVICES=names, **_common(spec))
     except ClusterError:
         raise
     except Exception as error:  # NVML's own error classes exist only where pynvml does
@@ -181,17 +178,7 @@ def _started(cluster: Any, **options: Any) -> Any:
 def _resolve(kind: ClusterKind) -> ClusterKind:
     if kind != "auto":
         return kind
-    return "cuda" if _has_gpu() and _has_dask_cuda() else "local"
-
-
-def _has_gpu() -> bool:
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
-
-
-def _has_dask_cuda() -> bool:
-    try:
-        import dask_cuda  # noqa: F401
-    except ImportError:
-        logger.warning("a GPU is here, but dask-cuda is not: pip install 'bigunet[cuda13]'")
-        return False
-    return True
+    missing = why_no_cuda_cluster()
+    if missing.startswith("a GPU"):
+        logger.warning("%s", missing)
+    return "local" if missing else "cuda"

@@ -19,6 +19,7 @@ from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed
 from distributed.protocol import pickle
 
 from bigunet.engine.environments import check_environments
+from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
@@ -29,6 +30,7 @@ BLOCKS_PER_THREAD = 2
 _POLL_SECONDS = 0.1
 # Asking the scheduler takes as long as a block of no work.
 _COUNT_SECONDS = 1.0
+_FORGET_EVERY = 1000
 _BLOCKS_RUNNING: Counter[str] = Counter()
 _LOCK = threading.Lock()
 
@@ -135,6 +137,8 @@ class Runner:
                 self._refill(stage, pending, running, completed)
                 ledger.append(stage.name, stage.number(index), result)
                 num_done += 1
+                if num_done % _FORGET_EVERY == 0:
+                    forget_done_tasks(self._client)
                 yield BlockDone(stage.name, index, result, num_done, stage.num_blocks)
             if num_done < stage.num_blocks:
                 raise StoppedError(
@@ -202,6 +206,7 @@ class Runner:
 
 
 def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure:
+    forget_split_names()
     found = get_worker().plugins.get(plugin)
     if found is None:
         # Cancelled too late: the run has ended, and nobody waits for this block.

@@ -20,6 +20,10 @@ SETTINGS: dict[str, Any] = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.worker.profile.interval": "100ms",
     "distributed.worker.memory.monitor-interval": "500ms",
+    # Ten minutes, not an hour: four megabytes per process that only fill slowly.
+    "distributed.admin.system-monitor.log-length": 1200,
+    # The numbers of GPUs that NVML has, not the fastest one first.
+    f"{_ENVIRON}CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     # What libraries warn of is for developers, and would tear the progress bar.
     f"{_ENVIRON}PYTHONWARNINGS": "ignore",
 }

@@ -19,6 +19,7 @@ from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
 from bigunet.workflows.segment import SegmentReport, clients_of, segment
 from bigunet.workflows.target import Existing
+from bigunet.workflows.workers import settled
 
 
 def segment_fields(
@@ -60,7 +61,7 @@ def segment_fields(
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
-    with clients_of(client, on_event) as shared:
+    with clients_of(settled(client, options.device), on_event) as shared:
         for number, field in enumerate(fields):
             if stop is not None and stop.is_set():
                 raise StoppedError(f"stopped as asked: {number} of {len(fields)} fields are done")

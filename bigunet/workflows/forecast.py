@@ -114,7 +114,9 @@ def forecast(plan: SegmentPlan) -> Forecast:
         write_seconds=write,
         memory_bytes=run_bytes(
             plan.share.blocks_in_work(plan.block_memory_bytes()) * plan.block_memory_bytes(),
-            pass_memory(plan.model, plan.precision)(_tile_shape(plan, kinds[0][0])),
+            0
+            if on_gpu
+            else pass_memory(plan.model, plan.precision)(_tile_shape(plan, kinds[0][0])),
         ),
         device=device,
         backend=predictor.backend,

@@ -15,6 +15,10 @@ _WORKER_BYTES = 900_000_000
 # A forward pass is never planned with less; a tile of one stride takes a few megabytes.
 _SMALLEST_BYTES = 100_000_000
 _MOST_PER_WORKER = 8_000_000_000
+# What CUDA, its libraries and the weights take of a GPU, and what an allocator leaves unused of the
+# rest. Too much is no failure: where memory ends, tiles are halved.
+_CUDA_BYTES = 1_000_000_000
+_GPU_SHARE = 0.7
 MOST_BLOCKS_IN_WORK = 3
 """Of one worker: one is read, one computed, one written."""
 
@@ -39,12 +43,16 @@ class MemoryShare:
     ----------
     worker_bytes : int
         Beyond what it takes before its first block.
+    gpu_bytes : tuple of int
+        Memory of the workers' GPUs, where passes run on them; 0 for a worker without one. Empty:
+        all run on cores, in ``worker_bytes``.
     """
 
     worker_bytes: int
+    gpu_bytes: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, limit_bytes: int, workers: int) -> MemoryShare:
+    def of(cls, limit_bytes: int, workers: int, gpu_bytes: tuple[int, ...] = ()) -> MemoryShare:
         """The share of each of a machine's workers.
 
         Parameters
@@ -54,6 +62,8 @@ class MemoryShare:
             each worker.
         workers : int
             On that machine.
+        gpu_bytes : tuple of int
+            Memory of each worker's GPU.
 
         Raises
         ------
@@ -64,9 +74,9 @@ class MemoryShare:
         left = (limit - _COMMAND_BYTES) // workers - _WORKER_BYTES
         least = 2 * _SMALLEST_BYTES
         if left >= least:
-            return cls(left)
+            return cls(left, gpu_bytes)
         if not limit_bytes:
-            return cls(least)
+            return cls(least, gpu_bytes)
         needed = _COMMAND_BYTES + workers * (_WORKER_BYTES + least)
         raise OptionError(
             f"memory limit {limit / 1e9:.2g} GB: {workers} worker(s) need {needed / 1e9:.2g} GB "
@@ -85,4 +95,6 @@ class MemoryShare:
     def pass_bytes(self, block_bytes: int) -> int:
         """What is left for a forward pass beside blocks of that size."""
         left = self.worker_bytes - self.blocks_in_work(block_bytes) * block_bytes
-        return max(_SMALLEST_BYTES, left)
+        on_gpus = [int(_GPU_SHARE * (n - _CUDA_BYTES)) if n else left for n in self.gpu_bytes]
+        # One tile for all workers: that of the smallest.
+        return max(_SMALLEST_BYTES, min(on_gpus, default=left))

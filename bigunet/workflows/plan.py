@@ -31,6 +31,7 @@ from bigunet.workflows.memory import MemoryShare
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.shapes import block_shape, tile_shape
 from bigunet.workflows.wanted import Wanted
+from bigunet.workflows.workers import gpu_bytes, settled
 
 # Between a voxel's height and width; what is trained on one scale tolerates more.
 _SAME_SCALE = 0.01
@@ -223,7 +224,9 @@ def plan(
         If image, model and options do not fit.
     """
     loaded = model if isinstance(model, Model) else load_model(model)
-    return make_plan(open_multiscale(source), loaded, options or SegmentOptions())
+    options = options or SegmentOptions()
+    gpus = gpu_bytes(settled(None, options.device), options.device)
+    return make_plan(open_multiscale(source), loaded, options, gpu_bytes=gpus)
 
 
 def make_plan(
@@ -233,11 +236,13 @@ def make_plan(
     *,
     workers: int = 1,
     memory_bytes: int = 0,
+    gpu_bytes: tuple[int, ...] = (),
     inside_image: bool = False,
 ) -> SegmentPlan:
     """Fit the options to the image and the model; ``inside_image``, the levels to the image's.
 
-    ``workers`` share the memory of one machine, or of a job with ``memory_bytes``.
+    ``workers`` share the memory of one machine, or of a job with ``memory_bytes``; ``gpu_bytes``
+    are those of their GPUs.
 
     Raises
     ------
@@ -255,7 +260,7 @@ def make_plan(
     run = _turned(image, model, options.level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
     channels = _channels(image, model, options.channels)
-    share = MemoryShare.of(options.memory_limit or memory_bytes, workers)
+    share = MemoryShare.of(options.memory_limit or memory_bytes, workers, gpu_bytes)
     pixel = np.dtype(image.level(options.level).dtype).itemsize * len(channels)
     output = _output_bytes(model, options)
 

@@ -53,6 +53,7 @@ from bigunet.workflows.target import (
     write_report,
 )
 from bigunet.workflows.tuning import tuned
+from bigunet.workflows.workers import gpu_bytes, settled
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ def segment(
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
     loaded = model if isinstance(model, Model) else load_model(model)
-    workers_here = _workers_per_machine(client)
+    client = settled(client, options.device)
+    workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
     memory_here = job_memory_bytes(client) if isinstance(client, ClusterSpec) else 0
 
     def fitted() -> SegmentOptions:
@@ -197,7 +199,7 @@ def segment(
     def planned() -> SegmentPlan:
         return make_plan(
             image, loaded, fitted(), workers=workers_here, memory_bytes=memory_here,
-            inside_image=place.inside_image,
+            gpu_bytes=gpus, inside_image=place.inside_image,
         )  # fmt: skip
 
     plan, tune = planned(), options.tune and not fitted().tile_shape

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -88,8 +87,8 @@ def test_a_dashboard_that_cannot_listen_is_a_cluster_error() -> None:
     assert "127.0.0.1:none: invalid literal" in told[1]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("dask_cuda") is not None, reason="dask-cuda is here")
-def test_cuda_without_dask_cuda_says_what_to_install() -> None:
+def test_cuda_without_dask_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask_cuda", None)
     with (
         pytest.raises(ClusterError, match=r"pip install 'bigunet\[cuda13\]'"),
         open_client(ClusterSpec("cuda")),
