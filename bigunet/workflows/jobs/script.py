@@ -1,0 +1,259 @@
+"""The text of a Slurm script: from words and numbers alone; reads nothing, runs nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bigunet.engine.cluster import THREADS_PER_WORKER
+from bigunet.workflows.jobs.duration import clock
+from bigunet.workflows.jobs.request import JobRequest
+from bigunet.workflows.jobs.size import JobSize
+
+# 75: stopped between blocks, as asked. 138 = 128 + SIGUSR1: asked before it could listen.
+_REQUEUE = """\
+# It was asked to end before its time: queue it again, and it goes on where it was.
+if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if scontrol requeue "{job}"; then exit 0; fi
+    echo "the job could not be queued again; submit the script again{again}" >&2
+fi
+exit "$code"
+"""
+
+_ASKING = """\
+# Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
+asked=0
+pid=
+ask() {
+    asked=$((asked + 1))
+    if [ -n "$pid" ]; then kill -USR1 "$pid" 2>/dev/null; fi
+}
+trap ask USR1
+"""
+
+_WAITING = """\
+pid=$!
+if [ "$asked" != 0 ]; then ask; fi
+# The signal ends the wait, too, but not the command.
+while :; do
+    before=$asked
+    wait "$pid"
+    code=$?
+    if [ "$asked" = "$before" ]; then break; fi
+done
+"""
+
+_FOLDER = """\
+# Here the scheduler says where it is. Whoever has the key in this folder may run anything as you.
+folder=${SLURM_SUBMIT_DIR:-$PWD}/.bigunet-$SLURM_JOB_ID
+# shellcheck disable=SC2329 # the trap calls it
+end() {
+    for process in "$workers" "$scheduler"; do
+        if [ -n "$process" ]; then kill "$process" 2>/dev/null; fi
+    done
+    rm -rf "$folder"
+}
+workers=
+scheduler=
+trap end EXIT
+rm -rf "$folder"
+mkdir -m 700 "$folder" || exit 1
+openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=bigunet \\
+    -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>"$folder/openssl.log" ||
+    { cat "$folder/openssl.log" >&2; exit 1; }
+export DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION=True
+export DASK_DISTRIBUTED__COMM__TLS__CA_FILE="$folder/cert.pem"
+for role in SCHEDULER WORKER CLIENT; do
+    export "DASK_DISTRIBUTED__COMM__TLS__${role}__CERT=$folder/cert.pem"
+    export "DASK_DISTRIBUTED__COMM__TLS__${role}__KEY=$folder/key.pem"
+done
+# As in the workers that bigunet starts itself: freed memory is kept, for the next tile.
+export MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_MMAP_THRESHOLD_=4000000000 PYTHONWARNINGS=ignore
+"""
+
+_SCHEDULER_READY = """\
+scheduler=$!
+until grep -qs address "$folder/scheduler.json"; do
+    if ! kill -0 "$scheduler" 2>/dev/null; then
+        echo "Dask's scheduler did not start" >&2
+        exit 1
+    fi
+    sleep 0.2
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How the programs are called, as words of bash.
+
+    Parameters
+    ----------
+    bigunet, dask : str
+    """
+
+    bigunet: str
+    dask: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobText:
+    """What all scripts say.
+
+    Parameters
+    ----------
+    title : str
+        What the job does.
+    words : sequence of str
+        After ``bigunet segment``.
+    notes : sequence of str
+        Where the numbers come from.
+    """
+
+    title: str
+    words: Sequence[str]
+    notes: Sequence[str]
+
+
+def array_script(request: JobRequest, size: JobSize, text: JobText, commands: Commands) -> str:
+    """A job array whose jobs are the parts of a run."""
+    directives = [
+        f"--array=1-{size.jobs}",
+        "--nodes=1",
+        "--ntasks=1",
+        *_directives(request, size, log="%A_%a"),
+    ]
+    segment = _command(f"{commands.bigunet} segment", text.words)
+    return _joined(
+        _head(text, directives),
+        _environment(request.environment),
+        _ASKING,
+        f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{_WAITING}',
+        _REQUEUE.format(job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
+    )
+
+
+def dask_script(
+    request: JobRequest, size: JobSize, text: JobText, commands: Commands, *, begin: str
+) -> str:
+    """One job of several nodes: Dask's scheduler and the command on the first, workers on all.
+
+    Parameters
+    ----------
+    request, size, text, commands
+    begin : str
+        The option with which a job begins that was not queued again: ``--overwrite``,
+        ``--resume``, or empty.
+    """
+    directives = [
+        f"--nodes={size.jobs}",
+        "--ntasks-per-node=1",
+        *_directives(request, size, log="%j"),
+    ]
+    network = f" --interface {shlex.quote(request.interface)}" if request.interface else ""
+    # The loopback, for what answers over HTTP in the clear.
+    common = (
+        f'--scheduler-file "$folder/scheduler.json" --protocol tls{network} \\\n'
+        "    --no-dashboard --dashboard-address 127.0.0.1:0"
+    )
+    scheduler = f"{commands.dask} scheduler \\\n    {common} --port 0 &\n{_SCHEDULER_READY}"
+    segment = _command(f"{commands.bigunet} segment", text.words)
+    shared = f" --workers={request.processes}" if request.processes > 1 else ""
+    return _joined(
+        _head(text, directives),
+        _environment(request.environment),
+        _ASKING,
+        _FOLDER,
+        scheduler,
+        _workers(request, size, commands, common),
+        _begun_as(begin),
+        f'{segment} \\\n    --scheduler="$folder/scheduler.json"{shared} "${{begin[@]}}" &\n'
+        f"{_WAITING}",
+        _REQUEUE.format(job="$SLURM_JOB_ID", again=", printed with --resume"),
+    )
+
+
+def _workers(request: JobRequest, size: JobSize, commands: Commands, common: str) -> str:
+    # Each takes the cores that it sees, and Slurm ends what takes too much memory.
+    kind = (
+        f"{commands.dask} cuda worker"
+        if request.gpus
+        else f"{commands.dask} worker --nworkers {request.processes}"
+    )
+    return (
+        f'srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \\\n    '
+        '--cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 \\\n'
+        f"    {kind} \\\n    {common} \\\n"
+        f"    --nthreads {THREADS_PER_WORKER} --memory-limit 0 --death-timeout 120 "
+        '--local-directory "${TMPDIR:-/tmp}" &\n'
+        "workers=$!\n"
+    )
+
+
+def _begun_as(begin: str) -> str:
+    if begin == "--resume":
+        return "begin=(--resume)\n"
+    first = f"begin=({begin})"
+    return (
+        f"{first}\n"
+        "# One that was queued again has begun already.\n"
+        'if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi\n'
+    )
+
+
+def _directives(request: JobRequest, size: JobSize, *, log: str) -> list[str]:
+    """What both ways ask for."""
+    optional = {
+        "partition": request.partition,
+        "account": request.account,
+        "gres": f"gpu:{request.gpus}" if request.gpus else "",
+    }
+    return [
+        f"--job-name={request.name}",
+        f"--output={request.name}-{log}.log",
+        "--open-mode=append",
+        *(f"--{name}={value}" for name, value in optional.items() if value),
+        f"--cpus-per-task={size.cpus}",
+        f"--mem={size.memory_mib}M",
+        f"--time={clock(size.walltime_seconds)}",
+        f"--signal=B:USR1@{size.lead_seconds}",
+        "--requeue",
+        *request.directives,
+    ]
+
+
+def _head(text: JobText, directives: Sequence[str]) -> str:
+    told = [text.title, *text.notes]
+    return _lines(
+        "#!/bin/bash",
+        *(f"# {_on_one_line(line)}" for line in told),
+        "#",
+        *(f"#SBATCH {directive}" for directive in directives),
+    )
+
+
+def _environment(lines: Sequence[str]) -> str:
+    return _lines(
+        "# The environment: module load, conda activate, export go here, or are given with --env.",
+        *lines,
+        "# (end of the environment)",
+    )
+
+
+def _command(program: str, words: Sequence[str]) -> str:
+    """A command, each of whose words bash reads as it is."""
+    return " \\\n    ".join([program, *map(shlex.quote, words)])
+
+
+def _on_one_line(text: str) -> str:
+    """No line break of a path may end a comment."""
+    return " ".join(text.split())
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _joined(*sections: str) -> str:
+    return "\n".join(sections)
