@@ -8,6 +8,7 @@ demo: .venv/installed
 	$(BIN)/bigunet demo demo
 
 test: .venv/installed-test lint
+	-tests/slurm/install.sh
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/installed-test
