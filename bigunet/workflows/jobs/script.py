@@ -49,9 +49,13 @@ _FOLDER = """\
 folder=${SLURM_SUBMIT_DIR:-$PWD}/.bigunet-$SLURM_JOB_ID
 # shellcheck disable=SC2329 # the trap calls it
 end() {
-    for process in "$workers" "$scheduler"; do
-        if [ -n "$process" ]; then kill "$process" 2>/dev/null; fi
+    # The scheduler tells the workers to end; those that hang are not waited for.
+    if [ -n "$scheduler" ]; then kill "$scheduler" 2>/dev/null; fi
+    for _ in {1..200}; do
+        if [ -z "$workers" ] || ! kill -0 "$workers" 2>/dev/null; then break; fi
+        sleep 0.1
     done
+    if [ -n "$workers" ]; then kill "$workers" 2>/dev/null; fi
     rm -rf "$folder"
 }
 workers=
@@ -69,14 +73,15 @@ for role in SCHEDULER WORKER CLIENT; do
     export "DASK_DISTRIBUTED__COMM__TLS__${role}__KEY=$folder/key.pem"
 done
 # As in the workers that bigunet starts itself: freed memory is kept, for the next tile.
-export MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_MMAP_THRESHOLD_=4000000000 PYTHONWARNINGS=ignore
+export MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_MMAP_THRESHOLD_=4000000000
+export PYTHONWARNINGS=ignore DASK_LOGGING__DISTRIBUTED=warning
 """
 
 _SCHEDULER_READY = """\
 scheduler=$!
 until grep -qs address "$folder/scheduler.json"; do
     if ! kill -0 "$scheduler" 2>/dev/null; then
-        echo "Dask's scheduler did not start" >&2
+        echo "Dask's scheduler did not start, see $log" >&2
         exit 1
     fi
     sleep 0.2
@@ -157,7 +162,12 @@ def dask_script(
         f'--scheduler-file "$folder/scheduler.json" --protocol tls{network} \\\n'
         "    --no-dashboard --dashboard-address 127.0.0.1:0"
     )
-    scheduler = f"{commands.dask} scheduler \\\n    {common} --port 0 &\n{_SCHEDULER_READY}"
+    scheduler = (
+        "# What Dask has to say is of use only where something goes wrong.\n"
+        f"log=${{SLURM_SUBMIT_DIR:-$PWD}}/{request.name}-$SLURM_JOB_ID-dask.log\n"
+        f"{commands.dask} scheduler \\\n    {common} --port 0 "
+        f'>>"$log" 2>&1 &\n{_SCHEDULER_READY}'
+    )
     segment = _command(f"{commands.bigunet} segment", text.words)
     shared = f" --workers={request.processes}" if request.processes > 1 else ""
     return _joined(
@@ -186,7 +196,7 @@ def _workers(request: JobRequest, size: JobSize, commands: Commands, common: str
         '--cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 \\\n'
         f"    {kind} \\\n    {common} \\\n"
         f"    --nthreads {THREADS_PER_WORKER} --memory-limit 0 --death-timeout 120 "
-        '--local-directory "${TMPDIR:-/tmp}" &\n'
+        '--local-directory "${TMPDIR:-/tmp}" >>"$log" 2>&1 &\n'
         "workers=$!\n"
     )
 
