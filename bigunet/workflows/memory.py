@@ -41,7 +41,7 @@ def sufficient_limit(
     share : MemoryShare
         With which they were.
     block_bytes, pass_bytes : int
-        Of a block and of a forward pass.
+        Of a block that nothing cuts, and of a forward pass.
     workers : int
     """
     wanted = MOST_BLOCKS_IN_WORK * block_bytes + max(MOST_BLOCKS_IN_WORK * block_bytes, pass_bytes)

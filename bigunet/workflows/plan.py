@@ -136,9 +136,19 @@ class SegmentPlan:
         block = self.grid.box((0,) * self.region.ndim)
         return self._read_bytes(block) + block.size * self._bytes_per_voxel()
 
+    def uncut_block_bytes(self) -> int:
+        """Of a block that the region's end does not cut: what decides about its shape."""
+        block = self.layout.block_shape(0)
+        read = math.prod(self.tiling.field.input_shape(block)) * self._bytes_per_pixel()
+        return read + math.prod(block) * self._bytes_per_voxel()
+
     def _read_bytes(self, box: Box) -> int:
-        voxel = np.dtype(self.image.level(self.options.level).dtype).itemsize * len(self.channels)
-        return self.tiling.read_box(box).size * voxel
+        return self.tiling.read_box(box).size * self._bytes_per_pixel()
+
+    def _bytes_per_pixel(self) -> int:
+        """Of what is read."""
+        dtype = np.dtype(self.image.level(self.options.level).dtype)
+        return dtype.itemsize * len(self.channels)
 
     def _bytes_per_voxel(self) -> int:
         return _output_bytes(self.model, self.options)

@@ -145,7 +145,7 @@ def _limit_bytes(plan: SegmentPlan, request: JobRequest) -> int:
     tile = next(plan.tiling.tiles(first)).input.shape[-plan.network_axes :]
     limit = sufficient_limit(
         plan.share,
-        plan.block_memory_bytes(),
+        plan.uncut_block_bytes(),
         pass_memory(plan.model, plan.precision)(tile),
         workers=request.processes,
     )
