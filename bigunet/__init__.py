@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.cluster_spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError
 from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
 from bigunet.model.file import load_model, save_model
@@ -30,6 +30,7 @@ __all__ = [
     "ClusterSpec",
     "EvaluateOptions",
     "Evaluation",
+    "JobSpec",
     "Model",
     "ModelDescription",
     "Normalisation",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 from dask.utils import parse_bytes
 
-from bigunet.engine.cluster import ClusterKind, ClusterSpec
+from bigunet.engine.cluster_spec import ClusterKind, ClusterSpec, JobSpec
 from bigunet.errors import OptionError
 from bigunet.io.access import normal_url
 from bigunet.model.backend import BackendChoice
@@ -205,12 +205,57 @@ def cluster_options(command: F) -> F:
             type=click.Choice(get_args(ClusterKind)),
             default="auto",
             show_default=True,
-            help="local: this machine's cores; cuda: a worker per GPU.",
+            help="local: this machine's cores; cuda: a worker per GPU; the others: jobs of a batch "
+            "system.",
         ),
         click.option(
             "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."
         ),
-        click.option("--workers", type=int, metavar="N", help="How many workers to start."),
+        click.option(
+            "--workers", type=int, metavar="N", help="How many workers, or jobs, to start."
+        ),
+        click.option(
+            "--host",
+            default="",
+            metavar="ADDRESS",
+            help="Where the scheduler listens, to let in other machines; else this one alone.",
+        ),
+        click.option(
+            "--interface",
+            default="",
+            metavar="NAME",
+            help="The same by the name of a network interface, such as ib0; jobs use theirs, too.",
+        ),
+        click.option("--queue", default="", metavar="NAME", help="Jobs: queue, or partition."),
+        click.option("--account", default="", metavar="NAME", help="Jobs: account, or project."),
+        click.option(
+            "--walltime",
+            default="",
+            metavar="TIME",
+            help="Jobs: such as 04:00:00; those that end are replaced.",
+        ),
+        click.option("--job-memory", type=SizeType(), default=0, help="Jobs: memory of each."),
+        click.option(
+            "--job-cores",
+            type=click.IntRange(min=1),
+            default=None,
+            metavar="N",
+            help="Jobs: cores of each.  [default: 3]",
+        ),
+        click.option(
+            "--job-gpus",
+            type=click.IntRange(min=1),
+            default=None,
+            metavar="N",
+            help="Jobs: GPUs of each, with one worker each.",
+        ),
+        click.option(
+            "--job-logs",
+            default="",
+            metavar="FOLDER",
+            help="Jobs: where what they print goes, on a file system that they share with this "
+            "machine.  [default: under ~/.local/state/bigunet/jobs]",
+        ),
         click.option(
             "--dashboard-address",
             default="127.0.0.1:0",
@@ -255,4 +300,15 @@ def cluster_from(given: dict[str, Any]) -> ClusterSpec:
         scheduler=given["scheduler"],
         workers=given["workers"],
         dashboard_address=given["dashboard_address"],
+        host=given["host"],
+        interface=given["interface"],
+        job=JobSpec(
+            queue=given["queue"],
+            account=given["account"],
+            walltime=given["walltime"],
+            memory_bytes=given["job_memory"],
+            cores=given["job_cores"] or 0,
+            gpus=given["job_gpus"] or 0,
+            logs=given["job_logs"],
+        ),
     )

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from bigunet.engine.stage import BlockDone, Event, StageBegun
+from bigunet.engine.stage import BlockDone, Event, Notice, StageBegun
 
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}{postfix} {remaining} left"
 
@@ -37,7 +37,10 @@ class ProgressBar:
         self._close()
 
     def __call__(self, event: Event, dashboard: str) -> None:
-        """Draw one event."""
+        """Draw one event; what people should know is said even where no bar is drawn."""
+        if isinstance(event, Notice):
+            click.echo(event.text, err=True)
+            return
         if not self._shown:
             return
         if dashboard and not self._told_dashboard:

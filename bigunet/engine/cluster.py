@@ -1,99 +1,72 @@
-"""Where the workers come from: this machine's cores, its GPUs, or a scheduler that runs already."""
+"""Where the workers come from: this machine, jobs of a batch system, or a scheduler that runs."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import os
-import signal
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
 from distributed.comm import get_address_host
 
-from bigunet.errors import ClusterError, OptionError
+from bigunet.engine.batch import open_batch
+from bigunet.engine.cluster_spec import ClusterKind, ClusterSpec
+from bigunet.engine.cores import core_owner
+from bigunet.engine.environments import check_environments
+from bigunet.engine.exposure import configured_security, exposures, listening_host
+from bigunet.engine.interrupts import interrupts_blocked
+from bigunet.engine.settings import SETTINGS, THREADS_PER_WORKER
+from bigunet.errors import ClusterError
 
 logger = logging.getLogger(__name__)
 
-ClusterKind = Literal["auto", "local", "cuda"]
-LOOPBACK = "127.0.0.1"
-# One thread computes, one reads the next block, one writes the last.
-THREADS_PER_WORKER = 3
 _WORKER_TIMEOUT_SECONDS = 120
 _CLOSING_SECONDS = 30
-# Dask makes workers give freed memory back at once, which costs a network's forward pass as much
-# again in page faults (0.22 s of system time on 0.27 s per 876² tile of a 16-wide U-Net, 0.01 s
-# with these).
-_SETTINGS = {
-    "distributed.comm.timeouts.connect": "60s",
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 4_000_000_000,
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 4_000_000_000,
-    # Dask's health checks, 50 and 100 a second, took 6 % of a core from two that compute.
-    "distributed.admin.tick.interval": "500ms",
-    "distributed.worker.profile.interval": "100ms",
-    "distributed.worker.memory.monitor-interval": "500ms",
-    # What libraries warn of is for developers, and would tear the progress bar.
-    "distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSpec:
-    """Which workers to use.
-
-    Parameters
-    ----------
-    kind : {"auto", "local", "cuda"}
-        ``local``: processes on this machine's cores. ``cuda``: one worker per visible GPU.
-        ``auto``: the GPUs where there are some.
-    scheduler : str, optional
-        Address or scheduler file of a running Dask cluster, used instead of starting one.
-    workers : int, optional
-        How many; 1 on cores, which then all serve it, and one per GPU.
-    dashboard_address : str
-        ``host:port`` of the dashboard; port 0 takes a free one.
-    """
-
-    kind: ClusterKind = "auto"
-    scheduler: str | None = None
-    workers: int | None = None
-    dashboard_address: str = f"{LOOPBACK}:0"
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(ClusterKind):
-            raise OptionError(f"cluster {self.kind!r}; known: {', '.join(get_args(ClusterKind))}")
-        if self.workers is not None and self.workers < 1:
-            raise OptionError(f"{self.workers} workers; give at least 1")
 
 
 @contextlib.contextmanager
-def open_client(spec: ClusterSpec) -> Iterator[Client]:
+def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) -> Iterator[Client]:
     """A client of the workers that ``spec`` asks for; what was started is stopped at the end.
+
+    Parameters
+    ----------
+    spec : ClusterSpec
+    tell : callable, optional
+        Told, in lines for people, of what they should know meanwhile: who may reach the cluster,
+        and what it waits for. By default a log.
 
     Raises
     ------
     ClusterError
         If they cannot be had.
     """
+    tell = tell or logger.warning
     if spec.scheduler is not None:
         with _connect(spec.scheduler) as client:
             yield client
         return
-    kind = _resolve(spec.kind)
-    with dask.config.set(_SETTINGS):
-        cluster = _cuda_cluster(spec) if kind == "cuda" else _local_cluster(spec)
-        try:
-            with Client(cluster) as client:
-                yield client
-        finally:
-            close_cluster(cluster)
+    with dask.config.set(SETTINGS):
+        opened = open_batch(spec, tell) if spec.is_batch else _open_here(spec)
+        with opened as client:
+            for line in exposures(client.scheduler.address, spec.dashboard_address):
+                tell(line)
+            yield client
+
+
+@contextlib.contextmanager
+def _open_here(spec: ClusterSpec) -> Iterator[Client]:
+    """A client of workers on this machine."""
+    cluster = _cuda_cluster(spec) if _resolve(spec.kind) == "cuda" else _local_cluster(spec)
+    try:
+        with Client(cluster) as client:
+            yield client
+    finally:
+        close_cluster(cluster)
 
 
 def close_cluster(cluster: Any) -> None:
@@ -112,7 +85,7 @@ def check_client(client: Client) -> None:
     Raises
     ------
     ClusterError
-        If it is closed or asynchronous, or has no worker.
+        If it is closed or asynchronous, has no worker, or has one with other packages than these.
     """
     if client.asynchronous or client.status != "running":
         raise ClusterError(
@@ -126,16 +99,13 @@ def check_client(client: Client) -> None:
             f"the cluster at {client.scheduler.address} has had no worker for "
             f"{_WORKER_TIMEOUT_SECONDS} seconds; start some"
         ) from error
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    check_environments(client)
 
 
 def workers_per_host(client: Client) -> int:
-    """The most workers that share one host, and so its cores; 1 at least."""
-    hosts = Counter(get_address_host(address) for address in client.nthreads())
+    """The most workers that share one host's cores, or those of one job there; 1 at least."""
+    owners = client.run(core_owner, on_error="ignore")
+    hosts = Counter((get_address_host(address), owner) for address, owner in owners.items())
     return max(hosts.values(), default=1)
 
 
@@ -145,7 +115,8 @@ def _connect(scheduler: str) -> Client:
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ClusterError(
             f"no Dask scheduler at {scheduler}: {error or type(error).__name__}; give its address "
-            "(tcp://host:8786) or its scheduler file"
+            "(tcp://host:8786, or tls:// with Dask's settings distributed.comm.tls) or its "
+            "scheduler file"
         ) from error
 
 
@@ -178,42 +149,27 @@ def _cuda_cluster(spec: ClusterSpec) -> Any:
 
 
 def _common(spec: ClusterSpec) -> dict[str, Any]:
+    security = configured_security()
     return {
         "threads_per_worker": THREADS_PER_WORKER,
-        "host": LOOPBACK,
+        "host": listening_host(spec),
         "dashboard_address": spec.dashboard_address,
         "silence_logs": logging.CRITICAL,
+        **({"security": security, "protocol": "tls://"} if security else {}),
     }
 
 
 def _started(cluster: Any, **options: Any) -> Any:
     try:
-        with _interrupts_blocked():
+        with interrupts_blocked():
             return cluster(**options)
     except (OSError, RuntimeError, ValueError) as error:
         # Distributed wraps what went wrong in a word that only says that something did.
         raise ClusterError(
-            f"cannot start workers with the dashboard at {options['dashboard_address']}: "
-            f"{error.__cause__ or error}; is --dashboard-address HOST:PORT, and free?"
+            f"cannot start workers at {options['host']} with the dashboard at "
+            f"{options['dashboard_address']}: {error.__cause__ or error}; is --host this "
+            "machine's, is --dashboard-address HOST:PORT, and free?"
         ) from error
-
-
-@contextlib.contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: their client ends them, without tracebacks.
-
-    Threads and processes inherit what their starter blocks, so workers that are started anew
-    later are spared as well.
-    """
-    # SIGUSR1 asks their client to come to an end; batch systems send it to the whole group.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-    try:
-        # Started by the first worker, it would unblock SIGINT in the thread that starts it.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _resolve(kind: ClusterKind) -> ClusterKind:

@@ -66,4 +66,11 @@ class StageBegun:
     num_blocks: int
 
 
-Event = BlockDone | StageBegun
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Event: something about the workers that people should know."""
+
+    text: str
+
+
+Event = BlockDone | Notice | StageBegun

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distributed import Client
 
-from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.cluster_spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, ImageError, OptionError
 from bigunet.io.access import find_node, join_url, normal_url
@@ -57,7 +57,7 @@ def segment_fields(
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
-    with clients_of(client) as shared:
+    with clients_of(client, on_event) as shared:
         for field in fields:
             yield (
                 field,

@@ -233,11 +233,12 @@ def make_plan(
     options: SegmentOptions,
     *,
     workers: int = 1,
+    memory_bytes: int = 0,
     inside_image: bool = False,
 ) -> SegmentPlan:
     """Fit the options to the image and the model; ``inside_image``, the levels to the image's.
 
-    ``workers`` share the memory of one machine.
+    ``workers`` share the memory of one machine, or of a job with ``memory_bytes``.
 
     Raises
     ------
@@ -255,7 +256,7 @@ def make_plan(
     run = _turned(image, model, options.level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
     channels = _channels(image, model, options.channels)
-    share = MemoryShare.of(options.memory_limit, workers)
+    share = MemoryShare.of(options.memory_limit or memory_bytes, workers)
     pixel = np.dtype(image.level(options.level).dtype).itemsize * len(channels)
     output = _output_bytes(model, options)
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from distributed import Client
 
-from bigunet.engine.cluster import ClusterSpec, check_client, open_client, workers_per_host
+from bigunet.engine.batch import job_memory_bytes
+from bigunet.engine.cluster import check_client, open_client, workers_per_host
+from bigunet.engine.cluster_spec import ClusterSpec
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
 from bigunet.engine.runner import Runner
-from bigunet.engine.stage import Event, Stage
+from bigunet.engine.stage import Event, Notice, Stage
 from bigunet.errors import BusyError, ImageError, OptionError
 from bigunet.io.discovery import is_plate, open_multiscale
 from bigunet.io.metadata import OutputImage
@@ -158,7 +160,8 @@ def segment(
         Once it is set, no further block is handed out, and the run ends with StoppedError when
         those handed out, two for each thread at most, are done.
     on_event : callable, optional
-        Told of each stage and each block, with the dashboard's address.
+        Told of each stage and each block, and of what people should know about the workers, with
+        the dashboard's address.
 
     Returns
     -------
@@ -179,6 +182,7 @@ def segment(
     options = replace(options, ome_version=place.version)
     loaded = model if isinstance(model, Model) else load_model(model)
     workers_here = _workers_per_machine(client)
+    memory_here = job_memory_bytes(client) if isinstance(client, ClusterSpec) else 0
 
     def fitted() -> SegmentOptions:
         goes_on = existing == "resume" or part is not None
@@ -186,8 +190,9 @@ def segment(
 
     def planned() -> SegmentPlan:
         return make_plan(
-            image, loaded, fitted(), workers=workers_here, inside_image=place.inside_image
-        )
+            image, loaded, fitted(), workers=workers_here, memory_bytes=memory_here,
+            inside_image=place.inside_image,
+        )  # fmt: skip
 
     plan, tune = planned(), options.tune and not fitted().tile_shape
     check_target(place, plan.image.url, existing="resume" if part is not None else existing)
@@ -197,7 +202,7 @@ def segment(
         plan = planned()
     with contextlib.ExitStack() as held:
         # The ledger, entered last and left last: locked until workers started here are gone.
-        with MemoryWatch() as memory, clients_of(client) as workers:
+        with MemoryWatch() as memory, clients_of(client, on_event) as workers:
             check_client(workers)
             if tune:
                 plan = tuned(plan, workers, workers_per_host=workers_per_host(workers))
@@ -328,7 +333,7 @@ def _workers_per_machine(client: Client | ClusterSpec | None) -> int:
     """How many share a machine's memory; of a cluster that is not connected yet, one."""
     if isinstance(client, Client):
         return workers_per_host(client)
-    return (client.workers or 1) if isinstance(client, ClusterSpec) else 1
+    return client.workers_per_machine if isinstance(client, ClusterSpec) else 1
 
 
 def _outlive(client: Client | ClusterSpec | None) -> bool:
@@ -348,13 +353,15 @@ def _open(source: str | Path, target: str | Path | None) -> Multiscale:
 
 def clients_of(
     client: Client | ClusterSpec | None,
+    on_event: Callable[[Event, str], None] | None = None,
 ) -> contextlib.AbstractContextManager[Client]:
     """The client that is there, which stays open, or one to be started and closed."""
     if isinstance(client, Client):
         return contextlib.nullcontext(client)
     if client is not None and not isinstance(client, ClusterSpec):
         raise OptionError(f"client is {client!r}: give a distributed.Client or a ClusterSpec")
-    return open_client(client or ClusterSpec())
+    tell = None if on_event is None else lambda line: on_event(Notice(line), "")
+    return open_client(client or ClusterSpec(), tell)
 
 
 def _totals(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:

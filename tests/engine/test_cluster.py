@@ -14,13 +14,9 @@ import pytest
 from distributed import Client
 from distributed.comm import get_address_host
 
-from bigunet.engine.cluster import (
-    THREADS_PER_WORKER,
-    ClusterSpec,
-    cores,
-    open_client,
-    workers_per_host,
-)
+from bigunet.engine.cluster import open_client, workers_per_host
+from bigunet.engine.cluster_spec import ClusterSpec
+from bigunet.engine.settings import THREADS_PER_WORKER
 from bigunet.errors import ClusterError, OptionError
 
 
@@ -74,7 +70,8 @@ def test_an_address_that_is_none_is_a_cluster_error(address: str) -> None:
 @pytest.mark.slow
 def test_a_dashboard_that_cannot_listen_is_a_cluster_error() -> None:
     script = """if True:
-        from bigunet.engine.cluster import ClusterSpec, open_client
+        from bigunet.engine.cluster import open_client
+        from bigunet.engine.cluster_spec import ClusterSpec
         from bigunet.errors import ClusterError
         for address in ("203.0.113.1:0", "127.0.0.1:none"):
             try:
@@ -103,14 +100,10 @@ def test_cuda_without_dask_cuda_says_what_to_install() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "slum"}, "cluster 'slum'; known: auto, local, cuda"),
+        ({"kind": "slum"}, "cluster 'slum'; known: auto, local, cuda, slurm"),
         ({"workers": 0}, "0 workers; give at least 1"),
     ],
 )
 def test_impossible_specs_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         ClusterSpec(**options)
-
-
-def test_there_is_a_core() -> None:
-    assert 1 <= cores() <= (os.cpu_count() or 1)

@@ -1,0 +1,103 @@
+"""Which workers to use, in words and numbers alone; ``cluster.py`` gets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from bigunet.errors import OptionError
+
+BatchKind = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
+ClusterKind = Literal["auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
+BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What a job of a batch system asks for; the rest is as dask-jobqueue is configured.
+
+    Parameters
+    ----------
+    queue, account, walltime : str
+        As the batch system calls and writes them: for Slurm the partition, and ``HH:MM:SS``.
+    memory_bytes : int
+    cores : int
+    gpus : int
+        With one worker each; 0 for a worker on the job's cores.
+    logs : str
+        Folder for what jobs print. By default one of its own for each run, under
+        ``~/.local/state/bigunet/jobs``.
+    """
+
+    queue: str = ""
+    account: str = ""
+    walltime: str = ""
+    memory_bytes: int = 0
+    cores: int = 0
+    gpus: int = 0
+    logs: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("memory_bytes", "cores", "gpus"):
+            if getattr(self, name) < 0:
+                raise OptionError(f"job {name.removesuffix('_bytes')} {getattr(self, name)}: < 0")
+        if self.logs.split() not in ([], [self.logs]):
+            raise OptionError(f"job logs {self.logs!r}: job scripts want a path without spaces")
+
+    @property
+    def num_workers(self) -> int:
+        """Workers of each job."""
+        return max(1, self.gpus)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """Which workers to use.
+
+    Parameters
+    ----------
+    kind : {"auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar"}
+        ``local``: processes on this machine's cores. ``cuda``: one worker per visible GPU.
+        ``auto``: the GPUs where there are some. The others: jobs of a batch system.
+    scheduler : str, optional
+        Address or scheduler file of a running Dask cluster, used instead of starting one.
+    workers : int, optional
+        How many; 1 on cores, which then all serve it, one per GPU, or 1 job.
+    dashboard_address : str
+        ``host:port`` of the dashboard; port 0 takes a free one.
+    host, interface : str
+        Address, or network interface, at which the scheduler listens, to let in other machines;
+        by default the loopback. In jobs, workers listen at that interface, too.
+    job : JobSpec
+        What each job of a batch system asks for.
+    """
+
+    kind: ClusterKind = "auto"
+    scheduler: str | None = None
+    workers: int | None = None
+    dashboard_address: str = f"{LOOPBACK}:0"
+    host: str = ""
+    interface: str = ""
+    job: JobSpec = field(default_factory=JobSpec)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ClusterKind):
+            raise OptionError(f"cluster {self.kind!r}; known: {', '.join(get_args(ClusterKind))}")
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"{self.workers} workers; give at least 1")
+        if self.job != JobSpec() and not self.is_batch:
+            raise OptionError(
+                "queue, account, walltime and what else describes jobs are for batch systems: give "
+                "one of these clusters: " + ", ".join(BATCH_KINDS)
+            )
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether workers are jobs of a batch system."""
+        return self.scheduler is None and self.kind in BATCH_KINDS
+
+    @property
+    def workers_per_machine(self) -> int:
+        """How many share a machine's memory, or a job's, as far as is known before they start."""
+        return self.job.num_workers if self.is_batch else self.workers or 1

@@ -1,0 +1,83 @@
+"""Who can reach a cluster that is started here: nobody, those with certificates, or everybody."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import dask
+from distributed import Security
+from distributed.comm import get_address_host
+from distributed.utils import get_ip_interface
+
+from bigunet.engine.cluster_spec import LOOPBACK, ClusterSpec
+from bigunet.errors import ClusterError, OptionError
+
+
+def configured_security() -> Security | None:
+    """The certificates that Dask's own settings (``distributed.comm.tls``) name, if they do.
+
+    Raises
+    ------
+    ClusterError
+        If they cannot be read, or are required and not there.
+    """
+    try:
+        found = Security()
+        if found.tls_ca_file and found.tls_scheduler_cert and found.tls_client_cert:
+            for role in ("scheduler", "worker", "client"):
+                found.get_connection_args(role)
+            return found
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"Dask's settings distributed.comm.tls: {error}") from error
+    if dask.config.get("distributed.comm.require-encryption"):
+        raise ClusterError(
+            "Dask's setting distributed.comm.require-encryption is on, but distributed.comm.tls "
+            "names no ca-file with a cert for scheduler, worker and client: add them"
+        )
+    return None
+
+
+def listening_host(spec: ClusterSpec) -> str:
+    """The address at which the scheduler of a cluster on this machine listens."""
+    if spec.host or not spec.interface:
+        return spec.host or LOOPBACK
+    try:
+        address: str = get_ip_interface(spec.interface)
+    except ValueError as error:
+        raise OptionError(f"interface {spec.interface}: {error}") from error
+    return address
+
+
+def exposures(scheduler: str, dashboard_address: str) -> list[str]:
+    """What everybody on the network may now do, a line each.
+
+    Parameters
+    ----------
+    scheduler : str
+        Its address, such as ``tcp://10.0.0.5:4242``.
+    dashboard_address : str
+        ``host:port``.
+    """
+    told = []
+    if not scheduler.startswith("tls://") and not is_loopback(get_address_host(scheduler)):
+        told.append(
+            f"the scheduler listens at {scheduler}: whoever reaches it can run code as you; on a "
+            "network that you do not trust use TLS, with Dask's settings distributed.comm.tls and "
+            "distributed.comm.require-encryption"
+        )
+    host = dashboard_address.rpartition(":")[0]
+    if not is_loopback(host):
+        told.append(
+            f"the dashboard listens at {dashboard_address}: whoever reaches it sees this run, "
+            "without a password; on a network that you do not trust leave it at 127.0.0.1 and use "
+            "an ssh tunnel"
+        )
+    return told
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or a name, can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

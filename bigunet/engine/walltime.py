@@ -1,0 +1,46 @@
+"""The time that a batch job is given, and how long its worker therefore lives."""
+
+from __future__ import annotations
+
+import re
+
+# The last tenth of a job, and of a long one this much, is left to end in.
+_LONGEST_MARGIN_SECONDS = 300
+
+
+def walltime_seconds(text: str, *, two_numbers: str = "MM:SS") -> int | None:
+    """Seconds of a walltime as batch systems write it; None for what is no number.
+
+    Parameters
+    ----------
+    text : str
+        ``D-HH:MM:SS``, ``D-HH``, ``HH:MM:SS``, ``MM:SS`` or minutes.
+    two_numbers : {"MM:SS", "HH:MM"}
+        What ``1:30`` is.
+
+    >>> walltime_seconds("1-00:30:00"), walltime_seconds("90"), walltime_seconds("00:30")
+    (88200, 5400, 30)
+    """
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if found is None:
+        return None
+    days, *numbers = (int(n) if n is not None else None for n in found.groups())
+    given = [n for n in numbers if n is not None]
+    if days is None and len(given) < 3:
+        hours_first = two_numbers == "HH:MM" and len(given) == 2
+        given = [*given, 0] if hours_first else [0, *given]
+    hours, minutes, seconds = [*given, 0, 0][:3]
+    return (((days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def lifetime_arguments(seconds: int) -> list[str]:
+    """For a Dask worker that is to retire, its tasks given to others, before its job is ended.
+
+    Jobs that began together do not end together.
+
+    >>> lifetime_arguments(3600)
+    ['--lifetime', '3150s', '--lifetime-stagger', '150s']
+    """
+    margin = min(seconds // 12, _LONGEST_MARGIN_SECONDS)
+    stagger = margin // 2
+    return ["--lifetime", f"{seconds - margin - stagger}s", "--lifetime-stagger", f"{stagger}s"]
