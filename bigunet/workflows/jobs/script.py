@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigunet.engine.cluster import THREADS_PER_WORKER
+from bigunet.engine.settings import THREADS_PER_WORKER, exports
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.request import JobRequest
 from bigunet.workflows.jobs.size import JobSize
@@ -72,10 +72,9 @@ for role in SCHEDULER WORKER CLIENT; do
     export "DASK_DISTRIBUTED__COMM__TLS__${role}__CERT=$folder/cert.pem"
     export "DASK_DISTRIBUTED__COMM__TLS__${role}__KEY=$folder/key.pem"
 done
-# As in the workers that bigunet starts itself: freed memory is kept, for the next tile.
-export MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_MMAP_THRESHOLD_=4000000000
-export PYTHONWARNINGS=ignore DASK_LOGGING__DISTRIBUTED=warning
 """
+
+_QUIET = "export DASK_LOGGING__DISTRIBUTED=warning"
 
 _SCHEDULER_READY = """\
 scheduler=$!
@@ -170,11 +169,13 @@ def dask_script(
     )
     segment = _command(f"{commands.bigunet} segment", text.words)
     shared = f" --workers={request.processes}" if request.processes > 1 else ""
+    settings = ("# As for the workers that bigunet starts itself.", *exports(), _QUIET)
     return _joined(
         _head(text, directives),
         _environment(request.environment),
         _ASKING,
         _FOLDER,
+        _lines(*settings),
         scheduler,
         _workers(request, size, commands, common),
         _begun_as(begin),
