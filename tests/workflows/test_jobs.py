@@ -101,7 +101,7 @@ def test_as_few_jobs_as_end_in_the_time_that_was_wished(
     jobs=st.integers(1, 100),
     start=st.floats(0, 10**4),
     work=st.floats(1, 10**7),
-    block=st.floats(0.01, 10**4),
+    block=st.floats(0.01, 10**5),
     way=st.sampled_from(["array", "dask"]),
 )
 def test_a_job_has_the_time_for_its_share_or_to_go_on_later(
@@ -179,7 +179,10 @@ def test_a_forecast_is_scaled_to_the_cores_and_workers_of_a_job() -> None:
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (5000, 3000), (9, 9000, 9000)])
-@pytest.mark.parametrize("options", [{}, {"block_shape": (512, 512)}, {"tile_shape": (200, 200)}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"block_shape": (512, 512)}, {"block_shape": (8192, 8192)}, {"tile_shape": (200, 200)}],
+)
 @pytest.mark.parametrize("limit", [0, 2 * GB])
 def test_within_the_memory_that_suffices_the_plan_is_the_same(
     tmp_path: Path, tiny_model: Path, shape: tuple[int, ...], options: Any, limit: int
@@ -227,8 +230,8 @@ STAND_IN = """#!/bin/bash
 # Ends as it is told to; keeps its words, each with a null byte behind it.
 if [ "${0##*/}" = scontrol ]; then echo "$*" >>"$FOLDER/requeued"; exit "${REFUSED:-0}"; fi
 echo "${SAID:-}" >>"$FOLDER/said"
+trap 'sleep 0.3; touch "$FOLDER/ended"; exit 75' USR1
 printf '%s\\0' "$@" >"$FOLDER/words"
-trap 'sleep 0.3; exit 75' USR1
 if [ -n "$WAITS" ]; then for _ in {1..200}; do sleep 0.05; done; fi
 exit "${CODE:-0}"
 """
@@ -338,12 +341,12 @@ def test_the_signal_goes_on_to_the_command_whose_end_is_waited_for(shell: Shell)
         deadline = time.monotonic() + 30
         while not (shell.folder / "words").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(0.2)
         for _ in range(2):
             process.send_signal(signal.SIGUSR1)
             time.sleep(0.05)
         process.wait(30)
     assert process.returncode == 0
+    assert (shell.folder / "ended").exists()
     assert shell.requeued == ["requeue 7_2"]
 
 

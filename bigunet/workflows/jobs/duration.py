@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 
+from bigunet.engine.walltime import walltime_seconds
 from bigunet.errors import OptionError
 
 _UNIT_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?", re.ASCII)
-_CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 
 
 def parse_duration(text: str, *, bare: str) -> int:
@@ -36,13 +36,8 @@ def parse_duration(text: str, *, bare: str) -> int:
     seconds = 0
     if found := _WORDS.fullmatch(text.strip()):
         seconds = math.ceil(float(found[1]) * _UNIT_SECONDS[found[2] or bare])
-    elif found := _CLOCK.fullmatch(text.strip()):
-        days, *rest = found.groups()
-        numbers = [int(n) for n in rest if n is not None]
-        # Without days the last number is seconds, with days the first one is hours.
-        first = 3600 if days is not None or len(numbers) == 3 else 60
-        units = [3600, 60, 1] if first == 3600 else [60, 1]
-        seconds = 86400 * int(days or 0) + sum(n * u for n, u in zip(numbers, units))
+    else:
+        seconds = walltime_seconds(text) or 0
     if not seconds:
         raise OptionError(f"{text!r} is no length of time, like 2h, 90min or 1:30:00")
     return seconds

@@ -7,85 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bigunet.engine.settings import THREADS_PER_WORKER, exports
+from bigunet.workflows.jobs.bash import ASKING, FOLDER, QUIET, REQUEUE, SCHEDULER_READY, WAITING
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.request import JobRequest
 from bigunet.workflows.jobs.size import JobSize
-
-# 75: stopped between blocks, as asked. 138 = 128 + SIGUSR1: asked before it could listen.
-_REQUEUE = """\
-# It was asked to end before its time: queue it again, and it goes on where it was.
-if [ "$code" = 75 ] || [ "$code" = 138 ]; then
-    if scontrol requeue "{job}"; then exit 0; fi
-    echo "the job could not be queued again; submit the script again{again}" >&2
-fi
-exit "$code"
-"""
-
-_ASKING = """\
-# Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
-asked=0
-pid=
-ask() {
-    asked=$((asked + 1))
-    if [ -n "$pid" ]; then kill -USR1 "$pid" 2>/dev/null; fi
-}
-trap ask USR1
-"""
-
-_WAITING = """\
-pid=$!
-if [ "$asked" != 0 ]; then ask; fi
-# The signal ends the wait, too, but not the command.
-while :; do
-    before=$asked
-    wait "$pid"
-    code=$?
-    if [ "$asked" = "$before" ]; then break; fi
-done
-"""
-
-_FOLDER = """\
-# Here the scheduler says where it is. Whoever has the key in this folder may run anything as you.
-folder=${SLURM_SUBMIT_DIR:-$PWD}/.bigunet-$SLURM_JOB_ID
-# shellcheck disable=SC2329 # the trap calls it
-end() {
-    # The scheduler tells the workers to end; those that hang are not waited for.
-    if [ -n "$scheduler" ]; then kill "$scheduler" 2>/dev/null; fi
-    for _ in {1..200}; do
-        if [ -z "$workers" ] || ! kill -0 "$workers" 2>/dev/null; then break; fi
-        sleep 0.1
-    done
-    if [ -n "$workers" ]; then kill "$workers" 2>/dev/null; fi
-    rm -rf "$folder"
-}
-workers=
-scheduler=
-trap end EXIT
-rm -rf "$folder"
-mkdir -m 700 "$folder" || exit 1
-openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=bigunet \\
-    -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>"$folder/openssl.log" ||
-    { cat "$folder/openssl.log" >&2; exit 1; }
-export DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION=True
-export DASK_DISTRIBUTED__COMM__TLS__CA_FILE="$folder/cert.pem"
-for role in SCHEDULER WORKER CLIENT; do
-    export "DASK_DISTRIBUTED__COMM__TLS__${role}__CERT=$folder/cert.pem"
-    export "DASK_DISTRIBUTED__COMM__TLS__${role}__KEY=$folder/key.pem"
-done
-"""
-
-_QUIET = "export DASK_LOGGING__DISTRIBUTED=warning"
-
-_SCHEDULER_READY = """\
-scheduler=$!
-until grep -qs address "$folder/scheduler.json"; do
-    if ! kill -0 "$scheduler" 2>/dev/null; then
-        echo "Dask's scheduler did not start, see $log" >&2
-        exit 1
-    fi
-    sleep 0.2
-done
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +57,9 @@ def array_script(request: JobRequest, size: JobSize, text: JobText, commands: Co
     return _joined(
         _head(text, directives),
         _environment(request.environment),
-        _ASKING,
-        f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{_WAITING}',
-        _REQUEUE.format(job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
+        ASKING,
+        f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{WAITING}',
+        REQUEUE.format(job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
     )
 
 
@@ -165,23 +90,23 @@ def dask_script(
         "# What Dask has to say is of use only where something goes wrong.\n"
         f"log=${{SLURM_SUBMIT_DIR:-$PWD}}/{request.name}-$SLURM_JOB_ID-dask.log\n"
         f"{commands.dask} scheduler \\\n    {common} --port 0 "
-        f'>>"$log" 2>&1 &\n{_SCHEDULER_READY}'
+        f'>>"$log" 2>&1 &\n{SCHEDULER_READY}'
     )
     segment = _command(f"{commands.bigunet} segment", text.words)
     shared = f" --workers={request.processes}" if request.processes > 1 else ""
-    settings = ("# As for the workers that bigunet starts itself.", *exports(), _QUIET)
+    settings = ("# As for the workers that bigunet starts itself.", *exports(), QUIET)
     return _joined(
         _head(text, directives),
         _environment(request.environment),
-        _ASKING,
-        _FOLDER,
+        ASKING,
+        FOLDER,
         _lines(*settings),
         scheduler,
         _workers(request, size, commands, common),
         _begun_as(begin),
         f'{segment} \\\n    --scheduler="$folder/scheduler.json"{shared} "${{begin[@]}}" &\n'
-        f"{_WAITING}",
-        _REQUEUE.format(job="$SLURM_JOB_ID", again=", printed with --resume"),
+        f"{WAITING}",
+        REQUEUE.format(job="$SLURM_JOB_ID", again=", printed with --resume"),
     )
 
 
