@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -88,6 +89,7 @@ def cluster_options(spec: ClusterSpec) -> dict[str, Any]:
         If something is missing that only the user knows, or that the batch system has not.
     """
     kind, job = spec.kind, spec.job
+    _jobqueue(kind)
     configured = _Configured(kind)
     if not job.memory_bytes and configured.get("memory") is None:
         raise OptionError(
@@ -124,8 +126,7 @@ def job_memory_bytes(spec: ClusterSpec) -> int:
     """Memory of each job, as it was given or is configured; 0 where that is not known."""
     if not spec.is_batch:
         return 0
-    with contextlib.suppress(ImportError):
-        importlib.import_module("dask_jobqueue")  # its defaults are configuration
+    _jobqueue(spec.kind)
     configured = _Configured(spec.kind).get("memory")
     return spec.job.memory_bytes or (int(parse_bytes(configured)) if configured else 0)
 
@@ -219,7 +220,7 @@ def _security(logs: str, configured: _Configured) -> dict[str, Any]:
 
     Jobs read theirs from a folder that they share with this machine, as they do their output.
     """
-    found = configured_security()
+    found = configured_security(or_none=True)
     if found is not None:
         return {"security": found, "protocol": "tls://"}
     shared = configured.get("shared-temp-directory") or logs
@@ -232,14 +233,7 @@ def _new_folder() -> str:
 
 
 def _started(kind: str, options: dict[str, Any], failures: list[str]) -> Any:
-    try:
-        cluster_class = getattr(importlib.import_module("dask_jobqueue"), _CLASSES[kind])
-        importlib.import_module("cryptography")
-    except ImportError as error:
-        raise ClusterError(
-            f"--cluster {kind} needs dask-jobqueue and cryptography: pip install "
-            "'bigunet[jobqueue]'"
-        ) from error
+    cluster_class = getattr(_jobqueue(kind), _CLASSES[kind])
     try:
         Path(options["log_directory"]).mkdir(mode=0o700, parents=True, exist_ok=True)
         with interrupts_blocked():
@@ -249,6 +243,23 @@ def _started(kind: str, options: dict[str, Any], failures: list[str]) -> Any:
         raise ClusterError(
             f"cannot start a scheduler for jobs of {kind}: {error.__cause__ or error}"
         ) from error
+
+
+def _jobqueue(kind: str) -> Any:
+    """dask-jobqueue; its defaults are in Dask's configuration once it is imported."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        importlib.import_module("cryptography")
+        return importlib.import_module("dask_jobqueue")
+    except ImportError as error:
+        raise ClusterError(
+            f"--cluster {kind} needs dask-jobqueue and cryptography: pip install "
+            "'bigunet[jobqueue]'"
+        ) from error
+    finally:
+        # It takes Ctrl-C for itself, and then exits with 0.
+        if signal.getsignal(signal.SIGINT) is not interrupt:
+            signal.signal(signal.SIGINT, interrupt)
 
 
 class _Replacing:
@@ -280,7 +291,11 @@ def _watched(job_class: type, failures: list[str]) -> Any:
             self.status = Status.running
             asyncio.get_running_loop().call_later(_AGAIN_SECONDS, _forget, self)
 
-    watched: Any = type(job_class.__name__, (job_class,), {"start": start})
+    async def close(self: Any) -> None:
+        await super(watched, self).close()
+        self.status = Status.closed
+
+    watched: Any = type(job_class.__name__, (job_class,), {"start": start, "close": close})
     return watched
 
 
@@ -349,6 +364,9 @@ def _close(cluster: Any) -> None:
         cluster.close(timeout=_CLOSING_SECONDS)
     except TimeoutError:
         logger.warning("the cluster of jobs did not close in %d seconds", _CLOSING_SECONDS)
+    for name, value in vars(cluster).items():
+        if name.startswith("_job_") and hasattr(value, "close"):
+            value.close()  # keys: the files go with it
     command = cluster.job_cls.cancel_command
     if command and (left := _numbers(cluster)):
         subprocess.run([*command.split(), *left], capture_output=True)

@@ -103,7 +103,13 @@ def check_client(client: Client) -> None:
 
 
 def workers_per_host(client: Client) -> int:
-    """The most workers that share one host's cores, or those of one job there; 1 at least."""
+    """The most workers that share one host, and so its memory; 1 at least."""
+    hosts = Counter(get_address_host(address) for address in client.nthreads())
+    return max(hosts.values(), default=1)
+
+
+def workers_per_cores(client: Client) -> int:
+    """The most workers that share the cores of one host, or of one job on it; 1 at least."""
     owners = client.run(core_owner, on_error="ignore")
     hosts = Counter((get_address_host(address), owner) for address, owner in owners.items())
     return max(hosts.values(), default=1)

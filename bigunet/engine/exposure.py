@@ -13,8 +13,13 @@ from bigunet.engine.cluster_spec import LOOPBACK, ClusterSpec
 from bigunet.errors import ClusterError, OptionError
 
 
-def configured_security() -> Security | None:
+def configured_security(*, or_none: bool = False) -> Security | None:
     """The certificates that Dask's own settings (``distributed.comm.tls``) name, if they do.
+
+    Parameters
+    ----------
+    or_none : bool
+        Whether they may be absent even where Dask's settings require encryption.
 
     Raises
     ------
@@ -29,7 +34,7 @@ def configured_security() -> Security | None:
             return found
     except (OSError, ValueError) as error:
         raise ClusterError(f"Dask's settings distributed.comm.tls: {error}") from error
-    if dask.config.get("distributed.comm.require-encryption"):
+    if dask.config.get("distributed.comm.require-encryption") and not or_none:
         raise ClusterError(
             "Dask's setting distributed.comm.require-encryption is on, but distributed.comm.tls "
             "names no ca-file with a cert for scheduler, worker and client: add them"

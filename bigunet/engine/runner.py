@@ -18,6 +18,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 from distributed.protocol import pickle
 
+from bigunet.engine.environments import check_environments
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
@@ -83,6 +84,7 @@ class Runner:
         self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
         self._works = {stage.name: stage.work for stage in stages}
         self._most, self._count_again = 0, 0.0
+        self._checked = set(client.nthreads())
 
     def __enter__(self) -> Runner:
         self._settle()
@@ -112,7 +114,7 @@ class Runner:
         BlockError
             If a block fails, with its index; the cause is chained.
         ClusterError
-            If blocks keep losing their workers.
+            If blocks keep losing their workers, or a worker joins that has other packages.
         StoppedError
             If it was asked to stop before the end; the blocks at work were finished.
         """
@@ -162,11 +164,17 @@ class Runner:
             completed.add(future)
 
     def _window(self) -> int:
-        """Most blocks to have with the workers; these are counted anew every second."""
+        """Most blocks to have with the workers; these are counted anew every second.
+
+        Those that joined are seen to have what they need.
+        """
         now = time.monotonic()
         if now >= self._count_again:
-            threads: int = sum(self._client.nthreads().values())
-            self._most = max(2, BLOCKS_PER_THREAD * threads)
+            threads = self._client.nthreads()
+            if joined := threads.keys() - self._checked:
+                check_environments(self._client, joined)
+                self._checked |= joined
+            self._most = max(2, BLOCKS_PER_THREAD * sum(threads.values()))
             self._count_again = now + _COUNT_SECONDS
         return self._most
 
@@ -180,6 +188,8 @@ class Runner:
                 "of memory: try a smaller --block-shape"
             ) from error
         except Exception as error:
+            # One that joined a moment ago may not know what it was sent.
+            check_environments(self._client)
             raise ClusterError(f"{where} was lost with its workers: {error}") from error
         if isinstance(outcome, _Failure):
             told = str(outcome.error) or type(outcome.error).__name__

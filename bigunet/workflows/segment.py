@@ -14,7 +14,12 @@ from typing import Any
 from distributed import Client
 
 from bigunet.engine.batch import job_memory_bytes
-from bigunet.engine.cluster import check_client, open_client, workers_per_host
+from bigunet.engine.cluster import (
+    check_client,
+    open_client,
+    workers_per_cores,
+    workers_per_host,
+)
 from bigunet.engine.cluster_spec import ClusterSpec
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
@@ -205,7 +210,7 @@ def segment(
         with MemoryWatch() as memory, clients_of(client, on_event) as workers:
             check_client(workers)
             if tune:
-                plan = tuned(plan, workers, workers_per_host=workers_per_host(workers))
+                plan = tuned(plan, workers, workers_per_host=workers_per_cores(workers))
             job = _Job(plan, normalisation, place, workers, _outlive(client), stop, on_event)
             dashboard = workers.dashboard_link or ""
             begun = time.perf_counter()
@@ -303,7 +308,7 @@ def _create_outputs(job: _Job) -> dict[Output, OutputImage]:
 
 def _stages(job: _Job, outputs: Mapping[Output, OutputImage]) -> tuple[Stage, ...]:
     return build_stages(
-        job.plan, outputs, job.normalisation, workers_per_host=workers_per_host(job.client)
+        job.plan, outputs, job.normalisation, workers_per_host=workers_per_cores(job.client)
     )
 
 

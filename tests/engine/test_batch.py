@@ -1,0 +1,177 @@
+"""Laws of what batch systems are asked for; tests/slurm runs a real one."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import dask
+import pytest
+
+from bigunet.engine.batch import cluster_options, job_memory_bytes
+from bigunet.engine.cluster import open_client
+from bigunet.engine.cluster_spec import BATCH_KINDS, ClusterSpec, JobSpec
+from bigunet.engine.walltime import lifetime_arguments, walltime_seconds
+from bigunet.errors import ClusterError, OptionError
+
+pytest.importorskip("dask_jobqueue")
+OF_CLUSTERS = ("silence_logs", "scheduler_options", "security", "shared_temp_directory")
+
+
+def spec(kind: str = "slurm", **given: Any) -> ClusterSpec:
+    job = JobSpec(**{"memory_bytes": 8_000_000_000, **given.pop("job", {})})
+    return ClusterSpec(kind, **{"interface": "lo", **given}, job=job)
+
+
+def script(asked: ClusterSpec) -> str:
+    """The job script that dask-jobqueue makes of it."""
+    import dask_jobqueue
+
+    options = {k: v for k, v in cluster_options(asked).items() if k not in OF_CLUSTERS}
+    names = {"slurm": "SLURM", "htcondor": "HTCondor"}
+    cluster = getattr(dask_jobqueue, f"{names.get(asked.kind, asked.kind.upper())}Cluster")
+    return str(cluster.job_cls("tls://10.0.0.1:1", name="w", **options).job_script())
+
+
+@pytest.fixture(autouse=True)
+def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.mark.parametrize("kind", BATCH_KINDS)
+def test_every_batch_system_takes_what_all_of_them_know(kind: str) -> None:
+    needed = {
+        "jobqueue.htcondor.disk": "1GB",
+        "jobqueue.oar.memory-per-core-property-name": "not_applicable",
+    }
+    with dask.config.set(needed):
+        told = script(spec(kind))
+    assert "distributed.cli.dask_worker tls://10.0.0.1:1 --name w" in told
+    assert "--memory-limit 7.45GiB" in told
+    assert "export MALLOC_TRIM_THRESHOLD_=4000000000" in told
+    assert "--interface lo" in told
+
+
+def test_slurm_is_asked_in_its_own_words(tmp_path: Path) -> None:
+    told = script(
+        spec(job={"queue": "long", "account": "lab", "walltime": "1-00:00:00", "cores": 16,
+                  "logs": str(tmp_path)})
+    )  # fmt: skip
+    for line in ("-p long", "-A lab", "-t 1-00:00:00", "--cpus-per-task=16", "--mem=8G",
+                 "-J bigunet", f"-e {tmp_path}/bigunet-%J.err"):  # fmt: skip
+        assert f"#SBATCH {line}\n" in told
+    assert re.findall(r"--nthreads (\d+)", told)[-1] == "3"
+    assert "--lifetime 85950s --lifetime-stagger 150s" in told
+    assert "--gres" not in told
+
+
+def test_gpus_get_a_worker_each() -> None:
+    told = script(spec(job={"gpus": 4}))
+    assert "#SBATCH --gres=gpu:4\n" in told
+    assert "#SBATCH --cpus-per-task=12\n" in told
+    assert "-m dask_cuda.cli tls://" in told
+    assert "--memory-limit 1.86GiB" in told
+    assert spec(job={"gpus": 4}).workers_per_machine == 4
+    with pytest.raises(OptionError, match=r"jobqueue\.pbs\.job-extra-directives"):
+        cluster_options(spec("pbs", job={"gpus": 1}))
+
+
+def test_what_dask_jobqueue_is_configured_with_holds_unless_something_else_is_given(
+    tmp_path: Path,
+) -> None:
+    configured = {
+        "queue": "configured", "memory": "3GB", "cores": 8, "walltime": "02:00:00",
+        "interface": "lo", "log-directory": str(tmp_path / "of config"),
+        "job-extra-directives": ["--qos=low"], "job-script-prologue": ["module load unet"],
+        "worker-extra-args": ["--lifetime", "1h"], "scheduler-options": {"port": 4242},
+        "name": "mine",
+    }  # fmt: skip
+    with dask.config.set({f"jobqueue.slurm.{k}": v for k, v in configured.items()}):
+        told = script(ClusterSpec("slurm"))
+        assert job_memory_bytes(ClusterSpec("slurm")) == 3_000_000_000
+        assert cluster_options(ClusterSpec("slurm"))["scheduler_options"] == {
+            "port": 4242, "dashboard_address": "127.0.0.1:0",
+        }  # fmt: skip
+        given = spec(host="10.0.0.1", job={"queue": "given", "gpus": 1})
+        told_otherwise = script(given)
+        assert cluster_options(given)["scheduler_options"]["host"] == "10.0.0.1"
+    for words in (
+        "-p configured", "--mem=3G", "--cpus-per-task=8", "-t 02:00:00", "--qos=low", "-J mine",
+        "of config/mine-%J.err", "module load unet", "--lifetime 1h",
+    ):  # fmt: skip
+        assert words in told
+    assert told.count("--lifetime") == 1
+    assert "-p given" in told_otherwise
+    assert "#SBATCH --qos=low\n#SBATCH --gres=gpu:1\n" in told_otherwise
+    assert "--mem=8G" in told_otherwise
+
+
+def test_what_only_the_user_knows_is_asked_for() -> None:
+    with pytest.raises(OptionError, match="--job-memory, such as 16GB"):
+        cluster_options(ClusterSpec("slurm", interface="lo"))
+    with pytest.raises(OptionError, match="give --interface NAME or --host ADDRESS"):
+        cluster_options(ClusterSpec("slurm", job=JobSpec(memory_bytes=1_000_000_000)))
+    with pytest.raises(OptionError, match="htcondor has no queue"):
+        cluster_options(spec("htcondor", job={"queue": "x"}))
+    with pytest.raises(OptionError, match="for batch systems: give one of"):
+        ClusterSpec("local", job=JobSpec(queue="x"))
+    with pytest.raises(OptionError, match="without spaces"):
+        JobSpec(logs="/a b")
+    with (
+        pytest.raises(ClusterError, match="no-such-interface"),
+        open_client(spec(interface="no-such-interface")),
+    ):
+        pass
+
+
+def test_certificates_that_dask_has_are_taken_and_others_made(tmp_path: Path) -> None:
+    own = cluster_options(spec(job={"logs": str(tmp_path)}))
+    assert own["security"] is True
+    assert own["shared_temp_directory"] == str(tmp_path)
+    with dask.config.set({"distributed.comm.require-encryption": True}):
+        assert cluster_options(spec())["security"] is True
+
+
+def test_without_sbatch_it_says_so(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        pytest.raises(ClusterError, match=r"jobs cannot be submitted: .*sbatch"),
+        open_client(spec(job={"logs": str(tmp_path)})),
+    ):
+        pass
+
+
+def test_ctrl_c_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    # dask-jobqueue takes it when it is first imported.
+    for name in [name for name in sys.modules if name.split(".")[0] == "dask_jobqueue"]:
+        monkeypatch.delitem(sys.modules, name)
+    before = signal.getsignal(signal.SIGINT)
+    assert job_memory_bytes(spec()) == 8_000_000_000
+    assert "dask_jobqueue.runner" in sys.modules
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("text", "two_numbers", "seconds"),
+    [
+        ("90", "MM:SS", 5400),
+        ("1:30", "MM:SS", 90),
+        ("1:30", "HH:MM", 5400),
+        ("01:00:00", "HH:MM", 3600),
+        ("2-12", "MM:SS", 216000),
+        ("2-00:10", "MM:SS", 173400),
+        ("UNLIMITED", "MM:SS", None),
+    ],
+)
+def test_walltimes_are_read_as_batch_systems_do(text, two_numbers, seconds) -> None:
+    assert walltime_seconds(text, two_numbers=two_numbers) == seconds
+
+
+@pytest.mark.parametrize("seconds", [60, 1800, 86400, 10**6])
+def test_workers_retire_before_their_job_ends(seconds: int) -> None:
+    lifetime, stagger = (int(word[:-1]) for word in lifetime_arguments(seconds)[1::2])
+    assert seconds * 0.8 <= lifetime + stagger < seconds
+    assert lifetime - stagger > 0

@@ -1,0 +1,143 @@
+"""Laws of workers from other environments; each is a process of its own, as on another machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from distributed import Client, LocalCluster
+
+import bigunet
+from bigunet import SegmentOptions
+from bigunet.engine.cluster import check_client
+from bigunet.engine.environments import differences
+from bigunet.engine.stage import BlockDone, Event
+from bigunet.errors import ClusterError
+
+HERE = {"bigunet": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "zarr": "3.1.6"}
+
+
+@pytest.fixture
+def cluster() -> Iterator[Client]:
+    """A scheduler, and no worker."""
+    with (
+        LocalCluster(
+            n_workers=0, host="127.0.0.1", protocol="tcp", dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def worker(client: Client, folder: Path, **packages: str) -> Iterator[str]:
+    """A worker that has other versions of some packages; its address, once it has joined."""
+    for name, version in packages.items():
+        told = folder / f"{name}-{version}.dist-info"
+        told.mkdir(parents=True)
+        (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "distributed.cli.dask_worker", client.scheduler.address,
+            "--host", "127.0.0.1", "--no-dashboard", "--no-nanny", "--nthreads", "2",
+        ],
+        env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        before = set(client.nthreads())
+        try:
+            client.wait_for_workers(len(before) + 1, timeout=60)
+            yield next(iter(set(client.nthreads()) - before))
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_workers_with_other_versions_are_named_before_they_get_work(
+    cluster: Client, tmp_path: Path
+) -> None:
+    with worker(cluster, tmp_path / "same"):
+        check_client(cluster)
+        with worker(cluster, tmp_path / "other", bigunet="0.0.9", torch="1.13.1") as address:
+            with pytest.raises(ClusterError) as caught:
+                check_client(cluster)
+            told = str(caught.value)
+            assert told.startswith(f"worker {address} on ")
+            assert f"bigunet 0.0.9 (here {bigunet.__version__}), torch 1.13.1 (here 2." in told
+            assert sys.executable in told
+
+
+@pytest.mark.slow
+def test_a_worker_without_bigunet_is_named(cluster: Client, tmp_path: Path) -> None:
+    # Of all that is installed, only what a worker of Dask needs.
+    site = Path(zarr.__file__).parents[1]
+    for entry in site.iterdir():
+        if "bigunet" not in entry.name and entry.suffix != ".pth":
+            (tmp_path / entry.name).symlink_to(entry)
+    with subprocess.Popen(
+        [
+            os.path.realpath(sys.executable), "-m", "distributed.cli.dask_worker",
+            cluster.scheduler.address, "--host", "127.0.0.1", "--no-dashboard", "--no-nanny",
+        ],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)}, stderr=subprocess.DEVNULL, cwd=tmp_path,
+    ) as process:  # fmt: skip
+        try:
+            with pytest.raises(ClusterError, match=r"worker tcp://.* has no bigunet \(here "):
+                check_client(cluster)
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_one_that_joins_later_is_named_as_well(
+    cluster: Client, tiny_model: Path, tmp_path: Path
+) -> None:
+    array = zarr.create_array(
+        str(tmp_path / "in.zarr"), shape=(600, 600), chunks=(200, 200), dtype="uint8"
+    )
+    array[:] = np.random.default_rng(0).integers(0, 256, array.shape, np.uint8)
+    joined: list[str] = []
+
+    def join(event: Event, dashboard: str) -> None:
+        if isinstance(event, BlockDone) and not joined:
+            held.append(worker(cluster, tmp_path / "other", bigunet="0.0.9"))
+            joined.append(held[0].__enter__())
+
+    held: list = []
+    try:
+        with (
+            worker(cluster, tmp_path / "same"),
+            pytest.raises(ClusterError, match=r"bigunet 0\.0\.9") as caught,
+        ):
+            bigunet.segment(
+                tmp_path / "in.zarr", tmp_path / "out.zarr", model=tiny_model, client=cluster,
+                options=SegmentOptions(block_shape=(32, 32)), on_event=join,
+            )  # fmt: skip
+    finally:
+        for context in held:
+            context.__exit__(None, None, None)
+    assert joined[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, []),
+        ({"zarr": "3.1.9"}, []),
+        ({"zarr": "3.2.0"}, ["zarr 3.2.0 (here 3.1.6)"]),
+        ({"python": "3.12.1"}, ["python 3.12.1 (here 3.11.7)"]),
+        ({"torch": "2.13.0+cu130"}, []),
+        ({"torch": "2.12.0+cpu"}, ["torch 2.12.0+cpu (here 2.13.0+cpu)"]),
+        ({"bigunet": "0.1.1"}, ["bigunet 0.1.1 (here 0.1.0)"]),
+        ({"bigunet": "", "torch": ""}, ["no bigunet (here 0.1.0)", "no torch (here 2.13.0+cpu)"]),
+    ],
+)
+def test_patches_may_differ_but_nothing_larger(change: dict[str, str], told: list[str]) -> None:
+    assert differences(HERE | change, HERE) == told

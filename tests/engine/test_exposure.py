@@ -1,0 +1,125 @@
+"""Laws of who can reach a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dask
+import psutil
+import pytest
+from distributed import Client, Security
+
+from bigunet.engine.cluster import open_client
+from bigunet.engine.cluster_spec import ClusterSpec
+from bigunet.engine.exposure import configured_security, exposures, listening_host
+from bigunet.errors import ClusterError, OptionError
+
+pytest.importorskip("cryptography")
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Dask's settings for certificates of our own."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = Security.temporary()
+    for name, content in (
+        ("ca", made.tls_ca_file), ("cert", made.tls_client_cert), ("key", made.tls_client_key)
+    ):  # fmt: skip
+        (folder / f"{name}.pem").write_text(content)
+    settings = {"distributed.comm.tls.ca-file": str(folder / "ca.pem")}
+    for role in ("scheduler", "worker", "client"):
+        settings[f"distributed.comm.tls.{role}.cert"] = str(folder / "cert.pem")
+        settings[f"distributed.comm.tls.{role}.key"] = str(folder / "key.pem")
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "dashboard", "told"),
+    [
+        ("tcp://127.0.0.1:1", "127.0.0.1:0", []),
+        ("tcp://[::1]:1", "localhost:8787", []),
+        ("tcp://10.0.0.1:1", "127.0.0.1:0", ["the scheduler listens at tcp://10.0.0.1:1: whoever"]),
+        ("tls://10.0.0.1:1", "127.0.0.1:0", []),
+        ("tcp://127.0.0.1:1", ":8787", ["the dashboard listens at :8787: whoever"]),
+        ("tls://10.0.0.1:1", "0.0.0.0:1", ["the dashboard listens at 0.0.0.0:1: whoever"]),
+    ],
+)
+def test_what_everybody_may_reach_is_told(scheduler: str, dashboard: str, told: list[str]) -> None:
+    found = exposures(scheduler, dashboard)
+    assert len(found) == len(told)
+    assert all(line.startswith(start) for line, start in zip(found, told))
+
+
+def test_a_scheduler_listens_where_it_was_told_to() -> None:
+    assert listening_host(ClusterSpec()) == "127.0.0.1"
+    assert listening_host(ClusterSpec(interface="lo")) == "127.0.0.1"
+    assert listening_host(ClusterSpec(host="10.0.0.1")) == "10.0.0.1"
+    with pytest.raises(OptionError, match="no-such"):
+        listening_host(ClusterSpec(interface="no-such"))
+
+
+def outside() -> str:
+    """An address of this machine that others may see."""
+    for addresses in psutil.net_if_addrs().values():
+        for found in addresses:
+            if found.family.name == "AF_INET" and not found.address.startswith("127."):
+                return found.address
+    pytest.skip("no network is up here")
+    raise AssertionError
+
+
+@pytest.mark.slow
+def test_a_host_opens_the_scheduler_and_says_so() -> None:
+    address, told = outside(), []
+    with open_client(ClusterSpec("local", host=address), told.append) as client:
+        assert client.scheduler.address.startswith(f"tcp://{address}:")
+        assert client.submit(sum, (1, 2), pure=False).result() == 3
+        # As another machine would.
+        with Client(client.scheduler.address, set_as_default=False) as other:
+            assert other.nthreads() == client.nthreads()
+    assert [line[:34] for line in told] == [f"the scheduler listens at tcp://{address}"[:34]]
+    assert "can run code as you" in told[0]
+
+
+@pytest.fixture
+def encrypted(tls: dict[str, str]) -> Iterator[Client]:
+    """A cluster with certificates of Dask's settings, on an address that others may see."""
+    told: list[str] = []
+    with (
+        dask.config.set(tls | {"distributed.comm.require-encryption": True}),
+        open_client(ClusterSpec("local", host=outside()), told.append) as client,
+    ):
+        assert not told
+        yield client
+
+
+@pytest.mark.slow
+def test_with_certificates_only_those_who_have_them_come_in(
+    encrypted: Client, tls: dict[str, str], tmp_path: Path
+) -> None:
+    address = encrypted.scheduler.address
+    assert address.startswith("tls://")
+    assert all(worker.startswith("tls://") for worker in encrypted.nthreads())
+    with open_client(ClusterSpec(scheduler=address)) as found:
+        assert found.submit(sum, (1, 2), pure=False).result() == 3
+    without = dict.fromkeys(tls) | {"distributed.comm.require-encryption": False}
+    with (
+        dask.config.set(without),
+        pytest.raises(ClusterError, match=r"no Dask scheduler at tls://.*distributed\.comm\.tls"),
+        open_client(ClusterSpec(scheduler=address)),
+    ):
+        pass
+
+
+def test_settings_that_do_not_hold_are_errors_of_one_line(tls: dict[str, str]) -> None:
+    with (
+        dask.config.set({"distributed.comm.require-encryption": True}),
+        pytest.raises(ClusterError, match="names no ca-file"),
+    ):
+        configured_security()
+    with (
+        dask.config.set(tls | {"distributed.comm.tls.ca-file": "/no/such/file"}),
+        pytest.raises(ClusterError, match=r"distributed\.comm\.tls"),
+    ):
+        configured_security()

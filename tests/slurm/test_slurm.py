@@ -1,0 +1,244 @@
+"""Jobs of a real Slurm as workers: whatever becomes of them, the bytes of one process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import zarr
+from slurm_daemons import Slurm, wait
+
+import bigunet
+from bigunet import SegmentOptions
+
+pytestmark = pytest.mark.slow
+
+OPTIONS = SegmentOptions(
+    block_shape=(64, 64), outputs=("classes", "probabilities"), precision="fp32", backend="torch"
+)
+SEGMENT = [
+    sys.executable, "-m", "bigunet_cli.main", "segment", "--block-shape", "64,64",
+    "--output", "classes", "--output", "probabilities", "--precision", "fp32",
+    "--backend", "torch", "--quiet",
+]  # fmt: skip
+JOBS = ["--cluster", "slurm", "--interface", "lo", "--job-memory", "2GB"]
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    """Every file of an output but the record of the run itself."""
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in sorted(store.rglob("*"))
+        if path.is_file() and path.suffix != ".jsonl" and path.name != "report.json"
+    }
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("jobs") / "in.zarr"
+    array = zarr.create_array(str(path), shape=(1100, 1000), chunks=(256, 256), dtype="uint8")
+    array[:] = np.random.default_rng(0).integers(0, 256, array.shape, np.uint8)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(image: Path, tiny_model: Path, client) -> Path:
+    output = image.parent / "whole.zarr"
+    bigunet.segment(image, output, model=tiny_model, options=OPTIONS, client=client)
+    return output
+
+
+class Command:
+    """A ``bigunet segment`` over Slurm in a process of its own."""
+
+    def __init__(self, slurm: Slurm, *arguments: object, **environ: str) -> None:
+        # Dask waits longer before it takes a job for lost.
+        patience = {"DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "1s"}
+        self.process = subprocess.Popen(
+            [*SEGMENT, *map(str, arguments)], stderr=subprocess.PIPE, text=True,
+            env=slurm.env | patience | environ,
+        )  # fmt: skip
+
+    def wait_for_blocks(self, output: Path, count: int) -> None:
+        """Be in mid-run."""
+        ledger = output / "bigunet" / "ledger.jsonl"
+
+        def done() -> bool:
+            assert self.process.poll() is None, self.process.stderr.read()
+            return ledger.exists() and ledger.read_bytes().count(b"\n") > count
+
+        wait(done, f"{count} blocks")
+
+    def ended(self) -> tuple[int, str]:
+        """Its exit code, and what it said."""
+        _, told = self.process.communicate(timeout=120)
+        return self.process.returncode, told
+
+
+@contextmanager
+def command(slurm: Slurm, *arguments: object, **environ: str) -> Iterator[Command]:
+    """Started, and not left behind."""
+    started = Command(slurm, *arguments, **environ)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.communicate()
+
+
+def test_a_cancelled_job_is_replaced_and_its_blocks_run_again(
+    slurm: Slurm, image: Path, tiny_model: Path, whole: Path, tmp_path: Path
+) -> None:
+    output, logs = tmp_path / "out.zarr", tmp_path / "logs"
+    with command(
+        slurm, image, output, "--model", tiny_model, *JOBS, "--job-cores", 2, "--job-logs", logs,
+        "--walltime", "00:40:00",
+    ) as run:  # fmt: skip
+        run.wait_for_blocks(output, 20)
+        (first,) = slurm.squeue()
+        check_job(slurm, first.number)
+        check_processes(slurm.processes(first.nodes), run.process.pid)
+        slurm.scancel(first.number)
+        code, told = run.ended()
+    assert code == 0, told
+    assert told == f"waiting for the first of 1 job of slurm; what they print goes to {logs}\n"
+    assert contents(output) == contents(whole)
+    slurm.wait_until_empty(timeout=10)
+    printed = sorted(logs.glob("*.err"), key=lambda path: int(path.stem.split("-")[-1]))
+    assert len(printed) == 2
+    assert "Registered to: tls://127.0.0.1:" in re.sub(" +", " ", printed[1].read_text())
+
+
+def check_job(slurm: Slurm, number: str) -> None:
+    """A job asks for what was given."""
+    told = slurm.run("scontrol", "-o", "show", "job", number)
+    for expected in ("CPUs/Task=2", "TimeLimit=00:40:00", "JobName=bigunet", "mem=2G"):
+        assert expected in told
+
+
+def check_processes(found: list[psutil.Process], client: int) -> None:
+    """Workers have the settings, retire before their job ends, and listen to nobody but us."""
+    (nanny,) = [process for process in found if "distributed.cli.dask_worker" in process.cmdline()]
+    assert {"--lifetime", "2100s", "--lifetime-stagger"} <= set(nanny.cmdline())
+    (worker,) = [p for p in nanny.children() if "spawn_main" in " ".join(p.cmdline())]
+    environ = worker.environ()
+    assert environ["MALLOC_TRIM_THRESHOLD_"] == "4000000000"
+    assert environ["PYTHONWARNINGS"] == "ignore"
+    assert environ["DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL"] == "500ms"
+    listening = {
+        connection.laddr.ip
+        for process in (nanny, worker, psutil.Process(client))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_node_that_dies_is_done_without_and_the_output_is_the_same(
+    slurm: Slurm, image: Path, tiny_model: Path, whole: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.zarr"
+    with command(
+        slurm, image, output, "--model", tiny_model, *JOBS, "--workers", 2, "--job-logs", tmp_path
+    ) as run:
+        run.wait_for_blocks(output, 20)
+        wait(lambda: slurm.processes("n1") and slurm.processes("n2"), "both nodes at work")
+        slurm.kill_node("n2")
+        try:
+            code, told = run.ended()
+        finally:
+            slurm.start_node("n2")
+    assert code == 0, told
+    assert contents(output) == contents(whole)
+    slurm.wait_until_empty(timeout=10)
+
+
+def test_an_array_of_parts_needs_no_scheduler(
+    slurm: Slurm, image: Path, tiny_model: Path, whole: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.zarr"
+    script = tmp_path / "part.sh"
+    words = [*SEGMENT, image, output, "--model", tiny_model]
+    script.write_text(
+        "#!/bin/bash\n#SBATCH --array=1-4 -c 2 --mem 2G -o part-%a.txt\n"
+        f"exec {' '.join(map(str, words))} --part $SLURM_ARRAY_TASK_ID/4\n"
+    )
+    job = slurm.sbatch(script, cwd=tmp_path)
+    states = slurm.wait_until_ended(job, timeout=120)
+    told = [path.read_text() for path in sorted(tmp_path.glob("part-*.txt"))]
+    assert states == ["COMPLETED"] * 4, told
+    assert contents(output) == contents(whole)
+
+
+def test_ctrl_c_leaves_no_job_behind_and_the_run_goes_on(
+    slurm: Slurm, image: Path, tiny_model: Path, whole: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.zarr"
+    words = [image, output, "--model", tiny_model, *JOBS, "--workers", 2, "--job-logs", tmp_path]
+    with command(slurm, *words) as run:
+        run.wait_for_blocks(output, 20)
+        run.process.send_signal(signal.SIGINT)
+        code, told = run.ended()
+    assert code == 130, told
+    assert told.split("\n\n")[1] == "Interrupted; go on with the same command and --resume.\n"
+    slurm.wait_until_empty(timeout=10)
+    with command(slurm, *words, "--resume") as run:
+        code, told = run.ended()
+    assert code == 0, told
+    assert contents(output) == contents(whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_jobs_that_wait_are_waited_for_and_cancelled_with_the_command(
+    slurm: Slurm, image: Path, tiny_model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    blocker = slurm.sbatch("--array=1-2", "-c", 4, "--wrap=sleep 100")
+    try:
+        with command(
+            slurm, image, tmp_path / "out.zarr", "--model", tiny_model, *JOBS, "--workers", 3,
+            "--job-logs", tmp_path,
+        ) as run:  # fmt: skip
+            wait(lambda: len(waiting(slurm)) == 3, "three jobs in the queue")
+            os.kill(run.process.pid, number)
+            code, told = run.ended()
+        assert code == 128 + number, told
+        assert told.startswith("waiting for the first of 3 jobs of slurm;")
+        assert not waiting(slurm)
+    finally:
+        slurm.scancel(blocker)
+        slurm.wait_until_empty()
+
+
+def waiting(slurm: Slurm) -> list[str]:
+    return [job.number for job in slurm.squeue() if job.name == "bigunet"]
+
+
+def test_jobs_that_cannot_be_or_end_at_once_are_errors_of_one_line(
+    slurm: Slurm, image: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    words = [image, tmp_path / "out.zarr", "--model", tiny_model, *JOBS, "--job-logs", tmp_path]
+    with command(slurm, *words, "--queue", "none") as run:
+        code, told = run.ended()
+    assert code == 1
+    assert told.splitlines()[1] == (
+        "Error: jobs cannot be submitted: sbatch: error: invalid partition specified: none sbatch: "
+        "error: Batch job submission failed: Invalid partition name specified"
+    )
+    # As a module that is not there on the nodes; dask-jobqueue's own configuration is heard.
+    prologue = '["echo no such module >&2", "exit 3"]'
+    with command(slurm, *words, DASK_JOBQUEUE__SLURM__JOB_SCRIPT_PROLOGUE=prologue) as run:
+        code, told = run.ended()
+    assert code == 1
+    error = told.splitlines()[1]
+    assert re.fullmatch(r"Error: jobs \d+ ended before a worker came: no such module .*", error)
+    assert f"(in {tmp_path}/bigunet-" in error
+    assert not slurm.squeue()
