@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from bigunet_cli.jobs import slurm
+from bigunet_cli.main import cli
 from bigunet_cli.segment import segment
 from PIL import Image
 from training_images import write_folders
@@ -237,7 +238,8 @@ def test_kubernetes_runs_what_bigunet_has() -> None:
     assert cluster["kind"] == "DaskCluster"
     (worker,) = cluster["spec"]["worker"]["spec"]["containers"]
     (run,) = job["spec"]["template"]["spec"]["containers"]
-    context = segment.make_context("segment", run["command"][2:])
+    # As the group has them: click keeps the first that it sees.
+    context = segment.make_context("segment", run["command"][2:], **cli.context_settings)
     assert run["command"][:2] == ["bigunet", "segment"]
     address = f"tcp://{cluster['metadata']['name']}-scheduler:8786"
     assert (context.params["scheduler"], context.params["resume"]) == (address, True)
