@@ -14,6 +14,7 @@ with while_starting():
     from bigunet_cli.demo import demo
     from bigunet_cli.evaluate import evaluate
     from bigunet_cli.info import info
+    from bigunet_cli.jobs import jobs
     from bigunet_cli.models import models
     from bigunet_cli.plan import plan
     from bigunet_cli.segment import segment
@@ -43,7 +44,7 @@ def cli(debug: bool) -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 
-for command in (segment, plan, verify, train, evaluate, info, models, demo):
+for command in (segment, plan, verify, train, evaluate, info, models, jobs, demo):
     cli.add_command(command)
 
 

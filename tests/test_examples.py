@@ -8,11 +8,19 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from bigunet_cli.jobs import slurm
+from bigunet_cli.main import cli
+from bigunet_cli.segment import segment
 from PIL import Image
 from training_images import write_folders
+
+import bigunet
+from bigunet.workflows.jobs.size import job_memory_mib
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 STAND_IN = """#!/bin/sh
@@ -142,3 +150,109 @@ def test_nuclei_are_scored_by_a_model_of_cells_alone(
         scored(monkeypatch, tmp_path, "em-boundaries")
     with pytest.raises(SystemExit, match="nowhere/images is no image, folder of images"):
         scored(monkeypatch, tmp_path / "nowhere", "nuclei")
+
+
+HPC = EXAMPLES / "hpc"
+OPTION = re.compile(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*")
+
+
+def example(name: str) -> Any:
+    return runpy.run_path(str(HPC / name))
+
+
+def test_slurm_scripts_are_what_the_command_prints() -> None:
+    scripts = example("slurm_scripts.py")
+    assert (HPC / "slurm-array.sh").read_text() == scripts["array"]()
+    assert (HPC / "slurm-dask.sh").read_text() == scripts["dask"]()
+
+
+def test_files_are_counted_as_they_are_written(
+    tmp_path: Path, tiny_model: Path, write_image: Any, client: Any
+) -> None:
+    inodes = example("inodes.py")
+    assert "\n".join(inodes["rows"]()) in (HPC / "README.md").read_text()
+    write_image(tmp_path / "in.zarr", shape=(1500, 1100))
+    for version, metadata in (("0.4", "."), ("0.5", "zarr.json")):
+        output = tmp_path / f"{version}.zarr"
+        options = bigunet.SegmentOptions(block_shape=(1024, 1024), ome_version=version)
+        report = bigunet.segment(
+            tmp_path / "in.zarr", output, model=tiny_model, options=options, client=client
+        )
+        files = [path for path in output.glob("labels/classes/*/**/*") if path.is_file()]
+        reckoned = inodes["num_files"](report.plan.layout, sharded=version == "0.5")
+        assert sum(not path.name.startswith(metadata) for path in files) == reckoned
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in HPC.glob("*.sh")))
+def test_bash_can_read_the_scripts_for_clusters(script: str) -> None:
+    subprocess.run(["bash", "-n", HPC / script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("script", "told", "called"),
+    [
+        ("pbs-array.sh", {"PBS_ARRAY_INDEX": "3"}, "--part 3/8"),
+        ("lsf-array.sh", {"LSB_JOBINDEX": "8"}, "--part 8/8"),
+        ("slurm-array.sh", {"SLURM_ARRAY_TASK_ID": "2"}, "--part=2/8"),
+        ("slurm-jobqueue.sh", {}, "--interface ib0 --tta --level 1"),
+    ],
+)
+def test_scripts_for_clusters_do_their_part_and_say_how_it_ended(
+    shell: Shell, script: str, told: dict[str, str], called: str
+) -> None:
+    activate = shell.folder / "bigunet/.venv/bin/activate"
+    activate.parent.mkdir(parents=True)
+    activate.touch()
+    for fails in ("nothing does", "segment"):
+        ran = subprocess.run(
+            ["bash", str(HPC / script), "in.zarr", "out.zarr", "--tta", "--level", "1"],
+            env={
+                "PATH": f"{shell.folder / 'bin'}:{os.environ['PATH']}", "HOME": str(shell.folder),
+                "CALLS": str(shell.folder / "calls"), "FAILS": fails,
+                "PBS_O_WORKDIR": str(shell.folder), **told,
+            },
+            cwd=shell.folder,
+        )  # fmt: skip
+        assert ran.returncode == (fails != "nothing does")
+    calls = (shell.folder / "calls").read_text().splitlines()
+    assert len(calls) == 2
+    for call in calls:
+        assert call.startswith("segment ")
+        assert call.endswith(called)
+        assert "image.zarr" in call or "in.zarr" in call
+
+
+def test_options_in_the_scripts_and_the_page_for_clusters_are_there() -> None:
+    known = {option for command in (segment, slurm) for p in command.params for option in p.opts}
+    known |= {option for p in slurm.params for option in p.secondary_opts}
+    for name in ("pbs-array.sh", "lsf-array.sh", "slurm-array.sh", "slurm-jobqueue.sh"):
+        command = (HPC / name).read_text().split("bigunet segment ")[-1].split("&\n")[0]
+        assert set(OPTION.findall(command)) <= known, name
+    of_others = {"--array", "--nodes", "--time", "--mem", "--cpus-per-task", "--gres", "--signal",
+                 "--requeue", "--preserve-status", "--nv", "--bind"}  # fmt: skip
+    assert set(OPTION.findall((HPC / "README.md").read_text())) <= known | of_others
+
+
+def test_kubernetes_runs_what_bigunet_has() -> None:
+    cluster, job, policy = yaml.safe_load_all((HPC / "kubernetes.yaml").read_text())
+    assert cluster["kind"] == "DaskCluster"
+    (worker,) = cluster["spec"]["worker"]["spec"]["containers"]
+    (run,) = job["spec"]["template"]["spec"]["containers"]
+    # As the group has them: click keeps the first that it sees.
+    context = segment.make_context("segment", run["command"][2:], **cli.context_settings)
+    assert run["command"][:2] == ["bigunet", "segment"]
+    address = f"tcp://{cluster['metadata']['name']}-scheduler:8786"
+    assert (context.params["scheduler"], context.params["resume"]) == (address, True)
+    # What jobs of eight cores and 10 GiB can hold.
+    limit = context.params["memory_limit"]
+    assert (
+        job_memory_mib(limit)
+        <= int(worker["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
+    )
+    (pod, runner, _) = policy["spec"]["ingress"][0]["from"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert runner["podSelector"]["matchLabels"] == labels
+    assert pod["podSelector"] == policy["spec"]["podSelector"]
+    assert (
+        job["spec"]["template"]["spec"]["volumes"] == cluster["spec"]["worker"]["spec"]["volumes"]
+    )

@@ -44,6 +44,8 @@ class Forecast:
     compute_seconds, read_seconds, write_seconds : float
         In which the device computes, pixels are read and decoded, labels encoded and written.
         The last two happen beside the first.
+    block_seconds : float
+        Of one whole block, from its first voxel to its last byte.
     memory_bytes : int
         At the peak, of all processes.
     device, backend, precision : str
@@ -55,6 +57,7 @@ class Forecast:
     compute_seconds: float
     read_seconds: float
     write_seconds: float
+    block_seconds: float
     memory_bytes: int
     device: str
     backend: str
@@ -100,6 +103,7 @@ def forecast(plan: SegmentPlan) -> Forecast:
         for box, times in kinds
     )
     read, write = _io_seconds(plan, block)
+    one_block = read + plan.tiling.num_tiles(block) * seconds_of(_tile_shape(plan, block)) + write
     share = plan.region.size / block.size
     read, write = blocks * read * share, write * share
     beside = read + write
@@ -112,6 +116,7 @@ def forecast(plan: SegmentPlan) -> Forecast:
         compute_seconds=compute,
         read_seconds=read,
         write_seconds=write,
+        block_seconds=one_block,
         memory_bytes=run_bytes(
             plan.share.blocks_in_work(plan.block_memory_bytes()) * plan.block_memory_bytes(),
             0

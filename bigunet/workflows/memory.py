@@ -35,6 +35,24 @@ def run_bytes(blocks_bytes: int, pass_bytes: int, *, workers: int = 1) -> int:
     return _COMMAND_BYTES + workers * (_WORKER_BYTES + blocks_bytes + pass_bytes)
 
 
+def sufficient_limit(
+    share: MemoryShare, block_bytes: int, pass_bytes: int, *, workers: int = 1
+) -> int:
+    """The least memory limit with which the same blocks and tiles are chosen, in bytes.
+
+    Parameters
+    ----------
+    share : MemoryShare
+        With which they were.
+    block_bytes, pass_bytes : int
+        Of a block that nothing cuts, and of a forward pass.
+    workers : int
+    """
+    wanted = MOST_BLOCKS_IN_WORK * block_bytes + max(MOST_BLOCKS_IN_WORK * block_bytes, pass_bytes)
+    needed = max(2 * _SMALLEST_BYTES, min(share.worker_bytes, wanted))
+    return _COMMAND_BYTES + workers * (_WORKER_BYTES + needed)
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryShare:
     """What one worker may take for blocks and for a forward pass, in bytes.

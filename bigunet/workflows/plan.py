@@ -129,7 +129,7 @@ class SegmentPlan:
 
     def read_ratio(self, bytes_read: int | None = None) -> float:
         """Bytes read, or those that are planned, for each byte of what is segmented."""
-        image = self.region.size * self._voxel_bytes()
+        image = self.region.size * self._bytes_per_pixel()
         return (self.bytes_read() if bytes_read is None else bytes_read) / image
 
     def bytes_written(self) -> int:
@@ -142,12 +142,19 @@ class SegmentPlan:
         block = self.grid.box((0,) * self.region.ndim)
         return self._read_bytes(block) + block.size * self._bytes_per_voxel()
 
-    def _read_bytes(self, box: Box) -> int:
-        return self.tiling.read_box(box).size * self._voxel_bytes()
+    def uncut_block_bytes(self) -> int:
+        """Of a block that the region's end does not cut: what decides about its shape."""
+        block = self.layout.block_shape(0)
+        read = math.prod(self.tiling.field.input_shape(block)) * self._bytes_per_pixel()
+        return read + math.prod(block) * self._bytes_per_voxel()
 
-    def _voxel_bytes(self) -> int:
+    def _read_bytes(self, box: Box) -> int:
+        return self.tiling.read_box(box).size * self._bytes_per_pixel()
+
+    def _bytes_per_pixel(self) -> int:
         """Of one voxel of the image, all channels that are read."""
-        return np.dtype(self.image.level(self.options.level).dtype).itemsize * len(self.channels)
+        dtype = np.dtype(self.image.level(self.options.level).dtype)
+        return dtype.itemsize * len(self.channels)
 
     def _bytes_per_voxel(self) -> int:
         return _output_bytes(self.model, self.options)

@@ -33,7 +33,7 @@ KEYS = {
     "normalisation",
     "dashboard",
 }
-COMMANDS = ["segment", "plan", "verify", "train", "evaluate", "info", "models", "demo"]
+COMMANDS = ["segment", "plan", "verify", "train", "evaluate", "info", "models", "jobs", "demo"]
 
 
 class Finished:

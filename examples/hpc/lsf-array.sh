@@ -1,0 +1,45 @@
+#!/bin/bash
+# Eight parts of an image, for LSF 10; not tried on a real one:
+#   bsub < lsf-array.sh
+#BSUB -J "bigunet[1-8]"
+#BSUB -o bigunet-%J-%I.log
+#BSUB -n 8
+#BSUB -R "span[hosts=1]"
+# Whether memory counts by job, host or core, and in which unit, is the site's choice: ask.
+#BSUB -R "rusage[mem=10GB]"
+#BSUB -M 10GB
+#BSUB -W 2:00
+# Ten minutes before the end; 75 says that it was asked to end, and is queued again.
+#BSUB -wa 'USR1'
+#BSUB -wt '10'
+#BSUB -Q "75"
+# Again after the loss of its host.
+#BSUB -r
+# For a GPU: #BSUB -gpu "num=1", and --device cuda below.
+
+in=/scratch/me/image.zarr
+out=/scratch/me/out.zarr
+parts=8 # as in -J
+
+# The environment: module load, conda activate ...
+source ~/bigunet/.venv/bin/activate
+
+asked=0
+pid=
+ask() {
+    asked=$((asked + 1))
+    if [ -n "$pid" ]; then kill -USR1 "$pid" 2>/dev/null; fi
+}
+trap ask USR1
+
+bigunet segment "$in" "$out" --memory-limit 8GB --part "$LSB_JOBINDEX/$parts" &
+pid=$!
+if [ "$asked" != 0 ]; then ask; fi
+# The signal ends the wait, too, but not bigunet.
+while :; do
+    before=$asked
+    wait "$pid"
+    code=$?
+    if [ "$asked" = "$before" ]; then break; fi
+done
+exit "$code"

@@ -1,0 +1,52 @@
+#!/bin/bash
+# Eight parts of an image.
+# Image, numbers and environment are an example's: 'bigunet jobs slurm' fills in yours.
+#
+#SBATCH --array=1-8
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --job-name=bigunet
+#SBATCH --output=bigunet-%A_%a.log
+#SBATCH --open-mode=append
+#SBATCH --partition=cpu
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=10000M
+#SBATCH --time=02:00:00
+#SBATCH --signal=B:USR1@600
+#SBATCH --requeue
+
+# The environment: module load, conda activate, export go here, or are given with --env.
+source ~/bigunet/.venv/bin/activate
+# (end of the environment)
+
+# Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
+asked=0
+pid=
+ask() {
+    asked=$((asked + 1))
+    if [ -n "$pid" ]; then kill -USR1 "$pid" 2>/dev/null; fi
+}
+trap ask USR1
+
+bigunet segment \
+    /scratch/me/image.zarr \
+    /scratch/me/out.zarr \
+    --channel=DAPI \
+    --memory-limit=8000MB \
+    --part="$SLURM_ARRAY_TASK_ID/8" &
+pid=$!
+if [ "$asked" != 0 ]; then ask; fi
+# The signal ends the wait, too, but not the command.
+while :; do
+    before=$asked
+    wait "$pid"
+    code=$?
+    if [ "$asked" = "$before" ]; then break; fi
+done
+
+# It was asked to end before its time: queue it again, and it goes on where it was.
+if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"; then exit 0; fi
+    echo "the job could not be queued again; submit the script again" >&2
+fi
+exit "$code"
