@@ -94,7 +94,7 @@ def dask_script(
     )
     segment = _command(f"{commands.bigunet} segment", text.words)
     shared = f" --workers={request.processes}" if request.processes > 1 else ""
-    settings = ("# As for the workers that bigunet starts itself.", *exports(), QUIET)
+    settings = ("# As for the workers that bigunet starts itself.", *exports(SETTINGS), QUIET)
     return _joined(
         _head(text, directives),
         _environment(request.environment),
