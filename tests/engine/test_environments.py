@@ -39,9 +39,10 @@ def cluster() -> Iterator[Client]:
 @contextmanager
 def worker(client: Client, folder: Path, **packages: str) -> Iterator[str]:
     """A worker that has other versions of some packages; its address, once it has joined."""
+    folder.mkdir()
     for name, version in packages.items():
         told = folder / f"{name}-{version}.dist-info"
-        told.mkdir(parents=True)
+        told.mkdir()
         (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
     with subprocess.Popen(
@@ -49,7 +50,7 @@ def worker(client: Client, folder: Path, **packages: str) -> Iterator[str]:
             sys.executable, "-m", "distributed.cli.dask_worker", client.scheduler.address,
             "--host", "127.0.0.1", "--no-dashboard", "--no-nanny", "--nthreads", "2",
         ],
-        env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path}, cwd=folder, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         before = set(client.nthreads())
         try:
