@@ -8,6 +8,7 @@ from pathlib import Path
 from distributed import Client
 
 from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.performance import check_report, performance_report
 from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, ImageError, OptionError
 from bigunet.io.access import find_node, join_url, normal_url
@@ -28,6 +29,7 @@ def segment_fields(
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
     on_event: Callable[[Event, str], None] | None = None,
+    performance_path: str | Path | None = None,
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Write labels into every stored field of a plate or well, one after the other.
 
@@ -35,8 +37,8 @@ def segment_fields(
     ----------
     source : path
         A plate or well.
-    model, options, client, existing, on_event
-        As for `segment`; the workers are started once.
+    model, options, client, existing, on_event, performance_path
+        As for `segment`; the workers are started once, and the report is one of all fields.
 
     Yields
     ------
@@ -48,6 +50,7 @@ def segment_fields(
     BigUNetError
         If no field could be segmented: there is none, or model or options do not fit any.
     """
+    check_report(performance_path)
     options = options or SegmentOptions()
     check_inside_options(options)
     url = normal_url(source)
@@ -57,7 +60,7 @@ def segment_fields(
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
-    with clients_of(client) as shared:
+    with clients_of(client) as shared, performance_report(shared, performance_path, url):
         for field in fields:
             yield (
                 field,
