@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import itertools
 import logging
@@ -30,8 +29,8 @@ from bigunet.engine.progress import State
 logger = logging.getLogger(__name__)
 
 _UPDATE_MILLISECONDS = 1000
-_HEIGHT, _MAP_WIDTH, _CHART_WIDTH = 560, 620, 560
-_LIGHT_TO_DARK = tuple(reversed(Blues256[16:]))
+_MAP_SIZE, _CHART_WIDTH, _CHART_HEIGHT = 500, 520, 300
+_NOT_DONE, _DONE = "#e4e4e4", tuple(reversed(Blues256[24:208]))
 
 
 class Panel:
@@ -61,7 +60,7 @@ class Panel:
         speed = _chart(self._samples, "speed", "megapixels per second")
         devices = _chart(self._samples, "device_share", "time in which devices compute")
         devices.y_range = Range1d(0, 1.02)
-        devices.yaxis.formatter = NumeralTickFormatter(format="0 %")
+        devices.yaxis.formatter = NumeralTickFormatter(format="0%")
         charts = column(speed, devices)
         document.title = "bigunet"
         document.add_root(column(self._words, self._choice, row(self._map, charts)))
@@ -70,21 +69,20 @@ class Panel:
 
     def end(self) -> None:
         """Show the last state, then leave the page as it is."""
-        state = self._chosen()
+        states = dict(self._states)
 
         def last() -> None:
-            with contextlib.suppress(ValueError):
-                self._document.remove_periodic_callback(self._updating)
-            if state is not None:
-                self._draw(state, ended=True)
+            self._document.remove_periodic_callback(self._updating)
+            self._states = states
+            self._update(ended=True)
 
         self._document.add_next_tick_callback(last)
 
-    def _update(self) -> None:
+    def _update(self, *, ended: bool = False) -> None:
         try:
             state = self._chosen()
             if state is not None:
-                self._draw(state)
+                self._draw(state, ended=ended)
         except Exception:
             logger.debug("the panel cannot be drawn", exc_info=True)
 
@@ -99,7 +97,7 @@ class Panel:
             self._choice.value = runs[-1]
         return self._states[self._choice.value]
 
-    def _draw(self, state: State, *, ended: bool = False) -> None:
+    def _draw(self, state: State, *, ended: bool) -> None:
         self._words.text = _words(state, ended=ended)
         if self._samples.data["seconds"] != state["samples"]["seconds"]:
             self._samples.data = _steps(state["samples"])
@@ -127,20 +125,21 @@ class Panel:
         self._map.yaxis.axis_label, self._map.xaxis.axis_label = names
         shape = (bottom - top, right - left)
         # Voxels are drawn as squares, unless that made a line of the map.
-        self._map.frame_height = round(_HEIGHT * min(1, max(0.15, shape[0] / shape[1])))
-        self._map.frame_width = round(_HEIGHT * min(1, max(0.15, shape[1] / shape[0])))
+        self._map.frame_height = round(_MAP_SIZE * min(1, max(0.15, shape[0] / shape[1])))
+        self._map.frame_width = round(_MAP_SIZE * min(1, max(0.15, shape[1] / shape[0])))
 
 
 def _map(cells: ColumnDataSource) -> Any:
-    colors = LinearColorMapper(palette=_LIGHT_TO_DARK, low=0, high=1)
+    colors = LinearColorMapper(palette=(_NOT_DONE, *_DONE), low=0, high=1)
     drawn = figure(
-        title="blocks done",
+        name="map",
         x_range=Range1d(0, 1),
         y_range=Range1d(1, 0),
-        frame_width=_HEIGHT,
-        frame_height=_HEIGHT,
+        frame_width=_MAP_SIZE,
+        frame_height=_MAP_SIZE,
         tools="pan,wheel_zoom,reset,save,hover",
-        tooltips=[("x", "@left to @right"), ("y", "@top to @bottom"), ("done", "@share{0 %}")],
+        toolbar_location="above",
+        tooltips=[("x", "@left to @right"), ("y", "@top to @bottom"), ("done", "@share{0%}")],
     )
     drawn.quad(
         source=cells,
@@ -156,8 +155,8 @@ def _map(cells: ColumnDataSource) -> Any:
     drawn.axis.formatter = BasicTickFormatter(use_scientific=False)
     bar = ColorBar(
         color_mapper=colors,
-        title="blocks done",
-        formatter=NumeralTickFormatter(format="0 %"),
+        title="share of blocks done",
+        formatter=NumeralTickFormatter(format="0%"),
     )
     drawn.add_layout(bar, "right")
     drawn.toolbar.logo = None
@@ -166,11 +165,12 @@ def _map(cells: ColumnDataSource) -> Any:
 
 def _chart(samples: ColumnDataSource, field: str, label: str) -> Any:
     drawn = figure(
-        x_axis_label="time since the stage began (h:mm:ss)",
+        x_axis_label="time since the run began (h:mm:ss)",
         y_axis_label=label,
         width=_CHART_WIDTH,
-        height=_HEIGHT // 2 + 40,
+        height=_CHART_HEIGHT,
         tools="pan,wheel_zoom,reset,save",
+        toolbar_location="above",
     )
     drawn.y_range.start = 0
     drawn.step(source=samples, x="seconds", y=field, mode="before", line_width=2)
@@ -203,11 +203,11 @@ def _cells(drawn: State) -> dict[str, list[float]]:
 def _words(state: State, *, ended: bool) -> str:
     share = state["num_done"] / max(state["num_blocks"], 1)
     told = [f"<b>{state['stage']}</b>: {state['num_done']} of {state['num_blocks']} blocks"]
-    told.append(f"{math.floor(100 * share)} %")
+    told.append(_percent(share))
     if state["speed"] is not None:
         told.append(f"{state['speed']:.2f} megapixels per second")
     if state["device_share"] is not None:
-        told.append(f"devices compute {state['device_share']:.0%} of the time")
+        told.append(f"devices compute {_percent(state['device_share'])} of the time")
     if ended:
         told.append("the run has ended")
     elif state["seconds_left"] is not None:
@@ -217,6 +217,11 @@ def _words(state: State, *, ended: bool) -> str:
         f'<p style="font-size: 130%">{" · ".join(told)}</p>'
         f"<p>{html.escape(state['output'])} &nbsp; Dask's pages: {pages}</p>"
     )
+
+
+def _percent(share: float) -> str:
+    """Never 100 before all is done."""
+    return f"{math.floor(100 * share)}%"
 
 
 def _clock(seconds: float) -> str:

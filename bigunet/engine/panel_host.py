@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +54,7 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
         self.clients: dict[str, str] = {}
         self.states: dict[str, State] = {}
         self._scheduler = scheduler
-        self._panels: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._panels: set[Any] = set()
         self._pages = self._add_pages()
         self._metrics_end = _add_metrics(self.states)
         scheduler.handlers |= {POST: self.post, END: self.end}
@@ -96,7 +95,10 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
         from bigunet.engine.panel import Panel
 
         def show(scheduler: Scheduler, extra: dict[str, Any], document: Any) -> None:
-            self._panels.add(Panel(document, self.states))
+            panel = Panel(document, self.states)
+            self._panels.add(panel)
+            # Bokeh goes wrong for all pages of a scheduler when a destroyed one is changed.
+            document.on_session_destroyed(lambda context: self._panels.discard(panel))
 
         application = self._scheduler.http_application
         for dask_pages in application.applications:
@@ -114,7 +116,7 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
         if self._scheduler.plugins.get(_NAME) is not self:
             return
         self._scheduler.remove_plugin(_NAME)
-        for panel in self._panels:
+        for panel in list(self._panels):
             with contextlib.suppress(Exception):
                 panel.end()
         self._metrics_end()

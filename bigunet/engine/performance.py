@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from distributed import Client, Scheduler
+from distributed import Client
 
 from bigunet.errors import OutputError
 
@@ -57,7 +57,7 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
         yield
         return
     begun = time.time()
-    last_count = client.run_on_scheduler(_monitor_count)
+    last_count = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.monitor.count)
     # From here on the scheduler keeps what tasks did.
     client.get_task_stream(start=0, stop=0)
     try:
@@ -78,7 +78,3 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
             # The segmentation is what counts.
             told = str(error) or type(error).__name__
             logger.error("cannot write the performance report %s: %s", path, told)
-
-
-def _monitor_count(dask_scheduler: Scheduler) -> int:
-    return int(dask_scheduler.monitor.count)

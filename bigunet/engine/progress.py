@@ -105,7 +105,8 @@ class _Sample:
 class Progress:
     """How far a run is; its size does not grow with the number of blocks.
 
-    Results may tell ``voxels`` and ``compute_seconds``; what they do not tell counts as 0.
+    Results may tell ``voxels`` and ``compute_seconds``; what they do not tell counts as 0. Speed
+    over time is told of stages that tell the latter alone: others are faster by far.
 
     Parameters
     ----------
@@ -116,8 +117,11 @@ class Progress:
     def __init__(self, output: str) -> None:
         self._output = output
         self.num_workers = 1
-        self._totals: dict[str, _Sample] = {}
         self._stage = ""
+        self._totals: dict[str, _Sample] = {}
+        self._samples: list[_Sample] = []
+        self._open = _Sample(0, 0)
+        self._seconds_per_sample = 1.0
 
     def begin(self, stage: Stage, num_done: int, done: Collection[int], now: float) -> None:
         """A stage begins, of whose blocks ``num_done`` were done before.
@@ -132,18 +136,20 @@ class Progress:
         self._stage, self._num_blocks, self._num_done = stage.name, stage.num_blocks, num_done
         self._map = BlockMap(stage.grid or Grid(("",), Box((0,), (stage.num_blocks,)), (1,)))
         self._map.add_numbers(done)
-        self._begun = now
-        self._seconds_per_sample = 1.0
-        self._samples: list[_Sample] = []
-        self._open = _Sample(now, now)
-        self._totals[stage.name] = _Sample(now, now)
+        if not self._totals:
+            self._begun = now
+        elif self._open.blocks:
+            self._samples.append(self._open)
+        self._open = self._totals[stage.name] = _Sample(now, now)
 
     def advance(self, event: BlockDone, now: float) -> None:
         """A block of the stage was done."""
         self._map.add(event.index)
         self._num_done = event.num_done
-        done = _done(event.result, self._open.ended, now, self.num_workers)
-        self._totals[self._stage] = self._totals[self._stage].join(done)
+        done = _done(event.result, self._total.ended, now, self.num_workers)
+        self._totals[self._stage] = self._total.join(done)
+        if "compute_seconds" not in event.result:
+            return
         self._open = self._open.join(done)
         if (
             now - self._open.begun >= self._seconds_per_sample
@@ -151,17 +157,28 @@ class Progress:
         ):
             self._samples.append(self._open)
             self._open = _Sample(now, now)
-            if len(self._samples) >= _MOST_SAMPLES:
-                pairs = zip(self._samples[::2], self._samples[1::2])
-                self._samples = [first.join(second) for first, second in pairs]
-                self._seconds_per_sample *= 2
+            self._thin()
+
+    @property
+    def _total(self) -> _Sample:
+        return self._totals[self._stage]
+
+    def _thin(self) -> None:
+        """Join samples two by two where they are many, so that they cover any length of time."""
+        if len(self._samples) < _MOST_SAMPLES:
+            return
+        pairs = zip(self._samples[::2], self._samples[1::2])
+        # One more than a multiple of two, at most, where a stage ended with it.
+        rest = self._samples[len(self._samples) // 2 * 2 :]
+        self._samples = [*(first.join(second) for first, second in pairs), *rest]
+        self._seconds_per_sample *= 2
 
     def to_dict(self) -> State:
         """All there is to be drawn: numbers, names and lists of a bounded length."""
         if not self._stage:
             return {"output": self._output, "stage": ""}
-        total = self._totals[self._stage]
-        seconds = total.ended - self._begun
+        total = self._total
+        seconds = total.ended - total.begun
         left = self._num_blocks - self._num_done
         return {
             "output": self._output,
