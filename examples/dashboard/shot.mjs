@@ -1,6 +1,7 @@
 // Takes panel.png and tasks.png of a run: node shot.mjs http://127.0.0.1:8787 CHROMIUM
-// with playwright-core installed beside it, while this runs (`mosaic.zarr` being the demo's image):
-//   bigunet segment mosaic.zarr out.zarr --block-shape 512,512 --dashboard-address 127.0.0.1:8787
+// with playwright-core installed beside it, while this runs on a mosaic like the demo's:
+//   bigunet segment in.zarr out.zarr --block-shape 512,512 --workers 2 \
+//     --dashboard-address 127.0.0.1:8787
 import { chromium } from 'playwright-core';
 
 const [, , dashboard, executablePath] = process.argv;
