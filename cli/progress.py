@@ -43,13 +43,18 @@ class ProgressBar:
             return
         if not self._shown:
             return
-        if dashboard and not self._told_dashboard:
-            click.echo(f"dashboard: {dashboard}", err=True)
-            self._told_dashboard = True
         if isinstance(event, StageBegun):
+            self._tell(dashboard, event.panel)
             self._begin(event)
         else:
             self._advance(event)
+
+    def _tell(self, dashboard: str, panel: str) -> None:
+        """Where to watch, once: on a terminal and in a log alike."""
+        if dashboard and not self._told_dashboard:
+            told = f"{dashboard}, map: {panel}" if panel else dashboard
+            click.echo(f"dashboard: {told}", err=True)
+            self._told_dashboard = True
 
     def _begin(self, event: StageBegun) -> None:
         self._close()

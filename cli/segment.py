@@ -39,6 +39,13 @@ from bigunet.workflows.target import Existing
 )
 @click.option("--resume", is_flag=True, help="Continue an output that was begun.")
 @click.option("--overwrite", is_flag=True, help="Begin an output of bigunet anew.")
+@click.option(
+    "--performance-report",
+    "performance_path",
+    type=click.Path(dir_okay=False),
+    metavar="FILE.html",
+    help="Write what each worker did when, as Dask tells it, into a page for the browser.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @json_option
 def segment(
@@ -48,6 +55,7 @@ def segment(
     part: Part | None,
     resume: bool,
     overwrite: bool,
+    performance_path: str | None,
     quiet: bool,
     as_json: bool,
     **given: Any,
@@ -64,6 +72,7 @@ def segment(
         "options": options_from(given),
         "client": cluster_from(given),
         "existing": existing,
+        "performance_path": performance_path,
     }
     if target is None and is_plate(source):
         if part is not None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bigunet.geometry import Box, ceil_div
+
 Index = tuple[int, ...]
 Result = dict[str, Any]
 
@@ -24,6 +26,30 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Grid:
+    """How the blocks of a stage lie, for whoever draws them; they are numbered in C order.
+
+    Parameters
+    ----------
+    axes : tuple of str
+        Names of the axes; the last two are drawn down and across.
+    region : Box
+        What the blocks cover, in voxels.
+    block_shape : tuple of int
+        Voxels of a block per axis; the last of each axis may be smaller.
+    """
+
+    axes: tuple[str, ...]
+    region: Box
+    block_shape: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Blocks along each axis."""
+        return tuple(ceil_div(n, b) for n, b in zip(self.region.shape, self.block_shape))
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One pass over a grid of blocks.
 
@@ -37,6 +63,8 @@ class Stage:
     number : callable
         The block's number in the ledger, for its index.
     work : Work
+    grid : Grid, optional
+        How the blocks lie, if they do so on a grid.
     """
 
     name: str
@@ -44,6 +72,7 @@ class Stage:
     traversal: Callable[[], Iterator[Index]]
     number: Callable[[Index], int]
     work: Work
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +88,15 @@ class BlockDone:
 
 @dataclass(frozen=True, slots=True)
 class StageBegun:
-    """Event: a stage begins, of whose blocks ``num_done`` were done by an earlier run."""
+    """Event: a stage begins, of whose blocks ``num_done`` were done by an earlier run.
+
+    ``panel`` is the address of bigunet's panel on the dashboard, empty where there is none.
+    """
 
     stage: str
     num_done: int
     num_blocks: int
+    panel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from distributed import Client
 
 from bigunet.engine.cluster_spec import ClusterSpec
+from bigunet.engine.performance import check_report, performance_report
 from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
 from bigunet.io.access import find_node, join_url, normal_url
@@ -31,6 +32,7 @@ def segment_fields(
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
+    performance_path: str | Path | None = None,
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Write labels into every stored field of a plate or well, one after the other.
 
@@ -38,8 +40,8 @@ def segment_fields(
     ----------
     source : path
         A plate or well.
-    model, options, client, existing, stop, on_event
-        As for `segment`; the workers are started once.
+    model, options, client, existing, stop, on_event, performance_path
+        As for `segment`; the workers are started once, and the report is one of all fields.
 
     Yields
     ------
@@ -52,6 +54,7 @@ def segment_fields(
         If no field could be segmented: there is none, or model or options do not fit any;
         StoppedError, if it was asked to stop before the end.
     """
+    check_report(performance_path)
     options = options or SegmentOptions()
     check_inside_options(options)
     url = normal_url(source)
@@ -61,7 +64,10 @@ def segment_fields(
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
-    with clients_of(settled(client, options.device), on_event) as shared:
+    with (
+        clients_of(settled(client, options.device), on_event) as shared,
+        performance_report(shared, performance_path, url),
+    ):
         for number, field in enumerate(fields):
             if stop is not None and stop.is_set():
                 raise StoppedError(f"stopped as asked: {number} of {len(fields)} fields are done")

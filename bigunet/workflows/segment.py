@@ -23,8 +23,10 @@ from bigunet.engine.cluster import (
 from bigunet.engine.cluster_spec import ClusterSpec
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
+from bigunet.engine.performance import check_report, performance_report
 from bigunet.engine.runner import Runner
 from bigunet.engine.stage import Event, Notice, Stage
+from bigunet.engine.watch import Watch
 from bigunet.errors import BusyError, ImageError, OptionError
 from bigunet.io.discovery import is_plate, open_multiscale
 from bigunet.io.metadata import OutputImage
@@ -143,6 +145,7 @@ def segment(
     part: Part | None = None,
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
+    performance_path: str | Path | None = None,
 ) -> SegmentReport:
     """Segment an OME-Zarr image exactly as one pass over the mirrored whole image would.
 
@@ -169,6 +172,8 @@ def segment(
     on_event : callable, optional
         Told of each stage and each block, and of what people should know about the workers, with
         the dashboard's address.
+    performance_path : path, optional
+        HTML file for Dask's performance report: what each worker did when.
 
     Returns
     -------
@@ -183,6 +188,7 @@ def segment(
     ----------
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
+    check_report(performance_path)
     image, options = _open(source, target), options or SegmentOptions()
     _check_part(part, options, existing)
     place = choose_place(image, target, options)
@@ -210,11 +216,19 @@ def segment(
         plan = planned()
     with contextlib.ExitStack() as held:
         # The ledger, entered last and left last: locked until workers started here are gone.
-        with MemoryWatch() as memory, clients_of(client, on_event) as workers:
+        with (
+            MemoryWatch() as memory,
+            clients_of(client, on_event) as workers,
+            contextlib.ExitStack() as watched,
+        ):
             check_client(workers)
+            watched.enter_context(
+                performance_report(workers, performance_path, f"{image.url} to {place.folder}")
+            )
             if tune:
                 plan = tuned(plan, workers, workers_per_host=workers_per_cores(workers))
-            job = _Job(plan, normalisation, place, workers, _outlive(client), stop, on_event)
+            watch = watched.enter_context(Watch(workers, str(place.folder)))
+            job = _Job(plan, normalisation, place, workers, _outlive(client), stop, watch, on_event)
             dashboard = workers.dashboard_link or ""
             begun = time.perf_counter()
             if part is None:
@@ -253,6 +267,7 @@ class _Job:
     client: Client
     patient: bool
     stop: threading.Event | None
+    watch: Watch
     tell: Callable[[Event, str], None] | None
 
 
@@ -321,8 +336,9 @@ def _run_stages(job: _Job, stages: tuple[Stage, ...], ledger: Ledger) -> None:
     ) as runner:
         for stage in stages:
             for event in runner.run(stage, ledger):
+                seen = job.watch.see(event, stage, ledger.done(stage.name))
                 if job.tell is not None:
-                    job.tell(event, job.client.dashboard_link or "")
+                    job.tell(seen, job.client.dashboard_link or "")
 
 
 def _check_part(part: Part | None, options: SegmentOptions, existing: Existing) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.stage import Stage, Work
+from bigunet.engine.stage import Grid, Stage, Work
 from bigunet.geometry import Box
 from bigunet.io.metadata import OutputClass, OutputImage, Placement
 from bigunet.io.multiscale import Axis, Multiscale
@@ -48,17 +48,19 @@ def build_stages(
         ),
         blocks_in_work=plan.share.blocks_in_work(plan.block_memory_bytes()),
     )
-    stages = [_stage(SEGMENT, plan.grid, work)]
+    axes = tuple(axis.name for axis in plan.image.axes if axis.name != "c")
+    stages = [_stage(SEGMENT, plan.grid, work, axes)]
     for group in range(1, len(plan.layout.groups)):
         shape = plan.layout.levels[plan.layout.groups[group][0]].shape
         grid = BlockGrid(Box.of_shape(shape), plan.layout.block_shape(group))
         downsample = DownsampleWork(tuple(writers.values()), group, grid)
-        stages.append(_stage(f"downsample{group}", grid, downsample))
+        stages.append(_stage(f"downsample{group}", grid, downsample, axes))
     return tuple(stages)
 
 
-def _stage(name: str, grid: BlockGrid, work: Work) -> Stage:
-    return Stage(name, grid.num_blocks, grid.traversal, grid.number, work)
+def _stage(name: str, grid: BlockGrid, work: Work, axes: tuple[str, ...]) -> Stage:
+    drawn = Grid(axes, grid.region, grid.block_shape)
+    return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, drawn)
 
 
 def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:

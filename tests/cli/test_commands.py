@@ -69,7 +69,8 @@ def test_json_is_one_object_and_nothing_else_and_no_process_is_left(
     assert told["device"] == "cpu"
     assert told["dashboard"].startswith("http://127.0.0.1:")
     assert told["peak_memory_bytes"] > 50_000_000
-    assert told["dashboard"] in outcome.err
+    panel = told["dashboard"].replace("/status", "/bigunet")
+    assert f"dashboard: {told['dashboard']}, map: {panel}" in outcome.err.splitlines()
     left = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before]
     assert not [p for p in left if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
 

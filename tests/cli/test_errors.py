@@ -157,6 +157,7 @@ def test_a_3d_model_refuses_a_2d_image(bigunet: Any, place: Place, write_model: 
         (["--output", "outlines"], ("'outlines'", "classes")),
         (["--output", "classes", "--output", "classes"], ("once",)),
         (["--ome-version", "0.3"], ("'0.3'", "0.5")),
+        (["--performance-report", "no-folder/a.html"], ("no-folder/a.html", "cannot write")),
         (["--block-shape", "64"], ("64", "2")),
         (["--block-shape", "0,64"], ("(0, 64)", "at least 1")),
         (["--block-shape", "a,b"], ("'a,b'", "512,512")),
@@ -358,7 +359,8 @@ def test_an_interrupted_run_says_so_leaves_no_process_and_can_be_resumed(
     bigunet: Any, place: Place, client: Client, write_image: Any
 ) -> None:
     write_image(place.image, shape=(600, 700), chunks=(128, 128))
-    run = place.segment("--block-shape", "16,16")
+    report = place.image.with_name("report.html")
+    run = place.segment("--block-shape", "16,16", "--performance-report", report)
     process = subprocess.Popen(
         [BIGUNET, *map(str, run)],
         stdout=subprocess.PIPE,
@@ -382,6 +384,7 @@ def test_an_interrupted_run_says_so_leaves_no_process_and_can_be_resumed(
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     assert not looks_whole(place.output)
+    assert "Task Stream" in report.read_text()
     assert_finishes(bigunet, place, *run, "--scheduler", client.scheduler.address)
 
 

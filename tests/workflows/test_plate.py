@@ -46,8 +46,11 @@ def test_every_stored_field_gets_the_labels_it_would_get_alone(
     bigunet: Any, plate: Path, tmp_path: Path, tiny_model: Path, client: Client
 ) -> None:
     workers = ("--model", tiny_model, "--scheduler", client.scheduler.address, "--quiet")
-    done = bigunet("segment", plate, *workers, "--json")
+    page = tmp_path / "report.html"
+    done = bigunet("segment", plate, *workers, "--performance-report", page, "--json")
     assert done.code == 0
+    # One of all fields, with a task for each.
+    assert "number of tasks: 3 " in page.read_text()
     assert list(done.json["fields"]) == ["A/1/0", "A/1/1", "B/1/0"]
     for field, report in done.json["fields"].items():
         assert report["output"] == str(plate / field / "labels/classes")

@@ -1,0 +1,80 @@
+"""Dask's performance report of a run: a page of what each worker did when."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from distributed import Client
+
+from bigunet.errors import OutputError
+
+logger = logging.getLogger(__name__)
+
+# Workers are asked for their profiles; where they are gone nobody should wait for long.
+_REPORT_SECONDS = 60
+
+
+def check_report(path: str | Path | None) -> None:
+    """See that a report can be written, if one is wanted; changes nothing.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    if path is None:
+        return
+    existed = Path(path).exists()
+    try:
+        with open(path, "a"):
+            pass
+        if not existed:
+            Path(path).unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the performance report {path}: {error.strerror}; choose a path that can "
+            "be written"
+        ) from error
+
+
+@contextlib.contextmanager
+def performance_report(client: Client, path: str | Path | None, about: str) -> Iterator[None]:
+    """Write what the client's workers did meanwhile as one HTML page; nothing without a path.
+
+    It is written after an error or an interrupt, too, if it can be.
+
+    Parameters
+    ----------
+    about : str
+        What was run, told on the page.
+    """
+    if path is None:
+        yield
+        return
+    begun = time.time()
+    last_count = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.monitor.count)
+    # From here on the scheduler keeps what tasks did.
+    client.get_task_stream(start=0, stop=0)
+    try:
+        yield
+    finally:
+        try:
+            page = client.sync(
+                client.scheduler.performance_report,
+                start=begun,
+                last_count=last_count,
+                code=html.escape(about),
+                # Readable without the internet.
+                mode="inline",
+                callback_timeout=_REPORT_SECONDS,
+            )
+            Path(path).write_text(page)
+        except Exception as error:
+            # The segmentation is what counts.
+            told = str(error) or type(error).__name__
+            logger.error("cannot write the performance report %s: %s", path, told)
