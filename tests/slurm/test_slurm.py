@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -18,7 +19,15 @@ import zarr
 from slurm_daemons import Slurm, wait
 
 import bigunet
-from bigunet import SegmentOptions
+from bigunet import ClusterSpec, JobSpec, SegmentOptions
+from bigunet.engine.cluster import (
+    check_client,
+    open_client,
+    workers_per_cores,
+    workers_per_host,
+)
+from bigunet.engine.cores import cores
+from bigunet.engine.settings import SETTINGS, THREADS_PER_WORKER
 
 pytestmark = pytest.mark.slow
 
@@ -214,6 +223,32 @@ def test_ctrl_c_leaves_no_job_behind_and_the_run_goes_on(
         code, told = run.ended()
     assert code == 0, told
     assert contents(output) == contents(whole)
+
+
+def test_python_gets_workers_that_know_their_share_and_are_gone_afterwards(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, slurm.env[name])
+    job = JobSpec(memory_bytes=2_000_000_000, cores=1, logs=str(tmp_path))
+    spec = ClusterSpec("slurm", workers=2, interface="lo", job=job)
+    told: list[str] = []
+    with open_client(spec, told.append) as client:
+        client.wait_for_workers(2, timeout=100)
+        check_client(client)
+        # Both on this machine, but each in a job with a core of its own.
+        assert (workers_per_host(client), workers_per_cores(client)) == (2, 1)
+        assert list(client.run(cores).values()) == [1, 1]
+        assert list(client.nthreads().values()) == [THREADS_PER_WORKER] * 2
+        for key in (
+            "distributed.worker.profile.interval",
+            "distributed.admin.tick.interval",
+        ):
+            assert set(client.run(dask.config.get, key).values()) == {SETTINGS[key]}
+        assert [job.state for job in slurm.squeue()] == ["RUNNING"] * 2
+    slurm.wait_until_empty(timeout=10)
+    assert len(told) == 1
+    assert not list(tmp_path.glob(".dask-jobqueue.*")), "keys are left"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
