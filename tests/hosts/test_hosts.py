@@ -20,7 +20,7 @@ from distributed import Client
 import bigunet
 from bigunet import SegmentOptions
 
-BLOCKS = 15 * 11
+BLOCKS = 29 * 22
 # Dask's own are meant for networks that stall: minutes.
 PATIENCE = {
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "5s",
@@ -51,7 +51,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def segment(image: Path, output: Path, model: Path, *extra: str) -> list[str]:
     return [
         sys.executable, "-m", "bigunet_cli.main", "segment", str(image), str(output),
-        "--model", str(model), "--block-shape", "64,64", "--precision", "fp32",
+        "--model", str(model), "--block-shape", "32,32", "--precision", "fp32",
         "--backend", "torch", "--device", "cpu", "--quiet", *extra,
     ]  # fmt: skip
 
@@ -60,7 +60,7 @@ def segment(image: Path, output: Path, model: Path, *extra: str) -> list[str]:
 def alone(image: Path, tiny_model: Path, client: Client) -> Path:
     """What one process without a network gives."""
     output = image.parent / "alone.zarr"
-    options = SegmentOptions(block_shape=(64, 64), precision="fp32", backend="torch", device="cpu")
+    options = SegmentOptions(block_shape=(32, 32), precision="fp32", backend="torch", device="cpu")
     bigunet.segment(image, output, model=tiny_model, options=options, client=client)
     return output
 
@@ -124,19 +124,20 @@ def test_a_host_that_is_cut_off_and_comes_back_changes_no_byte(
             words, {**os.environ, **PATIENCE},
         )  # fmt: skip
         # First for a moment, which goes unnoticed, then until its worker is given up.
-        for share, seconds in ((BLOCKS // 4, 1), (BLOCKS // 2, 8)):
+        for share, seconds in ((BLOCKS // 8, 1), (BLOCKS // 2, 8)):
             while run.poll() is None and num_lines(output / "bigunet" / "ledger.jsonl") < share:
                 time.sleep(0.01)
             assert run.poll() is None, words.read_text()
-            assert num_registered(tmp_path) == 2
+            before = num_registered(tmp_path)
             network.cut(second)
             try:
                 time.sleep(seconds)
             finally:
                 network.mend(second)
         assert run.wait(120) == 0, words.read_text()
-        wait_for_workers(tmp_path, 3)
-    assert "removing: <WorkerState" in (tmp_path / "scheduler.log").read_text()
+        wait_for_workers(tmp_path, before + 1)
+    told = (tmp_path / "scheduler.log").read_text()
+    assert f"removing: <WorkerState 'tcp://{second.address}" in told
     assert contents(output) == contents(alone)
 
 
