@@ -20,8 +20,8 @@ import numpy as np
 import psutil
 from limit import cpu_model
 
-from bigunet.engine.cluster import open_client
-from bigunet.engine.cluster_spec import ClusterSpec
+from bigunet.engine.clusters.client import open_client
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import Runner
 from bigunet.engine.stage import BlockDone, Index, Result, Stage

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from bigunet.engine.cluster_spec import ClusterSpec, JobSpec
+from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError
 from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
 from bigunet.model.file import load_model, save_model

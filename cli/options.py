@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 from dask.utils import parse_bytes
 
-from bigunet.engine.cluster_spec import ClusterKind, ClusterSpec, JobSpec
+from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec, JobSpec
 from bigunet.errors import OptionError
 from bigunet.io.access import normal_url
 from bigunet.model.backend import BackendChoice

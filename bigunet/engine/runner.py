@@ -18,7 +18,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 from distributed.protocol import pickle
 
-from bigunet.engine.environments import check_environments
+from bigunet.engine.clusters.environments import check_environments
 from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.cluster_spec import ClusterSpec
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.errors import OutputError
 from bigunet.geometry import Box

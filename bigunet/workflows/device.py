@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bigunet.engine.cores import cores
+from bigunet.engine.clusters.cores import cores
 from bigunet.errors import OptionError
 from bigunet.model.backend import BackendChoice
 from bigunet.model.forward import GreyRange, Precision, Predictor

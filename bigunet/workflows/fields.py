@@ -8,9 +8,9 @@ from pathlib import Path
 
 from distributed import Client
 
-from bigunet.engine.cluster_spec import ClusterSpec
-from bigunet.engine.performance import check_report, performance_report
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
+from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
 from bigunet.io.access import find_node, join_url, normal_url
 from bigunet.io.discovery import plate_fields

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bigunet.engine.cores import cores
+from bigunet.engine.clusters.cores import cores
 from bigunet.geometry import Box, Point
 from bigunet.io.output import create_arrays
 from bigunet.io.volume import VolumeReader

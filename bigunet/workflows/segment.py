@@ -13,20 +13,20 @@ from typing import Any
 
 from distributed import Client
 
-from bigunet.engine.batch import job_memory_bytes
-from bigunet.engine.cluster import (
+from bigunet.engine.clusters.batch import job_memory_bytes
+from bigunet.engine.clusters.client import (
     check_client,
     open_client,
     workers_per_cores,
     workers_per_host,
 )
-from bigunet.engine.cluster_spec import ClusterSpec
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.memory import MemoryWatch
-from bigunet.engine.performance import check_report, performance_report
 from bigunet.engine.runner import Runner
 from bigunet.engine.stage import Event, Notice, Stage
-from bigunet.engine.watch import Watch
+from bigunet.engine.watching.performance import check_report, performance_report
+from bigunet.engine.watching.watch import Watch
 from bigunet.errors import BusyError, ImageError, OptionError
 from bigunet.io.discovery import is_plate, open_multiscale
 from bigunet.io.metadata import OutputImage

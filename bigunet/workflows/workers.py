@@ -9,9 +9,9 @@ from typing import TypeAlias
 import torch
 from distributed import Client
 
-from bigunet.engine.cluster import open_client
-from bigunet.engine.cluster_spec import ClusterKind, ClusterSpec
-from bigunet.engine.cuda import gpu_bytes_of, visible_gpus, why_no_cuda_cluster
+from bigunet.engine.clusters.client import open_client
+from bigunet.engine.clusters.cuda import gpu_bytes_of, visible_gpus, why_no_cuda_cluster
+from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.workflows.options import DeviceChoice
 

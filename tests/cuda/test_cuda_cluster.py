@@ -23,8 +23,8 @@ MIG = "80000000000/10000000000/20000000000"
 # Told by every worker; the process that reads it ends this one by closing its stdin.
 CLUSTER = """
 import json, os, sys
-from bigunet.engine.cluster import ClusterSpec, open_client
-from bigunet.engine.cuda import gpu_bytes_of
+from bigunet.engine.clusters.client import ClusterSpec, open_client
+from bigunet.engine.clusters.cuda import gpu_bytes_of
 
 if __name__ == "__main__":
     with open_client(ClusterSpec(sys.argv[1])) as client:
@@ -98,7 +98,7 @@ def seen_again(client: Client, names: list[str], *, without: int) -> dict[str, t
 
 REFUSALS = """
 import os
-from bigunet.engine.cluster import ClusterSpec, open_client
+from bigunet.engine.clusters.client import ClusterSpec, open_client
 from bigunet.errors import ClusterError
 
 def try_it(gpus, workers=None):

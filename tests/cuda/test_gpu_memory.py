@@ -14,7 +14,7 @@ from distributed import Client
 
 import bigunet
 from bigunet import SegmentOptions
-from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.clusters.client import ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.io.discovery import open_multiscale
 from bigunet.workflows import workers
@@ -71,7 +71,7 @@ SCRIPT = """
 import json, os
 import torch
 import bigunet
-from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.clusters.client import ClusterSpec
 from bigunet.workflows.workers import gpu_bytes, settled
 
 torch.version.cuda = "13.0"  # as in a build that has it

@@ -15,7 +15,7 @@ from distributed import Client
 
 import bigunet
 from bigunet import SegmentOptions
-from bigunet.engine.cluster import ClusterSpec
+from bigunet.engine.clusters.client import ClusterSpec
 from bigunet.model.forward import GreyRange, Predictor
 
 pytestmark = pytest.mark.gpu

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 SCRIPT = """
-from bigunet.engine.cuda import visible_gpus
+from bigunet.engine.clusters.cuda import visible_gpus
 import json, os
 cases = json.loads(os.environ["CASES"])
 found = []
@@ -47,7 +47,7 @@ def test_gpus_are_those_that_cuda_would_show_with_their_memory(with_gpus, ask) -
 def test_without_gpus_what_is_missing_is_told(ask, tmp_path: Path) -> None:
     script = f"""
 import pathlib, sys
-from bigunet.engine import cuda
+from bigunet.engine.clusters import cuda
 here, gone = pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(tmp_path / "gone")!r})
 for missing, driver in (((), gone), (("pynvml",), gone), (("pynvml", "dask_cuda"), here)):
     sys.modules.update(dict.fromkeys(missing))

@@ -11,10 +11,10 @@ from typing import Any
 import dask
 import pytest
 
-from bigunet.engine.batch import cluster_options, job_memory_bytes
-from bigunet.engine.cluster import open_client
-from bigunet.engine.cluster_spec import BATCH_KINDS, ClusterSpec, JobSpec
-from bigunet.engine.walltime import lifetime_settings, walltime_seconds
+from bigunet.engine.clusters.batch import cluster_options, job_memory_bytes
+from bigunet.engine.clusters.client import open_client
+from bigunet.engine.clusters.spec import BATCH_KINDS, ClusterSpec, JobSpec
+from bigunet.engine.clusters.walltime import lifetime_settings, walltime_seconds
 from bigunet.errors import ClusterError, OptionError
 
 pytest.importorskip("dask_jobqueue")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bigunet.engine import cores as module
-from bigunet.engine.cores import core_owner, cores
+from bigunet.engine.clusters import cores as module
+from bigunet.engine.clusters.cores import core_owner, cores
 
 JOB_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "LSB_DJOB_NUMPROC", "NSLOTS")
 BOUND = len(os.sched_getaffinity(0))

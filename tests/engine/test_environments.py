@@ -16,8 +16,8 @@ from distributed import Client, LocalCluster
 
 import bigunet
 from bigunet import SegmentOptions
-from bigunet.engine.cluster import check_client
-from bigunet.engine.environments import differences
+from bigunet.engine.clusters.client import check_client
+from bigunet.engine.clusters.environments import differences
 from bigunet.engine.stage import BlockDone, Event
 from bigunet.errors import ClusterError
 

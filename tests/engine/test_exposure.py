@@ -10,9 +10,9 @@ import psutil
 import pytest
 from distributed import Client, Security
 
-from bigunet.engine.cluster import open_client
-from bigunet.engine.cluster_spec import ClusterSpec
-from bigunet.engine.exposure import configured_security, exposures, listening_host
+from bigunet.engine.clusters.client import open_client
+from bigunet.engine.clusters.exposure import configured_security, exposures, listening_host
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError, OptionError
 
 pytest.importorskip("cryptography")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from bigunet.engine.performance import check_report, performance_report
+from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.errors import OutputError
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigunet.engine.progress import BlockMap, Progress
 from bigunet.engine.stage import BlockDone, Grid, Index, Stage
+from bigunet.engine.watching.progress import BlockMap, Progress
 from bigunet.geometry import Box
 
 

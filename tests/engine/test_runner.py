@@ -17,7 +17,7 @@ import dask
 import pytest
 from distributed import Client, LocalCluster, Scheduler
 
-from bigunet.engine.cluster import close_cluster
+from bigunet.engine.clusters.client import close_cluster
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner, _run_block
 from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work

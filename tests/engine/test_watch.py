@@ -21,7 +21,7 @@ from distributed import Client, Scheduler
 
 from bigunet import SegmentOptions, segment
 from bigunet.engine.stage import BlockDone, Event, Grid, Stage, StageBegun
-from bigunet.engine.watch import Watch
+from bigunet.engine.watching.watch import Watch
 from bigunet.geometry import Box
 
 OPTIONS = SegmentOptions(block_shape=(64, 64))
@@ -235,7 +235,7 @@ def test_without_a_dashboard_there_is_no_panel(tmp_path: Path) -> None:
         assert watch.panel == ""
 
 
-@pytest.mark.parametrize("lacking", ["bokeh.server.tornado", "bigunet.engine.panel"])
+@pytest.mark.parametrize("lacking", ["bokeh.server.tornado", "bigunet.engine.watching.panel"])
 def test_a_scheduler_that_lacks_what_the_panel_needs_only_has_none(
     client: Client,
     monkeypatch: pytest.MonkeyPatch,

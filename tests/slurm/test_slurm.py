@@ -20,14 +20,14 @@ from slurm_daemons import Slurm, wait
 
 import bigunet
 from bigunet import ClusterSpec, JobSpec, SegmentOptions
-from bigunet.engine.cluster import (
+from bigunet.engine.clusters.client import (
     check_client,
     open_client,
     workers_per_cores,
     workers_per_host,
 )
-from bigunet.engine.cores import cores
-from bigunet.engine.settings import SETTINGS, THREADS_PER_WORKER
+from bigunet.engine.clusters.cores import cores
+from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
 
 pytestmark = pytest.mark.slow
 

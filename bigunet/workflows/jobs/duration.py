@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from bigunet.engine.walltime import walltime_seconds
+from bigunet.engine.clusters.walltime import walltime_seconds
 from bigunet.errors import OptionError
 
 _UNIT_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigunet.engine.settings import SETTINGS, THREADS_PER_WORKER, exports
+from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER, exports
 from bigunet.workflows.jobs.bash import ASKING, FOLDER, QUIET, REQUEUE, SCHEDULER_READY, WAITING
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.request import JobRequest

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from bigunet.engine.clusters.settings import THREADS_PER_WORKER
 from bigunet.engine.runner import BLOCKS_PER_THREAD
-from bigunet.engine.settings import THREADS_PER_WORKER
 from bigunet.errors import OptionError
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.pace import Pace

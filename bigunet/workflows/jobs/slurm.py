@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bigunet.engine.cores import cores
+from bigunet.engine.clusters.cores import cores
 from bigunet.errors import OptionError
 from bigunet.io.access import normal_url
 from bigunet.io.discovery import is_plate, open_multiscale

@@ -9,7 +9,7 @@ from distributed import Security
 from distributed.comm import get_address_host
 from distributed.utils import get_ip_interface
 
-from bigunet.engine.cluster_spec import LOOPBACK, ClusterSpec
+from bigunet.engine.clusters.spec import LOOPBACK, ClusterSpec
 from bigunet.errors import ClusterError, OptionError
 
 

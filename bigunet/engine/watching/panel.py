@@ -24,7 +24,7 @@ from bokeh.models import (
 from bokeh.palettes import Blues256
 from bokeh.plotting import figure
 
-from bigunet.engine.progress import State
+from bigunet.engine.watching.progress import State
 
 logger = logging.getLogger(__name__)
 

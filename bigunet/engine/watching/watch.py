@@ -16,9 +16,9 @@ from dataclasses import replace
 from distributed import Client
 from tornado.ioloop import PeriodicCallback
 
-from bigunet.engine.panel_host import END, PATH, POST, open_panel
-from bigunet.engine.progress import Progress
 from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
+from bigunet.engine.watching.panel_host import END, PATH, POST, open_panel
+from bigunet.engine.watching.progress import Progress
 
 logger = logging.getLogger(__name__)
 

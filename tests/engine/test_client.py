@@ -13,9 +13,9 @@ import pytest
 from distributed import Client
 from distributed.comm import get_address_host
 
-from bigunet.engine.cluster import open_client, workers_per_host
-from bigunet.engine.cluster_spec import ClusterSpec
-from bigunet.engine.settings import THREADS_PER_WORKER
+from bigunet.engine.clusters.client import open_client, workers_per_host
+from bigunet.engine.clusters.settings import THREADS_PER_WORKER
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError, OptionError
 
 
@@ -69,8 +69,8 @@ def test_an_address_that_is_none_is_a_cluster_error(address: str) -> None:
 @pytest.mark.slow
 def test_a_dashboard_that_cannot_listen_is_a_cluster_error() -> None:
     script = """if True:
-        from bigunet.engine.cluster import open_client
-        from bigunet.engine.cluster_spec import ClusterSpec
+        from bigunet.engine.clusters.client import open_client
+        from bigunet.engine.clusters.spec import ClusterSpec
         from bigunet.errors import ClusterError
         for address in ("203.0.113.1:0", "127.0.0.1:none"):
             try:

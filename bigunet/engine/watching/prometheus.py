@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bigunet.engine.progress import State
+from bigunet.engine.watching.progress import State
 
 logger = logging.getLogger(__name__)
 

@@ -14,14 +14,14 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.comm import get_address_host
 
-from bigunet.engine.batch import open_batch
-from bigunet.engine.cluster_spec import ClusterKind, ClusterSpec
-from bigunet.engine.cores import core_owner
-from bigunet.engine.cuda import cuda_cluster_class, gpus_for, why_no_cuda_cluster
-from bigunet.engine.environments import check_environments
-from bigunet.engine.exposure import configured_security, exposures, listening_host
-from bigunet.engine.interrupts import interrupts_blocked
-from bigunet.engine.settings import SETTINGS, THREADS_PER_WORKER
+from bigunet.engine.clusters.batch import open_batch
+from bigunet.engine.clusters.cores import core_owner
+from bigunet.engine.clusters.cuda import cuda_cluster_class, gpus_for, why_no_cuda_cluster
+from bigunet.engine.clusters.environments import check_environments
+from bigunet.engine.clusters.exposure import configured_security, exposures, listening_host
+from bigunet.engine.clusters.interrupts import interrupts_blocked
+from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
+from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec
 from bigunet.errors import ClusterError
 
 logger = logging.getLogger(__name__)

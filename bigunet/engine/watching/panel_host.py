@@ -12,7 +12,7 @@ from typing import Any
 
 from distributed import Scheduler, SchedulerPlugin
 
-from bigunet.engine.progress import State
+from bigunet.engine.watching.progress import State
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
         from distributed.dashboard.core import BokehApplication
         from tornado.ioloop import IOLoop
 
-        from bigunet.engine.panel import Panel
+        from bigunet.engine.watching.panel import Panel
 
         def show(scheduler: Scheduler, extra: dict[str, Any], document: Any) -> None:
             panel = Panel(document, self.states)
@@ -129,7 +129,7 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
 def _add_metrics(states: dict[str, State]) -> Callable[[], None]:
     """Serve the states to Prometheus, where the scheduler has its client; how to end that."""
     try:
-        from bigunet.engine.prometheus import serve
+        from bigunet.engine.watching.prometheus import serve
     except ImportError:
         return lambda: None
     return serve(states)

@@ -24,11 +24,11 @@ from dask.utils import parse_bytes, parse_timedelta
 from distributed import Client
 from distributed.core import Status
 
-from bigunet.engine.cluster_spec import LOOPBACK, ClusterSpec
-from bigunet.engine.exposure import configured_security
-from bigunet.engine.interrupts import interrupts_blocked, undisturbed
-from bigunet.engine.settings import SETTINGS, THREADS_PER_WORKER, exports
-from bigunet.engine.walltime import lifetime_settings, walltime_seconds
+from bigunet.engine.clusters.exposure import configured_security
+from bigunet.engine.clusters.interrupts import interrupts_blocked, undisturbed
+from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER, exports
+from bigunet.engine.clusters.spec import LOOPBACK, ClusterSpec
+from bigunet.engine.clusters.walltime import lifetime_settings, walltime_seconds
 from bigunet.errors import ClusterError, OptionError
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Seeing a run from outside: the dashboard's page, Prometheus, Dask's performance report."""
