@@ -16,7 +16,8 @@ from bigunet.workflows.fields import segment_fields
 from bigunet.workflows.info import info
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.plan import plan
-from bigunet.workflows.segment import SegmentReport, segment
+from bigunet.workflows.segment import segment
+from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.train import train
 from bigunet.workflows.training_run.job import TrainReport
 from bigunet.workflows.training_run.options import TrainOptions

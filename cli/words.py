@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bigunet.workflows.segment import SegmentReport
+from bigunet.workflows.segment_report import SegmentReport
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 

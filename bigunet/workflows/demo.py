@@ -26,7 +26,8 @@ from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
 from bigunet.model.file import load_model
 from bigunet.report.overlay import overlay, side_by_side, write_png
-from bigunet.workflows.segment import SegmentReport, segment
+from bigunet.workflows.segment import segment
+from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.target import read_progress
 
 MODEL = "nuclei"

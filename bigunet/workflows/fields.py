@@ -18,7 +18,8 @@ from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
-from bigunet.workflows.segment import SegmentReport, clients_of, segment
+from bigunet.workflows.segment import clients_of, segment
+from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.target import Existing
 from bigunet.workflows.workers import settled
 

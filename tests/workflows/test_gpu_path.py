@@ -13,7 +13,7 @@ from fake_gpu import FakeGpu
 from bigunet import SegmentOptions, segment
 from bigunet.model import forward
 from bigunet.model.link import StreamLink
-from bigunet.workflows.segment import SegmentReport
+from bigunet.workflows.segment_report import SegmentReport
 
 
 @pytest.fixture(scope="module")
