@@ -9,6 +9,8 @@ demo: .venv/installed
 
 test: .venv/installed-test lint
 	-tests/slurm/install.sh
+	# Hundreds of processes start here, and each would compile the package anew.
+	$(BIN)/python -m compileall -q bigunet cli
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/installed-test

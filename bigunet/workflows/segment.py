@@ -11,13 +11,13 @@ from pathlib import Path
 
 from distributed import Client
 
-from bigunet.engine.clusters.batch import job_memory_bytes
 from bigunet.engine.clusters.client import (
     check_client,
     open_client,
     workers_per_cores,
     workers_per_host,
 )
+from bigunet.engine.clusters.job_options import job_memory_bytes
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.memory import MemoryWatch
 from bigunet.engine.stage import Event, Notice

@@ -11,8 +11,8 @@ from typing import Any
 import dask
 import pytest
 
-from bigunet.engine.clusters.batch import cluster_options, job_memory_bytes
 from bigunet.engine.clusters.client import open_client
+from bigunet.engine.clusters.job_options import cluster_options, job_memory_bytes
 from bigunet.engine.clusters.spec import BATCH_KINDS, ClusterSpec, JobSpec
 from bigunet.engine.clusters.walltime import lifetime_settings, walltime_seconds
 from bigunet.errors import ClusterError, OptionError
