@@ -11,7 +11,7 @@ test: .venv/installed-test lint
 	-tests/slurm/install.sh
 	# Hundreds of processes start here, and each would compile the package anew.
 	$(BIN)/python -m compileall -q bigunet cli
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .
