@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import torch
 import zarr
 from bigunet_cli.main import main
 from distributed import Client
+from hypothesis import settings
 
 from bigunet import ModelDescription, Normalisation, save_model
 from bigunet.model.architectures import architecture_of, build, config_class
@@ -27,6 +29,10 @@ EXTENTS = {"t": 2, "c": 2, "z": 20, "y": 90, "x": 70}
 TYPES = {"t": "time", "c": "channel"}
 UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
 BIGUNET = Path(sys.executable).with_name("bigunet")
+
+# Half as many as usual, for a suite of hundreds of laws; HYPOTHESIS_PROFILE=default for all.
+settings.register_profile("suite", max_examples=50)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 WriteModel = Callable[..., Path]
 WriteImage = Callable[..., np.ndarray]

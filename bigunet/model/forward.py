@@ -19,8 +19,13 @@ from bigunet.model.link import Link, UnderWay, link_to
 from bigunet.model.model import Model
 
 Precision = Literal["fp32", "bf16", "fp16"]
-# torch raises a RuntimeError like any other when a CPU's memory ends, and so does OpenVINO.
-_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|out of memory", re.I)
+# torch raises a RuntimeError like any other when a CPU's memory ends, and so do OpenVINO and, on
+# GPUs, cuDNN and cuBLAS, for which an algorithm that fits is not found.
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|not enough memory|bad_alloc|out of memory|STATUS_ALLOC_FAILED"
+    r"|unable to find a valid cuDNN algorithm|unable to find an engine to execute",
+    re.IGNORECASE,
+)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -119,7 +124,6 @@ class Predictor:
         if precision not in _DTYPES:
             raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
         self.device = torch.device(device)
-        self._link = link or link_to(self.device)
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
@@ -144,11 +148,20 @@ class Predictor:
         self._span = torch.tensor(span, dtype=torch.float64).reshape(along)
         self._device_low = self._low.float().to(self.device)
         self._device_span = self._span.float().to(self.device)
+        # Last: once the weights are there, for streams that do not wait for one another.
+        self._link = link or link_to(self.device)
 
     @property
     def depth(self) -> int:
         """Tiles to have under way at a time, so that the device need not wait for the host."""
         return self._link.depth
+
+    def free_memory(self) -> None:
+        """Give back what the device holds in reserve; after a MemoryError that is dealt with.
+
+        Until then what the failed pass took is held by its traceback.
+        """
+        self._link.free_memory()
 
     def scores(self, tile: np.ndarray) -> Tensor:
         """Scores of one tile, (class, *space) fp32 on the device.
@@ -234,7 +247,6 @@ class Predictor:
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
                 raise
-            self._link.free_memory()
             raise MemoryError(f"{self.device}: {error}") from error
 
 

@@ -98,6 +98,7 @@ class StreamLink:
 
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
+        gpu.settle()
         self._arrivals, self._passes, self._departures = (gpu.stream() for _ in range(3))
 
     def run(self, values: Tensor, compute: Compute) -> UnderWay:
@@ -171,6 +172,10 @@ class Gpu(Protocol):
         """Memory of the GPU."""
         ...
 
+    def settle(self) -> None:
+        """Wait until all that was asked of it is done."""
+        ...
+
     def free_memory(self) -> None:
         """Give memory that is held in reserve back to the GPU."""
         ...
@@ -206,6 +211,10 @@ class CudaGpu:
     def room(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """See :class:`Gpu`."""
         return torch.empty(tuple(shape), dtype=dtype, device=self._device)
+
+    def settle(self) -> None:
+        """See :class:`Gpu`."""
+        torch.cuda.synchronize(self._device)
 
     def free_memory(self) -> None:
         """See :class:`Gpu`."""

@@ -146,17 +146,17 @@ class SegmentWork:
                 for tile, found in self._predictions(predictor, tiles, image, source, values):
                     seconds += found.seconds
                     _fill_in(values, tile, write, found.result())
+                return {
+                    **told,
+                    "tiles_computed": predictor.num_computed - before,
+                    "compute_seconds": round(seconds, 4),
+                    "device": str(predictor.predictor.device),
+                    "backend": predictor.predictor.backend,
+                }
             except MemoryError:
                 self._tiling = self._tiling.halved()
                 told["smaller_tile"] = list(self._tiling.tile_shape)
-                continue
-            return {
-                **told,
-                "tiles_computed": predictor.num_computed - before,
-                "compute_seconds": round(seconds, 4),
-                "device": str(predictor.predictor.device),
-                "backend": predictor.predictor.backend,
-            }
+            predictor.predictor.free_memory()
 
     def _predictions(
         self,

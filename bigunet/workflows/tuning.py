@@ -89,9 +89,10 @@ def pass_seconds(
                 predictor.predict(noise, inner)
                 seconds.append(time.perf_counter() - begun)
         except MemoryError:
-            found.append(None)
-            continue
-        found.append(min(seconds[1:]))
+            seconds = []
+        if not seconds:
+            predictor.free_memory()
+        found.append(min(seconds[1:], default=None))
     return found
 
 

@@ -78,8 +78,9 @@ def between_convolutions(layer: Callable[[int], nn.Module]) -> nn.Module:
     return module
 
 
-@pytest.mark.parametrize(("ndim", "depth"), [(2, 1), (2, 2), (2, 3), (3, 1)])
-@pytest.mark.parametrize("width", [2, 4])
+@pytest.mark.parametrize(
+    ("ndim", "depth", "width"), [(2, 1, 4), (2, 2, 2), (2, 2, 4), (2, 3, 2), (3, 1, 2)]
+)
 def test_the_probe_finds_what_arithmetic_gives_for_unets(ndim: int, depth: int, width: int) -> None:
     config = UNetConfig(ndim=ndim, depth=depth, width=width, classes=3)
     found, scores = probe(UNet(config), in_channels=1, ndim=ndim)
