@@ -18,6 +18,8 @@
 # The environment: module load, conda activate, export go here, or are given with --env.
 source ~/bigunet/.venv/bin/activate
 # (end of the environment)
+# A wait that a signal ends has a code, too, and must not end this script.
+set +eu
 
 # Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
 asked=0

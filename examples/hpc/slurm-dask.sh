@@ -19,6 +19,8 @@
 module load cuda
 source ~/bigunet/.venv/bin/activate
 # (end of the environment)
+# A wait that a signal ends has a code, too, and must not end this script.
+set +eu
 
 # Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
 asked=0

@@ -233,27 +233,69 @@ echo "${SAID:-}" >>"$FOLDER/said"
 trap 'sleep 0.3; touch "$FOLDER/ended"; exit 75' USR1
 printf '%s\\0' "$@" >"$FOLDER/words"
 if [ -n "$WAITS" ]; then for _ in {1..200}; do sleep 0.05; done; fi
+sleep "${TAKES:-0}"
 exit "${CODE:-0}"
 """
 
 
+DASK = """#!/bin/bash
+# A scheduler, and a worker that ends with it; either ends soon where it is $LOST.
+end() { touch "$FOLDER/over"; exit 0; }
+trap end TERM
+role=$1
+if [ "$role" = scheduler ]; then
+    rm -f "$FOLDER/over"
+    while [ "$1" != --scheduler-file ]; do shift; done
+    echo address >"$2"
+fi
+for i in {1..1200}; do
+    if [ -e "$FOLDER/over" ]; then exit; fi
+    if [ "$role" = "$LOST" ] && [ "$i" = 10 ]; then
+        # Workers notice later.
+        (sleep 2; touch "$FOLDER/over") &
+        exit
+    fi
+    sleep 0.05
+done
+"""
+SRUN = """#!/bin/bash
+while [ "$1" != dask ]; do shift; done
+exec "$@"
+"""
+
+
 class Shell:
-    """Runs an array's script with stand-ins for bigunet and scontrol."""
+    """Runs a script with stand-ins for bigunet, Dask and Slurm."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("bigunet", "scontrol"):
-            (folder / name).write_text(STAND_IN)
+        for name, text in (
+            ("bigunet", STAND_IN), ("scontrol", STAND_IN), ("dask", DASK), ("srun", SRUN),
+        ):  # fmt: skip
+            (folder / name).write_text(text)
             (folder / name).chmod(0o755)
 
     def start(self, script: str, **told: str) -> subprocess.Popen[str]:
         (self.folder / "job.sh").write_text(script)
         path = f"{self.folder}:{os.environ['PATH']}"
         env = {"PATH": path, "FOLDER": str(self.folder), "SLURM_ARRAY_JOB_ID": "7",
-               "SLURM_ARRAY_TASK_ID": "2", "WAITS": "", **told}  # fmt: skip
+               "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "9", "SLURM_JOB_NUM_NODES": "1",
+               "SLURM_CPUS_PER_TASK": "1", "WAITS": "", **told}  # fmt: skip
         return subprocess.Popen(
             ["bash", "job.sh"], cwd=self.folder, env=env, stderr=subprocess.PIPE, text=True
         )
+
+    def signalled(self, script: str, times: int = 1, **told: str) -> int:
+        """Its code after the signal, once the command runs."""
+        with self.start(script, WAITS="1", **told) as process:
+            deadline = time.monotonic() + 60
+            while not (self.folder / "words").exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            for _ in range(times):
+                process.send_signal(signal.SIGUSR1)
+                time.sleep(0.05)
+            process.wait(60)
+        return process.returncode
 
     def run(self, script: str, **told: str) -> int:
         with self.start(script, **told) as process:
@@ -336,18 +378,42 @@ def test_a_job_that_cannot_be_queued_again_says_so(shell: Shell) -> None:
     assert "submit the script again" in told
 
 
-def test_the_signal_goes_on_to_the_command_whose_end_is_waited_for(shell: Shell) -> None:
-    with shell.start(array("IN"), WAITS="1") as process:
-        deadline = time.monotonic() + 30
-        while not (shell.folder / "words").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        for _ in range(2):
-            process.send_signal(signal.SIGUSR1)
-            time.sleep(0.05)
-        process.wait(30)
-    assert process.returncode == 0
+STRICT = {"environment": ("set -euo pipefail",)}
+
+
+@pytest.mark.parametrize("strict", [{}, STRICT])
+def test_the_signal_goes_on_to_the_command_whose_end_is_waited_for(
+    shell: Shell, strict: Any
+) -> None:
+    assert shell.signalled(array("IN", **strict), times=2) == 0
     assert (shell.folder / "ended").exists()
     assert shell.requeued == ["requeue 7_2"]
+
+
+def test_strict_lines_of_the_environment_change_nothing_of_how_a_job_ends(shell: Shell) -> None:
+    assert shell.run(array("IN", **STRICT), CODE="75") == 0
+    assert shell.requeued == ["requeue 7_2"]
+    assert shell.run(array("IN", **STRICT), CODE="75", REFUSED="1") == 75
+    failing = ("set -e", "false")
+    (shell.folder / "words").unlink()
+    assert shell.run(array("IN", environment=failing)) == 1
+    assert not (shell.folder / "words").exists()
+
+
+@pytest.mark.parametrize("strict", [{}, STRICT])
+def test_the_folder_with_the_key_is_removed_however_a_job_of_dask_ends(
+    shell: Shell, strict: Any
+) -> None:
+    def left() -> bool:
+        return any(shell.folder.glob(".bigunet-*"))
+
+    script = dask("IN", **strict)
+    assert (shell.run(script), left()) == (0, False)
+    # There is no scheduler to end any more.
+    assert (shell.run(script, CODE="3", TAKES="1", LOST="scheduler"), left()) == (3, False)
+    (shell.folder / "words").unlink()
+    assert (shell.signalled(script), left()) == (0, False)
+    assert shell.requeued == ["requeue 9"]
 
 
 SCRIPTS = [

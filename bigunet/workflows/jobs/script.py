@@ -174,6 +174,8 @@ def _environment(lines: Sequence[str]) -> str:
         "# The environment: module load, conda activate, export go here, or are given with --env.",
         *lines,
         "# (end of the environment)",
+        "# A wait that a signal ends has a code, too, and must not end this script.",
+        "set +eu",
     )
 
 
