@@ -416,6 +416,15 @@ def test_the_folder_with_the_key_is_removed_however_a_job_of_dask_ends(
     assert shell.requeued == ["requeue 9"]
 
 
+def test_a_command_whose_workers_are_lost_ends_with_an_error(shell: Shell) -> None:
+    with shell.start(dask("IN"), WAITS="1", LOST="worker") as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "workers have all ended, see " in told
+    assert shell.requeued == []
+    assert not any(shell.folder.glob(".bigunet-*"))
+
+
 SCRIPTS = [
     array(*NASTY, gpus=2, partition="a,b", account="me", directives=("--qos=long",)),
     dask(*NASTY),

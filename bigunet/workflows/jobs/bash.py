@@ -23,9 +23,24 @@ ask() {
 trap ask USR1
 """
 
-WAITING = """\
+STARTED = """\
 pid=$!
 if [ "$asked" != 0 ]; then ask; fi
+"""
+
+WATCHING = """\
+# Without workers it would wait until its time is up. (A node that fails takes the job with it.)
+while kill -0 "$pid" 2>/dev/null; do
+    if ! kill -0 "$workers" 2>/dev/null; then
+        echo "Dask's workers have all ended, see $log; the command is ended, too" >&2
+        kill "$pid"
+        break
+    fi
+    sleep 1
+done
+"""
+
+WAITING = """\
 # The signal ends the wait, too, but not the command.
 while :; do
     before=$asked

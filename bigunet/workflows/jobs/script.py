@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER, exports
-from bigunet.workflows.jobs.bash import ASKING, FOLDER, QUIET, REQUEUE, SCHEDULER_READY, WAITING
+from bigunet.workflows.jobs.bash import (
+    ASKING,
+    FOLDER,
+    QUIET,
+    REQUEUE,
+    SCHEDULER_READY,
+    STARTED,
+    WAITING,
+    WATCHING,
+)
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.request import JobRequest
 from bigunet.workflows.jobs.size import JobSize
@@ -58,7 +67,7 @@ def array_script(request: JobRequest, size: JobSize, text: JobText, commands: Co
         _head(text, directives),
         _environment(request.environment),
         ASKING,
-        f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{WAITING}',
+        f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{STARTED}{WAITING}',
         REQUEUE.format(job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
     )
 
@@ -105,7 +114,7 @@ def dask_script(
         _workers(request, size, commands, common),
         _begun_as(begin),
         f'{segment} \\\n    --scheduler="$folder/scheduler.json"{shared} "${{begin[@]}}" &\n'
-        f"{WAITING}",
+        f"{STARTED}{WATCHING}{WAITING}",
         REQUEUE.format(job="$SLURM_JOB_ID", again=", printed with --resume"),
     )
 
