@@ -30,6 +30,10 @@ ask() {
 }
 trap ask USR1
 
+# Each finished block is a line of a ledger.
+done_lines() { cat /scratch/me/out.zarr/bigunet/*.jsonl 2>/dev/null | wc -l; }
+done_before=$(done_lines)
+
 bigunet segment \
     /scratch/me/image.zarr \
     /scratch/me/out.zarr \
@@ -48,6 +52,11 @@ done
 
 # It was asked to end before its time: queue it again, and it goes on where it was.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && [ "$(done_lines)" = "$done_before" ]; then
+        echo "not queued again: since it was queued last it has finished no block; give more" \
+            "--walltime or a smaller --block-shape" >&2
+        exit "$code"
+    fi
     if scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"; then exit 0; fi
     echo "the job could not be queued again; submit the script again" >&2
 fi

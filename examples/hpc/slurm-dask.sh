@@ -93,8 +93,12 @@ srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
     --nthreads 3 --memory-limit 0 --death-timeout 120 --local-directory "${TMPDIR:-/tmp}" >>"$log" 2>&1 &
 workers=$!
 
+# Each finished block is a line of a ledger.
+done_lines() { cat /scratch/me/out.zarr/bigunet/*.jsonl 2>/dev/null | wc -l; }
+done_before=$(done_lines)
+
 begin=()
-# One that was queued again has begun already.
+# One that was queued again may have begun already.
 if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi
 
 bigunet segment \
@@ -124,6 +128,11 @@ done
 
 # It was asked to end before its time: queue it again, and it goes on where it was.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && [ "$(done_lines)" = "$done_before" ]; then
+        echo "not queued again: since it was queued last it has finished no block; give more" \
+            "--walltime or a smaller --block-shape" >&2
+        exit "$code"
+    fi
     if scontrol requeue "$SLURM_JOB_ID"; then exit 0; fi
     echo "the job could not be queued again; submit the script again, printed with --resume" >&2
 fi

@@ -171,13 +171,15 @@ def test_labels_can_go_into_the_image(bigunet: Any, image: Path, tmp_path: Path)
     printed = Printed(bigunet("jobs", "slurm", zarr_04, "--hours", "1", *FEW))
     assert printed.words[0] == str(zarr_04)
     assert printed.words[1].startswith("--")
+    assert f"cat {zarr_04}/labels/classes/bigunet/*.jsonl" in printed.text
     subprocess.run(["bash", "-n"], input=printed.text, text=True, check=True)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--overwrite"], ("cannot overwrite", "--way dask")),
+        (["--overwrite"], ("cannot overwrite", "remove the output first")),
+        (["--overwrite", "--way", "dask"], ("cannot overwrite", "remove the output first")),
         (["--resume", "--overwrite"], ("give one of them",)),
         (["--tune"], ("--tune",)),
         (["--jobs", "2", "--within", "2h"], ("--jobs", "--within")),
@@ -189,6 +191,10 @@ def test_labels_can_go_into_the_image(bigunet: Any, image: Path, tmp_path: Path)
         (["--gpus", "1", "--device", "cpu"], ("--device cpu",)),
         (["--device", "cuda"], ("--gpus N",)),
         (["--no-measure"], ("--hours", "--walltime")),
+        (
+            ["--no-measure", "--jobs", "2", "--walltime", "6:00"],
+            ("--walltime 00:06:00", "00:06:00"),
+        ),
         (["--memory", "1GB"], ("memory limit", "give more")),
         (["--memory", "3GB", "--memory-limit", "3GB"], ("--memory-limit 3 GB",)),
         (["--walltime", "1:00"], ("--walltime 00:01:00", "give more")),

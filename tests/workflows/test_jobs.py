@@ -141,6 +141,7 @@ def test_what_was_asked_for_is_taken() -> None:
         (JobRequest(jobs=1001), PACE, "1000 blocks to share"),
         (JobRequest(jobs=2, walltime_seconds=300), PACE, "--walltime 00:05:00.*give more"),
         (JobRequest(jobs=2), None, "--walltime or --hours"),
+        (JobRequest(jobs=2, walltime_seconds=360), None, "take 00:06:00; give more"),
         (JobRequest(walltime_seconds=9999), None, "--jobs N"),
         (JobRequest(jobs=2, memory_bytes=4 * GB), PACE, "does not fit into --memory 4 GB"),
     ],
@@ -230,6 +231,7 @@ STAND_IN = """#!/bin/bash
 # Ends as it is told to; keeps its words, each with a null byte behind it.
 if [ "${0##*/}" = scontrol ]; then echo "$*" >>"$FOLDER/requeued"; exit "${REFUSED:-0}"; fi
 echo "${SAID:-}" >>"$FOLDER/said"
+if [ -n "$ADDS" ]; then mkdir -p "$ADDS" && echo '{}' >>"$ADDS/part-2-of-3.jsonl"; fi
 trap 'sleep 0.3; touch "$FOLDER/ended"; exit 75' USR1
 printf '%s\\0' "$@" >"$FOLDER/words"
 if [ -n "$WAITS" ]; then for _ in {1..200}; do sleep 0.05; done; fi
@@ -331,18 +333,23 @@ NASTY = [
 ]
 
 
+LEDGERS = "the out's"
+
+
 def text(*words: str) -> JobText:
-    return JobText(title="What it does, even\nwith 'lines'", words=words, notes=["note"])
+    return JobText(
+        title="What it does, even\nwith 'lines'", words=words, notes=["note"], ledgers=LEDGERS
+    )
 
 
 def array(*words: str, **request: Any) -> str:
     return array_script(JobRequest(**request), SIZE, text(*words), Commands("bigunet", "dask"))
 
 
-def dask(*words: str, begin: str = "", **request: Any) -> str:
+def dask(*words: str, resume: bool = False, **request: Any) -> str:
     return dask_script(
         JobRequest(way="dask", **request), SIZE, text(*words), Commands("bigunet", "dask"),
-        begin=begin,
+        resume=resume,
     )  # fmt: skip
 
 
@@ -400,6 +407,40 @@ def test_strict_lines_of_the_environment_change_nothing_of_how_a_job_ends(shell:
     assert not (shell.folder / "words").exists()
 
 
+def test_a_job_that_was_queued_again_and_finishes_no_block_is_not_queued_once_more(
+    shell: Shell,
+) -> None:
+    def queued(code: int, **told: str) -> bool:
+        before = len(shell.requeued)
+        assert shell.run(array("IN", **request), CODE="75", **told) == code
+        return len(shell.requeued) > before
+
+    request: Any = {}
+    again = {"SLURM_RESTART_COUNT": "1"}
+    # No ledger may have been there.
+    assert queued(0)
+    assert not queued(75, **again)
+    assert queued(0, ADDS=LEDGERS, **again)
+    assert not queued(75, **again)
+    assert queued(0, ADDS=LEDGERS, **again)
+    with shell.start(array("IN"), CODE="138", **again) as process:
+        _, told = process.communicate(timeout=30)
+    assert (process.returncode, told.count("\n")) == (138, 1)
+    assert "finished no block; give more --walltime" in told
+    # In a container, whose ledgers cannot be seen outside.
+    request = {"prefix": "env"}
+    assert not queued(75, **again)
+    (shell.folder / LEDGERS).rename(shell.folder / "elsewhere")
+    assert queued(0, **again)
+
+
+def test_a_job_of_dask_that_was_queued_again_goes_on(shell: Shell) -> None:
+    assert (shell.run(dask("IN")), shell.words[3:]) == (0, [])
+    again = {"SLURM_RESTART_COUNT": "1", "CODE": "75"}
+    assert (shell.run(dask("IN"), **again), shell.words[3:]) == (75, ["--resume"])
+    assert (shell.run(dask("IN", resume=True)), shell.words[3:]) == (0, ["--resume"])
+
+
 @pytest.mark.parametrize("strict", [{}, STRICT])
 def test_the_folder_with_the_key_is_removed_however_a_job_of_dask_ends(
     shell: Shell, strict: Any
@@ -428,8 +469,8 @@ def test_a_command_whose_workers_are_lost_ends_with_an_error(shell: Shell) -> No
 SCRIPTS = [
     array(*NASTY, gpus=2, partition="a,b", account="me", directives=("--qos=long",)),
     dask(*NASTY),
-    dask("IN", begin="--overwrite", gpus=2, interface="ib0", environment=("module load x",)),
-    dask("IN", begin="--resume", workers=2, prefix="apptainer exec x.sif"),
+    dask("IN", gpus=2, interface="ib0", environment=("module load x",)),
+    dask("IN", resume=True, workers=2, prefix="apptainer exec x.sif"),
 ]
 
 
@@ -455,5 +496,4 @@ def test_gpus_and_what_else_was_asked_for_are_in_the_head() -> None:
     assert "dask cuda worker" in SCRIPTS[2]
     assert "--interface ib0" in SCRIPTS[2]
     assert "--workers=2" in SCRIPTS[2]
-    assert "begin=(--overwrite)" in SCRIPTS[2]
     assert "--nworkers 2" in SCRIPTS[3]

@@ -6,10 +6,21 @@ from __future__ import annotations
 REQUEUE = """\
 # It was asked to end before its time: queue it again, and it goes on where it was.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if [ "${{SLURM_RESTART_COUNT:-0}}" != 0 ] && [ "$(done_lines)" = "$done_before" ]{known}; then
+        echo "not queued again: since it was queued last it has finished no block; give more" \\
+            "--walltime or a smaller --block-shape" >&2
+        exit "$code"
+    fi
     if scontrol requeue "{job}"; then exit 0; fi
     echo "the job could not be queued again; submit the script again{again}" >&2
 fi
 exit "$code"
+"""
+
+PROGRESS = """\
+# Each finished block is a line of a ledger.
+done_lines() {{ cat {folder}/*.jsonl 2>/dev/null | wc -l; }}
+done_before=$(done_lines)
 """
 
 ASKING = """\

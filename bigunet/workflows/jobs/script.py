@@ -10,6 +10,7 @@ from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER, expor
 from bigunet.workflows.jobs.bash import (
     ASKING,
     FOLDER,
+    PROGRESS,
     QUIET,
     REQUEUE,
     SCHEDULER_READY,
@@ -20,6 +21,13 @@ from bigunet.workflows.jobs.bash import (
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.request import JobRequest
 from bigunet.workflows.jobs.size import JobSize
+
+_BEGUN = "begin=(--resume)\n"
+_BEGIN = """\
+begin=()
+# One that was queued again may have begun already.
+if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +55,14 @@ class JobText:
         After ``bigunet segment``.
     notes : sequence of str
         Where the numbers come from.
+    ledgers : str
+        Path of the folder that has them.
     """
 
     title: str
     words: Sequence[str]
     notes: Sequence[str]
+    ledgers: str
 
 
 def array_script(request: JobRequest, size: JobSize, text: JobText, commands: Commands) -> str:
@@ -67,22 +78,22 @@ def array_script(request: JobRequest, size: JobSize, text: JobText, commands: Co
         _head(text, directives),
         _environment(request.environment),
         ASKING,
+        PROGRESS.format(folder=shlex.quote(text.ledgers)),
         f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{STARTED}{WAITING}',
-        REQUEUE.format(job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
+        _requeue(request, job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
     )
 
 
 def dask_script(
-    request: JobRequest, size: JobSize, text: JobText, commands: Commands, *, begin: str
+    request: JobRequest, size: JobSize, text: JobText, commands: Commands, *, resume: bool
 ) -> str:
     """One job of several nodes: Dask's scheduler and the command on the first, workers on all.
 
     Parameters
     ----------
     request, size, text, commands
-    begin : str
-        The option with which a job begins that was not queued again: ``--overwrite``,
-        ``--resume``, or empty.
+    resume : bool
+        Whether the job may go on with an output when it was not queued again, too.
     """
     directives = [
         f"--nodes={size.jobs}",
@@ -112,10 +123,11 @@ def dask_script(
         _lines(*settings),
         scheduler,
         _workers(request, size, commands, common),
-        _begun_as(begin),
+        PROGRESS.format(folder=shlex.quote(text.ledgers)),
+        _BEGUN if resume else _BEGIN,
         f'{segment} \\\n    --scheduler="$folder/scheduler.json"{shared} "${{begin[@]}}" &\n'
         f"{STARTED}{WATCHING}{WAITING}",
-        REQUEUE.format(job="$SLURM_JOB_ID", again=", printed with --resume"),
+        _requeue(request, job="$SLURM_JOB_ID", again=", printed with --resume"),
     )
 
 
@@ -136,15 +148,10 @@ def _workers(request: JobRequest, size: JobSize, commands: Commands, common: str
     )
 
 
-def _begun_as(begin: str) -> str:
-    if begin == "--resume":
-        return "begin=(--resume)\n"
-    first = f"begin=({begin})"
-    return (
-        f"{first}\n"
-        "# One that was queued again has begun already.\n"
-        'if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi\n'
-    )
+def _requeue(request: JobRequest, *, job: str, again: str) -> str:
+    # A path of a container may be another one outside, where nothing would ever be finished.
+    known = ' && [ "$done_before" != 0 ]' if request.prefix else ""
+    return REQUEUE.format(job=job, again=again, known=known)
 
 
 def _directives(request: JobRequest, size: JobSize, *, log: str) -> list[str]:
