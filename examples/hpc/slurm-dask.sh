@@ -92,6 +92,13 @@ srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
     --no-dashboard --dashboard-address 127.0.0.1:0 \
     --nthreads 3 --memory-limit 0 --death-timeout 120 --local-directory "${TMPDIR:-/tmp}" >>"$log" 2>&1 &
 workers=$!
+# The command asks workers how large their GPUs are, before it plans.
+if ! python -c 'import sys; from distributed import Client
+Client(scheduler_file=sys.argv[1]).wait_for_workers(1, timeout=300)' \
+    "$folder/scheduler.json" >>"$log" 2>&1; then
+    echo "no Dask worker came, see $log" >&2
+    exit 1
+fi
 
 # Each finished block is a line of a ledger.
 done_lines() { cat /scratch/me/out.zarr/bigunet/*.jsonl 2>/dev/null | wc -l; }

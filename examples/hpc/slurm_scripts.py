@@ -12,7 +12,7 @@ from bigunet.workflows.jobs.request import JobRequest
 from bigunet.workflows.jobs.script import Commands, JobText, array_script, dask_script
 from bigunet.workflows.jobs.size import JobSize
 
-COMMANDS = Commands("bigunet", "dask")
+COMMANDS = Commands("bigunet", "dask", "python")
 NOTE = "Image, numbers and environment are an example's: 'bigunet jobs slurm' fills in yours."
 PLACES = ["/scratch/me/image.zarr", "/scratch/me/out.zarr"]
 LEDGERS = f"{PLACES[1]}/bigunet"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,7 @@ def test_gpus_are_asked_for_and_used(jobs: Any) -> None:
     assert {"--device=cuda", "--cluster=cuda", "--workers=2"} <= set(two)
     nodes = Printed(jobs(*few, "2", "--way", "dask", "--jobs", "2"))
     assert "dask cuda worker" in nodes.text
+    assert f"if ! {sys.executable} -c " in nodes.text
     assert "--cluster=cuda" not in nodes.words
     assert "--workers=2" in nodes.words
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Any
 
 import pytest
 import zarr
+from distributed import LocalCluster
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -334,6 +339,7 @@ NASTY = [
 
 
 LEDGERS = "the out's"
+COMMANDS = Commands("bigunet", "dask", shlex.quote(sys.executable))
 
 
 def text(*words: str) -> JobText:
@@ -343,12 +349,12 @@ def text(*words: str) -> JobText:
 
 
 def array(*words: str, **request: Any) -> str:
-    return array_script(JobRequest(**request), SIZE, text(*words), Commands("bigunet", "dask"))
+    return array_script(JobRequest(**request), SIZE, text(*words), COMMANDS)
 
 
 def dask(*words: str, resume: bool = False, **request: Any) -> str:
     return dask_script(
-        JobRequest(way="dask", **request), SIZE, text(*words), Commands("bigunet", "dask"),
+        JobRequest(way="dask", **request), SIZE, text(*words), COMMANDS,
         resume=resume,
     )  # fmt: skip
 
@@ -486,6 +492,25 @@ def test_bash_can_read_every_script_and_slurm_its_head(tmp_path: Path, script: s
     assert "#SBATCH" not in rest
     if shellcheck := shutil.which("shellcheck"):
         subprocess.run([shellcheck, "--exclude=SC2016", path], check=True)
+
+
+def test_a_run_on_gpus_waits_for_its_first_worker(tmp_path: Path) -> None:
+    before = SCRIPTS[2].partition("bigunet segment")[0]
+    found = re.search(r"^if ! .*?^fi$", before.partition("workers=$!")[2], re.DOTALL | re.MULTILINE)
+    assert found
+    assert "wait_for_workers" not in SCRIPTS[1]
+    cluster: dict[str, Any] = {"threads_per_worker": 1, "host": "127.0.0.1", "processes": False,
+                               "protocol": "tcp", "dashboard_address": "127.0.0.1:0"}  # fmt: skip
+    script = found[0].replace("timeout=300", "timeout=1") + "\nexit 0\n"
+    for workers in (0, 1):
+        with LocalCluster(n_workers=workers, **cluster) as up:
+            file = tmp_path / "scheduler.json"
+            file.write_text(json.dumps({"address": up.scheduler_address}))
+            ran = subprocess.run(
+                ["bash", "-c", f"folder={tmp_path}\nlog=/dev/null\n{script}"],
+                stderr=subprocess.PIPE, text=True, timeout=60,
+            )  # fmt: skip
+        assert (ran.returncode, "no Dask worker came" in ran.stderr) == (1 - workers, not workers)
 
 
 def test_gpus_and_what_else_was_asked_for_are_in_the_head() -> None:

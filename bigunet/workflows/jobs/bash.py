@@ -103,3 +103,13 @@ until grep -qs address "$folder/scheduler.json"; do
     sleep 0.2
 done
 """
+
+WORKER_READY = """\
+# The command asks workers how large their GPUs are, before it plans.
+if ! {python} -c 'import sys; from distributed import Client
+Client(scheduler_file=sys.argv[1]).wait_for_workers(1, timeout=300)' \\
+    "$folder/scheduler.json" >>"$log" 2>&1; then
+    echo "no Dask worker came, see $log" >&2
+    exit 1
+fi
+"""

@@ -17,6 +17,7 @@ from bigunet.workflows.jobs.bash import (
     STARTED,
     WAITING,
     WATCHING,
+    WORKER_READY,
 )
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.request import JobRequest
@@ -36,11 +37,12 @@ class Commands:
 
     Parameters
     ----------
-    bigunet, dask : str
+    bigunet, dask, python : str
     """
 
     bigunet: str
     dask: str
+    python: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def _workers(request: JobRequest, size: JobSize, commands: Commands, common: str
         f"    --nthreads {THREADS_PER_WORKER} --memory-limit 0 --death-timeout 120 "
         '--local-directory "${TMPDIR:-/tmp}" >>"$log" 2>&1 &\n'
         "workers=$!\n"
-    )
+    ) + (WORKER_READY.format(python=commands.python) if request.gpus else "")
 
 
 def _requeue(request: JobRequest, *, job: str, again: str) -> str:

@@ -180,7 +180,7 @@ def _model_word(model: str) -> str:
 def _commands(prefix: str) -> Commands:
     """The programs of this environment, or those of the container that ``prefix`` names."""
     if prefix:
-        return Commands(f"{prefix} bigunet", f"{prefix} dask")
+        return Commands(f"{prefix} bigunet", f"{prefix} dask", f"{prefix} python")
     folder = Path(sys.executable).parent
     found = {
         name: shlex.quote(str(folder / name))
@@ -188,7 +188,7 @@ def _commands(prefix: str) -> Commands:
         else f"{shlex.quote(sys.executable)} -m {module}"
         for name, module in (("bigunet", "bigunet_cli.main"), ("dask", "dask"))
     }
-    return Commands(**found)
+    return Commands(**found, python=shlex.quote(sys.executable))
 
 
 def _title(plan: SegmentPlan, target: str | None) -> str:
