@@ -89,7 +89,8 @@ def job_options(command: F) -> F:
         ),
         click.option("--interface", default="", metavar="NAME", help="Network for Dask, like ib0."),
         click.option("--resume", is_flag=True, help="Continue an output that was begun."),
-        click.option("--overwrite", is_flag=True, help="Begin an output anew (--way dask)."),
+        # Refused, with what to do instead.
+        click.option("--overwrite", is_flag=True, hidden=True),
         click.option(
             "--measure/--no-measure",
             default=True,

@@ -7,6 +7,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,7 @@ def test_kubernetes_runs_what_bigunet_has() -> None:
         job_memory_mib(limit)
         <= int(worker["resources"]["limits"]["memory"].removesuffix("Gi")) * 1024
     )
+    assert job["spec"]["activeDeadlineSeconds"] > 24 * 3600
     (pod, runner, _) = policy["spec"]["ingress"][0]["from"]
     labels = job["spec"]["template"]["metadata"]["labels"]
     assert runner["podSelector"]["matchLabels"] == labels
@@ -256,3 +258,33 @@ def test_kubernetes_runs_what_bigunet_has() -> None:
     assert (
         job["spec"]["template"]["spec"]["volumes"] == cluster["spec"]["worker"]["spec"]["volumes"]
     )
+
+
+@pytest.mark.parametrize("condition", ["Complete", "SuccessCriteriaMet Complete", "Failed"])
+def test_the_wait_for_kubernetes_ends_however_its_job_does(tmp_path: Path, condition: str) -> None:
+    head = (HPC / "kubernetes.yaml").read_text().partition("apiVersion")[0]
+    lines = "\n".join(line[1:] for line in head.splitlines() if line.startswith("#   "))
+    assert lines.strip().startswith("kubectl apply")
+    kubectl = tmp_path / "kubectl"
+    # Running at first.
+    kubectl.write_text(
+        f"#!/bin/sh\necho $1 >>{tmp_path}/calls\n"
+        f"if [ $(grep -c get {tmp_path}/calls) -gt 1 ]; then echo {condition}; fi\n"
+    )
+    kubectl.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    script = lines.replace("sleep 10", "sleep 0.1")
+    subprocess.run(["bash", "-c", script], env={"PATH": path}, timeout=30, check=True)
+    assert (tmp_path / "calls").read_text().split() == ["apply", "get", "get", "logs", "delete"]
+
+
+def test_the_container_is_built_from_what_installing_needs_and_no_more() -> None:
+    root = EXAMPLES.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    packages = project["tool"]["setuptools"]["package-dir"].values()
+    needed = {"pyproject.toml", "constraints.txt", "bigunet", project["project"]["readme"]}
+    needed |= {*project["project"]["license-files"], *packages}
+    section = (HPC / "bigunet.def").read_text().partition("%files\n")[2].partition("\n\n")[0]
+    copied = dict(line.split() for line in section.splitlines())
+    assert copied == {name: f"/opt/bigunet/{name}" for name in needed}
+    assert all((root / name).exists() for name in copied)

@@ -18,6 +18,8 @@
 # The environment: module load, conda activate, export go here, or are given with --env.
 source ~/bigunet/.venv/bin/activate
 # (end of the environment)
+# A wait that a signal ends has a code, too, and must not end this script.
+set +eu
 
 # Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
 asked=0
@@ -27,6 +29,10 @@ ask() {
     if [ -n "$pid" ]; then kill -USR1 "$pid" 2>/dev/null; fi
 }
 trap ask USR1
+
+# Each finished block is a line of a ledger.
+done_lines() { cat /scratch/me/out.zarr/bigunet/*.jsonl 2>/dev/null | wc -l; }
+done_before=$(done_lines)
 
 bigunet segment \
     /scratch/me/image.zarr \
@@ -46,6 +52,11 @@ done
 
 # It was asked to end before its time: queue it again, and it goes on where it was.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && [ "$(done_lines)" = "$done_before" ]; then
+        echo "not queued again: since it was queued last it has finished no block; give more" \
+            "--walltime or a smaller --block-shape" >&2
+        exit "$code"
+    fi
     if scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"; then exit 0; fi
     echo "the job could not be queued again; submit the script again" >&2
 fi

@@ -19,6 +19,8 @@
 module load cuda
 source ~/bigunet/.venv/bin/activate
 # (end of the environment)
+# A wait that a signal ends has a code, too, and must not end this script.
+set +eu
 
 # Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
 asked=0
@@ -90,9 +92,20 @@ srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
     --no-dashboard --dashboard-address 127.0.0.1:0 \
     --nthreads 3 --memory-limit 0 --death-timeout 120 --local-directory "${TMPDIR:-/tmp}" >>"$log" 2>&1 &
 workers=$!
+# The command asks workers how large their GPUs are, before it plans.
+if ! python -c 'import sys; from distributed import Client
+Client(scheduler_file=sys.argv[1]).wait_for_workers(1, timeout=300)' \
+    "$folder/scheduler.json" >>"$log" 2>&1; then
+    echo "no Dask worker came, see $log" >&2
+    exit 1
+fi
+
+# Each finished block is a line of a ledger.
+done_lines() { cat /scratch/me/out.zarr/bigunet/*.jsonl 2>/dev/null | wc -l; }
+done_before=$(done_lines)
 
 begin=()
-# One that was queued again has begun already.
+# One that was queued again may have begun already.
 if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi
 
 bigunet segment \
@@ -103,6 +116,15 @@ bigunet segment \
     --scheduler="$folder/scheduler.json" --workers=4 "${begin[@]}" &
 pid=$!
 if [ "$asked" != 0 ]; then ask; fi
+# Without workers it would wait until its time is up. (A node that fails takes the job with it.)
+while kill -0 "$pid" 2>/dev/null; do
+    if ! kill -0 "$workers" 2>/dev/null; then
+        echo "Dask's workers have all ended, see $log; the command is ended, too" >&2
+        kill "$pid"
+        break
+    fi
+    sleep 1
+done
 # The signal ends the wait, too, but not the command.
 while :; do
     before=$asked
@@ -113,6 +135,11 @@ done
 
 # It was asked to end before its time: queue it again, and it goes on where it was.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && [ "$(done_lines)" = "$done_before" ]; then
+        echo "not queued again: since it was queued last it has finished no block; give more" \
+            "--walltime or a smaller --block-shape" >&2
+        exit "$code"
+    fi
     if scontrol requeue "$SLURM_JOB_ID"; then exit 0; fi
     echo "the job could not be queued again; submit the script again, printed with --resume" >&2
 fi

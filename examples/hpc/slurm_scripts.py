@@ -12,9 +12,10 @@ from bigunet.workflows.jobs.request import JobRequest
 from bigunet.workflows.jobs.script import Commands, JobText, array_script, dask_script
 from bigunet.workflows.jobs.size import JobSize
 
-COMMANDS = Commands("bigunet", "dask")
+COMMANDS = Commands("bigunet", "dask", "python")
 NOTE = "Image, numbers and environment are an example's: 'bigunet jobs slurm' fills in yours."
 PLACES = ["/scratch/me/image.zarr", "/scratch/me/out.zarr"]
+LEDGERS = f"{PLACES[1]}/bigunet"
 
 
 def array() -> str:
@@ -29,7 +30,8 @@ def array() -> str:
         part_seconds=None,
     )
     words = [*PLACES, "--channel=DAPI", "--memory-limit=8000MB"]
-    return array_script(request, size, JobText("Eight parts of an image.", words, [NOTE]), COMMANDS)
+    text = JobText("Eight parts of an image.", words, [NOTE], LEDGERS)
+    return array_script(request, size, text, COMMANDS)
 
 
 def dask() -> str:
@@ -50,8 +52,8 @@ def dask() -> str:
         part_seconds=None,
     )
     words = [*PLACES, "--device=cuda", "--memory-limit=60000MB"]
-    text = JobText("An image on the GPUs of two nodes, through Dask.", words, [NOTE])
-    return dask_script(request, size, text, COMMANDS, begin="")
+    text = JobText("An image on the GPUs of two nodes, through Dask.", words, [NOTE], LEDGERS)
+    return dask_script(request, size, text, COMMANDS, resume=False)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,7 @@ def test_gpus_are_asked_for_and_used(jobs: Any) -> None:
     assert {"--device=cuda", "--cluster=cuda", "--workers=2"} <= set(two)
     nodes = Printed(jobs(*few, "2", "--way", "dask", "--jobs", "2"))
     assert "dask cuda worker" in nodes.text
+    assert f"if ! {sys.executable} -c " in nodes.text
     assert "--cluster=cuda" not in nodes.words
     assert "--workers=2" in nodes.words
 
@@ -171,13 +173,15 @@ def test_labels_can_go_into_the_image(bigunet: Any, image: Path, tmp_path: Path)
     printed = Printed(bigunet("jobs", "slurm", zarr_04, "--hours", "1", *FEW))
     assert printed.words[0] == str(zarr_04)
     assert printed.words[1].startswith("--")
+    assert f"cat {zarr_04}/labels/classes/bigunet/*.jsonl" in printed.text
     subprocess.run(["bash", "-n"], input=printed.text, text=True, check=True)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--overwrite"], ("cannot overwrite", "--way dask")),
+        (["--overwrite"], ("cannot overwrite", "remove the output first")),
+        (["--overwrite", "--way", "dask"], ("cannot overwrite", "remove the output first")),
         (["--resume", "--overwrite"], ("give one of them",)),
         (["--tune"], ("--tune",)),
         (["--jobs", "2", "--within", "2h"], ("--jobs", "--within")),
@@ -189,6 +193,10 @@ def test_labels_can_go_into_the_image(bigunet: Any, image: Path, tmp_path: Path)
         (["--gpus", "1", "--device", "cpu"], ("--device cpu",)),
         (["--device", "cuda"], ("--gpus N",)),
         (["--no-measure"], ("--hours", "--walltime")),
+        (
+            ["--no-measure", "--jobs", "2", "--walltime", "6:00"],
+            ("--walltime 00:06:00", "00:06:00"),
+        ),
         (["--memory", "1GB"], ("memory limit", "give more")),
         (["--memory", "3GB", "--memory-limit", "3GB"], ("--memory-limit 3 GB",)),
         (["--walltime", "1:00"], ("--walltime 00:01:00", "give more")),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Any
 
 import pytest
 import zarr
+from distributed import LocalCluster
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,6 +146,7 @@ def test_what_was_asked_for_is_taken() -> None:
         (JobRequest(jobs=1001), PACE, "1000 blocks to share"),
         (JobRequest(jobs=2, walltime_seconds=300), PACE, "--walltime 00:05:00.*give more"),
         (JobRequest(jobs=2), None, "--walltime or --hours"),
+        (JobRequest(jobs=2, walltime_seconds=360), None, "take 00:06:00; give more"),
         (JobRequest(walltime_seconds=9999), None, "--jobs N"),
         (JobRequest(jobs=2, memory_bytes=4 * GB), PACE, "does not fit into --memory 4 GB"),
     ],
@@ -230,30 +236,73 @@ STAND_IN = """#!/bin/bash
 # Ends as it is told to; keeps its words, each with a null byte behind it.
 if [ "${0##*/}" = scontrol ]; then echo "$*" >>"$FOLDER/requeued"; exit "${REFUSED:-0}"; fi
 echo "${SAID:-}" >>"$FOLDER/said"
+if [ -n "$ADDS" ]; then mkdir -p "$ADDS" && echo '{}' >>"$ADDS/part-2-of-3.jsonl"; fi
 trap 'sleep 0.3; touch "$FOLDER/ended"; exit 75' USR1
 printf '%s\\0' "$@" >"$FOLDER/words"
 if [ -n "$WAITS" ]; then for _ in {1..200}; do sleep 0.05; done; fi
+sleep "${TAKES:-0}"
 exit "${CODE:-0}"
 """
 
 
+DASK = """#!/bin/bash
+# A scheduler, and a worker that ends with it; either ends soon where it is $LOST.
+end() { touch "$FOLDER/over"; exit 0; }
+trap end TERM
+role=$1
+if [ "$role" = scheduler ]; then
+    rm -f "$FOLDER/over"
+    while [ "$1" != --scheduler-file ]; do shift; done
+    echo address >"$2"
+fi
+for i in {1..1200}; do
+    if [ -e "$FOLDER/over" ]; then exit; fi
+    if [ "$role" = "$LOST" ] && [ "$i" = 10 ]; then
+        # Workers notice later.
+        (sleep 2; touch "$FOLDER/over") &
+        exit
+    fi
+    sleep 0.05
+done
+"""
+SRUN = """#!/bin/bash
+while [ "$1" != dask ]; do shift; done
+exec "$@"
+"""
+
+
 class Shell:
-    """Runs an array's script with stand-ins for bigunet and scontrol."""
+    """Runs a script with stand-ins for bigunet, Dask and Slurm."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("bigunet", "scontrol"):
-            (folder / name).write_text(STAND_IN)
+        for name, text in (
+            ("bigunet", STAND_IN), ("scontrol", STAND_IN), ("dask", DASK), ("srun", SRUN),
+        ):  # fmt: skip
+            (folder / name).write_text(text)
             (folder / name).chmod(0o755)
 
     def start(self, script: str, **told: str) -> subprocess.Popen[str]:
         (self.folder / "job.sh").write_text(script)
         path = f"{self.folder}:{os.environ['PATH']}"
         env = {"PATH": path, "FOLDER": str(self.folder), "SLURM_ARRAY_JOB_ID": "7",
-               "SLURM_ARRAY_TASK_ID": "2", "WAITS": "", **told}  # fmt: skip
+               "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "9", "SLURM_JOB_NUM_NODES": "1",
+               "SLURM_CPUS_PER_TASK": "1", "WAITS": "", **told}  # fmt: skip
         return subprocess.Popen(
             ["bash", "job.sh"], cwd=self.folder, env=env, stderr=subprocess.PIPE, text=True
         )
+
+    def signalled(self, script: str, times: int = 1, **told: str) -> int:
+        """Its code after the signal, once the command runs."""
+        with self.start(script, WAITS="1", **told) as process:
+            deadline = time.monotonic() + 60
+            while not (self.folder / "words").exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            for _ in range(times):
+                process.send_signal(signal.SIGUSR1)
+                time.sleep(0.05)
+            process.wait(60)
+        return process.returncode
 
     def run(self, script: str, **told: str) -> int:
         with self.start(script, **told) as process:
@@ -289,18 +338,24 @@ NASTY = [
 ]
 
 
+LEDGERS = "the out's"
+COMMANDS = Commands("bigunet", "dask", shlex.quote(sys.executable))
+
+
 def text(*words: str) -> JobText:
-    return JobText(title="What it does, even\nwith 'lines'", words=words, notes=["note"])
+    return JobText(
+        title="What it does, even\nwith 'lines'", words=words, notes=["note"], ledgers=LEDGERS
+    )
 
 
 def array(*words: str, **request: Any) -> str:
-    return array_script(JobRequest(**request), SIZE, text(*words), Commands("bigunet", "dask"))
+    return array_script(JobRequest(**request), SIZE, text(*words), COMMANDS)
 
 
-def dask(*words: str, begin: str = "", **request: Any) -> str:
+def dask(*words: str, resume: bool = False, **request: Any) -> str:
     return dask_script(
-        JobRequest(way="dask", **request), SIZE, text(*words), Commands("bigunet", "dask"),
-        begin=begin,
+        JobRequest(way="dask", **request), SIZE, text(*words), COMMANDS,
+        resume=resume,
     )  # fmt: skip
 
 
@@ -336,25 +391,92 @@ def test_a_job_that_cannot_be_queued_again_says_so(shell: Shell) -> None:
     assert "submit the script again" in told
 
 
-def test_the_signal_goes_on_to_the_command_whose_end_is_waited_for(shell: Shell) -> None:
-    with shell.start(array("IN"), WAITS="1") as process:
-        deadline = time.monotonic() + 30
-        while not (shell.folder / "words").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        for _ in range(2):
-            process.send_signal(signal.SIGUSR1)
-            time.sleep(0.05)
-        process.wait(30)
-    assert process.returncode == 0
+STRICT = {"environment": ("set -euo pipefail",)}
+
+
+@pytest.mark.parametrize("strict", [{}, STRICT])
+def test_the_signal_goes_on_to_the_command_whose_end_is_waited_for(
+    shell: Shell, strict: Any
+) -> None:
+    assert shell.signalled(array("IN", **strict), times=2) == 0
     assert (shell.folder / "ended").exists()
     assert shell.requeued == ["requeue 7_2"]
+
+
+def test_strict_lines_of_the_environment_change_nothing_of_how_a_job_ends(shell: Shell) -> None:
+    assert shell.run(array("IN", **STRICT), CODE="75") == 0
+    assert shell.requeued == ["requeue 7_2"]
+    assert shell.run(array("IN", **STRICT), CODE="75", REFUSED="1") == 75
+    failing = ("set -e", "false")
+    (shell.folder / "words").unlink()
+    assert shell.run(array("IN", environment=failing)) == 1
+    assert not (shell.folder / "words").exists()
+
+
+def test_a_job_that_was_queued_again_and_finishes_no_block_is_not_queued_once_more(
+    shell: Shell,
+) -> None:
+    def queued(code: int, **told: str) -> bool:
+        before = len(shell.requeued)
+        assert shell.run(array("IN", **request), CODE="75", **told) == code
+        return len(shell.requeued) > before
+
+    request: Any = {}
+    again = {"SLURM_RESTART_COUNT": "1"}
+    # No ledger may have been there.
+    assert queued(0)
+    assert not queued(75, **again)
+    assert queued(0, ADDS=LEDGERS, **again)
+    assert not queued(75, **again)
+    assert queued(0, ADDS=LEDGERS, **again)
+    with shell.start(array("IN"), CODE="138", **again) as process:
+        _, told = process.communicate(timeout=30)
+    assert (process.returncode, told.count("\n")) == (138, 1)
+    assert "finished no block; give more --walltime" in told
+    # In a container, whose ledgers cannot be seen outside.
+    request = {"prefix": "env"}
+    assert not queued(75, **again)
+    (shell.folder / LEDGERS).rename(shell.folder / "elsewhere")
+    assert queued(0, **again)
+
+
+def test_a_job_of_dask_that_was_queued_again_goes_on(shell: Shell) -> None:
+    assert (shell.run(dask("IN")), shell.words[3:]) == (0, [])
+    again = {"SLURM_RESTART_COUNT": "1", "CODE": "75"}
+    assert (shell.run(dask("IN"), **again), shell.words[3:]) == (75, ["--resume"])
+    assert (shell.run(dask("IN", resume=True)), shell.words[3:]) == (0, ["--resume"])
+
+
+@pytest.mark.parametrize("strict", [{}, STRICT])
+def test_the_folder_with_the_key_is_removed_however_a_job_of_dask_ends(
+    shell: Shell, strict: Any
+) -> None:
+    def left() -> bool:
+        return any(shell.folder.glob(".bigunet-*"))
+
+    script = dask("IN", **strict)
+    assert (shell.run(script), left()) == (0, False)
+    # There is no scheduler to end any more.
+    assert (shell.run(script, CODE="3", TAKES="1", LOST="scheduler"), left()) == (3, False)
+    (shell.folder / "words").unlink()
+    assert (shell.signalled(script), left()) == (0, False)
+    assert shell.requeued == ["requeue 9"]
+
+
+def test_a_command_whose_workers_are_lost_ends_with_an_error(shell: Shell) -> None:
+    with shell.start(dask("IN"), WAITS="1", LOST="worker") as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "workers have all ended, see " in told
+    assert shell.requeued == []
+    assert not any(shell.folder.glob(".bigunet-*"))
 
 
 SCRIPTS = [
     array(*NASTY, gpus=2, partition="a,b", account="me", directives=("--qos=long",)),
     dask(*NASTY),
-    dask("IN", begin="--overwrite", gpus=2, interface="ib0", environment=("module load x",)),
-    dask("IN", begin="--resume", workers=2, prefix="apptainer exec x.sif"),
+    dask("IN", gpus=2, interface="ib0", environment=("module load x",)),
+    dask("IN", resume=True, workers=2, prefix="apptainer exec x.sif"),
 ]
 
 
@@ -372,6 +494,25 @@ def test_bash_can_read_every_script_and_slurm_its_head(tmp_path: Path, script: s
         subprocess.run([shellcheck, "--exclude=SC2016", path], check=True)
 
 
+def test_a_run_on_gpus_waits_for_its_first_worker(tmp_path: Path) -> None:
+    before = SCRIPTS[2].partition("bigunet segment")[0]
+    found = re.search(r"^if ! .*?^fi$", before.partition("workers=$!")[2], re.DOTALL | re.MULTILINE)
+    assert found
+    assert "wait_for_workers" not in SCRIPTS[1]
+    cluster: dict[str, Any] = {"threads_per_worker": 1, "host": "127.0.0.1", "processes": False,
+                               "protocol": "tcp", "dashboard_address": "127.0.0.1:0"}  # fmt: skip
+    script = found[0].replace("timeout=300", "timeout=1") + "\nexit 0\n"
+    for workers in (0, 1):
+        with LocalCluster(n_workers=workers, **cluster) as up:
+            file = tmp_path / "scheduler.json"
+            file.write_text(json.dumps({"address": up.scheduler_address}))
+            ran = subprocess.run(
+                ["bash", "-c", f"folder={tmp_path}\nlog=/dev/null\n{script}"],
+                stderr=subprocess.PIPE, text=True, timeout=60,
+            )  # fmt: skip
+        assert (ran.returncode, "no Dask worker came" in ran.stderr) == (1 - workers, not workers)
+
+
 def test_gpus_and_what_else_was_asked_for_are_in_the_head() -> None:
     head = SCRIPTS[0].partition("\n\n")[0].splitlines()
     for directive in ("array=1-3", "gres=gpu:2", "partition=a,b", "account=me", "qos=long",
@@ -380,5 +521,4 @@ def test_gpus_and_what_else_was_asked_for_are_in_the_head() -> None:
     assert "dask cuda worker" in SCRIPTS[2]
     assert "--interface ib0" in SCRIPTS[2]
     assert "--workers=2" in SCRIPTS[2]
-    assert "begin=(--overwrite)" in SCRIPTS[2]
     assert "--nworkers 2" in SCRIPTS[3]

@@ -6,10 +6,21 @@ from __future__ import annotations
 REQUEUE = """\
 # It was asked to end before its time: queue it again, and it goes on where it was.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
+    if [ "${{SLURM_RESTART_COUNT:-0}}" != 0 ] && [ "$(done_lines)" = "$done_before" ]{known}; then
+        echo "not queued again: since it was queued last it has finished no block; give more" \\
+            "--walltime or a smaller --block-shape" >&2
+        exit "$code"
+    fi
     if scontrol requeue "{job}"; then exit 0; fi
     echo "the job could not be queued again; submit the script again{again}" >&2
 fi
 exit "$code"
+"""
+
+PROGRESS = """\
+# Each finished block is a line of a ledger.
+done_lines() {{ cat {folder}/*.jsonl 2>/dev/null | wc -l; }}
+done_before=$(done_lines)
 """
 
 ASKING = """\
@@ -23,9 +34,24 @@ ask() {
 trap ask USR1
 """
 
-WAITING = """\
+STARTED = """\
 pid=$!
 if [ "$asked" != 0 ]; then ask; fi
+"""
+
+WATCHING = """\
+# Without workers it would wait until its time is up. (A node that fails takes the job with it.)
+while kill -0 "$pid" 2>/dev/null; do
+    if ! kill -0 "$workers" 2>/dev/null; then
+        echo "Dask's workers have all ended, see $log; the command is ended, too" >&2
+        kill "$pid"
+        break
+    fi
+    sleep 1
+done
+"""
+
+WAITING = """\
 # The signal ends the wait, too, but not the command.
 while :; do
     before=$asked
@@ -76,4 +102,14 @@ until grep -qs address "$folder/scheduler.json"; do
     fi
     sleep 0.2
 done
+"""
+
+WORKER_READY = """\
+# The command asks workers how large their GPUs are, before it plans.
+if ! {python} -c 'import sys; from distributed import Client
+Client(scheduler_file=sys.argv[1]).wait_for_workers(1, timeout=300)' \\
+    "$folder/scheduler.json" >>"$log" 2>&1; then
+    echo "no Dask worker came, see $log" >&2
+    exit 1
+fi
 """

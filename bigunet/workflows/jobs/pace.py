@@ -9,7 +9,7 @@ from bigunet.workflows.forecast import Forecast
 from bigunet.workflows.jobs.request import JobRequest
 
 # Loading libraries, a model and a worker from a shared file system.
-_START_SECONDS = 60.0
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Pace:
             )
         each = machines / request.processes
         return cls(
-            start_seconds=_START_SECONDS + forecast.start_seconds,
+            start_seconds=START_SECONDS + forecast.start_seconds,
             work_seconds=(forecast.seconds - forecast.start_seconds) / machines,
             block_seconds=forecast.block_seconds / each,
             told=told,
@@ -68,7 +68,7 @@ class Pace:
     def given(cls, seconds: int, request: JobRequest, *, blocks: float) -> Pace:
         """From what the user says that the whole image takes; ``blocks`` are whole ones."""
         return cls(
-            start_seconds=_START_SECONDS,
+            start_seconds=START_SECONDS,
             work_seconds=seconds,
             block_seconds=seconds * request.processes / max(1.0, blocks),
             told="from --hours",

@@ -7,10 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER, exports
-from bigunet.workflows.jobs.bash import ASKING, FOLDER, QUIET, REQUEUE, SCHEDULER_READY, WAITING
+from bigunet.workflows.jobs.bash import (
+    ASKING,
+    FOLDER,
+    PROGRESS,
+    QUIET,
+    REQUEUE,
+    SCHEDULER_READY,
+    STARTED,
+    WAITING,
+    WATCHING,
+    WORKER_READY,
+)
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.request import JobRequest
 from bigunet.workflows.jobs.size import JobSize
+
+_BEGUN = "begin=(--resume)\n"
+_BEGIN = """\
+begin=()
+# One that was queued again may have begun already.
+if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +37,12 @@ class Commands:
 
     Parameters
     ----------
-    bigunet, dask : str
+    bigunet, dask, python : str
     """
 
     bigunet: str
     dask: str
+    python: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +57,14 @@ class JobText:
         After ``bigunet segment``.
     notes : sequence of str
         Where the numbers come from.
+    ledgers : str
+        Path of the folder that has them.
     """
 
     title: str
     words: Sequence[str]
     notes: Sequence[str]
+    ledgers: str
 
 
 def array_script(request: JobRequest, size: JobSize, text: JobText, commands: Commands) -> str:
@@ -58,22 +80,22 @@ def array_script(request: JobRequest, size: JobSize, text: JobText, commands: Co
         _head(text, directives),
         _environment(request.environment),
         ASKING,
-        f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{WAITING}',
-        REQUEUE.format(job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
+        PROGRESS.format(folder=shlex.quote(text.ledgers)),
+        f'{segment} \\\n    --part="$SLURM_ARRAY_TASK_ID/{size.jobs}" &\n{STARTED}{WAITING}',
+        _requeue(request, job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", again=""),
     )
 
 
 def dask_script(
-    request: JobRequest, size: JobSize, text: JobText, commands: Commands, *, begin: str
+    request: JobRequest, size: JobSize, text: JobText, commands: Commands, *, resume: bool
 ) -> str:
     """One job of several nodes: Dask's scheduler and the command on the first, workers on all.
 
     Parameters
     ----------
     request, size, text, commands
-    begin : str
-        The option with which a job begins that was not queued again: ``--overwrite``,
-        ``--resume``, or empty.
+    resume : bool
+        Whether the job may go on with an output when it was not queued again, too.
     """
     directives = [
         f"--nodes={size.jobs}",
@@ -103,10 +125,11 @@ def dask_script(
         _lines(*settings),
         scheduler,
         _workers(request, size, commands, common),
-        _begun_as(begin),
+        PROGRESS.format(folder=shlex.quote(text.ledgers)),
+        _BEGUN if resume else _BEGIN,
         f'{segment} \\\n    --scheduler="$folder/scheduler.json"{shared} "${{begin[@]}}" &\n'
-        f"{WAITING}",
-        REQUEUE.format(job="$SLURM_JOB_ID", again=", printed with --resume"),
+        f"{STARTED}{WATCHING}{WAITING}",
+        _requeue(request, job="$SLURM_JOB_ID", again=", printed with --resume"),
     )
 
 
@@ -124,18 +147,13 @@ def _workers(request: JobRequest, size: JobSize, commands: Commands, common: str
         f"    --nthreads {THREADS_PER_WORKER} --memory-limit 0 --death-timeout 120 "
         '--local-directory "${TMPDIR:-/tmp}" >>"$log" 2>&1 &\n'
         "workers=$!\n"
-    )
+    ) + (WORKER_READY.format(python=commands.python) if request.gpus else "")
 
 
-def _begun_as(begin: str) -> str:
-    if begin == "--resume":
-        return "begin=(--resume)\n"
-    first = f"begin=({begin})"
-    return (
-        f"{first}\n"
-        "# One that was queued again has begun already.\n"
-        'if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi\n'
-    )
+def _requeue(request: JobRequest, *, job: str, again: str) -> str:
+    # A path of a container may be another one outside, where nothing would ever be finished.
+    known = ' && [ "$done_before" != 0 ]' if request.prefix else ""
+    return REQUEUE.format(job=job, again=again, known=known)
 
 
 def _directives(request: JobRequest, size: JobSize, *, log: str) -> list[str]:
@@ -174,6 +192,8 @@ def _environment(lines: Sequence[str]) -> str:
         "# The environment: module load, conda activate, export go here, or are given with --env.",
         *lines,
         "# (end of the environment)",
+        "# A wait that a signal ends has a code, too, and must not end this script.",
+        "set +eu",
     )
 
 

@@ -9,7 +9,7 @@ from bigunet.engine.clusters.settings import THREADS_PER_WORKER
 from bigunet.engine.runner import BLOCKS_PER_THREAD
 from bigunet.errors import OptionError
 from bigunet.workflows.jobs.duration import clock
-from bigunet.workflows.jobs.pace import Pace
+from bigunet.workflows.jobs.pace import START_SECONDS, Pace
 from bigunet.workflows.jobs.request import JobRequest
 
 _MIB = 1 << 20
@@ -102,7 +102,8 @@ def size_jobs(
     part = None if pace is None else pace.part_seconds(jobs, blocks=blocks)
     lead = _lead_seconds(pace, math.ceil(blocks / jobs))
     # Less would be asked to stop before it has done anything, again and again.
-    least = lead + (0 if pace is None else math.ceil(pace.start_seconds + pace.block_seconds))
+    first = START_SECONDS if pace is None else pace.start_seconds + pace.block_seconds
+    least = lead + math.ceil(first)
     memory = request.memory_bytes // _MIB or job_memory_mib(limit_bytes)
     if job_memory_mib(limit_bytes) > memory + _MEMORY_STEP_MIB:
         raise OptionError(

@@ -25,12 +25,11 @@ from bigunet.workflows.jobs.size import JobSize, cpus_of, memory_limit_of, size_
 from bigunet.workflows.jobs.words import segment_words
 from bigunet.workflows.memory import sufficient_limit
 from bigunet.workflows.options import SegmentOptions
-from bigunet.workflows.place import choose_place
+from bigunet.workflows.place import RUN_FOLDER, Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
 from bigunet.workflows.shapes import pass_memory
 from bigunet.workflows.target import Existing, check_target
 
-_BEGIN = {"refuse": "", "resume": "--resume", "overwrite": "--overwrite"}
 _MB = 10**6
 
 
@@ -60,7 +59,7 @@ def slurm_script(
         If the run would fail for what can be told before it begins, or too little is known.
     """
     _check(request, options, existing)
-    plan = _planned(source, target, model, options, request, existing)
+    plan, place = _planned(source, target, model, options, request, existing)
     # What is planned there is what was planned here, whatever memory the node has.
     options = replace(options, memory_limit=_limit_bytes(plan, request))
     here = cores()
@@ -78,10 +77,11 @@ def slurm_script(
         options = replace(options, device="cuda")
     where = None if target is None else normal_url(os.path.expanduser(target))
     words = segment_words(normal_url(source), where, _model_word(model), options)
-    text = JobText(_title(plan, where), words, _notes(plan, request, size, pace))
+    ledgers = str(place.folder.absolute() / RUN_FOLDER)
+    text = JobText(_title(plan, where), words, _notes(plan, request, size, pace), ledgers)
     commands = _commands(request.prefix)
     if request.way == "dask":
-        return dask_script(request, size, text, commands, begin=_BEGIN[existing])
+        return dask_script(request, size, text, commands, resume=existing == "resume")
     if request.processes > 1:
         kind = ["--cluster=cuda"] if request.gpus else []
         text = replace(text, words=[*words, *kind, f"--workers={request.processes}"])
@@ -90,10 +90,11 @@ def slurm_script(
 
 def _check(request: JobRequest, options: SegmentOptions, existing: Existing) -> None:
     """Raise OptionError for what does not go together."""
-    if request.way == "array" and existing == "overwrite":
+    if existing == "overwrite":
+        # Queued again, a job could not tell what it has overwritten from what it has not.
         raise OptionError(
-            "jobs of an array cannot overwrite what others of them write: remove the output "
-            "first, or give --way dask"
+            "a job that may be queued again cannot overwrite: remove the output first, and print "
+            "the script without --overwrite"
         )
     if request.way == "array" and options.tune:
         raise OptionError(
@@ -113,8 +114,8 @@ def _planned(
     options: SegmentOptions,
     request: JobRequest,
     existing: Existing,
-) -> SegmentPlan:
-    """The plan of the run; raises what the run would."""
+) -> tuple[SegmentPlan, Place]:
+    """The plan of the run, and where it writes; raises what the run would."""
     if is_plate(source):
         raise OptionError(
             f"{source} is a plate, whose fields run one after the other: print a script for each "
@@ -128,13 +129,14 @@ def _planned(
         options = replace(options, memory_limit=memory_limit_of(request.memory_bytes))
     # Precision and tiles are those of the device that jobs have.
     device = options.device if request.gpus else "cpu"
-    return make_plan(
+    plan = make_plan(
         image,
         load_model(model),
         replace(options, ome_version=place.version, device=device),
         workers=request.processes,
         inside_image=place.inside_image,
     )
+    return plan, place
 
 
 def _limit_bytes(plan: SegmentPlan, request: JobRequest) -> int:
@@ -178,7 +180,7 @@ def _model_word(model: str) -> str:
 def _commands(prefix: str) -> Commands:
     """The programs of this environment, or those of the container that ``prefix`` names."""
     if prefix:
-        return Commands(f"{prefix} bigunet", f"{prefix} dask")
+        return Commands(f"{prefix} bigunet", f"{prefix} dask", f"{prefix} python")
     folder = Path(sys.executable).parent
     found = {
         name: shlex.quote(str(folder / name))
@@ -186,7 +188,7 @@ def _commands(prefix: str) -> Commands:
         else f"{shlex.quote(sys.executable)} -m {module}"
         for name, module in (("bigunet", "bigunet_cli.main"), ("dask", "dask"))
     }
-    return Commands(**found)
+    return Commands(**found, python=shlex.quote(sys.executable))
 
 
 def _title(plan: SegmentPlan, target: str | None) -> str:
