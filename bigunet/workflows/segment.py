@@ -132,7 +132,7 @@ def segment(
         # The ledger, entered last and left last: locked until workers started here are gone.
         with (
             MemoryWatch() as memory,
-            clients_of(client, on_event) as workers,
+            clients_of(client, on_event, stop) as workers,
             contextlib.ExitStack() as watched,
         ):
             check_client(workers)
@@ -208,6 +208,7 @@ def _open(source: str | Path, target: str | Path | None) -> Multiscale:
 def clients_of(
     client: Client | ClusterSpec | None,
     on_event: Callable[[Event, str], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> contextlib.AbstractContextManager[Client]:
     """The client that is there, which stays open, or one to be started and closed."""
     if isinstance(client, Client):
@@ -215,4 +216,4 @@ def clients_of(
     if client is not None and not isinstance(client, ClusterSpec):
         raise OptionError(f"client is {client!r}: give a distributed.Client or a ClusterSpec")
     tell = None if on_event is None else lambda line: on_event(Notice(line), "")
-    return open_client(client or ClusterSpec(), tell)
+    return open_client(client or ClusterSpec(), tell, stop)

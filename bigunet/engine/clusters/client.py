@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +32,11 @@ _CLOSING_SECONDS = 30
 
 
 @contextlib.contextmanager
-def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) -> Iterator[Client]:
+def open_client(
+    spec: ClusterSpec,
+    tell: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Client]:
     """A client of the workers that ``spec`` asks for; what was started is stopped at the end.
 
     Parameters
@@ -40,11 +45,15 @@ def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) ->
     tell : callable, optional
         Told, in lines for people, of what they should know meanwhile: who may reach the cluster,
         and what it waits for. By default a log.
+    stop : threading.Event, optional
+        Once it is set, jobs that wait in a queue are not waited for any more.
 
     Raises
     ------
     ClusterError
         If they cannot be had.
+    StoppedError
+        If it was asked to stop before there was a worker.
     """
     tell = tell or logger.warning
     if spec.scheduler is not None:
@@ -52,7 +61,7 @@ def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) ->
             yield client
         return
     with dask.config.set(SETTINGS):
-        opened = open_batch(spec, tell) if spec.is_batch else _open_here(spec)
+        opened = open_batch(spec, tell, stop) if spec.is_batch else _open_here(spec)
         with opened as client:
             for line in exposures(client.scheduler.address, spec.dashboard_address):
                 tell(line)
