@@ -19,9 +19,10 @@ from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed
 from distributed.protocol import pickle
 
 from bigunet.engine.clusters.environments import check_environments
+from bigunet.engine.clusters.submissions import last_refusal
 from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
+from bigunet.engine.stage import BlockDone, Event, Index, Notice, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
 
 # Two blocks per thread: the next is on the worker before the last has ended, and no more are
@@ -30,6 +31,8 @@ BLOCKS_PER_THREAD = 2
 _POLL_SECONDS = 0.1
 # Asking the scheduler takes as long as a block of no work.
 _COUNT_SECONDS = 1.0
+# Workers that are lost are started anew; after this long people should know.
+_ALONE_SECONDS = 60.0
 _FORGET_EVERY = 1000
 _BLOCKS_RUNNING: Counter[str] = Counter()
 _LOCK = threading.Lock()
@@ -85,8 +88,10 @@ class Runner:
         self._stop = stop or threading.Event()
         self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
         self._works = {stage.name: stage.work for stage in stages}
-        self._most, self._count_again = 0, 0.0
+        self._most, self._count_again, self._look_again = 0, 0.0, 0.0
         self._checked = set(client.nthreads())
+        # Since when there has been no worker, and whether that was told.
+        self._alone_since, self._alone_told = 0.0, False
 
     def __enter__(self) -> Runner:
         self._settle()
@@ -118,7 +123,8 @@ class Runner:
         ClusterError
             If blocks keep losing their workers, or a worker joins that has other packages.
         StoppedError
-            If it was asked to stop before the end; the blocks at work were finished.
+            If it was asked to stop before the end; the blocks at work were finished, unless no
+            worker is left to finish them.
         """
         done = ledger.done(stage.name)
         # Those of this stage: others may have done blocks that are not its own.
@@ -130,6 +136,8 @@ class Runner:
         try:
             self._refill(stage, pending, running, completed)
             while running:
+                while not completed.has_ready():
+                    yield from self._wait(completed, num_done, stage.num_blocks)
                 future = next(completed)
                 index = running.pop(future)
                 result = self._result(stage, index, future)
@@ -141,12 +149,37 @@ class Runner:
                     forget_done_tasks(self._client)
                 yield BlockDone(stage.name, index, result, num_done, stage.num_blocks)
             if num_done < stage.num_blocks:
-                raise StoppedError(
-                    f"stopped as asked: {num_done} of {stage.num_blocks} blocks are done"
-                )
+                raise _stopped(num_done, stage.num_blocks)
         finally:
             with contextlib.suppress(Exception):
                 self._client.cancel(list(running), force=True)
+
+    def _wait(self, completed: as_completed, num_done: int, num_blocks: int) -> Iterator[Notice]:
+        """Wait a moment for a block to be done, and see that there are workers to do it."""
+        with completed.thread_condition:
+            completed.thread_condition.wait(_POLL_SECONDS)
+        now = time.monotonic()
+        if completed.has_ready() or now < self._look_again:
+            return
+        self._look_again = now + _COUNT_SECONDS
+        try:
+            threads = self._client.nthreads()
+        except OSError:
+            # The scheduler is gone: its blocks soon are, too.
+            return
+        if threads:
+            self._alone_since, self._alone_told = 0.0, False
+            return
+        if self._stop.is_set():
+            raise _stopped(num_done, num_blocks)
+        self._alone_since = self._alone_since or now
+        if now - self._alone_since >= _ALONE_SECONDS and not self._alone_told:
+            self._alone_told = True
+            refusal = last_refusal(self._client)
+            yield Notice(
+                "no worker is left: waiting for one"
+                + (f"; the batch system said: {refusal}" if refusal else "")
+            )
 
     def _refill(
         self,
@@ -203,6 +236,10 @@ class Runner:
             raise failed from outcome.error
         result: Result = outcome
         return result
+
+
+def _stopped(num_done: int, num_blocks: int) -> StoppedError:
+    return StoppedError(f"stopped as asked: {num_done} of {num_blocks} blocks are done")
 
 
 def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure:
