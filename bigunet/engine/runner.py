@@ -18,7 +18,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 from distributed.protocol import pickle
 
-from bigunet.engine.clusters.environments import check_environments
+from bigunet.engine.clusters.environments import check_environments, differences, versions
 from bigunet.engine.clusters.submissions import last_refusal
 from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
@@ -46,13 +46,28 @@ class _Failure:
     traceback: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Of a worker that has other packages than its client, and so does no block."""
+
+    worker: str
+    differs: list[str]
+
+
 class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
     """Keeps the work of all stages on a worker, those that join late and restart included."""
 
-    def __init__(self, name: str, works: Mapping[str, Work], output: str) -> None:
+    def __init__(
+        self, name: str, works: Mapping[str, Work], output: str, wanted: Mapping[str, str]
+    ) -> None:
         self.name = name
         self.works = dict(works)
         self.output = output
+        self.wanted = dict(wanted)
+        self.differs: list[str] = []
+
+    def setup(self, worker: Any) -> None:
+        self.differs = differences(versions(), self.wanted)
 
 
 class Runner:
@@ -89,13 +104,14 @@ class Runner:
         self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
         self._works = {stage.name: stage.work for stage in stages}
         self._most, self._count_again, self._look_again = 0, 0.0, 0.0
-        self._checked = set(client.nthreads())
+        self._checked: set[str] = set()
+        self._versions = versions()
         # Since when there has been no worker, and whether that was told.
         self._alone_since, self._alone_told = 0.0, False
 
     def __enter__(self) -> Runner:
         self._settle()
-        plugin = _WorkPlugin(self._name, self._works, self._output)
+        plugin = _WorkPlugin(self._name, self._works, self._output, self._versions)
         self._client.register_plugin(plugin, name=self._name)
         return self
 
@@ -227,6 +243,13 @@ class Runner:
             # One that joined a moment ago may not know what it was sent.
             check_environments(self._client)
             raise ClusterError(f"{where} was lost with its workers: {error}") from error
+        if isinstance(outcome, _Refused):
+            # It joined since the others were seen to have what they need.
+            check_environments(self._client)
+            raise ClusterError(
+                f"{where}: worker {outcome.worker} has {', '.join(outcome.differs)}: start workers "
+                "from the environment of this command"
+            )
         if isinstance(outcome, _Failure):
             told = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, BigUNetError):
@@ -242,12 +265,15 @@ def _stopped(num_done: int, num_blocks: int) -> StoppedError:
     return StoppedError(f"stopped as asked: {num_done} of {num_blocks} blocks are done")
 
 
-def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure:
+def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure | _Refused:
     forget_split_names()
-    found = get_worker().plugins.get(plugin)
+    worker = get_worker()
+    found = worker.plugins.get(plugin)
     if found is None:
         # Cancelled too late: the run has ended, and nobody waits for this block.
         return _Failure(ClusterError("its run has ended"), "")
+    if found.differs:
+        return _Refused(worker.address, found.differs)
     try:
         with _running(found.output):
             result: Result = found.works[stage](index)

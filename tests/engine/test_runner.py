@@ -19,6 +19,7 @@ from distributed import Client, LocalCluster, Scheduler
 
 from bigunet.engine import runner as module
 from bigunet.engine.clusters.client import close_cluster
+from bigunet.engine.clusters.environments import versions
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner, _run_block
 from bigunet.engine.stage import (
@@ -322,6 +323,20 @@ def test_a_run_without_workers_says_so_and_stops_when_asked(
         stop.set()
         with pytest.raises(StoppedError, match="0 of 20 blocks are done"):
             next(events)
+
+
+def test_no_block_of_a_worker_with_other_packages_is_recorded(
+    client: Client, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stage_of(double)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(module, "versions", lambda: versions() | {"torch": "0.4.1"})
+        runner = Runner(client, (stage,))
+    # As if it had joined after it was looked at.
+    monkeypatch.setattr(module, "check_environments", lambda *_: None)
+    with runner, pytest.raises(ClusterError, match=r"worker .* has torch .*\(here 0\.4\.1\)"):
+        list(runner.run(stage, ledger))
+    assert not ledger.done("predict")
 
 
 @pytest.mark.slow
