@@ -18,7 +18,7 @@ from distributed import Client
 
 from bigunet.engine.clusters.interrupts import interrupts_blocked, undisturbed
 from bigunet.engine.clusters.job_options import cluster_options, jobqueue
-from bigunet.engine.clusters.leaving import close_jobs, known_to_slurm
+from bigunet.engine.clusters.leaving import close_jobs, known_to_slurm, remove_keys
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.clusters.submissions import Submissions, watched
 from bigunet.errors import ClusterError, StoppedError
@@ -84,7 +84,17 @@ def _started(kind: str, options: dict[str, Any], submissions: Submissions) -> An
 
 
 class _Replacing:
-    """Part of a cluster class: jobs of several workers are replaced, too, once all are lost."""
+    """Part of a cluster class: jobs of several workers are replaced, too, once all are lost.
+
+    One that cannot start leaves no keys.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        try:
+            super().__init__(*args, **options)
+        except BaseException:
+            remove_keys(self)
+            raise
 
     def _update_worker_status(self: Any, op: str, message: Any) -> None:
         if op == "remove":

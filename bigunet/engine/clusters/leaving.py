@@ -14,6 +14,8 @@ _CLOSING_SECONDS = 60
 # Slurm gives a job 30 seconds to end before it kills it.
 _GONE_SECONDS = 40
 _ASK_SECONDS = 0.5
+# For the numbers of jobs that are just being submitted.
+_ANSWER_SECONDS = 20
 _COMMAND_SECONDS = 60
 
 
@@ -27,19 +29,30 @@ def close_jobs(cluster: Any, submissions: Submissions) -> str:
     str
         What went wrong, in a line for people; empty where all went well.
     """
-    trouble = ""
+    trouble, submissions.over = "", True
     try:
         cluster.close(timeout=_CLOSING_SECONDS)
     except TimeoutError:
         trouble = f"Dask did not close in {_CLOSING_SECONDS} seconds"
     except Exception as error:
         trouble = f"Dask did not close: {str(error) or type(error).__name__}"
-    _remove_keys(cluster)
+    remove_keys(cluster)
     return _cancel(cluster.job_cls, submissions) or trouble
+
+
+def remove_keys(cluster: Any) -> None:
+    """Remove the files of the certificates that a cluster made for its jobs."""
+    for name, value in list(vars(cluster).items()):
+        if name.startswith("_job_") and hasattr(value, "close"):
+            with contextlib.suppress(OSError):
+                value.close()  # the file goes with it
 
 
 def _cancel(job_class: Any, submissions: Submissions) -> str:
     """Cancel by hand whatever is left, and wait for it to be gone."""
+    until = time.monotonic() + _ANSWER_SECONDS
+    while submissions.num_open and time.monotonic() < until:
+        time.sleep(_ASK_SECONDS)
     numbers, trouble = list(submissions.numbers), ""
     if not numbers:
         return ""
@@ -64,13 +77,6 @@ def known_to_slurm(numbers: Sequence[str]) -> bool | None:
     if told.returncode:
         return False if "Invalid job id" in told.stderr else None
     return bool(told.stdout.strip())
-
-
-def _remove_keys(cluster: Any) -> None:
-    for name, value in list(vars(cluster).items()):
-        if name.startswith("_job_") and hasattr(value, "close"):
-            with contextlib.suppress(OSError):
-                value.close()  # the file goes with it
 
 
 def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:

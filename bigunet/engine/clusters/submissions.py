@@ -26,12 +26,15 @@ class Submissions:
         Of all that it took.
     closed : set of str
         Those of them that were cancelled.
+    over : bool
+        Whether no further one is to be submitted.
     """
 
     num_open: int = 0
     refusal: str = ""
     numbers: list[str] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
+    over: bool = False
 
     @property
     def alive(self) -> list[str]:
@@ -50,6 +53,8 @@ def watched(job_class: type, submissions: Submissions) -> Any:
     async def start(self: Any) -> None:
         submissions.num_open += 1
         try:
+            if submissions.over:
+                raise RuntimeError("the run is over")
             await super(made, self).start()
             submissions.numbers.append(self.job_id)
             submissions.refusal = ""
