@@ -83,9 +83,12 @@ def test_one_job_that_is_refused_does_not_end_a_run_that_gets_another(
 ) -> None:
     folder = commands("run", "refuse1", answer_after=1)
     told: list[str] = []
-    with open_client(spec, told.append) as client:
+    # As it may stand in dask-jobqueue's configuration, where nobody thinks of it.
+    opened = {"jobqueue.slurm.scheduler-options": {"dashboard_address": ":0"}}
+    with dask.config.set(opened), open_client(spec, told.append) as client:
         assert client.submit(sum, (1, 2), pure=False).result() == 3
     assert told[0].startswith("waiting for the first of 2 jobs of slurm")
+    assert told[1].startswith("the dashboard listens at 0.0.0.0:")
     assert "2" in cancelled(folder)
     assert not list(folder.glob("*.pid"))
 

@@ -19,7 +19,12 @@ from bigunet.engine.clusters.batch import open_batch
 from bigunet.engine.clusters.cores import core_owner
 from bigunet.engine.clusters.cuda import cuda_cluster_class, gpus_for, why_no_cuda_cluster
 from bigunet.engine.clusters.environments import check_environments
-from bigunet.engine.clusters.exposure import configured_security, exposures, listening_host
+from bigunet.engine.clusters.exposure import (
+    configured_security,
+    dashboards_of,
+    exposures,
+    listening_host,
+)
 from bigunet.engine.clusters.interrupts import interrupts_blocked
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
 from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec
@@ -63,7 +68,7 @@ def open_client(
     with dask.config.set(SETTINGS):
         opened = open_batch(spec, tell, stop) if spec.is_batch else _open_here(spec)
         with opened as client:
-            for line in exposures(client.scheduler.address, spec.dashboard_address):
+            for line in exposures(client.scheduler.address, dashboards_of(client)):
                 tell(line)
             yield client
 
