@@ -28,6 +28,7 @@ from bigunet.io.discovery import is_plate, open_multiscale
 from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
+from bigunet.workflows.jobs.size import memory_limit_of
 from bigunet.workflows.normalisation import fix_normalisation
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.part import Part
@@ -110,7 +111,7 @@ def segment(
     loaded = model if isinstance(model, Model) else load_model(model)
     client = settled(client, options.device)
     workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
-    memory_here = job_memory_bytes(client) if isinstance(client, ClusterSpec) else 0
+    memory_here = _memory_of_a_job(client)
 
     def fitted() -> SegmentOptions:
         goes_on = existing == "resume" or part is not None
@@ -188,6 +189,12 @@ def _workers_per_machine(client: Client | ClusterSpec | None) -> int:
     if isinstance(client, Client):
         return workers_per_host(client)
     return client.workers_per_machine if isinstance(client, ClusterSpec) else 1
+
+
+def _memory_of_a_job(client: Client | ClusterSpec | None) -> int:
+    """What may be taken of each job's memory, in bytes; 0 if workers are no jobs."""
+    known = job_memory_bytes(client) if isinstance(client, ClusterSpec) else 0
+    return memory_limit_of(known) if known else 0
 
 
 def _outlive(client: Client | ClusterSpec | None) -> bool:
