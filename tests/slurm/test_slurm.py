@@ -39,7 +39,7 @@ SEGMENT = [
     "--output", "classes", "--output", "probabilities", "--precision", "fp32",
     "--backend", "torch", "--quiet",
 ]  # fmt: skip
-JOBS = ["--cluster", "slurm", "--interface", "lo", "--job-memory", "2GB"]
+JOBS = ["--cluster", "slurm", "--interface", "lo", "--job-memory", "3GB"]
 
 
 def contents(store: Path) -> dict[str, bytes]:
@@ -130,7 +130,7 @@ def test_a_cancelled_job_is_replaced_and_its_blocks_run_again(
 def check_job(slurm: Slurm, number: str) -> None:
     """A job asks for what was given."""
     told = slurm.run("scontrol", "-o", "show", "job", number)
-    for expected in ("CPUs/Task=2", "TimeLimit=00:40:00", "JobName=bigunet", "mem=2G"):
+    for expected in ("CPUs/Task=2", "TimeLimit=00:40:00", "JobName=bigunet", "mem=3G"):
         assert expected in told
 
 
