@@ -17,7 +17,7 @@ from distributed.comm import get_address_host
 
 from bigunet.engine.clusters.batch import open_batch
 from bigunet.engine.clusters.cores import core_owner
-from bigunet.engine.clusters.cuda import cuda_cluster_class, gpus_for, why_no_cuda_cluster
+from bigunet.engine.clusters.cuda import auto_kind, cuda_cluster_class, gpus_for
 from bigunet.engine.clusters.environments import check_environments
 from bigunet.engine.clusters.exposure import (
     configured_security,
@@ -27,7 +27,7 @@ from bigunet.engine.clusters.exposure import (
 )
 from bigunet.engine.clusters.interrupts import interrupts_blocked
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
-from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,12 @@ def open_client(
 @contextlib.contextmanager
 def _open_here(spec: ClusterSpec) -> Iterator[Client]:
     """A client of workers on this machine."""
-    cluster = _cuda_cluster(spec) if _resolve(spec.kind) == "cuda" else _local_cluster(spec)
+    kind = spec.kind
+    if kind == "auto":
+        kind, idle = auto_kind()
+        if idle:
+            logger.warning("%s", idle)
+    cluster = _cuda_cluster(spec) if kind == "cuda" else _local_cluster(spec)
     try:
         with Client(cluster) as client:
             yield client
@@ -187,12 +192,3 @@ def _started(cluster: Any, **options: Any) -> Any:
             f"{options['dashboard_address']}: {error.__cause__ or error}; is --host this "
             "machine's, is --dashboard-address HOST:PORT, and free?"
         ) from error
-
-
-def _resolve(kind: ClusterKind) -> ClusterKind:
-    if kind != "auto":
-        return kind
-    missing = why_no_cuda_cluster()
-    if missing.startswith("a GPU"):
-        logger.warning("%s", missing)
-    return "local" if missing else "cuda"
