@@ -52,7 +52,7 @@ def main() -> None:
     """Run a command and leave with its exit code.
 
     0 done, 1 error, 2 usage, 75 stopped between blocks (SIGUSR1), 130 interrupted (Ctrl-C), 143
-    terminated (SIGTERM).
+    terminated (SIGTERM), 129 by the end of its terminal (SIGHUP).
     """
     with told_to_stop() as stop:
         sys.exit(_run(stop))

@@ -1,4 +1,4 @@
-"""Being told to stop: by Ctrl-C, or by SIGTERM, as batch systems do; imports nothing heavy."""
+"""Being told to stop: by Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -30,14 +30,18 @@ class Stop:
 
 @contextmanager
 def told_to_stop() -> Iterator[Stop]:
-    """Let SIGTERM stop a command as Ctrl-C does; which of the two it was."""
+    """Let SIGTERM, or the end of its terminal, stop a command as Ctrl-C does; which it was."""
     stop = Stop()
 
     def end(number: int, frame: FrameType | None) -> None:
         stop.signal, stop.terminated = number, True
         raise KeyboardInterrupt
 
-    with _handled(signal.SIGTERM, end, instead_of=signal.SIG_DFL):
+    with (
+        _handled(signal.SIGTERM, end, instead_of=signal.SIG_DFL),
+        # Ignored, as by nohup, it stays so.
+        _handled(signal.SIGHUP, end, instead_of=signal.SIG_DFL),
+    ):
         yield stop
 
 

@@ -18,10 +18,11 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 from distributed.protocol import pickle
 
-from bigunet.engine.clusters.environments import check_environments
+from bigunet.engine.clusters.environments import check_environments, differences, versions
+from bigunet.engine.clusters.submissions import last_refusal
 from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
+from bigunet.engine.stage import BlockDone, Event, Index, Notice, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
 
 # Two blocks per thread: the next is on the worker before the last has ended, and no more are
@@ -30,6 +31,8 @@ BLOCKS_PER_THREAD = 2
 _POLL_SECONDS = 0.1
 # Asking the scheduler takes as long as a block of no work.
 _COUNT_SECONDS = 1.0
+# Workers that are lost are started anew; after this long people should know.
+_ALONE_SECONDS = 60.0
 _FORGET_EVERY = 1000
 _BLOCKS_RUNNING: Counter[str] = Counter()
 _LOCK = threading.Lock()
@@ -43,13 +46,28 @@ class _Failure:
     traceback: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Of a worker that has other packages than its client, and so does no block."""
+
+    worker: str
+    differs: list[str]
+
+
 class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
     """Keeps the work of all stages on a worker, those that join late and restart included."""
 
-    def __init__(self, name: str, works: Mapping[str, Work], output: str) -> None:
+    def __init__(
+        self, name: str, works: Mapping[str, Work], output: str, wanted: Mapping[str, str]
+    ) -> None:
         self.name = name
         self.works = dict(works)
         self.output = output
+        self.wanted = dict(wanted)
+        self.differs: list[str] = []
+
+    def setup(self, worker: Any) -> None:
+        self.differs = differences(versions(), self.wanted)
 
 
 class Runner:
@@ -85,12 +103,15 @@ class Runner:
         self._stop = stop or threading.Event()
         self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
         self._works = {stage.name: stage.work for stage in stages}
-        self._most, self._count_again = 0, 0.0
-        self._checked = set(client.nthreads())
+        self._most, self._count_again, self._look_again = 0, 0.0, 0.0
+        self._checked: set[str] = set()
+        self._versions = versions()
+        # Since when there has been no worker, and whether that was told.
+        self._alone_since, self._alone_told = 0.0, False
 
     def __enter__(self) -> Runner:
         self._settle()
-        plugin = _WorkPlugin(self._name, self._works, self._output)
+        plugin = _WorkPlugin(self._name, self._works, self._output, self._versions)
         self._client.register_plugin(plugin, name=self._name)
         return self
 
@@ -118,7 +139,8 @@ class Runner:
         ClusterError
             If blocks keep losing their workers, or a worker joins that has other packages.
         StoppedError
-            If it was asked to stop before the end; the blocks at work were finished.
+            If it was asked to stop before the end; the blocks at work were finished, unless no
+            worker is left to finish them.
         """
         done = ledger.done(stage.name)
         # Those of this stage: others may have done blocks that are not its own.
@@ -130,6 +152,8 @@ class Runner:
         try:
             self._refill(stage, pending, running, completed)
             while running:
+                while not completed.has_ready():
+                    yield from self._wait(completed, num_done, stage.num_blocks)
                 future = next(completed)
                 index = running.pop(future)
                 result = self._result(stage, index, future)
@@ -141,12 +165,37 @@ class Runner:
                     forget_done_tasks(self._client)
                 yield BlockDone(stage.name, index, result, num_done, stage.num_blocks)
             if num_done < stage.num_blocks:
-                raise StoppedError(
-                    f"stopped as asked: {num_done} of {stage.num_blocks} blocks are done"
-                )
+                raise _stopped(num_done, stage.num_blocks)
         finally:
             with contextlib.suppress(Exception):
                 self._client.cancel(list(running), force=True)
+
+    def _wait(self, completed: as_completed, num_done: int, num_blocks: int) -> Iterator[Notice]:
+        """Wait a moment for a block to be done, and see that there are workers to do it."""
+        with completed.thread_condition:
+            completed.thread_condition.wait(_POLL_SECONDS)
+        now = time.monotonic()
+        if completed.has_ready() or now < self._look_again:
+            return
+        self._look_again = now + _COUNT_SECONDS
+        try:
+            threads = self._client.nthreads()
+        except OSError:
+            # The scheduler is gone: its blocks soon are, too.
+            return
+        if threads:
+            self._alone_since, self._alone_told = 0.0, False
+            return
+        if self._stop.is_set():
+            raise _stopped(num_done, num_blocks)
+        self._alone_since = self._alone_since or now
+        if now - self._alone_since >= _ALONE_SECONDS and not self._alone_told:
+            self._alone_told = True
+            refusal = last_refusal(self._client)
+            yield Notice(
+                "no worker is left: waiting for one"
+                + (f"; the batch system said: {refusal}" if refusal else "")
+            )
 
     def _refill(
         self,
@@ -194,6 +243,13 @@ class Runner:
             # One that joined a moment ago may not know what it was sent.
             check_environments(self._client)
             raise ClusterError(f"{where} was lost with its workers: {error}") from error
+        if isinstance(outcome, _Refused):
+            # It joined since the others were seen to have what they need.
+            check_environments(self._client)
+            raise ClusterError(
+                f"{where}: worker {outcome.worker} has {', '.join(outcome.differs)}: start workers "
+                "from the environment of this command"
+            )
         if isinstance(outcome, _Failure):
             told = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, BigUNetError):
@@ -205,12 +261,19 @@ class Runner:
         return result
 
 
-def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure:
+def _stopped(num_done: int, num_blocks: int) -> StoppedError:
+    return StoppedError(f"stopped as asked: {num_done} of {num_blocks} blocks are done")
+
+
+def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure | _Refused:
     forget_split_names()
-    found = get_worker().plugins.get(plugin)
+    worker = get_worker()
+    found = worker.plugins.get(plugin)
     if found is None:
         # Cancelled too late: the run has ended, and nobody waits for this block.
         return _Failure(ClusterError("its run has ended"), "")
+    if found.differs:
+        return _Refused(worker.address, found.differs)
     try:
         with _running(found.output):
             result: Result = found.works[stage](index)

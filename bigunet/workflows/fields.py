@@ -66,7 +66,7 @@ def segment_fields(
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
     with (
-        clients_of(settled(client, options.device), on_event) as shared,
+        clients_of(settled(client, options.device), on_event, stop) as shared,
         performance_report(shared, performance_path, url),
     ):
         for number, field in enumerate(fields):

@@ -28,6 +28,7 @@ from bigunet.io.discovery import is_plate, open_multiscale
 from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
+from bigunet.workflows.jobs.size import memory_limit_of
 from bigunet.workflows.normalisation import fix_normalisation
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.part import Part
@@ -110,7 +111,7 @@ def segment(
     loaded = model if isinstance(model, Model) else load_model(model)
     client = settled(client, options.device)
     workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
-    memory_here = job_memory_bytes(client) if isinstance(client, ClusterSpec) else 0
+    memory_here = _memory_of_a_job(client)
 
     def fitted() -> SegmentOptions:
         goes_on = existing == "resume" or part is not None
@@ -132,7 +133,7 @@ def segment(
         # The ledger, entered last and left last: locked until workers started here are gone.
         with (
             MemoryWatch() as memory,
-            clients_of(client, on_event) as workers,
+            clients_of(client, on_event, stop) as workers,
             contextlib.ExitStack() as watched,
         ):
             check_client(workers)
@@ -190,6 +191,12 @@ def _workers_per_machine(client: Client | ClusterSpec | None) -> int:
     return client.workers_per_machine if isinstance(client, ClusterSpec) else 1
 
 
+def _memory_of_a_job(client: Client | ClusterSpec | None) -> int:
+    """What may be taken of each job's memory, in bytes; 0 if workers are no jobs."""
+    known = job_memory_bytes(client) if isinstance(client, ClusterSpec) else 0
+    return memory_limit_of(known) if known else 0
+
+
 def _outlive(client: Client | ClusterSpec | None) -> bool:
     """Whether the workers go on after the run."""
     return isinstance(client, Client) or (client is not None and client.scheduler is not None)
@@ -208,6 +215,7 @@ def _open(source: str | Path, target: str | Path | None) -> Multiscale:
 def clients_of(
     client: Client | ClusterSpec | None,
     on_event: Callable[[Event, str], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> contextlib.AbstractContextManager[Client]:
     """The client that is there, which stays open, or one to be started and closed."""
     if isinstance(client, Client):
@@ -215,4 +223,4 @@ def clients_of(
     if client is not None and not isinstance(client, ClusterSpec):
         raise OptionError(f"client is {client!r}: give a distributed.Client or a ClusterSpec")
     tell = None if on_event is None else lambda line: on_event(Notice(line), "")
-    return open_client(client or ClusterSpec(), tell)
+    return open_client(client or ClusterSpec(), tell, stop)

@@ -10,7 +10,7 @@ import torch
 from distributed import Client
 
 from bigunet.engine.clusters.client import open_client
-from bigunet.engine.clusters.cuda import gpu_bytes_of, visible_gpus, why_no_cuda_cluster
+from bigunet.engine.clusters.cuda import auto_kind, gpu_bytes_of, visible_gpus
 from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.workflows.options import DeviceChoice
@@ -76,12 +76,10 @@ def _known(found: tuple[int, ...]) -> tuple[int, ...]:
 def _kind(device: DeviceChoice) -> ClusterKind:
     if device == "cpu":
         return "local"
-    missing = why_no_cuda_cluster()
-    if not missing and not _torch_has_cuda():
-        missing = f"a GPU is here, but {_no_cuda()}"
-    if missing.startswith("a GPU"):
-        logger.warning("%s", missing)
-    return "local" if missing else "cuda"
+    kind, idle = auto_kind("" if _torch_has_cuda() else _no_cuda())
+    if idle:
+        logger.warning("%s", idle)
+    return kind
 
 
 def _no_cuda() -> str:

@@ -18,9 +18,10 @@ def words(tmp_path: Path, tiny_model: Path, write_image) -> list[object]:
     ("options", "told"),
     [
         (["--cluster", "slurm", "--interface", "lo"], "give --job-memory, such as 16GB"),
-        (["--cluster", "slurm", "--job-memory", "2GB"], "give --interface NAME or --host ADDRESS"),
+        (["--cluster", "slurm", "--job-memory", "3GB"], "give --interface NAME or --host ADDRESS"),
         (["--queue", "gpu"], "are for batch systems: give one of these clusters: slurm, pbs"),
-        (["--cluster", "pbs", "--job-memory", "2GB", "--host", "x", "--job-gpus", "1"], "pbs has"),
+        (["--cluster", "pbs", "--job-memory", "3GB", "--host", "x", "--job-gpus", "1"], "pbs has"),
+        (["--scheduler", "tcp://x:1", "--host", "x"], "--host and --interface say where"),
         (["--interface", "no-such"], "interface no-such: 'no-such' is not a valid network"),
     ],
 )

@@ -14,6 +14,7 @@ from distributed import Client
 
 import bigunet
 from bigunet import SegmentOptions
+from bigunet.engine.clusters import cuda
 from bigunet.engine.clusters.client import ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.io.discovery import open_multiscale
@@ -127,7 +128,7 @@ def test_the_workers_of_a_client_are_asked_for_their_devices(
 def test_gpus_that_torch_cannot_use_are_told_and_the_cpu_is_taken(
     bigunet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(workers, "why_no_cuda_cluster", lambda: "")
+    monkeypatch.setattr(cuda, "why_no_cuda_cluster", lambda: "")
     line = "a GPU is here, but this torch"
     with caplog.at_level(logging.WARNING, "bigunet.workflows.workers"):
         assert settled(ClusterSpec(), "auto").kind == "local"

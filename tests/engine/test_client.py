@@ -100,6 +100,8 @@ def test_cuda_without_dask_cuda_says_what_to_install(monkeypatch: pytest.MonkeyP
     ("options", "message"),
     [
         ({"kind": "slum"}, "cluster 'slum'; known: auto, local, cuda, slurm"),
+        ({"scheduler": "tcp://x:1", "host": "x"}, "the one of --scheduler runs already"),
+        ({"scheduler": "tcp://x:1", "interface": "lo"}, "the one of --scheduler runs already"),
         ({"workers": 0}, "0 workers; give at least 1"),
     ],
 )

@@ -12,14 +12,22 @@ import pytest
 from bigunet.engine.clusters import cores as module
 from bigunet.engine.clusters.cores import core_owner, cores
 
-JOB_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "LSB_DJOB_NUMPROC", "NSLOTS")
+# And what says that they are all on one host.
+JOB_VARIABLES = {
+    "SLURM_CPUS_PER_TASK": {},
+    "SLURM_CPUS_ON_NODE": {},
+    "LSB_DJOB_NUMPROC": {"LSB_MCPU_HOSTS": "here 999"},
+    "NSLOTS": {"NHOSTS": "1"},
+    "NCPUS": {"PBS_JOBID": "7.server"},
+}
 BOUND = len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(autouse=True)
 def _no_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in JOB_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    for name, also in JOB_VARIABLES.items():
+        for variable in (name, *also):
+            monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(module, "_CGROUPS", tmp_path)
 
 
@@ -30,12 +38,34 @@ def test_outside_of_jobs_they_are_those_that_it_is_bound_to() -> None:
 
 @pytest.mark.parametrize("variable", JOB_VARIABLES)
 def test_a_job_has_those_that_it_was_given(monkeypatch, variable: str) -> None:
+    for name, value in JOB_VARIABLES[variable].items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv(variable, "1")
     assert cores() == 1
     monkeypatch.setenv(variable, "999")
     assert cores() == BOUND
     monkeypatch.setenv(variable, "2(x3)")
     assert cores() == BOUND
+
+
+@pytest.mark.skipif(BOUND < 2, reason="one core alone")
+@pytest.mark.parametrize(
+    ("variable", "also"),
+    [
+        ("LSB_DJOB_NUMPROC", {"LSB_MCPU_HOSTS": "here 1 there 1"}),
+        ("LSB_DJOB_NUMPROC", {}),
+        ("NSLOTS", {"NHOSTS": "2"}),
+        ("NSLOTS", {}),
+        ("NCPUS", {}),  # of no job
+    ],
+)
+def test_cores_of_all_hosts_of_a_job_are_not_taken_for_this_ones(
+    monkeypatch, variable: str, also: dict[str, str]
+) -> None:
+    for name, value in ({variable: "1"} | also).items():
+        monkeypatch.setenv(name, value)
+    assert cores() == BOUND
+    assert core_owner() == ""
 
 
 def test_a_task_of_a_job_has_its_own_and_tasks_are_told_apart(monkeypatch) -> None:

@@ -137,8 +137,22 @@ def test_one_that_joins_later_is_named_as_well(
         ({"torch": "2.13.0+cu130"}, []),
         ({"torch": "2.12.0+cpu"}, ["torch 2.12.0+cpu (here 2.13.0+cpu)"]),
         ({"bigunet": "0.1.1"}, ["bigunet 0.1.1 (here 0.1.0)"]),
+        ({"openvino": "2026.1.0"}, []),
         ({"bigunet": "", "torch": ""}, ["no bigunet (here 0.1.0)", "no torch (here 2.13.0+cpu)"]),
     ],
 )
 def test_patches_may_differ_but_nothing_larger(change: dict[str, str], told: list[str]) -> None:
     assert differences(HERE | change, HERE) == told
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ("2026.1.4", []),
+        ("2025.4.0", ["openvino 2025.4.0 (here 2026.1.0)"]),
+        ("", ["no openvino (here 2026.1.0)"]),
+    ],
+)
+def test_where_openvino_may_compute_all_have_it(there: str, told: list[str]) -> None:
+    here = HERE | {"openvino": "2026.1.0"}
+    assert differences(HERE | {"openvino": there}, here) == told

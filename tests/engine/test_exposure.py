@@ -11,7 +11,12 @@ import pytest
 from distributed import Client, Security
 
 from bigunet.engine.clusters.client import open_client
-from bigunet.engine.clusters.exposure import configured_security, exposures, listening_host
+from bigunet.engine.clusters.exposure import (
+    configured_security,
+    dashboards_of,
+    exposures,
+    listening_host,
+)
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError, OptionError
 
@@ -46,9 +51,18 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     ],
 )
 def test_what_everybody_may_reach_is_told(scheduler: str, dashboard: str, told: list[str]) -> None:
-    found = exposures(scheduler, dashboard)
+    found = exposures(scheduler, [dashboard])
     assert len(found) == len(told)
     assert all(line.startswith(start) for line, start in zip(found, told))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "0.0.0.0:0", ":0"])
+def test_what_is_told_of_a_dashboard_is_where_it_listens(address: str) -> None:
+    with Client(
+        processes=False, n_workers=0, protocol="tcp", host="127.0.0.1", dashboard_address=address
+    ) as client:
+        port = client.dashboard_link.rpartition(":")[2].partition("/")[0]
+        assert dashboards_of(client) == [f"{address.rpartition(':')[0] or '0.0.0.0'}:{port}"]
 
 
 def test_a_scheduler_listens_where_it_was_told_to() -> None:

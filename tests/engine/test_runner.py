@@ -17,11 +17,22 @@ import dask
 import pytest
 from distributed import Client, LocalCluster, Scheduler
 
+from bigunet.engine import runner as module
 from bigunet.engine.clusters.client import close_cluster
+from bigunet.engine.clusters.environments import versions
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner, _run_block
-from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage, StageBegun, Work
-from bigunet.errors import BlockError, ClusterError, ImageError
+from bigunet.engine.stage import (
+    BlockDone,
+    Event,
+    Index,
+    Notice,
+    Result,
+    Stage,
+    StageBegun,
+    Work,
+)
+from bigunet.errors import BlockError, ClusterError, ImageError, StoppedError
 
 
 def stage_of(work: Work, count: int = 20, *, name: str = "predict") -> Stage:
@@ -292,6 +303,40 @@ def test_killed_workers_lose_no_block_and_deadly_blocks_end_the_run(
         # Block 6 may be blamed: it waited on the worker that block 7 killed.
         with pytest.raises(ClusterError, match=r"deadly block \([67],\) lost its worker 2 times"):
             run(client, deadly, ledger)
+
+
+def test_a_run_without_workers_says_so_and_stops_when_asked(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ALONE_SECONDS", 0.0)
+    stop = threading.Event()
+    with (
+        Client(
+            processes=False, n_workers=0, protocol="tcp", host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as client,
+        Runner(client, (stage_of(double),), stop=stop) as runner,
+    ):  # fmt: skip
+        events = runner.run(stage_of(double), ledger)
+        assert isinstance(next(events), StageBegun)
+        assert next(events) == Notice("no worker is left: waiting for one")
+        stop.set()
+        with pytest.raises(StoppedError, match="0 of 20 blocks are done"):
+            next(events)
+
+
+def test_no_block_of_a_worker_with_other_packages_is_recorded(
+    client: Client, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stage_of(double)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(module, "versions", lambda: versions() | {"torch": "0.4.1"})
+        runner = Runner(client, (stage,))
+    # As if it had joined after it was looked at.
+    monkeypatch.setattr(module, "check_environments", lambda *_: None)
+    with runner, pytest.raises(ClusterError, match=r"worker .* has torch .*\(here 0\.4\.1\)"):
+        list(runner.run(stage, ledger))
+    assert not ledger.done("predict")
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ SEGMENT = [
     "--output", "classes", "--output", "probabilities", "--precision", "fp32",
     "--backend", "torch", "--quiet",
 ]  # fmt: skip
-JOBS = ["--cluster", "slurm", "--interface", "lo", "--job-memory", "2GB"]
+JOBS = ["--cluster", "slurm", "--interface", "lo", "--job-memory", "3GB"]
 
 
 def contents(store: Path) -> dict[str, bytes]:
@@ -130,7 +130,7 @@ def test_a_cancelled_job_is_replaced_and_its_blocks_run_again(
 def check_job(slurm: Slurm, number: str) -> None:
     """A job asks for what was given."""
     told = slurm.run("scontrol", "-o", "show", "job", number)
-    for expected in ("CPUs/Task=2", "TimeLimit=00:40:00", "JobName=bigunet", "mem=2G"):
+    for expected in ("CPUs/Task=2", "TimeLimit=00:40:00", "JobName=bigunet", "mem=3G"):
         assert expected in told
 
 
@@ -251,9 +251,17 @@ def test_python_gets_workers_that_know_their_share_and_are_gone_afterwards(
     assert not list(tmp_path.glob(".dask-jobqueue.*")), "keys are left"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 75)],
+)
 def test_jobs_that_wait_are_waited_for_and_cancelled_with_the_command(
-    slurm: Slurm, image: Path, tiny_model: Path, tmp_path: Path, number: signal.Signals
+    slurm: Slurm,
+    image: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    exit_code: int,
 ) -> None:
     blocker = slurm.sbatch("--array=1-2", "-c", 4, "--wrap=sleep 100")
     try:
@@ -264,7 +272,7 @@ def test_jobs_that_wait_are_waited_for_and_cancelled_with_the_command(
             wait(lambda: len(waiting(slurm)) == 3, "three jobs in the queue")
             os.kill(run.process.pid, number)
             code, told = run.ended()
-        assert code == 128 + number, told
+        assert code == exit_code, told
         assert told.startswith("waiting for the first of 3 jobs of slurm;")
         assert not waiting(slurm)
     finally:

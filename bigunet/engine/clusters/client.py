@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +17,17 @@ from distributed.comm import get_address_host
 
 from bigunet.engine.clusters.batch import open_batch
 from bigunet.engine.clusters.cores import core_owner
-from bigunet.engine.clusters.cuda import cuda_cluster_class, gpus_for, why_no_cuda_cluster
+from bigunet.engine.clusters.cuda import auto_kind, cuda_cluster_class, gpus_for
 from bigunet.engine.clusters.environments import check_environments
-from bigunet.engine.clusters.exposure import configured_security, exposures, listening_host
+from bigunet.engine.clusters.exposure import (
+    configured_security,
+    dashboards_of,
+    exposures,
+    listening_host,
+)
 from bigunet.engine.clusters.interrupts import interrupts_blocked
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
-from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec
+from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +37,11 @@ _CLOSING_SECONDS = 30
 
 
 @contextlib.contextmanager
-def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) -> Iterator[Client]:
+def open_client(
+    spec: ClusterSpec,
+    tell: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Client]:
     """A client of the workers that ``spec`` asks for; what was started is stopped at the end.
 
     Parameters
@@ -40,11 +50,15 @@ def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) ->
     tell : callable, optional
         Told, in lines for people, of what they should know meanwhile: who may reach the cluster,
         and what it waits for. By default a log.
+    stop : threading.Event, optional
+        Once it is set, jobs that wait in a queue are not waited for any more.
 
     Raises
     ------
     ClusterError
         If they cannot be had.
+    StoppedError
+        If it was asked to stop before there was a worker.
     """
     tell = tell or logger.warning
     if spec.scheduler is not None:
@@ -52,9 +66,9 @@ def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) ->
             yield client
         return
     with dask.config.set(SETTINGS):
-        opened = open_batch(spec, tell) if spec.is_batch else _open_here(spec)
+        opened = open_batch(spec, tell, stop) if spec.is_batch else _open_here(spec)
         with opened as client:
-            for line in exposures(client.scheduler.address, spec.dashboard_address):
+            for line in exposures(client.scheduler.address, dashboards_of(client)):
                 tell(line)
             yield client
 
@@ -62,7 +76,12 @@ def open_client(spec: ClusterSpec, tell: Callable[[str], None] | None = None) ->
 @contextlib.contextmanager
 def _open_here(spec: ClusterSpec) -> Iterator[Client]:
     """A client of workers on this machine."""
-    cluster = _cuda_cluster(spec) if _resolve(spec.kind) == "cuda" else _local_cluster(spec)
+    kind = spec.kind
+    if kind == "auto":
+        kind, idle = auto_kind()
+        if idle:
+            logger.warning("%s", idle)
+    cluster = _cuda_cluster(spec) if kind == "cuda" else _local_cluster(spec)
     try:
         with Client(cluster) as client:
             yield client
@@ -173,12 +192,3 @@ def _started(cluster: Any, **options: Any) -> Any:
             f"{options['dashboard_address']}: {error.__cause__ or error}; is --host this "
             "machine's, is --dashboard-address HOST:PORT, and free?"
         ) from error
-
-
-def _resolve(kind: ClusterKind) -> ClusterKind:
-    if kind != "auto":
-        return kind
-    missing = why_no_cuda_cluster()
-    if missing.startswith("a GPU"):
-        logger.warning("%s", missing)
-    return "local" if missing else "cuda"

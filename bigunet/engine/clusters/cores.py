@@ -13,6 +13,7 @@ _JOBS = {
     "SLURM_CPUS_ON_NODE": ("SLURM_JOB_ID",),
     "LSB_DJOB_NUMPROC": ("LSB_JOBID", "LSB_JOBINDEX"),
     "NSLOTS": ("JOB_ID", "SGE_TASK_ID"),
+    "NCPUS": ("PBS_JOBID",),
 }
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -32,10 +33,23 @@ def core_owner() -> str:
 def _job(environ: Mapping[str, str]) -> tuple[int, str]:
     """Cores of the batch job that this is, and its name; 0 and nothing outside of jobs."""
     for variable, names in _JOBS.items():
-        if environ.get(variable, "").isdecimal():
+        if environ.get(variable, "").isdecimal() and _holds(variable, environ):
             told = [environ.get(name, "") for name in names]
             return int(environ[variable]), "-".join(told)
     return 0, ""
+
+
+def _holds(variable: str, environ: Mapping[str, str]) -> bool:
+    """Whether a variable counts the cores of a job on this host alone."""
+    match variable:
+        case "LSB_DJOB_NUMPROC":
+            # Hosts, each with its slots.
+            return len(environ.get("LSB_MCPU_HOSTS", "").split()) == 2
+        case "NSLOTS":
+            return environ.get("NHOSTS") == "1"
+        case "NCPUS":
+            return "PBS_JOBID" in environ
+    return True
 
 
 def _quota() -> int:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from distributed import Client
 
@@ -109,6 +109,20 @@ def why_no_cuda_cluster() -> str:
     except ClusterError:
         return f"a GPU is here, but dask-cuda, which gives each worker its own, is not: {INSTALL}"
     return "" if found else "no GPU can be used here"
+
+
+def auto_kind(unusable: str = "") -> tuple[Literal["local", "cuda"], str]:
+    """What the kind ``auto`` stands for here, and why if GPUs are left idle.
+
+    Parameters
+    ----------
+    unusable : str
+        What the caller knows to keep GPUs from use; empty for nothing.
+    """
+    missing = why_no_cuda_cluster()
+    if not missing and unusable:
+        missing = f"a GPU is here, but {unusable}"
+    return "local" if missing else "cuda", missing if missing.startswith("a GPU") else ""
 
 
 def _driver_alone() -> bool:

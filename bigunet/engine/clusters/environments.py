@@ -10,7 +10,9 @@ from distributed import Client
 from bigunet.errors import ClusterError
 
 # Of these the first two numbers count: pickles and networks are read across patches.
-_BY_MINOR = ("python", "dask", "distributed", "torch", "zarr")
+_BY_MINOR = ("python", "dask", "distributed", "torch", "zarr", "openvino")
+# A worker that lacks it would compute by something else.
+_OPTIONAL = ("openvino",)
 _NAMES = ("bigunet", *_BY_MINOR[1:])
 # An expression, since a function would be looked for in bigunet, and does not travel between
 # versions of Python.
@@ -40,7 +42,7 @@ def check_environments(client: Client, workers: Collection[str] | None = None) -
     asked = None if workers is None else list(workers)
     # One that is lost meanwhile is not asked.
     told = client.run(eval, _ASK, workers=asked, on_error="ignore")
-    here = eval(_ASK)
+    here = versions()
     wrong = {
         worker: differs for worker, there in told.items() if (differs := differences(there, here))
     }
@@ -55,6 +57,12 @@ def check_environments(client: Client, workers: Collection[str] | None = None) -
     )
 
 
+def versions() -> dict[str, str]:
+    """What this process has, as `differences` compares it."""
+    found: dict[str, str] = eval(_ASK)
+    return found
+
+
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """What keeps a worker from doing this process's work.
 
@@ -65,6 +73,8 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     for name in ("bigunet", *_BY_MINOR):
         has, wanted = there.get(name, ""), here.get(name, "")
         depth = 2 if name in _BY_MINOR else None
+        if name in _OPTIONAL and not wanted:
+            continue
         if has.split(".")[:depth] != wanted.split(".")[:depth]:
             found.append(f"{name} {has} (here {wanted})" if has else f"no {name} (here {wanted})")
     return found

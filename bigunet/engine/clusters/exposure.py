@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 import dask
-from distributed import Security
-from distributed.comm import get_address_host
+from distributed import Client, Security
+from distributed.comm import get_address_host, get_tcp_server_addresses
 from distributed.utils import get_ip_interface
 
 from bigunet.engine.clusters.spec import LOOPBACK, ClusterSpec
@@ -53,14 +54,22 @@ def listening_host(spec: ClusterSpec) -> str:
     return address
 
 
-def exposures(scheduler: str, dashboard_address: str) -> list[str]:
+def dashboards_of(client: Client) -> list[str]:
+    """Where the dashboard of a cluster that was started here really listens, as ``host:port``."""
+    scheduler = getattr(client.cluster, "scheduler", None)
+    server = getattr(scheduler, "http_server", None)
+    found = get_tcp_server_addresses(server) if server is not None else []
+    return [f"{host}:{port}" for host, port, *_ in found]
+
+
+def exposures(scheduler: str, dashboards: Sequence[str]) -> list[str]:
     """What everybody on the network may now do, a line each.
 
     Parameters
     ----------
     scheduler : str
         Its address, such as ``tcp://10.0.0.5:4242``.
-    dashboard_address : str
+    dashboards : sequence of str
         ``host:port``.
     """
     told = []
@@ -70,13 +79,13 @@ def exposures(scheduler: str, dashboard_address: str) -> list[str]:
             "network that you do not trust use TLS, with Dask's settings distributed.comm.tls and "
             "distributed.comm.require-encryption"
         )
-    host = dashboard_address.rpartition(":")[0]
-    if not is_loopback(host):
-        told.append(
-            f"the dashboard listens at {dashboard_address}: whoever reaches it sees this run, "
-            "without a password; on a network that you do not trust leave it at 127.0.0.1 and use "
-            "an ssh tunnel"
-        )
+    for dashboard in dashboards:
+        if not is_loopback(dashboard.rpartition(":")[0]):
+            told.append(
+                f"the dashboard listens at {dashboard}: whoever reaches it sees this run, without "
+                "a password; on a network that you do not trust leave it at 127.0.0.1 and use an "
+                "ssh tunnel"
+            )
     return told
 
 

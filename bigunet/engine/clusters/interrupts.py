@@ -1,4 +1,4 @@
-"""Keeping Ctrl-C and SIGTERM from what they are not meant for."""
+"""Keeping Ctrl-C, SIGTERM and SIGHUP from what they are not meant for."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def interrupts_blocked() -> Iterator[None]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM for as long as it takes to clean up."""
+    """Ignore Ctrl-C, SIGTERM and SIGHUP for as long as it takes to clean up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     # Blocking is not enough: another thread would take the signal, and Python tell this one.
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
     for number in before:
         signal.signal(number, signal.SIG_IGN)
     try:

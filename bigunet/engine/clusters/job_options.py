@@ -28,6 +28,8 @@ from bigunet.errors import ClusterError, OptionError
 _ACCOUNTS = {"slurm": "account", "pbs": "account", "lsf": "project", "sge": "project",
              "oar": "project"}  # fmt: skip
 _CORES = {"slurm": "job_cpu", "lsf": "ncpus"}
+# What a walltime is that is one number; minutes elsewhere.
+_ONE_NUMBER = {"pbs": "SS", "sge": "SS", "oar": "HH"}
 _GPUS = {"slurm": "--gres=gpu:{}", "lsf": "-gpu num={}"}
 
 
@@ -61,6 +63,9 @@ def cluster_options(spec: ClusterSpec) -> dict[str, Any]:
             *exports(SETTINGS | _lifetime(spec, configured)),
         ],
         "worker_extra_args": [
+            # Else Dask pauses or kills a worker at its share, which bigunet plans to fill; the last
+            # one counts, and so does what is configured.
+            *("--memory-limit", "0"),
             *configured.all("worker-extra-args", "extra"),
             # The last one counts: a job may have more cores than its worker has Dask threads.
             *("--nthreads", str(THREADS_PER_WORKER)),
@@ -137,8 +142,11 @@ def _lifetime(spec: ClusterSpec, configured: _Configured) -> dict[str, str]:
     walltime = spec.job.walltime or configured.get("walltime")
     if "--lifetime" in given or dask.config.get("distributed.worker.lifetime.duration", None):
         return {}
-    two_numbers = "HH:MM" if spec.kind == "lsf" else "MM:SS"
-    seconds = walltime_seconds(str(walltime), two_numbers=two_numbers) if walltime else None
+    forms = {
+        "two_numbers": "HH:MM" if spec.kind in ("lsf", "oar") else "MM:SS",
+        "one_number": _ONE_NUMBER.get(spec.kind, "MM"),
+    }
+    seconds = walltime_seconds(str(walltime), **forms) if walltime else None
     return lifetime_settings(seconds) if seconds else {}
 
 

@@ -1,4 +1,4 @@
-"""Which workers to use, in words and numbers alone; ``cluster.py`` gets them."""
+"""Which workers to use, in words and numbers alone; ``client.py`` gets them."""
 
 from __future__ import annotations
 
@@ -84,6 +84,11 @@ class ClusterSpec:
     def __post_init__(self) -> None:
         if self.kind not in get_args(ClusterKind):
             raise OptionError(f"cluster {self.kind!r}; known: {', '.join(get_args(ClusterKind))}")
+        if self.scheduler is not None and (self.host or self.interface):
+            raise OptionError(
+                "--host and --interface say where a scheduler that is started here listens; the "
+                "one of --scheduler runs already: leave them out"
+            )
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"{self.workers} workers; give at least 1")
         if self.job != JobSpec() and not self.is_batch:

@@ -8,15 +8,19 @@ import re
 _LONGEST_MARGIN_SECONDS = 300
 
 
-def walltime_seconds(text: str, *, two_numbers: str = "MM:SS") -> int | None:
+def walltime_seconds(
+    text: str, *, two_numbers: str = "MM:SS", one_number: str = "MM"
+) -> int | None:
     """Seconds of a walltime as batch systems write it; None for what is no number.
 
     Parameters
     ----------
     text : str
-        ``D-HH:MM:SS``, ``D-HH``, ``HH:MM:SS``, ``MM:SS`` or minutes.
+        ``D-HH:MM:SS``, ``D-HH``, ``HH:MM:SS``, ``MM:SS`` or a number.
     two_numbers : {"MM:SS", "HH:MM"}
         What ``1:30`` is.
+    one_number : {"HH", "MM", "SS"}
+        What ``90`` is.
 
     >>> walltime_seconds("1-00:30:00"), walltime_seconds("90"), walltime_seconds("00:30")
     (88200, 5400, 30)
@@ -27,8 +31,8 @@ def walltime_seconds(text: str, *, two_numbers: str = "MM:SS") -> int | None:
     days, *numbers = (int(n) if n is not None else None for n in found.groups())
     given = [n for n in numbers if n is not None]
     if days is None and len(given) < 3:
-        hours_first = two_numbers == "HH:MM" and len(given) == 2
-        given = [*given, 0] if hours_first else [0, *given]
+        form = two_numbers if len(given) == 2 else one_number
+        given = [0] * ["HH", "MM", "SS"].index(form.split(":")[0]) + given
     hours, minutes, seconds = [*given, 0, 0][:3]
     return (((days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 

@@ -1,0 +1,36 @@
+"""Laws of being told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from bigunet_cli.stopping import told_to_stop
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Whatever this process was started with, nohup included."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_that_end_a_command_do_so_as_ctrl_c_does(number: int, code: int) -> None:
+    with told_to_stop() as stop:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        assert (stop.exit_code, stop.word, stop.terminated) == (code, "Terminated", True)
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_terminal_that_nohup_lets_end_stops_nothing() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with told_to_stop() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.terminated
