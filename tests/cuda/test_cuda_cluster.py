@@ -16,6 +16,7 @@ import psutil
 import pytest
 import zarr
 from distributed import Client
+from stored import contents
 
 TWO = "8000000000,24000000000"
 MIG = "80000000000/10000000000/20000000000"
@@ -131,15 +132,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     array = zarr.create_array(str(path), shape=(900, 700), chunks=(256, 256), dtype="uint8")
     array[:] = np.random.default_rng(0).integers(0, 256, array.shape, np.uint8)
     return path
-
-
-def contents(store: Path) -> dict[str, bytes]:
-    """Every file of an output but the record of the run itself."""
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file() and path.suffix != ".jsonl" and path.name != "report.json"
-    }
 
 
 def command(image: Path, output: Path, model: Path, *extra: str) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import zarr
 from distributed import Client
+from stored import contents
 
 import bigunet
 from bigunet import SegmentOptions
@@ -29,15 +30,6 @@ PATIENCE = {
 }
 # As batch systems and systemd do: Dask's workers end when they have lost their scheduler.
 FOR_EVER = ("sh", "-c", 'while :; do "$@"; done', "sh")
-
-
-def contents(store: Path) -> dict[str, bytes]:
-    """Every file of an output but the record of the run itself."""
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file() and path.suffix != ".jsonl" and path.name != "report.json"
-    }
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zarr
 from slurm_daemons import Slurm, wait
+from stored import contents
 
 import bigunet as library
 from bigunet import SegmentOptions
@@ -103,15 +104,6 @@ def test_a_job_that_is_told_of_its_end_is_queued_again_and_writes_the_same(
     # With the key to the workers.
     assert not list(place.folder.glob(".bigunet-*"))
     assert contents(place.output) == whole
-
-
-def contents(store: Path) -> dict[str, bytes]:
-    """Every file of an output but the record of the run itself."""
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file() and path.suffix != ".jsonl" and path.name != "report.json"
-    }
 
 
 def records(place: Place, name: str = "*") -> int:

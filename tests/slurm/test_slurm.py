@@ -17,6 +17,7 @@ import psutil
 import pytest
 import zarr
 from slurm_daemons import Slurm, wait
+from stored import contents
 
 import bigunet
 from bigunet import ClusterSpec, JobSpec, SegmentOptions
@@ -40,15 +41,6 @@ SEGMENT = [
     "--backend", "torch", "--quiet",
 ]  # fmt: skip
 JOBS = ["--cluster", "slurm", "--interface", "lo", "--job-memory", "3GB"]
-
-
-def contents(store: Path) -> dict[str, bytes]:
-    """Every file of an output but the record of the run itself."""
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file() and path.suffix != ".jsonl" and path.name != "report.json"
-    }
 
 
 @pytest.fixture(scope="module")

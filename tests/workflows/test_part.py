@@ -18,6 +18,7 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored import contents
 
 import bigunet
 from bigunet import SegmentOptions
@@ -33,15 +34,6 @@ from bigunet.workflows.target import read_progress
 OPTIONS = SegmentOptions(
     block_shape=(128, 128), outputs=("classes", "probabilities"), precision="fp32", backend="torch"
 )
-
-
-def contents(store: Path) -> dict[str, bytes]:
-    """Every file of an output but the record of the run itself."""
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file() and path.suffix != ".jsonl" and path.name != "report.json"
-    }
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,14 @@
+"""What an output holds, to compare two runs byte by byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    """Every file of an output but the record of the run itself."""
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in sorted(store.rglob("*"))
+        if path.is_file() and path.suffix != ".jsonl" and path.name != "report.json"
+    }
