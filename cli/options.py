@@ -14,6 +14,7 @@ from bigunet.io.access import normal_url
 from bigunet.model.backend import BackendChoice
 from bigunet.workflows.options import (
     DeviceChoice,
+    LevelChoice,
     OmeVersionChoice,
     Output,
     PrecisionChoice,
@@ -52,6 +53,41 @@ class RoiType(click.ParamType):  # type: ignore[type-arg]
             return axis.strip().lower(), (int(start), int(stop))
         except ValueError:
             self.fail(f"{value!r} is not AXIS=START:STOP, like x=1000:3000")
+
+
+class LevelType(click.ParamType):  # type: ignore[type-arg]
+    """The number of a level, or ``auto``."""
+
+    name = "K|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> LevelChoice:
+        try:
+            return "auto" if value == "auto" else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor auto")
+
+
+class RangeType(click.ParamType):  # type: ignore[type-arg]
+    """Two numbers; integers stay integers, however large."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            low, high = map(_number, value.split(":"))
+        except ValueError:
+            self.fail(f"{value!r} is not {self.name}, like 1:99.8")
+        return low, high
+
+
+def _number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 class PartType(click.ParamType):  # type: ignore[type-arg]
@@ -114,7 +150,11 @@ def segment_options(command: F) -> F:
             help="What to write; may be repeated.",
         ),
         click.option(
-            "--level", default=0, show_default=True, metavar="K", help="Level of the image."
+            "--level",
+            type=LevelType(),
+            default=0,
+            show_default=True,
+            help="Level of the image; auto: the one with voxels most like the model's.",
         ),
         click.option(
             "--channel",
@@ -190,6 +230,26 @@ def segment_options(command: F) -> F:
             default="",
             metavar="PATH",
             help="Where this image, of any resolution, is 0: label 0, at no cost.",
+        ),
+        click.option(
+            "--grey-range",
+            multiple=True,
+            type=RangeType("LOW:HIGH"),
+            help="Grey values that become 0 and 1; repeat it for each channel. HIGH:LOW turns "
+            "bright and dark over.  [default: as the model wishes]",
+        ),
+        click.option(
+            "--percentiles",
+            type=RangeType("P:Q"),
+            default=(),
+            help="Percentiles of the image that become 0 and 1.  [default: the model's]",
+        ),
+        click.option(
+            "--grey-range-of",
+            default="",
+            metavar="PATH",
+            help="Measure the grey range on another image, or take that of an output: one for a "
+            "whole series.",
         ),
     ]
     for decorator in reversed(decorators):
@@ -290,6 +350,9 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         memory_limit=given["memory_limit"],
         tune=given["tune"],
         mask=normal_url(given["mask"]) if given["mask"] else "",
+        grey_range=tuple(given["grey_range"]),
+        percentiles=given["percentiles"],
+        grey_range_of=normal_url(given["grey_range_of"]) if given["grey_range_of"] else "",
     )
 
 

@@ -79,6 +79,9 @@ class ModelDescription:
         Precisions that were found to give the same labels, besides fp32.
     voxel_size_um : tuple of float or None
         Voxel size of the training images in micrometres, z y x or y x.
+    grey_median : tuple of float or None
+        Where the medians of the training images lay in their grey ranges: the least and the
+        greatest but for the outer 5 %, 0 at the low end of a range and 1 at its high end.
     training, card : dict
         How it was trained; data, licence, scores, limits.
     """
@@ -90,6 +93,7 @@ class ModelDescription:
     normalisation: Normalisation = field(default_factory=Normalisation)
     precisions: tuple[str, ...] = ("fp32",)
     voxel_size_um: tuple[float, ...] | None = None
+    grey_median: tuple[float, float] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -132,6 +136,8 @@ class ModelDescription:
                 fields[name] = tuple(fields[name])
             size = fields.get("voxel_size_um")
             fields["voxel_size_um"] = None if size is None else tuple(size)
+            median = fields.get("grey_median")
+            fields["grey_median"] = None if median is None else tuple(median)
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ModelError(f"the model's description is damaged: {error!r}") from error

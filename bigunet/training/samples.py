@@ -12,7 +12,7 @@ from bigunet.errors import TrainingError
 from bigunet.geometry import Box, ceil_div
 from bigunet.io.part import Part
 from bigunet.io.sources import Source
-from bigunet.model.forward import GreyRange
+from bigunet.model.inputs import GreyRange
 
 _BOX_VOXELS = 2**22
 _MAX_BOXES = 256

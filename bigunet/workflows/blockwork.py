@@ -16,7 +16,8 @@ from bigunet.engine.stage import Index, Result
 from bigunet.geometry import Box, hull
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
-from bigunet.model.forward import GreyRange, Prediction
+from bigunet.model.forward import Prediction
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.model.recall import Awaited, RecallingPredictor
 from bigunet.tiling import Tile, Tiling

@@ -9,7 +9,8 @@ import torch
 from bigunet.engine.clusters.cores import cores
 from bigunet.errors import OptionError
 from bigunet.model.backend import BackendChoice
-from bigunet.model.forward import GreyRange, Precision, Predictor
+from bigunet.model.forward import Precision, Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.workflows.options import DeviceChoice
 

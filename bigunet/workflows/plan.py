@@ -30,6 +30,7 @@ from bigunet.tiling import Tiling
 from bigunet.workflows.memory import MemoryShare
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.shapes import block_shape, tile_shape
+from bigunet.workflows.voxel_size import resolve_level
 from bigunet.workflows.wanted import Wanted
 from bigunet.workflows.workers import gpu_bytes, settled
 
@@ -74,6 +75,17 @@ class SegmentPlan:
     @property
     def grid(self) -> BlockGrid:
         return BlockGrid(self.region, self.layout.block_shape(0))
+
+    @property
+    def level(self) -> int:
+        """The level that is segmented."""
+        level = self.options.level
+        assert isinstance(level, int)
+        return level
+
+    def wanted_on(self, level: int) -> Wanted:
+        """Which voxels of another level are segmented, as far as mask and stored chunks tell."""
+        return Wanted.of(self.image, replace(self.options, level=level), self.channels)
 
     @property
     def precision(self) -> Precision:
@@ -153,7 +165,7 @@ class SegmentPlan:
 
     def _bytes_per_pixel(self) -> int:
         """Of one voxel of the image, all channels that are read."""
-        dtype = np.dtype(self.image.level(self.options.level).dtype)
+        dtype = np.dtype(self.image.level(self.level).dtype)
         return dtype.itemsize * len(self.channels)
 
     def _bytes_per_voxel(self) -> int:
@@ -185,7 +197,7 @@ class SegmentPlan:
         recompute = self.recompute()
         return {
             "image": self.image.url,
-            "level": self.options.level,
+            "level": self.level,
             "channels": [self.image.channel_names[c] for c in self.channels],
             "axes": list(self.image.volume_axes),
             "shape": list(self.region.shape),
@@ -256,7 +268,9 @@ def make_plan(
     OptionError
         If level, channels, region, block or tile shape do not fit.
     """
-    shape = image.volume_shape(options.level)
+    level = resolve_level(image, model, options.level)
+    options = replace(options, level=level)
+    shape = image.volume_shape(level)
     space = [axis for axis in image.volume_axes if axis != "t"]
     if model.ndim > len(space):
         raise OptionError(
@@ -264,11 +278,11 @@ def make_plan(
             f"spatial axes {', '.join(space)}; choose a {len(space)}D model"
         )
     region = _region(image, shape, options)
-    run = _turned(image, model, options.level) if options.tta else model
+    run = _turned(image, model, level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
     channels = _channels(image, model, options.channels)
     share = MemoryShare.of(options.memory_limit or memory_bytes, workers, gpu_bytes)
-    pixel = np.dtype(image.level(options.level).dtype).itemsize * len(channels)
+    pixel = np.dtype(image.level(level).dtype).itemsize * len(channels)
     output = _output_bytes(model, options)
 
     def block_bytes(block: Point) -> int:

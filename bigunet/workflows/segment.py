@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from bigunet.io.discovery import is_plate, open_multiscale
 from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
+from bigunet.workflows.fit import check_fit
 from bigunet.workflows.jobs.size import memory_limit_of
 from bigunet.workflows.normalisation import fix_normalisation
 from bigunet.workflows.options import SegmentOptions
@@ -47,6 +49,8 @@ from bigunet.workflows.target import (
 )
 from bigunet.workflows.tuning import tuned
 from bigunet.workflows.workers import gpu_bytes, settled
+
+logger = logging.getLogger(__name__)
 
 
 def segment(
@@ -125,7 +129,10 @@ def segment(
 
     plan, tune = planned(), options.tune and not fitted().tile_shape
     check_target(place, plan.image.url, existing="resume" if part is not None else existing)
-    normalisation = fix_normalisation(plan)
+    normalisation, bulk = fix_normalisation(plan)
+    fit = check_fit(plan, normalisation, bulk)
+    for line in fit.warnings:
+        _tell(line, on_event)
     if part is not None and not found_run(place, plan, normalisation):
         # Another part began it meanwhile, and what that one chose holds for all.
         plan = planned()
@@ -160,6 +167,7 @@ def segment(
             plan=plan,
             output=str(place.folder),
             normalisation=normalisation,
+            fit=fit,
             seconds=seconds,
             blocks_done=blocks_done,
             finished=finished,
@@ -170,6 +178,14 @@ def segment(
         if finished:
             write_report(place.folder, report.to_dict())
     return report
+
+
+def _tell(line: str, on_event: Callable[[Event, str], None] | None) -> None:
+    """Say what a person should know: as an event, or in the log where nobody listens."""
+    if on_event is None:
+        logger.warning("%s", line)
+    else:
+        on_event(Notice(f"Warning: {line}"), "")
 
 
 def _check_part(part: Part | None, options: SegmentOptions, existing: Existing) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigunet.engine.ledger import Ledger
+from bigunet.workflows.fit import Fit
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.plan import SegmentPlan
 from bigunet.workflows.stages import SEGMENT
@@ -22,6 +23,8 @@ class SegmentReport:
     output : str
         Path of the output.
     normalisation : FixedNormalisation
+    fit : Fit
+        Whether image, grey range and model fit one another.
     seconds : float
         From the first block to the last byte, without the start of the workers.
     blocks_done : int
@@ -50,6 +53,7 @@ class SegmentReport:
     plan: SegmentPlan
     output: str
     normalisation: FixedNormalisation
+    fit: Fit
     seconds: float
     blocks_done: int
     finished: bool
@@ -71,6 +75,8 @@ class SegmentReport:
             **self.plan.to_dict(),
             "output": self.output,
             "normalisation": self.normalisation.to_dict(),
+            "fit": self.fit.to_dict(),
+            "warnings": list(self.fit.warnings),
             "seconds": round(self.seconds, 3),
             "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
             "blocks_done": self.blocks_done,

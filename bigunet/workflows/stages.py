@@ -36,7 +36,7 @@ def build_stages(
     """What is run, in this order."""
     writers = {name: OutputWriter(output) for name, output in outputs.items()}
     work = SegmentWork(
-        VolumeReader(plan.image, level=plan.options.level, channels=plan.channels),
+        VolumeReader(plan.image, level=plan.level, channels=plan.channels),
         writers,
         grid=plan.grid,
         tiling=plan.tiling,
@@ -68,7 +68,7 @@ def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
     # OME-Zarr wants time first; a bare array may have it anywhere.
     kept = (axis for axis in plan.image.axes if axis.name != "c")
     axes = tuple(sorted(kept, key=lambda axis: axis.type != "time"))
-    level = plan.options.level
+    level = plan.level
     scale = plan.image.volume_scale(level)
     translation = tuple(
         t + s * start

@@ -169,7 +169,7 @@ def chosen_before(target: Path) -> dict[str, Any]:
 
 def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
     """All that decides about the bytes that are written."""
-    level = plan.image.level(plan.options.level)
+    level = plan.image.level(plan.level)
     return {
         "image": plan.image.url,
         "image_shape": level.shape,

@@ -20,7 +20,8 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
 from bigunet.io.volume import VolumeReader
 from bigunet.model.file import load_model
-from bigunet.model.forward import GreyRange, Predictor, labels_of, score_margin
+from bigunet.model.forward import Predictor, labels_of, score_margin
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.tiling import Tile, Tiling
 from bigunet.workflows.options import SegmentOptions
@@ -111,11 +112,19 @@ def verify(
     if "classes" not in plan.options.outputs:
         raise OutputError(f"{target} has no classes to verify; segment with --output classes too")
     values = made["normalisation"]
-    grey = GreyRange(tuple(values["values_low"]), tuple(values["values_high"]))
+    grey = GreyRange(
+        tuple(values["values_low"]),
+        tuple(values["values_high"]),
+        # Outputs of earlier versions have no limits.
+        tuple(values.get("least", ())),
+        tuple(values.get("greatest", ())),
+        tuple(map(tuple, values.get("padding", ()))),
+        tuple(values.get("fill", ())),
+    )
     predictor = Predictor(
         plan.model, grey, precision=made["precision"], backend=plan.options.backend
     )
-    reader = VolumeReader(plan.image, level=plan.options.level, channels=plan.channels)
+    reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
     stored = VolumeReader(open_multiscale(join_url(store, INSIDE_GROUP)))
     if stored.shape != plan.region.shape:
         raise OutputError(

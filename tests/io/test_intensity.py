@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bigunet.errors import ImageError, OptionError
+from bigunet.grey import GreyValues
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.intensity import Intensity, percentiles
 from bigunet.io.multiscale import Multiscale
@@ -99,14 +100,14 @@ def test_the_largest_level_that_fits_is_measured(
     levels = [np.full((16 >> k, 16 >> k), k, np.uint8) for k in range(3)]
     image = stored(tmp_path / "i", *levels, axes="yx", chunks=(2, 2))
     found = percentiles(image, (50,), channels=(0,), max_voxels=max_voxels)
-    assert found == Intensity(level, sampled, ((float(level),),))
+    assert found == Intensity(level, sampled, (GreyValues((level,)),))
 
 
 def test_a_level_of_another_dtype_is_passed_over(tmp_path: Path) -> None:
     levels = [np.full((8, 8), 7, np.uint16), np.full((4, 4), 9, np.uint8)]
     image = stored(tmp_path / "i", *levels, axes="yx", chunks=(2, 2))
     found = percentiles(image, (50,), channels=(0,), max_voxels=16)
-    assert found == Intensity(0, True, ((7.0,),))
+    assert found == Intensity(0, True, (GreyValues((7,)),))
 
 
 @given(side=st.integers(9, 40), chunk=st.integers(1, 6), budget=st.integers(1, 80))

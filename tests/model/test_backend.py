@@ -17,7 +17,8 @@ from bigunet.model.architectures import architecture_of, build
 from bigunet.model.backend import choose_backend
 from bigunet.model.description import default_classes
 from bigunet.model.fcn import FCNConfig
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.model.openvino_module import has_openvino
 from bigunet.model.sliding_window import SlidingWindowConfig
 from bigunet.model.turning import turned

@@ -43,6 +43,10 @@ def _words(field: str, value: object) -> list[str]:
         return [option]
     if isinstance(value, dict):
         return [f"{option}={axis}={start}:{stop}" for axis, (start, stop) in value.items()]
+    if field == "grey_range" and isinstance(value, tuple):
+        return [f"{option}={low!r}:{high!r}" for low, high in value]
+    if field == "percentiles" and isinstance(value, tuple):
+        return [f"{option}={value[0]!r}:{value[1]!r}"]
     if field in _REPEATED and isinstance(value, Sequence):
         return [f"{option}={each}" for each in value]
     if isinstance(value, tuple):

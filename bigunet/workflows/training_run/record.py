@@ -12,7 +12,8 @@ import numpy as np
 
 from bigunet.errors import OutputError
 from bigunet.model.description import SegmentationClass
-from bigunet.model.forward import GreyRange, Predictor, labels_of
+from bigunet.model.forward import Predictor, labels_of
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.report.training_curves import draw_curves
 from bigunet.report.training_patches import SeenPatch, draw_patches

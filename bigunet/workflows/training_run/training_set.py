@@ -11,7 +11,7 @@ from bigunet.geometry import Box
 from bigunet.io.connected import ConnectedLabels
 from bigunet.io.pairs import Pair, find_pairs, open_pair
 from bigunet.io.sources import Source
-from bigunet.model.forward import GreyRange
+from bigunet.model.inputs import GreyRange
 from bigunet.training.census import Census, check_labels, label_values, take_census, weigh
 from bigunet.training.recipe import Recipe, ScoreName
 from bigunet.training.samples import Sample
