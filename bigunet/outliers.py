@@ -57,7 +57,7 @@ def upper_end(parts: Sequence[Part], low: float, quantile: Quantile) -> UpperEnd
     Parameters
     ----------
     parts : sequence of Part
-        Of floating-point voxels, each with at least one voxel.
+        Of float32 voxels, each with at least one voxel.
     low : float
         The lower end of the grey values.
     quantile : callable
@@ -128,12 +128,17 @@ def _below_plateau(parts: Sequence[Part], low: float, greatest: float) -> float 
     bright = np.concatenate([part.chosen()[part.chosen() > low + 0.4 * span] for part in parts])
     few, many = (share * sum(part.size for part in parts) for share in _PLATEAU_SHARE)
     # One value exactly, as of saturated voxels; or values close to one another, above a gap.
-    for limit, below in ((np.nextafter(greatest, low), 0.8), (low + 0.8 * span, 0.4)):
+    for limit, below in ((_just_below(greatest), 0.8), (low + 0.8 * span, 0.4)):
         at_top = int(np.count_nonzero(bright > limit))
         beside = int(np.count_nonzero(bright > low + below * span)) - at_top
         if few <= at_top <= many and at_top >= _PLATEAU_TIMES * beside:
             return float(limit)
     return None
+
+
+def _just_below(value: float) -> float:
+    """The next smaller number that float32, the voxels' type, holds."""
+    return float(np.nextafter(np.float32(value), np.float32(-np.inf)))
 
 
 def _without_cells(parts: Sequence[Part], tops: Sequence[np.ndarray], limit: float) -> list[Part]:
