@@ -9,6 +9,8 @@ import numpy as np
 
 CELL = 16
 """Voxels along y and x of a cell."""
+# Fewer voxels, at the edge of an image or a mask, may be equal by chance.
+_LEAST = CELL**2 // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,29 @@ class Part:
         return Part(self.voxels, differs if self.counts is None else differs & self.counts)
 
     def without_flat_cells(self) -> Part:
-        """The voxels of cells that hold more than one value; the part itself if all cells do."""
+        """The voxels of cells that hold more than one value; the part itself if all cells do.
+
+        Cells of which less than a half counts are no evidence, and stay.
+        """
         least, greatest = _ends(self.voxels.dtype)
         lowest = by_cell(np.minimum, self.filled(greatest))
         flat = lowest >= by_cell(np.maximum, self.filled(least))
+        flat &= self._sizes() >= _LEAST
         if not flat.any():
             return self
         lively = ~on_voxels(flat, self.voxels.shape)
         return Part(self.voxels, lively if self.counts is None else lively & self.counts)
+
+    def _sizes(self) -> np.ndarray:
+        """How many voxels of each cell count."""
+        if self.counts is not None:
+            return by_cell(np.add, self.counts.astype(np.int32))
+        sides = [
+            np.minimum(CELL, n - np.arange(0, n, CELL)).astype(np.int32)
+            for n in self.voxels.shape[-2:]
+        ]
+        sizes: np.ndarray = np.multiply.outer(*sides)
+        return sizes
 
     def clear_of(self, value: Any) -> np.ndarray:
         """Whether each voxel counts and lies in a cell without this value."""

@@ -102,21 +102,13 @@ def percentiles(
         raise OptionError(f"max_voxels is {max_voxels}; at least 1 voxel must be read")
     level, sampled = _choose_level(image, region, max_voxels)
     box = _on_level(image, region, level)
-    found = []
+    found: list[GreyValues] = []
     # Of many channels, all may not fit into memory.
     together = max(1, 2 * max_voxels // box.size)
     for first in range(0, len(channels), together):
         some = channels[first : first + together]
         look = _Look(image, level, box, some, None if chosen is None else chosen(level))
-        parts, wanted = look.sample(max_voxels) if sampled else look.whole()
-        for k, channel in enumerate(some):
-            values = grey_values([part[k] for part in parts], quantiles, wanted=wanted)
-            if values is None:
-                raise ImageError(
-                    f"channel {channel} of {image.url} has no finite voxel at level {level}"
-                    + (" where it is segmented" if region or chosen else "")
-                )
-            found.append(values)
+        found += look.measured(quantiles, max_voxels if sampled else None)
     return Intensity(level, sampled, tuple(found))
 
 
@@ -133,6 +125,22 @@ class _Look:
     box: Box
     channels: Sequence[int]
     chosen: Chosen | None
+
+    def measured(self, quantiles: Sequence[float], max_voxels: int | None) -> list[GreyValues]:
+        """Of each channel, on a sample of so many voxels or on all (None)."""
+        parts, wanted = self.whole() if max_voxels is None else self.sample(max_voxels)
+        found = []
+        for k, channel in enumerate(self.channels):
+            voxels = [part[k] for part in parts]
+            # Where nothing is wanted, nothing will be segmented, and any range does.
+            values = grey_values(voxels, quantiles, wanted=wanted) or grey_values(voxels, quantiles)
+            if values is None:
+                raise ImageError(
+                    f"channel {channel} of {self.image.url} has no finite voxel at level "
+                    f"{self.level}"
+                )
+            found.append(values)
+        return found
 
     def whole(self) -> Parts:
         reader = self._reader()
@@ -182,7 +190,7 @@ class _Look:
         return (reader.read(box) if stored.read(box).any() else None), named
 
     def _first(self) -> Parts:
-        """Any box at all: nothing is stored."""
+        """Any box at all: nothing is stored or wanted."""
         box = next(spread_boxes(self.box, self._chunk(), 1))
         return [self._reader().read(box)], [None]
 
