@@ -35,6 +35,8 @@ class Part:
             finite = np.isfinite(voxels)
             if not finite.all():
                 wanted = finite if wanted is None else finite & wanted
+                # Infinities have no differences, not even where they do not count.
+                voxels = np.where(finite, voxels, voxels.dtype.type(0))
         return cls(voxels, None if wanted is not None and wanted.all() else wanted)
 
     @property

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.cells import Part
+from bigunet.contrast import away_from, noise, with_contrast
 from bigunet.errors import OptionError
 from bigunet.outliers import upper_end
 
@@ -36,6 +37,8 @@ _MOST_CONSTANTS = 4
 _LEAST_SHARE = 0.001
 # Percentiles this near to an end may lie among outliers.
 _OUTER = 3.0
+# Percentiles 1 and 99.8 of Gaussian noise are 5.2 of its deviations apart.
+_NOISE_SPAN = 10.0
 # Where the range is no more than this factor of what the values 3 % further inside span, no rule of
 # ``outliers`` would move its end.
 _NEAR = 1.2
@@ -107,10 +110,12 @@ def grey_values(
        lie in cells without it (a strip of "no data" beside an image), or if it alone is below 0.
        Otherwise it is the background on which objects lie, and counts beside them; so does a
        greatest value that is near the others, which is that of saturated voxels.
-    3. The first and the last quantile, where they are below 3 % or above 97 %, are moved inwards
+    3. If the outermost quantiles lie within the noise, cells that hold nothing but noise are left
+       out, where others are left: an image with one small object has no other contrast.
+    4. The first and the last quantile, where they are below 3 % or above 97 %, are moved inwards
        if they lie far beyond the values that remain without outliers; ``bigunet.outliers`` says
        which voxels are.
-    4. Where nothing is left by rule 1, all voxels count.
+    5. Where nothing is left by rule 1, all voxels count.
 
     Examples
     --------
@@ -126,10 +131,27 @@ def grey_values(
         return None
     kept, padding = _that_count(every)
     *values, median = _quantiles(kept, (*quantiles, 50.0))
+    clear = _beyond_noise(kept, quantiles, values)
+    if clear:
+        kept = clear
+        values = list(_quantiles(kept, quantiles))
     total = sum(part.size for part in every)
     left_out = round(1 - sum(part.size for part in kept) / total, 6)
     plain = GreyValues(tuple(values), left_out, padding=tuple(padding), median=median)
     return _without_outliers(kept, quantiles, plain)
+
+
+def _beyond_noise(
+    kept: Sequence[Part], quantiles: Sequence[float], values: Sequence[Any]
+) -> list[Part]:
+    """The cells with contrast, if the range lies within the noise and there are such cells."""
+    outer = [q for q in quantiles if not _OUTER <= q <= 100 - _OUTER]
+    if len(outer) < 2:
+        return []
+    start, span = min(values), max(values) - min(values)
+    if span >= _NOISE_SPAN * noise(kept, start):
+        return []
+    return with_contrast(kept, start, times=_NOISE_SPAN)
 
 
 def check_quantiles(quantiles: Sequence[float]) -> None:
@@ -139,7 +161,7 @@ def check_quantiles(quantiles: Sequence[float]) -> None:
 
 
 def _that_count(every: Sequence[Part]) -> tuple[list[Part], list[Any]]:
-    """The voxels that say something, by rules 1, 2 and 4; and the values that are padding."""
+    """The voxels that say something, by rules 1, 2 and 5; and the values that are padding."""
     lively = [part.without_flat_cells() for part in every]
     kept = [part for part in lively if part.size]
     if not kept:
@@ -217,45 +239,14 @@ def _moved(
     if not sign * (end - start) > _NEAR * sign * (inner - start):
         return None
     # Differences are small enough for float32 where the values themselves need not be.
-    away = [Part(sign * _difference(part.voxels, start), part.counts) for part in kept]
+    away = [Part(sign * away_from(part.voxels, start), part.counts) for part in kept]
     upper = quantile if sign > 0 else 100 - quantile
-    found = upper_end(away, 0.0, lambda parts: float(_quantiles(parts, (upper,))[0]))
+    found = upper_end(away, 0.0, lambda parts, q: float(_quantiles(parts, (q,))[0]), upper)
     if found.greatest is None:
         return None
     whole = isinstance(start, int)
     value, last = (round(v) if whole else v for v in (found.value, found.greatest))
     return start + sign * value, start + sign * last
-
-
-def _difference(voxels: np.ndarray, start: Any) -> np.ndarray:
-    """Voxels less a value, as float32; subtracted as integers where they are integers."""
-    return subtract(voxels, start).astype(np.float32)
-
-
-def subtract(voxels: np.ndarray, start: float) -> np.ndarray:
-    """Voxels less a value, as float64, exact for integers of any size.
-
-    Parameters
-    ----------
-    voxels : ndarray
-    start : int or float
-        An integer of any size is exact; only the fraction of a float is subtracted as a float.
-
-    Examples
-    --------
-    >>> subtract(np.array([2**53 + 1, 0], np.uint64), 2**53).tolist()
-    [1.0, -9007199254740992.0]
-    """
-    if voxels.dtype.kind not in "iu" or voxels.dtype.itemsize < 8:
-        return voxels.astype(np.float64) - start
-    whole = math.floor(start)
-    limits = np.iinfo(voxels.dtype)
-    nearest = min(max(whole, int(limits.min)), int(limits.max))
-    # Unsigned numbers wrap: of two differences, the one in the right direction is exact.
-    bits, least = voxels.view(np.uint64), np.uint64(nearest % 2**64)
-    above = voxels >= voxels.dtype.type(nearest)
-    apart = np.where(above, bits - least, least - bits).astype(np.float64)
-    return np.where(above, apart, -apart) + float(nearest - whole) - float(start - whole)
 
 
 def _quantiles(parts: Sequence[Part], quantiles: Sequence[float]) -> tuple[Any, ...]:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bigunet.grey import grey_values, subtract
+from bigunet.exact_differences import subtract
+from bigunet.grey import grey_values
 
 RANGE = (1, 99.8)
 
@@ -118,6 +119,27 @@ def test_few_hot_or_dead_voxels_do_not_set_the_range(spoil, value: float, turned
 def test_a_few_bright_nuclei_on_a_noisy_background_are_no_outliers() -> None:
     """Nothing else in the image could be meant."""
     image = nuclei(512, number=3)
+    found = grey_values([image], RANGE)
+    assert found is not None
+    assert found.values == plain(image)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("specks", [0, 300])
+def test_one_nucleus_on_noise_sets_the_range(number: int, specks: int) -> None:
+    """Percentile 99.8 of all voxels is noise there, and noise would fill the range."""
+    image = nuclei(768, number=number, seed=3).astype(np.uint16)
+    chosen = np.random.default_rng(1).choice(image.size, specks, replace=False)
+    image.ravel()[chosen] = 4000
+    found = grey_values([image], RANGE)
+    assert plain(image)[1] < 30
+    assert found is not None
+    assert 5 <= found.values[0] <= 10
+    assert 75 <= found.values[1] <= 90
+
+
+def test_noise_alone_keeps_its_percentiles() -> None:
+    image = np.random.default_rng(0).normal(100, 5, (512, 512)).round().astype(np.uint16)
     found = grey_values([image], RANGE)
     assert found is not None
     assert found.values == plain(image)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigunet.grey import subtract
+from bigunet.exact_differences import subtract
 
 Limit = float | None
 
