@@ -24,8 +24,9 @@ from bigunet.engine.stage import Event, Notice
 from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.engine.watching.watch import Watch
 from bigunet.errors import ImageError, OptionError
-from bigunet.io.discovery import is_plate, open_multiscale
+from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
+from bigunet.io.plates import is_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.jobs.size import memory_limit_of
@@ -104,7 +105,8 @@ def segment(
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     check_report(performance_path)
-    image, options = _open(source, target), options or SegmentOptions()
+    options = options or SegmentOptions()
+    image = _open(source, target, options.axes)
     _check_part(part, options, existing)
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
@@ -202,9 +204,9 @@ def _outlive(client: Client | ClusterSpec | None) -> bool:
     return isinstance(client, Client) or (client is not None and client.scheduler is not None)
 
 
-def _open(source: str | Path, target: str | Path | None) -> Multiscale:
+def _open(source: str | Path, target: str | Path | None, axes: str) -> Multiscale:
     try:
-        return open_multiscale(source)
+        return open_multiscale(source, axes=axes)
     except ImageError as error:
         if not is_plate(source):
             raise

@@ -41,7 +41,8 @@ class Wanted:
         if options.skip_empty:
             parts.append(StoredChunks(image, level=options.level, channels=channels))
         if options.mask:
-            parts.append(Mask(open_multiscale(options.mask), image, level=options.level))
+            mask = open_multiscale(options.mask, usual_axes=True)
+            parts.append(Mask(mask, image, level=options.level))
         return cls(tuple(parts))
 
     def read(self, box: Box) -> np.ndarray | None:

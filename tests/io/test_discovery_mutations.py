@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import ImageError
-from bigunet.io.discovery import open_multiscale, plate_fields
+from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
+from bigunet.io.plates import open_plate
 
 AXES = [{"name": "c"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 SCALE = {"type": "scale", "scale": [1, 2, 2]}
@@ -91,7 +92,7 @@ def test_any_group_metadata_give_an_image_or_an_image_error(
     else:
         document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
         (path / "zarr.json").write_text(json.dumps(document))
-    for act in (open_multiscale, plate_fields):
+    for act in (open_multiscale, open_plate):
         try:
             found = act(path)
         except ImageError:

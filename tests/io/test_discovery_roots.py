@@ -7,7 +7,8 @@ import pytest
 import zarr
 
 from bigunet.errors import ImageError
-from bigunet.io.discovery import open_multiscale, plate_fields
+from bigunet.io.discovery import open_multiscale
+from bigunet.io.plates import open_plate
 
 
 def write_group(path: Path, attributes: dict[str, Any]) -> Path:
@@ -56,14 +57,14 @@ def write_plate(path: Path) -> Path:
 
 def test_a_plate_lists_the_fields_of_its_stored_wells(tmp_path: Path) -> None:
     plate = write_plate(tmp_path / "p.zarr")
-    assert plate_fields(plate) == ["A/1/0", "A/1/1", "B/2/f0", "C/1/0"]
-    assert plate_fields(plate / "A/1") == ["0", "1"]
+    assert open_plate(plate) == ["A/1/0", "A/1/1", "B/2/f0", "C/1/0"]
+    assert open_plate(plate / "A/1") == ["0", "1"]
 
 
 def test_wells_that_are_not_stored_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    plate_fields(write_plate(tmp_path / "p.zarr"))
+    open_plate(write_plate(tmp_path / "p.zarr"))
     assert "1 wells that are not stored, the first B/3" in caplog.text
 
 
@@ -78,4 +79,4 @@ def test_a_plate_or_well_is_refused_with_fields_to_give_instead(tmp_path: Path) 
 def test_an_image_has_no_fields(tmp_path: Path) -> None:
     path = write_image(tmp_path / "i")
     with pytest.raises(ImageError, match="neither a plate nor a well"):
-        plate_fields(path)
+        open_plate(path)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigunet.errors import ImageError, OptionError
+from bigunet.io.axes import axis_named
 from bigunet.io.multiscale import Axis, Level, Multiscale
-from bigunet.io.ngff import axis_named
 
 SIZES = {"t": 2, "c": 3, "z": 5, "y": 7, "x": 11}
 
