@@ -19,8 +19,8 @@ from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
-from bigunet.io.plates import is_plate, open_plate
-from bigunet.workflows.fields import segment_fields
+from bigunet.io.plates import is_plate
+from bigunet.workflows.fields import local_plate, segment_fields
 from bigunet.workflows.part import Part
 from bigunet.workflows.segment import segment as run_segment
 from bigunet.workflows.target import Existing
@@ -89,7 +89,9 @@ def segment(
 
 def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Every field, one after the other; exit 1 if one of them failed."""
-    plate = open_plate(source)
+    plate = local_plate(source)
+    for note in plate.notes:
+        say(f"Warning: {note}")
     told: dict[str, Any] = {}
     failed = 0
     with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:

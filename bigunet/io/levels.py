@@ -88,7 +88,7 @@ def check_array(url: str, array: zarr.Array[Any], axes: tuple[Axis, ...]) -> Non
         names = ", ".join(axis.name for axis in axes)
         raise ImageError(
             f"{url} has {array.ndim} dimensions {array.shape}, but the image has "
-            f"{len(axes)} axes {names}"
+            f"{len(axes)} axes {names}; state them with --axes if the image does not"
         )
     check_extents(array.shape, url)
     with reading(url):

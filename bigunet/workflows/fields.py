@@ -10,7 +10,7 @@ from pathlib import Path
 from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.stage import Event, Notice
+from bigunet.engine.stage import Event
 from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
 from bigunet.io.access import join_url, normal_url
@@ -43,10 +43,10 @@ def segment_fields(
     Parameters
     ----------
     source : path or Plate
-        A plate or well, or what `bigunet.io.plates.open_plate` found of one.
+        A plate or well, or what `local_plate` found of one.
     model, options, client, existing, stop, on_event, performance_path
         As for `segment`; the workers are started once, and the report is one of all fields.
-        ``on_event`` also gets a notice of what the plate lists and does not store.
+        What the plate lists and does not store is a warning in the log.
 
     Yields
     ------
@@ -62,12 +62,10 @@ def segment_fields(
     check_report(performance_path)
     options = options or SegmentOptions()
     check_inside_options(options)
-    plate = _local_plate(source)
+    plate = local_plate(source)
     url, fields = plate.url, plate.fields
     for note in plate.notes:
         logger.warning(note)
-        if on_event is not None:
-            on_event(Notice(note), "")
     loaded = model if isinstance(model, Model) else load_model(model)
     with (
         clients_of(settled(client, options.device), on_event, stop) as shared,
@@ -90,14 +88,21 @@ def segment_fields(
             )
 
 
-def _local_plate(source: str | Path | Plate) -> Plate:
-    """The plate, if labels can be written into it."""
+def local_plate(source: str | Path | Plate) -> Plate:
+    """The plate, if labels can be written into it.
+
+    Raises
+    ------
+    OptionError, ImageError
+        If it is on no local disk, is no plate, or stores no field.
+    """
     url = source.url if isinstance(source, Plate) else normal_url(source)
     if "://" in url:
         raise OptionError(f"{url}: labels are written into local plates only; give one field")
     plate = source if isinstance(source, Plate) else open_plate(url)
     if not plate.fields:
-        raise ImageError("; ".join((f"{url} has no stored field to segment", *plate.notes)))
+        lacks = [note.replace(url, "it", 1) for note in plate.notes]
+        raise ImageError(": ".join((f"{url} has no stored field to segment", *lacks)))
     return plate
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bigunet.errors import ImageError
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
-from bigunet.io.plates import open_plate
+from bigunet.io.plates import Plate, open_plate
 
 AXES = [{"name": "c"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 SCALE = {"type": "scale", "scale": [1, 2, 2]}
@@ -97,7 +97,7 @@ def test_any_group_metadata_give_an_image_or_an_image_error(
             found = act(path)
         except ImageError:
             continue
-        assert isinstance(found, Multiscale | list)
+        assert isinstance(found, Multiscale | Plate)
 
 
 @settings(max_examples=150, deadline=None)
