@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -164,26 +163,12 @@ class SegmentPlan:
         """One block of each size and phase, and how many there are of it."""
         kinds: list[tuple[Point, Point, int]] = [((), (), 1)]
         for axis, stride in enumerate(self.tiling.field.stride):
-            along = self._spans(axis, stride)
             kinds = [
-                ((*start, a), (*stop, b), times * n)
+                ((*start, phase), (*stop, phase + length), times * n)
                 for start, stop, times in kinds
-                for (a, b), n in along.items()
+                for (phase, length), n in self.grid.phases(axis, stride).items()
             ]
         return [(Box(start, stop), times) for start, stop, times in kinds]
-
-    def _spans(self, axis: int, stride: int) -> Counter[tuple[int, int]]:
-        """Phase and end of the blocks along an axis, each moved to the first stride, counted."""
-        stop, step = self.region.stop[axis], self.layout.block_shape(0)[axis]
-        starts = range(self.region.start[axis], stop, step)
-        whole, last = starts[:-1], starts[-1]
-        # Not one by one: phases repeat, and of blocks there may be millions.
-        period = stride // math.gcd(step, stride)
-        found: Counter[tuple[int, int]] = Counter()
-        for number, a in enumerate(whole[:period]):
-            found[a % stride, a % stride + step] += len(whole[number::period])
-        found[last % stride, last % stride + stop - last] += 1
-        return found
 
     def to_dict(self) -> dict[str, Any]:
         """What `plan` prints and every report begins with."""
