@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from bigunet_cli.options import json_option
-from bigunet_cli.words import print_json
+from bigunet_cli.options import axes_option, json_option
+from bigunet_cli.words import print_json, say
 
 from bigunet.workflows.info import info as describe
 
@@ -28,10 +28,13 @@ _OF_RANGES = {"augmentation", "roi"}
 
 @click.command()
 @click.argument("path", metavar="PATH")
+@axes_option
 @json_option
-def info(path: str, as_json: bool) -> None:
+def info(path: str, axes: str, as_json: bool) -> None:
     """Say what PATH is: an image, a plate, a model (name or file), or an output of bigunet."""
-    found = describe(path)
+    found = describe(path, axes=axes)
+    for warning in found.get("warnings", ()):
+        say(f"Warning: {warning}")
     if as_json:
         print_json(found)
     else:

@@ -129,6 +129,17 @@ def model_option(command: F) -> F:
     )(command)
 
 
+def axes_option(command: F) -> F:
+    """``--axes``."""
+    return click.option(
+        "--axes",
+        default="",
+        metavar="LETTERS",
+        help="Axes of an array that does not name them, in the order of storage, such as yxc; "
+        "letters of t, c, z, y, x.",
+    )(command)
+
+
 def json_option(command: F) -> F:
     """``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(
@@ -161,8 +172,10 @@ def segment_options(command: F) -> F:
             "channels",
             multiple=True,
             metavar="C",
-            help="Channel that the model reads, by index or name; repeat it in the model's order.",
+            help="Channel that the model reads, by index or name (index:1 or name:1 where these "
+            "differ); repeat it in the model's order.",
         ),
+        axes_option,
         click.option(
             "--roi", multiple=True, type=RoiType(), help="Segment a part only; one axis each."
         ),
@@ -338,6 +351,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         outputs=tuple(given["outputs"]),
         level=given["level"],
         channels=tuple(given["channels"]),
+        axes=given["axes"],
         roi=dict(given["roi"]),
         block_shape=given["block_shape"],
         tile_shape=given["tile_shape"],

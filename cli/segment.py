@@ -19,8 +19,8 @@ from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
-from bigunet.io.discovery import is_plate
-from bigunet.workflows.fields import segment_fields
+from bigunet.io.plates import is_plate
+from bigunet.workflows.fields import local_plate, segment_fields
 from bigunet.workflows.part import Part
 from bigunet.workflows.segment import segment as run_segment
 from bigunet.workflows.target import Existing
@@ -89,10 +89,13 @@ def segment(
 
 def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Every field, one after the other; exit 1 if one of them failed."""
+    plate = local_plate(source)
+    for note in plate.notes:
+        say(f"Warning: {note}")
     told: dict[str, Any] = {}
     failed = 0
     with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:
-        for field, outcome in segment_fields(source, **arguments, stop=stop, on_event=progress):
+        for field, outcome in segment_fields(plate, **arguments, stop=stop, on_event=progress):
             if isinstance(outcome, BigUNetError):
                 failed += 1
                 told[field] = {"error": " ".join(str(outcome).split())}
@@ -102,7 +105,7 @@ def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_js
             if not quiet:
                 say(f"field {field}: {summary(outcome)}")
     if as_json:
-        print_json({"fields": told})
+        print_json({"fields": told, "missing": list(plate.missing)})
     if failed:
         say(f"Error: {failed} of {len(told)} fields failed; the others are done")
         sys.exit(1)

@@ -77,6 +77,9 @@ class Source(Protocol):
 def describe_image(url: str | Path) -> Multiscale:
     """Describe the image at ``url``: OME-Zarr, zarr array, TIFF, PNG or another image file.
 
+    A bare array has the usual axes of its kind: the labels, or the truth, that it goes with must
+    have them too.
+
     Raises
     ------
     ImageError
@@ -87,7 +90,7 @@ def describe_image(url: str | Path) -> Multiscale:
         return describe_raster(address)
     if os.path.isfile(address) and not address.lower().endswith(".zip"):
         raise ImageError(f"{address} is no image; give OME-Zarr, a zarr array, TIFF or PNG")
-    return open_multiscale(address)
+    return open_multiscale(address, usual_axes=True)
 
 
 def open_source(

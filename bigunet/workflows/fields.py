@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,8 @@ from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
-from bigunet.io.access import find_node, join_url, normal_url
-from bigunet.io.discovery import plate_fields
+from bigunet.io.access import join_url, normal_url
+from bigunet.io.plates import Plate, open_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.options import SegmentOptions
@@ -23,9 +24,11 @@ from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.target import Existing
 from bigunet.workflows.workers import settled
 
+logger = logging.getLogger(__name__)
+
 
 def segment_fields(
-    source: str | Path,
+    source: str | Path | Plate,
     *,
     model: str | Path | Model = "nuclei",
     options: SegmentOptions | None = None,
@@ -39,10 +42,11 @@ def segment_fields(
 
     Parameters
     ----------
-    source : path
-        A plate or well.
+    source : path or Plate
+        A plate or well, or what `local_plate` found of one.
     model, options, client, existing, stop, on_event, performance_path
         As for `segment`; the workers are started once, and the report is one of all fields.
+        What the plate lists and does not store is a warning in the log.
 
     Yields
     ------
@@ -58,12 +62,10 @@ def segment_fields(
     check_report(performance_path)
     options = options or SegmentOptions()
     check_inside_options(options)
-    url = normal_url(source)
-    if "://" in url:
-        raise OptionError(f"{url}: labels are written into local plates only; give one field")
-    fields = [field for field in plate_fields(url) if find_node(url, field) is not None]
-    if not fields:
-        raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
+    plate = local_plate(source)
+    url, fields = plate.url, plate.fields
+    for note in plate.notes:
+        logger.warning(note)
     loaded = model if isinstance(model, Model) else load_model(model)
     with (
         clients_of(settled(client, options.device), on_event, stop) as shared,
@@ -84,6 +86,24 @@ def segment_fields(
                     on_event=on_event,
                 ),
             )
+
+
+def local_plate(source: str | Path | Plate) -> Plate:
+    """The plate, if labels can be written into it.
+
+    Raises
+    ------
+    OptionError, ImageError
+        If it is on no local disk, is no plate, or stores no field.
+    """
+    url = source.url if isinstance(source, Plate) else normal_url(source)
+    if "://" in url:
+        raise OptionError(f"{url}: labels are written into local plates only; give one field")
+    plate = source if isinstance(source, Plate) else open_plate(url)
+    if not plate.fields:
+        lacks = [note.replace(url, "it", 1) for note in plate.notes]
+        raise ImageError(": ".join((f"{url} has no stored field to segment", *lacks)))
+    return plate
 
 
 def _outcome(

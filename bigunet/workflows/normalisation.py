@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from bigunet.errors import ImageError, OptionError
 from bigunet.io.access import join_url
+from bigunet.io.channels import is_real, listed, named
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.intensity import Intensity, percentiles
 from bigunet.io.multiscale import Multiscale
@@ -212,17 +213,13 @@ def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNorm
 def _channels_of(plan: SegmentPlan, other: Multiscale) -> tuple[int, ...]:
     """The channels of another image that are those which the plan reads."""
     names = [plan.image.channel_names[k] for k in plan.channels]
-    found = other.channel_names
-    if other.num_channels != plan.image.num_channels and all(found.count(n) == 1 for n in names):
-        return tuple(found.index(name) for name in names)
-    if other.num_channels == plan.image.num_channels:
-        if [found[k] for k in plan.channels] == names:
-            return plan.channels
-        raise ImageError(
-            f"channels {', '.join(map(str, names))} are not those of {other.url}: "
-            f"{', '.join(map(str, found))}; give --grey-range"
-        )
+    matches = [named(other.channel_names, name) if is_real(name) else [] for name in names]
+    if all(len(found) == 1 for found in matches):
+        return tuple(found[0] for found in matches)
+    alike = other.num_channels == plan.image.num_channels
+    if alike and not any(is_real(other.channel_names[k]) for k in plan.channels):
+        return plan.channels
     raise ImageError(
-        f"{other.url} has {other.num_channels} channel(s), the image {plan.image.num_channels}, so "
-        "it is unclear which to measure; give --grey-range"
+        f"{other.url} has the channels {listed(other.channel_names)}, and it is unclear which of "
+        "them to measure; give --grey-range LOW:HIGH"
     )

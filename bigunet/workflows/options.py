@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from bigunet.errors import OptionError
+from bigunet.io.axes import checked_letters
 from bigunet.model.backend import BackendChoice
 
 Output = Literal["classes", "probabilities"]
@@ -30,8 +31,12 @@ class SegmentOptions:
         The level of the image that is segmented; 0 is the largest. ``auto``: the one with voxels
         most like those that the model was trained on.
     channels : tuple of int or str
-        Channels that the model reads, by index or name, in the model's order. Empty: those that
-        the model names, where the image has them, or all if their number fits.
+        Channels that the model reads, in the model's order: an int is an index; text is
+        ``"index:1"``, ``"name:DAPI"``, or either without the prefix. Empty: those that the model
+        names, where the image has them, or all if their number fits and no name disagrees.
+    axes : str
+        Letters of the image's axes in the order of storage, such as ``"yxc"``, for an array that
+        does not name them. Empty: as the image states them.
     roi : mapping of str to (int, int)
         Start and stop per axis, in voxels of the level; axes left out are whole.
     block_shape : tuple of int
@@ -83,6 +88,7 @@ class SegmentOptions:
     outputs: tuple[Output, ...] = ("classes",)
     level: LevelChoice = 0
     channels: tuple[int | str, ...] = ()
+    axes: str = ""
     roi: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     block_shape: tuple[int, ...] = ()
     tile_shape: tuple[int, ...] = ()
@@ -100,6 +106,7 @@ class SegmentOptions:
     tune: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", checked_letters(self.axes))
         _check("output", self.outputs, Output)
         if not isinstance(self.level, int):
             _check("level", (self.level,), Literal["auto"])

@@ -25,8 +25,9 @@ from bigunet.engine.stage import Event, Notice
 from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.engine.watching.watch import Watch
 from bigunet.errors import ImageError, OptionError
-from bigunet.io.discovery import is_plate, open_multiscale
+from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
+from bigunet.io.plates import is_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.fit import check_fit
@@ -108,7 +109,8 @@ def segment(
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     check_report(performance_path)
-    image, options = _open(source, target), options or SegmentOptions()
+    options = options or SegmentOptions()
+    image = _open(source, target, options.axes)
     _check_part(part, options, existing)
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
@@ -131,7 +133,7 @@ def segment(
     check_target(place, plan.image.url, existing="resume" if part is not None else existing)
     normalisation, bulk = fix_normalisation(plan)
     fit = check_fit(plan, normalisation, bulk)
-    for line in fit.warnings:
+    for line in (*image.notes, *fit.warnings):
         _tell(line, on_event)
     if part is not None and not found_run(place, plan, normalisation):
         # Another part began it meanwhile, and what that one chose holds for all.
@@ -218,9 +220,9 @@ def _outlive(client: Client | ClusterSpec | None) -> bool:
     return isinstance(client, Client) or (client is not None and client.scheduler is not None)
 
 
-def _open(source: str | Path, target: str | Path | None) -> Multiscale:
+def _open(source: str | Path, target: str | Path | None, axes: str) -> Multiscale:
     try:
-        return open_multiscale(source)
+        return open_multiscale(source, axes=axes)
     except ImageError as error:
         if not is_plate(source):
             raise

@@ -76,7 +76,7 @@ class SegmentReport:
             "output": self.output,
             "normalisation": self.normalisation.to_dict(),
             "fit": self.fit.to_dict(),
-            "warnings": list(self.fit.warnings),
+            "warnings": [*self.plan.image.notes, *self.fit.warnings],
             "seconds": round(self.seconds, 3),
             "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
             "blocks_done": self.blocks_done,

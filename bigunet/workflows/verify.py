@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bigunet.errors import OptionError, OutputError
 from bigunet.geometry import Box, hull
-from bigunet.io.access import join_url
+from bigunet.io.access import join_url, normal_url
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
@@ -104,8 +104,7 @@ def verify(
     """
     if windows < 1:
         raise OptionError(f"{windows} windows; give at least 1")
-    image = open_multiscale(source)
-    store, group = (image.url, INSIDE_GROUP) if target is None else (str(target), "")
+    image, store, group = _opened(source, target)
     target = target or join_url(store, group)
     made = read_provenance(store, group)
     plan = _plan_of(image, target, made, model)
@@ -248,6 +247,15 @@ def _seams(plan: SegmentPlan) -> list[Sequence[int]]:
     return seams
 
 
+def _opened(source: str | Path, target: str | Path | None) -> tuple[Multiscale, str, str]:
+    """The image, its axes as the run was told them, and store and group of what it made."""
+    store, group = (normal_url(source), INSIDE_GROUP) if target is None else (str(target), "")
+    told = read_provenance(store, group).get("options", {})
+    image = open_multiscale(source, axes=told.get("axes", ""))
+    # Of a root with one series, the labels lie in the series.
+    return image, image.url if target is None else store, group
+
+
 def _plan_of(
     image: Multiscale, target: str | Path, made: dict[str, Any], model: str | Path | Model | None
 ) -> SegmentPlan:
@@ -266,4 +274,5 @@ def _plan_of(
             f"{target} was made with another version of model {made['model']['name']!r}; give "
             "the very file with --model"
         )
-    return make_plan(image, loaded, SegmentOptions.from_dict(made["options"]))
+    options = SegmentOptions.from_dict(made["options"])
+    return make_plan(image, loaded, replace(options, channels=tuple(made["channels"])))

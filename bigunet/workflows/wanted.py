@@ -43,7 +43,8 @@ class Wanted:
         if options.skip_empty:
             parts.append(StoredChunks(image, level=level, channels=channels))
         if options.mask:
-            parts.append(Mask(open_multiscale(options.mask), image, level=level))
+            mask = open_multiscale(options.mask, usual_axes=True)
+            parts.append(Mask(mask, image, level=level))
         return cls(tuple(parts))
 
     def read(self, box: Box) -> np.ndarray | None:

@@ -119,7 +119,7 @@ def test_a_series_shares_the_range_of_one_image(tmp_path: Path) -> None:
     made = fixed(second, grey_range_of=str(first), percentiles=(0, 100))
     assert (made.origin, made.other, ends(made)) == ("other image", str(first), (0, 1000))
     three = stored(tmp_path / "3", np.stack([ramp(0, 5), ramp(0, 7)]), axes="cyx")
-    with pytest.raises(ImageError, match="unclear which to measure; give --grey-range"):
+    with pytest.raises(ImageError, match="unclear which of them to measure; give --grey-range"):
         fixed(second, grey_range_of=str(three))
 
 

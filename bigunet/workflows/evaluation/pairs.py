@@ -198,7 +198,7 @@ def _classes(described: Multiscale, prediction: ImageSource, options: EvaluateOp
     if options.threshold is not None:
         return _FOREGROUND
     if prediction.num_channels > 1:
-        return dict(enumerate(described.channel_names))
+        return dict(enumerate(described.shown_channels))
     return class_names(described)
 
 

@@ -14,7 +14,8 @@ import torch
 from bigunet.engine.clusters.cores import cores
 from bigunet.errors import OptionError
 from bigunet.io.access import normal_url
-from bigunet.io.discovery import is_plate, open_multiscale
+from bigunet.io.discovery import open_multiscale
+from bigunet.io.plates import is_plate
 from bigunet.model.file import bundled_models, find_model, load_model
 from bigunet.workflows.forecast import forecast
 from bigunet.workflows.jobs.duration import clock
@@ -121,7 +122,7 @@ def _planned(
             f"{source} is a plate, whose fields run one after the other: print a script for each "
             "of its fields"
         )
-    image = open_multiscale(source)
+    image = open_multiscale(source, axes=options.axes)
     place = choose_place(image, target, options)
     array = request.way == "array"
     check_target(place, image.url, existing="resume" if array else existing)

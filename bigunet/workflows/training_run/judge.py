@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bigunet.io.channels import channel_word
 from bigunet.model.architectures import architecture_of
 from bigunet.model.description import (
     PALETTE,
@@ -185,7 +186,7 @@ class Judge:
 
     def _channels(self) -> tuple[str, ...]:
         count = self.training_set.in_channels
-        given = [str(c) for c in self.options.channels]
+        given = [channel_word(c) for c in self.options.channels]
         return tuple(given) if len(given) == count else tuple(str(k) for k in range(count))
 
     def _record(self, module: Network, progress: Progress) -> dict[str, Any]:
