@@ -14,6 +14,7 @@ from bigunet.io.access import normal_url
 from bigunet.model.backend import BackendChoice
 from bigunet.workflows.options import (
     DeviceChoice,
+    Nonfinite,
     OmeVersionChoice,
     Output,
     PrecisionChoice,
@@ -191,6 +192,13 @@ def segment_options(command: F) -> F:
             metavar="PATH",
             help="Where this image, of any resolution, is 0: label 0, at no cost.",
         ),
+        click.option(
+            "--nonfinite",
+            type=click.Choice(get_args(Nonfinite)),
+            default="refuse",
+            show_default=True,
+            help="NaN and infinity in the image: an error, or label 0.",
+        ),
     ]
     for decorator in reversed(decorators):
         command = decorator(command)
@@ -289,6 +297,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         skip_empty=given["skip_empty"],
         memory_limit=given["memory_limit"],
         tune=given["tune"],
+        nonfinite=given["nonfinite"],
         mask=normal_url(given["mask"]) if given["mask"] else "",
     )
 

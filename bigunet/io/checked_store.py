@@ -74,7 +74,8 @@ class CheckedStore(Store):
     def _check(self, key: str, size: int, part: ByteRequest | None) -> None:
         if size == 0:
             raise ImageError(
-                f"{self.place(key)} is empty (0 bytes), so it was not written whole; copy it anew"
+                f"cannot read {self.place(key)}: it is empty (0 bytes), so it was not written "
+                "whole; copy it anew"
             )
         wanted = size
         if isinstance(part, RangeByteRequest):
@@ -83,8 +84,8 @@ class CheckedStore(Store):
             wanted = part.suffix
         if size != wanted:
             raise ImageError(
-                f"{self.place(key)} is cut short or damaged: {wanted} bytes of it should be where "
-                f"{size} are; copy it anew"
+                f"cannot read {self.place(key)}: it is cut short or damaged, with {size} bytes "
+                f"where {wanted} should be; copy it anew"
             )
         check_size(key, size, self.place(key))
 

@@ -16,7 +16,14 @@ import zarr
 
 from bigunet.errors import ImageError
 from bigunet.io import ngff
-from bigunet.io.access import find_node, join_url, normal_url, open_array, reading
+from bigunet.io.access import (
+    find_node,
+    join_url,
+    normal_url,
+    open_array,
+    reading,
+    shown_url,
+)
 from bigunet.io.groups import (
     existing_node,
     group_metadata,
@@ -24,6 +31,7 @@ from bigunet.io.groups import (
     ome_metadata,
     only_series,
 )
+from bigunet.io.inside import images_inside
 from bigunet.io.multiscale import Axis, Level, Multiscale
 
 logger = logging.getLogger(__name__)
@@ -68,7 +76,17 @@ def open_multiscale(url: str | Path) -> Multiscale:
         names = ngff.parse_list(found["labels"], f"{url}: labels")
         examples = ", ".join(join_url(url, str(name)) for name in names[:_NUM_EXAMPLES])
         raise ImageError(f"{url} holds labels; give one of them: {examples or 'none is listed'}")
-    raise ImageError(f"{url} is a zarr group without multiscales; give an image or array inside it")
+    raise ImageError(_without_image(url))
+
+
+def _without_image(url: str) -> str:
+    """What a group holds that could be given instead of it."""
+    images, arrays = images_inside(url, _NUM_EXAMPLES)
+    what = f"{url} is a zarr group without multiscales"
+    if images or arrays:
+        kind = "images" if images else "arrays"
+        return f"{what}; give one of the {kind} inside: {', '.join(images or arrays)}"
+    return f"{what}; give an image or array inside it"
 
 
 def is_plate(url: str | Path) -> bool:
@@ -219,7 +237,10 @@ def _num_channels(axes: tuple[Axis, ...], shape: Sequence[int]) -> int:
 def _name(url: str, stated: object) -> str:
     if isinstance(stated, str) and stated.strip("/ "):
         return stated
-    return url.rsplit("/", 1)[-1].removesuffix(".zarr").removesuffix(".ome")
+    name = shown_url(url).rsplit("/", 1)[-1]
+    for suffix in (".zip", ".ozx", ".zarr", ".ome"):
+        name = name.removesuffix(suffix)
+    return name
 
 
 def _wells(url: str, found: dict[str, Any]) -> list[str]:

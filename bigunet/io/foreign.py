@@ -75,10 +75,7 @@ def _folder(path: str) -> str:
             zarrs[:_NUM_EXAMPLES]
         )
     if _is_n5(path):
-        return (
-            f"{path} is an N5, not a zarr: convert it, such as with zarr.convenience.copy of "
-            "zarr-python 2, or Fiji's n5 plugins"
-        )
+        return f"{path} is an N5, not a zarr: open it in Fiji (n5-ij) and export it as OME-Zarr"
     kinds = Counter(kind.name for kind in map(_kind_of_entry, listed) if kind is not None)
     if kinds:
         name, count = kinds.most_common(1)[0]

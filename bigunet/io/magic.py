@@ -56,6 +56,24 @@ _BY_NAME = {
     ".safetensors": Kind("a model file (safetensors)", _MODEL),
     ".keras": Kind("a Keras model", _MODEL),
 }
+_CZI = Kind("a Zeiss CZI file", _BF2RAW)
+_ND2 = Kind("a Nikon ND2 file", _BF2RAW)
+_LIF = Kind("a Leica LIF file", _BF2RAW)
+_HDF5 = Kind("an HDF5 file", "read it with h5py, and " + _NUMPY)
+_NIFTI = Kind("a NIfTI file", _NGFF_ZARR)
+_MRC = Kind("an MRC file", "read it with mrcfile, and " + _NUMPY)
+# For what is too old, or too damaged, to be known by its bytes.
+_BY_SUFFIX = {
+    ".czi": _CZI,
+    ".nd2": _ND2,
+    ".lif": _LIF,
+    ".h5": _HDF5,
+    ".hdf5": _HDF5,
+    ".nii": _NIFTI,
+    ".mrc": _MRC,
+    ".tif": TIFF,
+    ".tiff": TIFF,
+}
 _BY_START = (
     (b"II*\0", TIFF),
     (b"MM\0*", TIFF),
@@ -66,9 +84,9 @@ _BY_START = (
     (b"GIF8", Kind("a GIF picture", _PICTURE)),
     (b"BM", Kind("a BMP picture", _PICTURE)),
     (b"\0\0\0\x0cjP  ", Kind("a JPEG 2000 file", _BF2RAW)),
-    (b"ZISRAWFILE", Kind("a Zeiss CZI file", _BF2RAW)),
-    (b"\xda\xce\xbe\x0a", Kind("a Nikon ND2 file", _BF2RAW)),
-    (b"\x89HDF\r\n\x1a\n", Kind("an HDF5 file", "read it with h5py, and " + _NUMPY)),
+    (b"ZISRAWFILE", _CZI),
+    (b"\xda\xce\xbe\x0a", _ND2),
+    (b"\x89HDF\r\n\x1a\n", _HDF5),
     (b"\x93NUMPY", Kind("a numpy file", "load it with numpy, and " + _NUMPY)),
     (b"\x1f\x8b", Kind("a gzip file", _UNPACK)),
     (b"BZh", Kind("a bzip2 file", _UNPACK)),
@@ -87,8 +105,8 @@ _BY_START = (
 _AT = (
     (128, b"DICM", Kind("a DICOM file", _BF2RAW)),
     (257, b"ustar", Kind("a tar archive", _UNPACK)),
-    (208, b"MAP ", Kind("an MRC file", "read it with mrcfile, and " + _NUMPY)),
-    (344, b"n+1\0", Kind("a NIfTI file", _NGFF_ZARR)),
+    (208, b"MAP", _MRC),
+    (344, b"n+1\0", _NIFTI),
     (344, b"ni1\0", Kind("a NIfTI header", _NGFF_ZARR)),
 )
 _ZIPPED = (
@@ -101,25 +119,26 @@ _ZIPPED = (
 
 
 def kind_of(start: bytes, name: str) -> Kind | None:
-    """The kind of a file by its first bytes, more closely by its name; None if it is not known.
+    r"""The kind of a file by its first bytes, more closely by its name; None if it is not known.
 
-    >>> kind_of(b"II*\\0....", "a.svs").name, kind_of(b"II*\\0....", "a.zarr").name
+    >>> kind_of(b"II*\0....", "a.svs").name, kind_of(b"II*\0....", "a.zarr").name
     ('an Aperio slide (SVS)', 'a TIFF file')
     """
-    suffix = "." + name.lower().rpartition(".")[2]
     if name.lower().endswith(".nii.gz"):
         return Kind("a NIfTI file", _NGFF_ZARR)
-    named = _BY_NAME.get(suffix)
-    if named is not None:
-        return named
-    if start[:2] in (b"\x70\x00", b"p\0") and suffix == ".lif":
-        return Kind("a Leica LIF file", _BF2RAW)
+    suffix = "." + name.lower().rpartition(".")[2]
+    return _BY_NAME.get(suffix) or _by_bytes(start) or _BY_SUFFIX.get(suffix)
+
+
+def _by_bytes(start: bytes) -> Kind | None:
     for magic, kind in _BY_START:
         if start.startswith(magic):
             return kind
     for offset, magic, kind in _AT:
         if start[offset : offset + len(magic)] == magic:
             return kind
+    if start[:4] == b"\x70\0\0\0" and start[8:9] == b"\x2a":
+        return _LIF
     return _text_kind(start)
 
 
@@ -131,8 +150,6 @@ def _text_kind(start: bytes) -> Kind | None:
         return Kind("an XML file", "give the image that it describes")
     if text.startswith((b"{", b"[")):
         return Kind("a JSON file", "give the folder of the zarr that it is of")
-    if start and len(start) > 1 and start[:1] == b"\x70" and start[8:9] == b"\x2a":
-        return Kind("a Leica LIF file", _BF2RAW)
     return None
 
 

@@ -176,7 +176,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 def _with_keys(url: str) -> tuple[str, dict[str, Any] | None]:
     """An address of S3 and the key and secret that stand in it, where some do."""
     scheme, _, rest = url.partition("://")
-    user, at, bucket = rest.partition("/")[0].rpartition("@")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
     key, colon, secret = user.partition(":")
     if scheme not in ("s3", "s3a") or not at or not colon:
         return url, None

@@ -30,13 +30,13 @@ def see_whole_chunks(array: zarr.Array[Any]) -> zarr.Array[Any]:
     metadata: Any = array.metadata
     if metadata.zarr_format == 2:
         num_bytes = 0 if metadata.filters else math.prod(array.chunks) * array.dtype.itemsize
-        before, after = (metadata.compressor,), (_whole(metadata.compressor, num_bytes),)
-        told = {"compressor": after[0]}
+        compressor = _whole(metadata.compressor, num_bytes)
+        same, told = compressor is metadata.compressor, {"compressor": compressor}
     else:
-        before = metadata.codecs
-        after = _checked(before, math.prod(array.chunks) * array.dtype.itemsize)
-        told = {"codecs": after}
-    if all(a is b for a, b in zip(before, after)):
+        codecs = _checked(metadata.codecs, math.prod(array.chunks) * array.dtype.itemsize)
+        same = all(a is b for a, b in zip(codecs, metadata.codecs))
+        told = {"codecs": codecs}
+    if same:
         return array
     asynchronous = array._async_array
     return zarr.Array(
@@ -99,7 +99,7 @@ class WholeNumcodecsBlosc(NumcodecsBlosc):
 
     @cached_property
     def _codec(self) -> Any:
-        return _whole(get_numcodec(self.codec_config), 0)
+        return _whole(get_numcodec(self.codec_config), 0)  # type: ignore[arg-type]
 
 
 def _whole(codec: Any, num_bytes: int) -> Any:

@@ -14,6 +14,7 @@ PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 OmeVersion = Literal["0.4", "0.5"]
 OmeVersionChoice = Literal["auto", "0.4", "0.5"]
+Nonfinite = Literal["refuse", "background"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class SegmentOptions:
     tune : bool
         Whether tiles that are not given are chosen by measuring a few on a worker first, rather
         than by their operations: for long runs.
+    nonfinite : {"refuse", "background"}
+        What voxels of a float image are that are NaN or infinite: an error that names the first,
+        or voxels that the network reads as the low end of the grey range and that become label 0.
 
     Raises
     ------
@@ -83,12 +87,14 @@ class SegmentOptions:
     mask: str = ""
     memory_limit: int = 0
     tune: bool = False
+    nonfinite: Nonfinite = "refuse"
 
     def __post_init__(self) -> None:
         _check("output", self.outputs, Output)
         _check("precision", (self.precision,), PrecisionChoice)
         _check("device", (self.device,), DeviceChoice)
         _check("backend", (self.backend,), BackendChoice)
+        _check("nonfinite", (self.nonfinite,), Nonfinite)
         _check("OME-Zarr version", (self.ome_version,), OmeVersionChoice)
         if self.backend == "openvino" and (self.precision == "fp16" or self.device == "cuda"):
             asked = "fp16" if self.precision == "fp16" else "a GPU"
