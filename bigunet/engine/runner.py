@@ -24,6 +24,7 @@ from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Notice, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
+from bigunet.urls import without_secrets
 
 # Two blocks per thread: the next is on the worker before the last has ended, and no more are
 # bound to a worker that may be lost.
@@ -255,7 +256,7 @@ class Runner:
             if not isinstance(outcome.error, BigUNetError):
                 told = f"{type(outcome.error).__name__}: {told}"
             failed = BlockError(f"{where}: {told}")
-            failed.add_note(outcome.traceback)
+            failed.add_note(without_secrets(outcome.traceback))
             raise failed from outcome.error
         result: Result = outcome
         return result
@@ -304,5 +305,8 @@ def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
+        if isinstance(error, BigUNetError):
+            # Its cause cannot travel, such as an answer of a server; the traceback tells of it.
+            return type(error)(*error.args)
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

@@ -117,7 +117,10 @@ def plate_fields(url: str | Path) -> list[str]:
     if len(stored) < len(wells):
         missing = sorted(set(wells) - set(stored))
         logger.warning(
-            "%s lists %d wells that are not stored, the first %s", url, len(missing), missing[0]
+            "%s lists %d wells that are not stored, the first %s",
+            shown_url(url),
+            len(missing),
+            missing[0],
         )
     return list(_fields(url, stored, found))
 

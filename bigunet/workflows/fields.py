@@ -16,6 +16,7 @@ from bigunet.io.access import find_node, join_url, normal_url
 from bigunet.io.discovery import plate_fields
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
+from bigunet.urls import shown_url
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
 from bigunet.workflows.segment import clients_of, segment
@@ -67,7 +68,7 @@ def segment_fields(
     loaded = model if isinstance(model, Model) else load_model(model)
     with (
         clients_of(settled(client, options.device), on_event, stop) as shared,
-        performance_report(shared, performance_path, url),
+        performance_report(shared, performance_path, shown_url(url)),
     ):
         for number, field in enumerate(fields):
             if stop is not None and stop.is_set():

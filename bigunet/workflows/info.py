@@ -14,6 +14,7 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
 from bigunet.model.file import bundled_models, load_model
 from bigunet.model.model import Model
+from bigunet.urls import shown_url
 from bigunet.workflows.place import INSIDE_GROUP
 from bigunet.workflows.target import read_progress
 
@@ -50,7 +51,7 @@ def info(path: str | Path) -> dict[str, Any]:
             fields = plate_fields(path)
         except ImageError:
             raise error from None
-        return {"kind": "plate", "path": str(path), "fields": fields}
+        return {"kind": "plate", "path": shown_url(path), "fields": fields}
 
 
 def _check_there(path: str) -> None:
@@ -82,7 +83,7 @@ def _segmentation(image: Multiscale) -> dict[str, Any]:
 def describe_image(image: Multiscale) -> dict[str, Any]:
     """Axes, levels and channels."""
     return {
-        "path": image.url,
+        "path": shown_url(image.url),
         "ome_version": image.version,
         "zarr_format": image.zarr_format,
         "axes": [asdict(axis) for axis in image.axes],

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from bigunet.errors import OptionError
 from bigunet.model.backend import BackendChoice
+from bigunet.urls import shown_url
 
 Output = Literal["classes", "probabilities"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
@@ -121,8 +122,9 @@ class SegmentOptions:
         return replace(self, **taken)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {**asdict(self), "roi": {axis: list(ends) for axis, ends in self.roi.items()}}
+        """Plain data for JSON; the mask without a password or token."""
+        roi = {axis: list(ends) for axis, ends in self.roi.items()}
+        return {**asdict(self), "roi": roi, "mask": shown_url(self.mask)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:

@@ -27,6 +27,7 @@ from bigunet.model.hardware import native_precision
 from bigunet.model.model import Model
 from bigunet.model.turning import num_turns, turned
 from bigunet.tiling import Tiling
+from bigunet.urls import shown_url
 from bigunet.workflows.memory import MemoryShare
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.shapes import block_shape, tile_shape
@@ -184,7 +185,7 @@ class SegmentPlan:
         tile = next(self.tiling.tiles(self.grid.box((0,) * self.region.ndim)))
         recompute = self.recompute()
         return {
-            "image": self.image.url,
+            "image": shown_url(self.image.url),
             "level": self.options.level,
             "channels": [self.image.channel_names[c] for c in self.channels],
             "axes": list(self.image.volume_axes),
@@ -207,7 +208,7 @@ class SegmentPlan:
             "precision": self.precision,
             "turns": self.turns,
             "skip_empty": self.options.skip_empty,
-            "mask": self.options.mask or None,
+            "mask": shown_url(self.options.mask) or None,
         }
 
 

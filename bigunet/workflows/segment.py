@@ -28,6 +28,7 @@ from bigunet.io.discovery import is_plate, open_multiscale
 from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
+from bigunet.urls import shown_url
 from bigunet.workflows.jobs.size import memory_limit_of
 from bigunet.workflows.normalisation import fix_normalisation
 from bigunet.workflows.options import SegmentOptions
@@ -138,7 +139,9 @@ def segment(
         ):
             check_client(workers)
             watched.enter_context(
-                performance_report(workers, performance_path, f"{image.url} to {place.folder}")
+                performance_report(
+                    workers, performance_path, f"{shown_url(image.url)} to {place.folder}"
+                )
             )
             if tune:
                 plan = tuned(plan, workers, workers_per_host=workers_per_cores(workers))

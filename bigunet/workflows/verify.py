@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bigunet.errors import OptionError, OutputError
 from bigunet.geometry import Box, hull
-from bigunet.io.access import join_url
+from bigunet.io.access import join_url, normal_url
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
@@ -23,6 +23,7 @@ from bigunet.model.file import load_model
 from bigunet.model.forward import GreyRange, Predictor, labels_of, score_margin
 from bigunet.model.model import Model
 from bigunet.tiling import Tile, Tiling
+from bigunet.urls import shown_url
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import INSIDE_GROUP
 from bigunet.workflows.plan import SegmentPlan, make_plan
@@ -78,6 +79,7 @@ def verify(
     model: str | Path | Model | None = None,
     windows: int = 8,
     seed: int = 0,
+    mask: str | Path = "",
 ) -> VerifyReport:
     """Recompute parts of an output, most of them across seams between blocks.
 
@@ -93,6 +95,9 @@ def verify(
         How many to recompute.
     seed : int
         Chooses them.
+    mask : path or URL, optional
+        The mask that the output was made with, where its address had a password or token: outputs
+        keep none.
 
     Raises
     ------
@@ -107,7 +112,7 @@ def verify(
     store, group = (image.url, INSIDE_GROUP) if target is None else (str(target), "")
     target = target or join_url(store, group)
     made = read_provenance(store, group)
-    plan = _plan_of(image, target, made, model)
+    plan = _plan_of(image, target, made, model, normal_url(mask) if mask else "")
     if "classes" not in plan.options.outputs:
         raise OutputError(f"{target} has no classes to verify; segment with --output classes too")
     values = made["normalisation"]
@@ -119,7 +124,7 @@ def verify(
     stored = VolumeReader(open_multiscale(join_url(store, INSIDE_GROUP)))
     if stored.shape != plan.region.shape:
         raise OutputError(
-            f"{target} has shape {stored.shape}, but {plan.region.shape} of {source} was "
+            f"{target} has shape {stored.shape}, but {plan.region.shape} of {image.url} was "
             "segmented: it is another image's output"
         )
     check = _Check(plan, predictor, reader, stored)
@@ -243,7 +248,11 @@ def _seams(plan: SegmentPlan) -> list[Sequence[int]]:
 
 
 def _plan_of(
-    image: Multiscale, target: str | Path, made: dict[str, Any], model: str | Path | Model | None
+    image: Multiscale,
+    target: str | Path,
+    made: dict[str, Any],
+    model: str | Path | Model | None,
+    mask: str,
 ) -> SegmentPlan:
     if not made:
         raise OutputError(
@@ -260,4 +269,10 @@ def _plan_of(
             f"{target} was made with another version of model {made['model']['name']!r}; give "
             "the very file with --model"
         )
-    return make_plan(image, loaded, SegmentOptions.from_dict(made["options"]))
+    options = SegmentOptions.from_dict(made["options"])
+    if mask and shown_url(mask) != options.mask:
+        raise OptionError(
+            f"{target} was made with {f'mask {options.mask}' if options.mask else 'no mask'}, not "
+            f"with mask {mask}"
+        )
+    return make_plan(image, loaded, replace(options, mask=mask or options.mask))
