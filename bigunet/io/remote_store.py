@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import weakref
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, ClientSession
 from fsspec.implementations.http import HTTPFileSystem
+from yarl import URL
 from zarr.abc.store import ByteRequest
 from zarr.storage import FsspecStore
 
@@ -22,6 +26,7 @@ _ADVICE = {
 }
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 _MISSING = 404
+_CLOSE_SECONDS = 1
 
 
 class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
@@ -33,6 +38,19 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
 
     # fsspec keeps each file system for those who ask for it again; theirs are to be their own.
     protocol = ("bigunet-http",)
+
+    async def set_session(self) -> ClientSession:
+        """The session of this file system, which is closed when Python ends."""
+        begun = self._session is None
+        session: ClientSession = await super().set_session()
+        if begun:
+            weakref.finalize(self, _close, asyncio.get_running_loop(), session)
+        return session
+
+    def encode_url(self, url: str) -> URL:
+        """The address with a query as it stands: what is signed must not be written otherwise."""
+        base, query = split_query(url)
+        return URL(str(URL(base)) + query, encoded=True)
 
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **_: Any
@@ -60,6 +78,11 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
                 )
             stamp = response.headers.get("ETag") or response.headers.get("Last-Modified", "")
         return {"name": url, "size": int(total), "type": "file", "ETag": stamp}
+
+
+def _close(loop: asyncio.AbstractEventLoop, session: ClientSession) -> None:
+    with contextlib.suppress(Exception):
+        asyncio.run_coroutine_threadsafe(session.close(), loop).result(_CLOSE_SECONDS)
 
 
 def _check_answer(url: str, response: ClientResponse, body: bytes) -> None:

@@ -84,7 +84,7 @@ class FiniteVoxels:
                 return
         first = np.unravel_index(int(bad.argmax()), bad.shape)
         at = [int(place[i]) for place, i in zip(places, first)]
-        values = pixels[(slice(None), *map(int, first))]
+        values = pixels.reshape(len(pixels), -1)[:, int(bad.argmax())]
         named = ", ".join(f"{axis}={k}" for axis, k in zip(self.image.volume_axes, at))
         raise ImageError(
             f"{self.image.url} is {values[~np.isfinite(values)][0]} at {named} of level {level}; "

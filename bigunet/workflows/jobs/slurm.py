@@ -95,8 +95,8 @@ def _check_no_secret(*urls: str) -> None:
     for url in urls:
         if shown_url(url) != url:
             raise OptionError(
-                f"the script would hold the password or token of {shown_url(url)}: give jobs access "
-                "in another way, such as AWS_* variables or a local copy"
+                f"the script would hold the password or token of {shown_url(url)}: give jobs "
+                "access in another way, such as AWS_* variables or a local copy"
             )
 
 
