@@ -25,7 +25,10 @@ NODES = ("zarr.json", ".zgroup", ".zarray")
 
 _HEADER = struct.Struct("<4s22x2H")
 _BUFFER_BYTES = 1 << 18
-_ENCRYPTED = 1
+_ENCRYPTED, _UTF8 = 1, 0x800
+_ENTRY_BYTES = 46
+# Of the end record, that of large archives, or a signature.
+_AFTER_DIRECTORY = (b"PK\x05\x06", b"PK\x06\x06", b"PK\x05\x05")
 
 
 class Archive(Protocol):
@@ -93,8 +96,10 @@ class ZippedFiles(CheckedStore):
         super().__init__()
         self._archive = archive
         try:
-            with zipfile.ZipFile(io.BufferedReader(_Seekable(archive), _BUFFER_BYTES)) as opened:
+            file = io.BufferedReader(_Seekable(archive), _BUFFER_BYTES)
+            with zipfile.ZipFile(file) as opened:
                 infos = opened.infolist()
+                _check_directory(file, opened.start_dir, infos)
         except (zipfile.BadZipFile, struct.error, EOFError, UnicodeDecodeError) as error:
             raise ImageError(
                 f"{archive.place} is a zip archive cut short or damaged ({error}); copy it anew"
@@ -180,6 +185,16 @@ class ZippedFiles(CheckedStore):
 
     def _damaged(self, key: str) -> ImageError:
         return ImageError(f"{self.place(key)} is damaged in its zip archive; copy that anew")
+
+
+def _check_directory(file: io.BufferedReader, start: int, infos: Iterable[zipfile.ZipInfo]) -> None:
+    """See that the directory goes on to the record after it: a lost file would be fill values."""
+    for info in infos:
+        name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
+        start += _ENTRY_BYTES + len(name) + len(info.extra) + len(info.comment)
+    file.seek(start)
+    if file.read(4) not in _AFTER_DIRECTORY:
+        raise zipfile.BadZipFile("its directory lacks files")
 
 
 def _name(stated: str) -> str:
