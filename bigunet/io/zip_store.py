@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from zarr.abc.store import ByteRequest
 from zarr.core.sync import sync
@@ -27,8 +27,7 @@ _HEADER = struct.Struct("<4s22x2H")
 _BUFFER_BYTES = 1 << 18
 _ENCRYPTED, _UTF8 = 1, 0x800
 _ENTRY_BYTES = 46
-# Of the end record, that of large archives, or a signature.
-_AFTER_DIRECTORY = (b"PK\x05\x06", b"PK\x06\x06", b"PK\x05\x05")
+_RECORD_BYTES = 56
 
 
 class Archive(Protocol):
@@ -187,13 +186,19 @@ class ZippedFiles(CheckedStore):
         return ImageError(f"{self.place(key)} is damaged in its zip archive; copy that anew")
 
 
-def _check_directory(file: io.BufferedReader, start: int, infos: Iterable[zipfile.ZipInfo]) -> None:
-    """See that the directory goes on to the record after it: a lost file would be fill values."""
+def _check_directory(file: Any, start: int, infos: list[zipfile.ZipInfo]) -> None:
+    """See that the directory is whole: files that it lost would be the fill value.
+
+    After it stands a record with the number of its files.
+    """
     for info in infos:
         name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
         start += _ENTRY_BYTES + len(name) + len(info.extra) + len(info.comment)
     file.seek(start)
-    if file.read(4) not in _AFTER_DIRECTORY:
+    record = file.read(_RECORD_BYTES)
+    counts = {b"PK\x05\x06": ("<H", 10), b"PK\x06\x06": ("<Q", 32)}
+    kind, offset = counts.get(record[:4], ("", 0))
+    if not kind or struct.unpack_from(kind, record, offset)[0] != len(infos):
         raise zipfile.BadZipFile("its directory lacks files")
 
 
