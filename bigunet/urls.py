@@ -14,7 +14,7 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
 # Keys of some object stores hold question marks; what has a value after it may be a secret.
 _QUERY = re.compile(r"[?#].*?[\w\]%.-]+=.*", re.DOTALL)
-_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>`|\\^{}]+")
+_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*://(?:[^\s/?#]*@)?[^\s'\"<>`|\\^{}]+")
 # What ends a sentence or a bracket, rather than an address.
 _AFTER = re.compile(r"[)\],.;:]+$")
 # A password with a slash and the like: what stands before it is no port, and an @ comes later.
@@ -110,4 +110,5 @@ def without_secrets(text: str) -> str:
 def _shown_in_text(found: re.Match[str]) -> str:
     url = found[0]
     after = _AFTER.search(url)
-    return shown_url(url) + (after[0] if after and shown_url(url) != url else "")
+    end = len(url) if after is None else after.start()
+    return shown_url(url[:end]) + url[end:]

@@ -66,9 +66,22 @@ def reading(what: str) -> Iterator[None]:
         known = _known_error(error)
         if known is not None:
             raise type(known)(str(known)) from error
+        reason = _absurd_json(error)
+        if reason:
+            raise ImageError(f"cannot read {what}: {reason}") from error
         reason = " ".join(str(error).split())[:_MAX_REASON]
         cause = None if _shows_secrets(error) else error
         raise ImageError(f"cannot read {what}: {type(error).__name__}: {reason}") from cause
+
+
+def _absurd_json(error: Exception) -> str:
+    """What is wrong with JSON that no program would have written; else empty."""
+    what = "; the file is damaged, or of something else"
+    if isinstance(error, RecursionError):
+        return f"its metadata are nested too deeply{what}"
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return f"its metadata hold a number of thousands of digits{what}"
+    return ""
 
 
 def _known_error(error: BaseException) -> BigUNetError | None:

@@ -113,14 +113,14 @@ def _kind_of_entry(entry: os.DirEntry[str]) -> Kind | None:
 
 
 def _zipped(url: str, store: ZippedFiles, path: str) -> str:
-    place = shown_url(url)
+    place = store.place("")
     names = list(store.files)
     nodes = sorted(
         {name.rpartition("/")[0] for name in names if name.rpartition("/")[2] in NODES},
         key=lambda node: (node.count("/"), node),
     )
     if nodes and path:
-        return f"{place} is neither a zarr array nor a zarr group in its zip archive"
+        return f"{shown_url(url)} is neither a zarr array nor a zarr group in its zip archive"
     if nodes:
         top = [node for node in nodes if node.count("/") == nodes[0].count("/")][:_NUM_EXAMPLES]
         return (
