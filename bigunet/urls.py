@@ -14,7 +14,10 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
 # Keys of some object stores hold question marks; what has a value after it may be a secret.
 _QUERY = re.compile(r"[?#].*?[\w\]%.-]+=.*", re.DOTALL)
-_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*://(?:[^\s/?#]*@)?[^\s'\"<>`|\\^{}]+")
+# A quote ends an address, unless it goes on behind it.
+_IN_TEXT = re.compile(
+    r"""[A-Za-z][\w+.-]*://(?:[^\s/?#]*@)?(?:[^\s'"<>`|\\^{}]|['"](?=[\w%&=]))+"""
+)
 # What ends a sentence or a bracket, rather than an address.
 _AFTER = re.compile(r"[)\],.;:]+$")
 # A password with a slash and the like: what stands before it is no port, and an @ comes later.

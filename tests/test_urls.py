@@ -13,7 +13,9 @@ from bigunet import errors
 from bigunet.urls import has_bare_secret, is_url, join_url, local_path, shown_url, without_secrets
 
 WORDS = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
-SECRETS = st.text(min_size=1, max_size=12).map(lambda text: "Zq9" + quote(text, safe="'!$&*") + "Xv7")
+SECRETS = st.text(min_size=1, max_size=12).map(
+    lambda text: "Zq9" + quote(text, safe="'!$&*") + "Xv7"
+)
 SCHEMES = st.sampled_from(["http", "https", "s3", "gs", "abfs", "simplecache::https"])
 ERRORS = [
     e for e in vars(errors).values() if isinstance(e, type) and e.__module__ == errors.__name__

@@ -69,10 +69,9 @@ class FiniteVoxels:
 
     def _refuse(self, pixels: np.ndarray, bad: np.ndarray, source: Box) -> None:
         level = self.options.level
-        places = [
-            mirror_indices(start, stop, size)
-            for start, stop, size in zip(source.start, source.stop, self.image.volume_shape(level))
-        ]
+        ends = list(zip(source.start, source.stop))
+        sizes = self.image.volume_shape(level)
+        places = [mirror_indices(a, b, size) for (a, b), size in zip(ends, sizes)]
         slab = Box(
             tuple(int(place.min()) for place in places),
             tuple(int(place.max()) + 1 for place in places),
@@ -82,6 +81,10 @@ class FiniteVoxels:
             bad = bad & wanted[np.ix_(*(p - start for p, start in zip(places, slab.start)))]
             if not bad.any():
                 return
+        # The first in the volume rather than in its mirror, where that has one.
+        inside = np.zeros_like(bad)
+        inside[np.ix_(*(place == np.arange(a, b) for place, (a, b) in zip(places, ends)))] = True
+        bad = bad & inside if (bad & inside).any() else bad
         first = np.unravel_index(int(bad.argmax()), bad.shape)
         at = [int(place[i]) for place, i in zip(places, first)]
         values = pixels.reshape(len(pixels), -1)[:, int(bad.argmax())]
