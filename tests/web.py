@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
 LOGIN_PAGE = b"<!DOCTYPE html><html><form action='/login'></form></html>"
 
-Fault = Callable[[str], "tuple[int, dict[str, str], bytes] | None"]
+Answer = tuple[int, dict[str, str], bytes]
+Fault = Callable[[str, Mapping[str, str]], "Answer | None"]
 
 
 @contextlib.contextmanager
-def served(folder: Path, fault: Fault = lambda path: None, *, ranges: bool = True) -> Iterator[str]:
+def served(
+    folder: Path, fault: Fault = lambda path, headers: None, *, ranges: bool = True
+) -> Iterator[str]:
     """The URL of a server for a folder.
 
-    ``fault`` is given each path with its query, and gives status, headers and body instead of
-    what is in the folder; None for that.
+    ``fault`` is given each path with its query, and the headers. It gives status, headers and body
+    instead of what is in the folder; None for that.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -39,7 +42,7 @@ def served(folder: Path, fault: Fault = lambda path: None, *, ranges: bool = Tru
             self.end_headers()
 
         def do_GET(self) -> None:
-            found = fault(self.path)
+            found = fault(self.path, self.headers)
             if found is not None:
                 self._answer(*found)
                 return

@@ -302,11 +302,11 @@ def _num_running(output: str) -> int:
 
 def _portable(error: Exception) -> Exception:
     """The error, or one that says the same where it would be lost on its way to the client."""
+    if isinstance(error, BigUNetError):
+        # Without its cause, which may not travel, such as a server's answer, or hold a password.
+        return type(error)(*error.args)
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        if isinstance(error, BigUNetError):
-            # Its cause cannot travel, such as an answer of a server; the traceback tells of it.
-            return type(error)(*error.args)
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

@@ -71,7 +71,7 @@ def _folder(path: str) -> str:
         return f"{path} is an empty folder, neither a zarr array nor a zarr group"
     zarrs = [entry.path for entry in listed if _is_node(entry.path)]
     if zarrs:
-        return f"{path} is a plain folder of {len(zarrs)} zarrs; give one of them: " + ", ".join(
+        return f"{path} is a plain folder; give one of the {len(zarrs)} zarrs in it: " + ", ".join(
             zarrs[:_NUM_EXAMPLES]
         )
     if _is_n5(path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from web import LOGIN_PAGE, served
+from web import LOGIN_PAGE, Answer, served
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
@@ -42,7 +42,7 @@ def test_a_server_gives_the_voxels_of_the_folder(
 ) -> None:
     voxels = stored(tmp_path / "i.zarr", shards=shards)
 
-    def closed(path: str) -> tuple[int, dict[str, str], bytes] | None:
+    def closed(path: str, _: object) -> Answer | None:
         return None if path.endswith(query) else (403, {}, b"")
 
     with served(tmp_path, closed, ranges=ranges) as url:
@@ -74,7 +74,7 @@ def test_a_chunk_that_a_server_refuses_is_an_error_that_names_it(
 ) -> None:
     stored(tmp_path / "i.zarr", shards=shards)
 
-    def fault(path: str) -> tuple[int, dict[str, str], bytes] | None:
+    def fault(path: str, _: object) -> Answer | None:
         return (status, {}, b"") if path.startswith("/i.zarr/c/1/1") else None
 
     with served(tmp_path, fault) as url:
@@ -98,11 +98,11 @@ def test_a_chunk_that_a_server_refuses_is_an_error_that_names_it(
 )
 @pytest.mark.parametrize("name", ["zarr.json", "c/0/1", "c/1/1"])
 def test_what_is_no_file_and_not_plainly_missing_is_an_error_that_names_the_object(
-    tmp_path: Path, answer: tuple[int, dict[str, str], bytes], told: str, name: str
+    tmp_path: Path, answer: Answer, told: str, name: str
 ) -> None:
     stored(tmp_path / "i.zarr")
 
-    def fault(path: str) -> tuple[int, dict[str, str], bytes] | None:
+    def fault(path: str, _: object) -> Answer | None:
         if path == "/login":
             return 200, {"Content-Type": "text/html"}, LOGIN_PAGE
         return answer if path == f"/i.zarr/{name}" else None
@@ -119,7 +119,7 @@ def test_files_that_moved_to_another_server_are_read_and_missing_ones_are_the_fi
     voxels = stored(tmp_path / "i.zarr")
     with (
         served(tmp_path) as there,
-        served(tmp_path, lambda path: (301, {"Location": there + path}, b"")) as here,
+        served(tmp_path, lambda path, _: (301, {"Location": there + path}, b"")) as here,
     ):
         np.testing.assert_array_equal(read(f"{here}/i.zarr"), voxels)
 
@@ -143,7 +143,7 @@ def test_a_bucket_that_does_not_exist_is_named(
         b'<?xml version="1.0"?><Error><Code>NoSuchBucket</Code>'
         b"<Message>The specified bucket does not exist</Message></Error>"
     )
-    with served(tmp_path, lambda path: (404, {"Content-Type": "application/xml"}, body)) as url:
+    with served(tmp_path, lambda path, _: (404, {"Content-Type": "application/xml"}, body)) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(ImageError, match="bucket does not exist") as caught:
             open_multiscale("s3://me:secret99@gone/i.zarr")
