@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
-import weakref
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
@@ -44,7 +44,8 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
         begun = self._session is None
         session: ClientSession = await super().set_session()
         if begun:
-            weakref.finalize(self, _close, asyncio.get_running_loop(), session)
+            # Before zarr ends its loop, as it was told to earlier.
+            atexit.register(_close, asyncio.get_running_loop(), session)
         return session
 
     def encode_url(self, url: str) -> URL:

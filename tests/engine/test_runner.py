@@ -361,7 +361,7 @@ def test_errors_that_do_not_travel_are_told_all_the_same(ledger: Ledger) -> None
         return {}
 
     with processes(1) as client:
-        with pytest.raises(BlockError, match=r"block \(0,\): half voxel$") as caught:
+        with pytest.raises(BlockError, match=r"block \(0,\): half voxel") as caught:
             run(client, stage_of(unreadable, 1), ledger)
         assert isinstance(caught.value.__cause__, ImageError)
         for work, kind in ((locked, "ValueError"), (two_parts, "TwoPartError")):
