@@ -1,8 +1,16 @@
 """Every error that bigunet raises on purpose; each is also the standard library's nearest type."""
 
+from bigunet.urls import without_secrets
+
 
 class BigUNetError(Exception):
-    """Base of all errors that a user can do something about: the message says what and how."""
+    """Base of all errors that a user can do something about: the message says what and how.
+
+    URLs in it stand without passwords and tokens, whoever wrote the message.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(without_secrets(a) if isinstance(a, str) else a for a in args))
 
 
 class GeometryError(BigUNetError, ValueError):

@@ -22,6 +22,7 @@ with while_starting():
     from bigunet_cli.verify import verify
 
     from bigunet.errors import BigUNetError, StoppedError
+    from bigunet.urls import without_secrets
 
 # What sysexits.h calls a failure that passes: batch scripts queue the job again.
 _STOPPED = 75
@@ -35,6 +36,8 @@ def cli(debug: bool) -> None:
     """Segment microscopy images larger than memory with a U-Net, exactly as in one pass."""
     level = logging.DEBUG if debug else logging.ERROR
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_hide_secrets)
     logging.getLogger("bigunet").setLevel(level)
     # A GPU that lies idle is not for developers alone.
     logging.getLogger("bigunet.workflows.workers").setLevel(min(level, logging.WARNING))
@@ -46,6 +49,15 @@ def cli(debug: bool) -> None:
 
 for command in (segment, plan, verify, train, evaluate, info, models, jobs, demo):
     cli.add_command(command)
+
+
+def _hide_secrets(record: logging.LogRecord) -> bool:
+    """Take passwords and tokens out of a log message, and its traceback; it is always printed."""
+    record.msg, record.args = without_secrets(record.getMessage()), ()
+    if record.exc_info:
+        told = "".join(traceback.format_exception(*record.exc_info))
+        record.exc_text, record.exc_info = without_secrets(told).rstrip(), None
+    return True
 
 
 def main() -> None:
@@ -104,13 +116,13 @@ def _advice(words: list[str]) -> str:
 
 def _fail(message: str, *, debug: bool = False) -> int:
     if debug:
-        traceback.print_exc()
+        click.echo(without_secrets(traceback.format_exc()), err=True)
     _say("Error: " + " ".join(message.split()))
     return 1
 
 
 def _say(line: str) -> None:
-    click.secho(line, fg="red", err=True)
+    click.secho(without_secrets(line), fg="red", err=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from bigunet.model.backend import BackendChoice
 from bigunet.workflows.options import (
     DeviceChoice,
     LevelChoice,
+    Nonfinite,
     OmeVersionChoice,
     Output,
     PrecisionChoice,
@@ -264,6 +265,13 @@ def segment_options(command: F) -> F:
             help="Measure the grey range on another image, or take that of an output: one for a "
             "whole series.",
         ),
+        click.option(
+            "--nonfinite",
+            type=click.Choice(get_args(Nonfinite)),
+            default="refuse",
+            show_default=True,
+            help="NaN and infinity in the image: an error, or label 0.",
+        ),
     ]
     for decorator in reversed(decorators):
         command = decorator(command)
@@ -363,6 +371,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         skip_empty=given["skip_empty"],
         memory_limit=given["memory_limit"],
         tune=given["tune"],
+        nonfinite=given["nonfinite"],
         mask=normal_url(given["mask"]) if given["mask"] else "",
         grey_range=tuple(given["grey_range"]),
         percentiles=given["percentiles"],

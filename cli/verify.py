@@ -17,15 +17,23 @@ from bigunet.workflows.verify import verify as run_verify
 @click.option("--windows", default=8, show_default=True, metavar="N", help="How many to recompute.")
 @click.option("--seed", default=0, show_default=True, help="Chooses the windows.")
 @click.option("--model", metavar="NAME|PATH", help="By default the one that OUT names.")
+@click.option("--mask", default="", metavar="URL", help="OUT's mask, if it needs a password.")
 @json_option
 def verify(
-    source: str, target: str | None, *, windows: int, seed: int, model: str | None, as_json: bool
+    source: str,
+    target: str | None,
+    *,
+    windows: int,
+    seed: int,
+    model: str | None,
+    mask: str,
+    as_json: bool,
 ) -> None:
     """Recompute windows of OUT across seams on a shifted grid; exit 1 if labels are wrong.
 
     Without OUT: of the labels inside the image IN.
     """
-    report = run_verify(source, target, model=model, windows=windows, seed=seed)
+    report = run_verify(source, target, model=model, windows=windows, seed=seed, mask=mask)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bigunet.urls import without_secrets
 from bigunet.workflows.segment_report import SegmentReport
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -14,7 +15,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 def say(line: str) -> None:
     """A line for people, on stderr."""
-    click.echo(line, err=True)
+    click.echo(without_secrets(line), err=True)
 
 
 def print_json(data: dict[str, Any]) -> None:

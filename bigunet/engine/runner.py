@@ -24,6 +24,7 @@ from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone, Event, Index, Notice, Result, Stage, StageBegun, Work
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
+from bigunet.urls import without_secrets
 
 # Two blocks per thread: the next is on the worker before the last has ended, and no more are
 # bound to a worker that may be lost.
@@ -255,7 +256,7 @@ class Runner:
             if not isinstance(outcome.error, BigUNetError):
                 told = f"{type(outcome.error).__name__}: {told}"
             failed = BlockError(f"{where}: {told}")
-            failed.add_note(outcome.traceback)
+            failed.add_note(without_secrets(outcome.traceback))
             raise failed from outcome.error
         result: Result = outcome
         return result
@@ -301,6 +302,9 @@ def _num_running(output: str) -> int:
 
 def _portable(error: Exception) -> Exception:
     """The error, or one that says the same where it would be lost on its way to the client."""
+    if isinstance(error, BigUNetError):
+        # Without its cause, which may not travel, such as a server's answer, or hold a password.
+        return type(error)(*error.args)
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

@@ -15,6 +15,11 @@ import zarr
 from zarr.errors import NodeNotFoundError
 
 from bigunet.errors import BigUNetError, ImageError
+from bigunet.io.stores import open_store
+from bigunet.io.whole_chunks import see_whole_chunks
+from bigunet.urls import has_bare_secret, local_path, split_query, without_secrets
+from bigunet.urls import join_url as join_url
+from bigunet.urls import shown_url as shown_url
 
 Node = zarr.Array[Any] | zarr.Group
 
@@ -22,14 +27,26 @@ _MAX_REASON = 300
 
 
 def normal_url(url: str | Path) -> str:
-    """Return the absolute path or URL without a trailing slash, the same in any process."""
+    """Return the absolute path or URL without a trailing slash, the same in any process.
+
+    Raises
+    ------
+    ImageError
+        If a URL has a password that cannot be told from the rest, or names another machine's file.
+    """
     text = os.fspath(url)
-    return text.rstrip("/") if "://" in text else os.path.abspath(text)
-
-
-def join_url(url: str, path: str) -> str:
-    """Return the address of ``path`` below ``url``."""
-    return f"{url.rstrip('/')}/{path}" if path else url
+    path = local_path(text)
+    if path is not None:
+        return os.path.abspath(path)
+    if has_bare_secret(text):
+        raise ImageError(
+            f"the user or password in the address {shown_url(text)} holds characters that must be "
+            "escaped: write / as %2F, ? as %3F, # as %23, @ as %40, a space as %20"
+        )
+    if text.lower().startswith("file:"):
+        raise ImageError(f"{text} names another machine's file, or none; give a path")
+    base, query = split_query(text)
+    return base.rstrip("/") + query
 
 
 @contextmanager
@@ -46,12 +63,49 @@ def reading(what: str) -> Iterator[None]:
         raise ImageError(f"cannot read {what}: a package is missing: {error}") from error
     # Stores and codecs share no base class: OSError, botocore's, aiohttp's, zlib.error, KeyError.
     except Exception as error:
+        known = _known_error(error)
+        if known is not None:
+            raise type(known)(str(known)) from error
+        reason = _absurd_json(error)
+        if reason:
+            raise ImageError(f"cannot read {what}: {reason}") from error
         reason = " ".join(str(error).split())[:_MAX_REASON]
-        raise ImageError(f"cannot read {what}: {type(error).__name__}: {reason}") from error
+        cause = None if _shows_secrets(error) else error
+        raise ImageError(f"cannot read {what}: {type(error).__name__}: {reason}") from cause
+
+
+def _absurd_json(error: Exception) -> str:
+    """What is wrong with JSON that no program would have written; else empty."""
+    what = "; the file is damaged, or of something else"
+    if isinstance(error, RecursionError):
+        return f"its metadata are nested too deeply{what}"
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return f"its metadata hold a number of thousands of digits{what}"
+    return ""
+
+
+def _known_error(error: BaseException) -> BigUNetError | None:
+    """Bigunet's error in a group of them, as zarr raises for what it reads at a time."""
+    for inner in getattr(error, "exceptions", ()):
+        found = inner if isinstance(inner, BigUNetError) else _known_error(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _shows_secrets(error: BaseException | None) -> bool:
+    """Whether a traceback would print a password or token that stands in a URL."""
+    while error is not None:
+        if without_secrets(str(error)) != str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def find_node(url: str, path: str = "") -> Node | None:
     """Open the array or group at ``path`` below ``url``, read-only; None where there is neither.
+
+    Its chunks are errors where they are not whole.
 
     Raises
     ------
@@ -59,11 +113,16 @@ def find_node(url: str, path: str = "") -> Node | None:
         If the store cannot be reached, or its metadata cannot be read.
     """
     with reading(join_url(url, path)):
+        found = open_store(join_url(url, path))
+        if found is None:
+            return None
+        store, inside = found
         try:
             # Consolidated metadata goes stale when levels or labels are added; never trusted.
-            return zarr.open(url, path=path, mode="r", use_consolidated=False)
+            node = zarr.open(store, path=inside, mode="r", use_consolidated=False)
         except (FileNotFoundError, NodeNotFoundError):
             return None
+        return see_whole_chunks(node) if isinstance(node, zarr.Array) else node
 
 
 def open_array(url: str, path: str = "") -> zarr.Array[Any]:

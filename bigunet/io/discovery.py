@@ -14,11 +14,12 @@ import zarr
 
 from bigunet.errors import ImageError
 from bigunet.io import ngff
-from bigunet.io.access import join_url, normal_url
+from bigunet.io.access import join_url, normal_url, shown_url
 from bigunet.io.axes import axes_of, checked_letters
 from bigunet.io.bare import describe_bare
 from bigunet.io.channels import are_colours
 from bigunet.io.groups import existing_node, group_metadata, ome_metadata, only_series
+from bigunet.io.inside import images_inside
 from bigunet.io.levels import num_channels, read_levels
 from bigunet.io.limits import some_of
 from bigunet.io.multiscale import Axis, Multiscale
@@ -26,6 +27,7 @@ from bigunet.io.plates import example_fields
 
 _BF2RAW = "bioformats2raw.layout"
 _NUM_NAMED = 10
+_NUM_INSIDE = 3
 
 
 def open_multiscale(url: str | Path, *, axes: str = "", usual_axes: bool = False) -> Multiscale:
@@ -69,7 +71,17 @@ def open_multiscale(url: str | Path, *, axes: str = "", usual_axes: bool = False
         names = ngff.parse_list(found["labels"], f"{url}: labels")
         examples = some_of((join_url(url, str(name)) for name in names), len(names), most=3)
         raise ImageError(f"{url} holds labels; give one of them: {examples or 'none is listed'}")
-    raise ImageError(f"{url} is a zarr group without multiscales; give an image or array inside it")
+    raise ImageError(_without_image(url))
+
+
+def _without_image(url: str) -> str:
+    """What a group holds that could be given instead of it."""
+    images, arrays = images_inside(url, _NUM_INSIDE)
+    what = f"{url} is a zarr group without multiscales"
+    if images or arrays:
+        kind = "images" if images else "arrays"
+        return f"{what}; give one of the {kind} inside: {', '.join(images or arrays)}"
+    return f"{what}; give an image or array inside it"
 
 
 def _image(url: str, group: zarr.Group, found: dict[str, Any], stated_axes: str) -> Multiscale:
@@ -133,4 +145,7 @@ def _called(number: int, multiscale: object) -> str:
 def _name(url: str, stated: object) -> str:
     if isinstance(stated, str) and stated.strip("/ "):
         return stated
-    return url.rsplit("/", 1)[-1].removesuffix(".zarr").removesuffix(".ome")
+    name = shown_url(url).rsplit("/", 1)[-1]
+    for suffix in (".zip", ".ozx", ".zarr", ".ome"):
+        name = name.removesuffix(suffix)
+    return name

@@ -6,7 +6,6 @@ It finds and checks groups; what an image in one looks like is discovery's.
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import zarr
@@ -14,6 +13,7 @@ import zarr
 from bigunet.errors import ImageError
 from bigunet.io import ngff
 from bigunet.io.access import Node, find_node, join_url, reading
+from bigunet.io.foreign import foreign
 from bigunet.io.limits import MAX_NUMBERED, check_count, some_of
 
 
@@ -23,18 +23,14 @@ def existing_node(url: str) -> Node:
     Raises
     ------
     ImageError
-        If there is none, saying whether anything else is there.
+        If there is none, saying what is there instead.
     """
     node = find_node(url)
     if node is not None:
         return node
-    if "://" in url:
-        raise ImageError(f"no such store: zarr finds neither an array nor a group at {url}")
     with reading(url):
-        exists = Path(url).exists()
-    if exists:
-        raise ImageError(f"{url} is neither a zarr array nor a zarr group")
-    raise ImageError(f"no such store: {url} does not exist")
+        what = foreign(url)
+    raise ImageError(what)
 
 
 def group_metadata(url: str) -> tuple[zarr.Group, dict[str, Any]]:
@@ -73,7 +69,7 @@ def only_series(url: str) -> str:
         If there are several series, or none.
     """
     index = find_node(url, "OME")
-    found = ome_metadata(f"{url}/OME", index) if isinstance(index, zarr.Group) else {}
+    found = ome_metadata(join_url(url, "OME"), index) if isinstance(index, zarr.Group) else {}
     listed = ngff.parse_list(found.get("series") or [], f"{url}/OME: series")
     series = [ngff.parse_path(path, f"{url}/OME: series") for path in listed]
     series = series or numbered_nodes(url)  # the index is optional

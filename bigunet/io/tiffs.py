@@ -23,6 +23,7 @@ from bigunet.io.channels import are_colours
 from bigunet.io.multiscale import Axis, Level, Multiscale
 from bigunet.io.ngff import level_factors
 from bigunet.io.tiff_tags import channel_names, voxel_size_um
+from bigunet.urls import shown_url
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,9 @@ def read_tiff(url: str, level: Level, selection: Sequence[slice]) -> np.ndarray:
 def _warn_of_more(url: str, tiff: tifffile.TiffFile) -> None:
     """Files of slide scanners have small pictures besides, which nobody misses."""
     if len(tiff.series) > 1 and tiff.series[0].kind in ("ome", "generic", "shaped"):
-        logger.warning("%s holds %d images; only the first is read", url, len(tiff.series))
+        logger.warning(
+            "%s holds %d images; only the first is read", shown_url(url), len(tiff.series)
+        )
 
 
 def _alike(level: Any, series: Any) -> bool:

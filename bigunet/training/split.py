@@ -11,6 +11,7 @@ import numpy as np
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
 from bigunet.training.samples import Sample
+from bigunet.urls import shown_url
 
 
 def split_samples(
@@ -57,5 +58,5 @@ def _cut_apart(sample: Sample, share: float) -> tuple[list[Sample], list[Sample]
 
 
 def _hash(sample: Sample, seed: int) -> str:
-    name = Path(str(sample.image.url)).name
+    name = Path(shown_url(sample.image.url)).name
     return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()

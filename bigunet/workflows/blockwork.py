@@ -22,6 +22,7 @@ from bigunet.model.model import Model
 from bigunet.model.recall import Awaited, RecallingPredictor
 from bigunet.tiling import Tile, Tiling
 from bigunet.workflows.device import DeviceChoices
+from bigunet.workflows.finite import FiniteVoxels
 from bigunet.workflows.memory import MOST_BLOCKS_IN_WORK
 from bigunet.workflows.options import Output
 from bigunet.workflows.wanted import Wanted
@@ -44,6 +45,7 @@ class SegmentWork:
     grid : BlockGrid
     tiling : Tiling
     wanted : Wanted
+    finite : FiniteVoxels
     model : Model
     grey_range : GreyRange
     device : DeviceChoices
@@ -59,6 +61,7 @@ class SegmentWork:
         grid: BlockGrid,
         tiling: Tiling,
         wanted: Wanted,
+        finite: FiniteVoxels,
         model: Model,
         grey_range: GreyRange,
         device: DeviceChoices,
@@ -69,6 +72,7 @@ class SegmentWork:
         self._grid = grid
         self._tiling = tiling
         self._wanted = wanted
+        self._finite = finite
         self._model = model
         self._grey_range = grey_range
         self._device = device
@@ -95,7 +99,7 @@ class SegmentWork:
         write = self._grid.box(index)
         begun = time.perf_counter()
         wanted = self._wanted.read(write)
-        values = self._empty_values(write)
+        values, kept = self._empty_values(write), wanted
         told: Result = {"device": "", "backend": ""}
         told |= {"tiles_computed": 0, "bytes_read": 0, "compute_seconds": 0.0}
         read = computed = time.perf_counter()
@@ -104,12 +108,13 @@ class SegmentWork:
             source = hull(tile.input for tile in tiles)
             image = self._reader.read(source)
             told["bytes_read"] = image.nbytes
+            kept = self._finite.kept(image, source, write, wanted)
             read = time.perf_counter()
             with _DEVICE:
                 told |= self._compute(image, source, write, wanted, values)
                 computed = time.perf_counter()
             del image
-        _clear_unwanted(values, wanted)
+        _clear_unwanted(values, kept)
         local = write.shift(tuple(-v for v in self._grid.region.start))
         for output, writer in self._writers.items():
             writer.write_block(0, local, values[output])
@@ -143,6 +148,7 @@ class SegmentWork:
             if needed != source:
                 # Smaller tiles end elsewhere, and may read a few voxels more.
                 image, source = self._reader.read(needed), needed
+                self._finite.kept(image, source, write, wanted)
             try:
                 for tile, found in self._predictions(predictor, tiles, image, source, values):
                     seconds += found.seconds
@@ -230,14 +236,14 @@ def _fill_in(
         values["probabilities"][(slice(None), *where)] = chances
 
 
-def _clear_unwanted(values: dict[Output, np.ndarray], wanted: np.ndarray | None) -> None:
-    """Label 0, for certain, wherever nothing was wanted: no tile's extent decides about it."""
-    if wanted is None:
+def _clear_unwanted(values: dict[Output, np.ndarray], kept: np.ndarray | None) -> None:
+    """Label 0, for certain, wherever nothing is kept: no tile's extent decides about it."""
+    if kept is None:
         return
-    values["classes"][~wanted] = 0
+    values["classes"][~kept] = 0
     if "probabilities" in values:
-        values["probabilities"][:, ~wanted] = 0
-        values["probabilities"][0, ~wanted] = 255
+        values["probabilities"][:, ~kept] = 0
+        values["probabilities"][0, ~kept] = 255
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from bigunet.errors import ImageError, OptionError, TrainingError
 from bigunet.io.pairs import Called, Pair, find_pairs
+from bigunet.urls import shown_url
 from bigunet.workflows.evaluation.checks import check_voxels
 from bigunet.workflows.evaluation.classes import numbered
 from bigunet.workflows.evaluation.options import EvaluateOptions
@@ -125,9 +126,11 @@ def evaluate(
     for pair in find_pairs(prediction, truth, called=_CALLED):
         tally, doubtful = _tally(pair, options)
         tallies.append(tally)
-        images.append(ImageEvaluation(pair.image, pair.labels, tally.scores(options)))
+        images.append(
+            ImageEvaluation(shown_url(pair.image), shown_url(pair.labels), tally.scores(options))
+        )
         for doubt in doubtful:
-            doubts.setdefault(doubt, []).append(pair.image)
+            doubts.setdefault(doubt, []).append(shown_url(pair.image))
     total: Tally = reduce(operator.add, tallies)
     if isinstance(total, ObjectTally) and not total.class_seen:
         told = f"no voxel of the prediction is of the class {options.objects_of}"

@@ -17,6 +17,7 @@ from bigunet.io.access import join_url, normal_url
 from bigunet.io.plates import Plate, open_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
+from bigunet.urls import shown_url
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
 from bigunet.workflows.segment import clients_of, segment
@@ -69,7 +70,7 @@ def segment_fields(
     loaded = model if isinstance(model, Model) else load_model(model)
     with (
         clients_of(settled(client, options.device), on_event, stop) as shared,
-        performance_report(shared, performance_path, url),
+        performance_report(shared, performance_path, shown_url(url)),
     ):
         for number, field in enumerate(fields):
             if stop is not None and stop.is_set():

@@ -15,6 +15,7 @@ from bigunet.io.output import read_provenance
 from bigunet.io.plates import Plate, open_plate
 from bigunet.model.file import bundled_models, load_model
 from bigunet.model.model import Model
+from bigunet.urls import shown_url
 from bigunet.workflows.place import INSIDE_GROUP
 from bigunet.workflows.target import read_progress
 
@@ -59,7 +60,7 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
             plate = open_plate(path)
         except ImageError:
             raise error from None
-        return {"kind": "plate", "path": str(path), **describe_plate(plate)}
+        return {"kind": "plate", "path": shown_url(path), **describe_plate(plate)}
 
 
 def _check_there(path: str) -> None:
@@ -93,7 +94,7 @@ def describe_image(image: Multiscale) -> dict[str, Any]:
     unnamed = [k for k, name in enumerate(image.channel_names) if not name]
     unnamed = unnamed if image.num_channels > 1 else []
     return {
-        "path": image.url,
+        "path": shown_url(image.url),
         "ome_version": image.version,
         "zarr_format": image.zarr_format,
         "axes": [asdict(axis) for axis in image.axes],

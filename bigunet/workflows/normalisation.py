@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bigunet.errors import ImageError, OptionError
-from bigunet.io.access import join_url
+from bigunet.io.access import join_url, shown_url
 from bigunet.io.channels import is_real, listed, named
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.intensity import Intensity, percentiles
@@ -191,10 +191,10 @@ def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisa
     for group in ("", INSIDE_GROUP):
         made = read_provenance(other, group)
         if made:
-            return _of_output(plan, made["normalisation"], join_url(other, group))
+            return _of_output(plan, made["normalisation"], shown_url(join_url(other, group)))
     image = open_multiscale(other)
     found = percentiles(image, quantiles, channels=_channels_of(plan, image))
-    return _of_percentiles(quantiles, found, "other image", image.url)
+    return _of_percentiles(quantiles, found, "other image", shown_url(image.url))
 
 
 def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNormalisation:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from bigunet.errors import OptionError
 from bigunet.io.axes import checked_letters
 from bigunet.model.backend import BackendChoice
+from bigunet.urls import shown_url
 
 Output = Literal["classes", "probabilities"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
@@ -17,6 +18,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 OmeVersion = Literal["0.4", "0.5"]
 LevelChoice = int | Literal["auto"]
 OmeVersionChoice = Literal["auto", "0.4", "0.5"]
+Nonfinite = Literal["refuse", "background"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ class SegmentOptions:
     tune : bool
         Whether tiles that are not given are chosen by measuring a few on a worker first, rather
         than by their operations: for long runs.
+    nonfinite : {"refuse", "background"}
+        What voxels of a float image are that are NaN or infinite: an error that names the first,
+        or voxels that the network reads as the low end of the grey range and that become label 0.
 
     Raises
     ------
@@ -104,6 +109,7 @@ class SegmentOptions:
     grey_range_of: str = ""
     memory_limit: int = 0
     tune: bool = False
+    nonfinite: Nonfinite = "refuse"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "axes", checked_letters(self.axes))
@@ -113,6 +119,7 @@ class SegmentOptions:
         _check("precision", (self.precision,), PrecisionChoice)
         _check("device", (self.device,), DeviceChoice)
         _check("backend", (self.backend,), BackendChoice)
+        _check("nonfinite", (self.nonfinite,), Nonfinite)
         _check("OME-Zarr version", (self.ome_version,), OmeVersionChoice)
         if self.backend == "openvino" and (self.precision == "fp16" or self.device == "cuda"):
             asked = "fp16" if self.precision == "fp16" else "a GPU"
@@ -129,6 +136,12 @@ class SegmentOptions:
                 raise OptionError(f"roi {axis}={start}:{stop}: give 0 <= START < STOP")
         _check_grey(self.grey_range, self.percentiles, self.grey_range_of)
 
+    @property
+    def chosen_level(self) -> int:
+        """The level as a number, which the plan makes of ``auto``."""
+        assert isinstance(self.level, int)
+        return self.level
+
     def completed(self, chosen: Mapping[str, Any]) -> SegmentOptions:
         """With these values for what is left to choose, by the names of the fields."""
         left = {"block_shape": (), "tile_shape": (), "precision": "auto"}
@@ -140,8 +153,10 @@ class SegmentOptions:
         return replace(self, **taken)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {**asdict(self), "roi": {axis: list(ends) for axis, ends in self.roi.items()}}
+        """Plain data for JSON; the mask without a password or token."""
+        roi = {axis: list(ends) for axis, ends in self.roi.items()}
+        shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}
+        return {**asdict(self), "roi": roi, **shown}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:

@@ -26,6 +26,7 @@ from bigunet.model.hardware import native_precision
 from bigunet.model.model import Model
 from bigunet.model.turning import num_turns, turned
 from bigunet.tiling import Tiling
+from bigunet.urls import shown_url
 from bigunet.workflows.channels import choose_channels
 from bigunet.workflows.memory import MemoryShare
 from bigunet.workflows.options import SegmentOptions
@@ -79,9 +80,7 @@ class SegmentPlan:
     @property
     def level(self) -> int:
         """The level that is segmented."""
-        level = self.options.level
-        assert isinstance(level, int)
-        return level
+        return self.options.chosen_level
 
     def wanted_on(self, level: int) -> Wanted:
         """Which voxels of another level are segmented, as far as mask and stored chunks tell."""
@@ -188,7 +187,7 @@ class SegmentPlan:
         tile = next(self.tiling.tiles(self.grid.box((0,) * self.region.ndim)))
         recompute = self.recompute()
         return {
-            "image": self.image.url,
+            "image": shown_url(self.image.url),
             "level": self.level,
             "channels": [self.image.shown_channels[c] for c in self.channels],
             "channel_indices": list(self.channels),
@@ -212,7 +211,7 @@ class SegmentPlan:
             "precision": self.precision,
             "turns": self.turns,
             "skip_empty": self.options.skip_empty,
-            "mask": self.options.mask or None,
+            "mask": shown_url(self.options.mask) or None,
         }
 
 

@@ -30,6 +30,7 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.io.plates import is_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
+from bigunet.urls import shown_url
 from bigunet.workflows.fit import check_fit
 from bigunet.workflows.jobs.size import memory_limit_of
 from bigunet.workflows.normalisation import fix_normalisation
@@ -147,7 +148,9 @@ def segment(
         ):
             check_client(workers)
             watched.enter_context(
-                performance_report(workers, performance_path, f"{image.url} to {place.folder}")
+                performance_report(
+                    workers, performance_path, f"{shown_url(image.url)} to {place.folder}"
+                )
             )
             if tune:
                 plan = tuned(plan, workers, workers_per_host=workers_per_cores(workers))

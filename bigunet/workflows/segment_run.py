@@ -24,6 +24,7 @@ from bigunet.io.output import (
     sweep_partial_files,
     write_discovery_metadata,
 )
+from bigunet.urls import shown_url
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.options import Output
 from bigunet.workflows.part import Part
@@ -120,7 +121,7 @@ def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[st
     """How the output came to be, for its metadata: all that `verify` needs, and no times."""
     return {
         "version": version("bigunet"),
-        "image": plan.image.url,
+        "image": shown_url(plan.image.url),
         "model": {
             "name": plan.model.description.name,
             "sha256": plan.model.digest,

@@ -13,6 +13,7 @@ from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
 from bigunet.workflows.blockwork import DownsampleWork, SegmentWork
 from bigunet.workflows.device import DeviceChoices
+from bigunet.workflows.finite import FiniteVoxels
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.options import Output
 from bigunet.workflows.place import INSIDE_GROUP, Place
@@ -41,6 +42,7 @@ def build_stages(
         grid=plan.grid,
         tiling=plan.tiling,
         wanted=plan.wanted,
+        finite=FiniteVoxels(plan.image, plan.options, plan.channels, plan.wanted),
         model=plan.model,
         grey_range=normalisation.values,
         device=DeviceChoices(

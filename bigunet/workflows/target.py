@@ -18,6 +18,7 @@ from bigunet.engine.lock import shared_lock
 from bigunet.errors import OptionError, OutputError, ResumeError
 from bigunet.io.output import withdraw_label
 from bigunet.model.openvino_module import has_openvino
+from bigunet.urls import shown_url
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.part import Part
 from bigunet.workflows.place import RUN_FOLDER, Place
@@ -171,7 +172,7 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
     """All that decides about the bytes that are written."""
     level = plan.image.level(plan.level)
     return {
-        "image": plan.image.url,
+        "image": shown_url(plan.image.url),
         "image_shape": level.shape,
         "image_dtype": level.dtype,
         "axes": [axis.name for axis in plan.image.axes],

@@ -24,6 +24,7 @@ from bigunet.model.forward import Predictor, labels_of, score_margin
 from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.tiling import Tile, Tiling
+from bigunet.urls import shown_url
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import INSIDE_GROUP
 from bigunet.workflows.plan import SegmentPlan, make_plan
@@ -79,6 +80,7 @@ def verify(
     model: str | Path | Model | None = None,
     windows: int = 8,
     seed: int = 0,
+    mask: str | Path = "",
 ) -> VerifyReport:
     """Recompute parts of an output, most of them across seams between blocks.
 
@@ -94,6 +96,9 @@ def verify(
         How many to recompute.
     seed : int
         Chooses them.
+    mask : path or URL, optional
+        The mask that the output was made with, where its address had a password or token: outputs
+        keep none.
 
     Raises
     ------
@@ -107,7 +112,7 @@ def verify(
     image, store, group = _opened(source, target)
     target = target or join_url(store, group)
     made = read_provenance(store, group)
-    plan = _plan_of(image, target, made, model)
+    plan = _plan_of(image, target, made, model, normal_url(mask) if mask else "")
     if "classes" not in plan.options.outputs:
         raise OutputError(f"{target} has no classes to verify; segment with --output classes too")
     values = made["normalisation"]
@@ -127,7 +132,7 @@ def verify(
     stored = VolumeReader(open_multiscale(join_url(store, INSIDE_GROUP)))
     if stored.shape != plan.region.shape:
         raise OutputError(
-            f"{target} has shape {stored.shape}, but {plan.region.shape} of {source} was "
+            f"{target} has shape {stored.shape}, but {plan.region.shape} of {image.url} was "
             "segmented: it is another image's output"
         )
     check = _Check(plan, predictor, reader, stored)
@@ -162,6 +167,9 @@ class _Check:
             kept = torch.ones(labels.shape, dtype=torch.bool)
             if wanted is not None:
                 kept = torch.from_numpy(wanted)
+            if self._plan.options.nonfinite == "background":
+                # Not in place: what is wanted may be broadcast from a mask of fewer axes.
+                kept = kept & torch.from_numpy(np.isfinite(self._reader.read(window)).all(axis=0))
             unequal = torch.where(kept, labels_of(shifted), 0) != labels
             firm = score_margin(shifted) > tolerance * spread
             differ += int(unequal.sum())
@@ -257,7 +265,11 @@ def _opened(source: str | Path, target: str | Path | None) -> tuple[Multiscale, 
 
 
 def _plan_of(
-    image: Multiscale, target: str | Path, made: dict[str, Any], model: str | Path | Model | None
+    image: Multiscale,
+    target: str | Path,
+    made: dict[str, Any],
+    model: str | Path | Model | None,
+    mask: str,
 ) -> SegmentPlan:
     if not made:
         raise OutputError(
@@ -275,4 +287,10 @@ def _plan_of(
             "the very file with --model"
         )
     options = SegmentOptions.from_dict(made["options"])
-    return make_plan(image, loaded, replace(options, channels=tuple(made["channels"])))
+    if mask and shown_url(mask) != options.mask:
+        raise OptionError(
+            f"{target} was made with {f'mask {options.mask}' if options.mask else 'no mask'}, not "
+            f"with mask {mask}"
+        )
+    channels = tuple(made["channels"])
+    return make_plan(image, loaded, replace(options, mask=mask or options.mask, channels=channels))

@@ -38,8 +38,7 @@ class Wanted:
             If it cannot be read.
         """
         parts: list[StoredChunks | Mask] = []
-        level = options.level
-        assert isinstance(level, int)
+        level = options.chosen_level
         if options.skip_empty:
             parts.append(StoredChunks(image, level=level, channels=channels))
         if options.mask:

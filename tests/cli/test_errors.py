@@ -80,7 +80,7 @@ def missing_level(place: Place) -> Path:
     ("make", "words"),
     [
         (lambda place: place.folder / "none.zarr", ("none.zarr", "does not exist")),
-        (a_folder, ("neither a zarr array nor a zarr group",)),
+        (a_folder, ("a plain folder", "give one", "in.zarr")),
         (a_file, ("notes.txt",)),
         (broken_json, ("in.zarr",)),
         (missing_level, ("'0'", "missing")),

@@ -353,7 +353,17 @@ def test_errors_that_do_not_travel_are_told_all_the_same(ledger: Ledger) -> None
     def two_parts(index: Index) -> Result:
         raise TwoPartError("half ", "voxel")
 
+    def unreadable(index: Index) -> Result:
+        try:
+            two_parts(index)
+        except TwoPartError as error:
+            raise ImageError("half voxel") from error
+        return {}
+
     with processes(1) as client:
+        with pytest.raises(BlockError, match=r"block \(0,\): half voxel") as caught:
+            run(client, stage_of(unreadable, 1), ledger)
+        assert isinstance(caught.value.__cause__, ImageError)
         for work, kind in ((locked, "ValueError"), (two_parts, "TwoPartError")):
             with pytest.raises(BlockError, match=rf"block \(0,\): .*{kind}: .*half voxel"):
                 run(client, stage_of(work, 1), ledger)

@@ -154,9 +154,9 @@ def test_a_chunk_that_cannot_be_decoded_is_an_image_error(
     url = write_image(tmp_path / "i", voxels, "yx", chunks=(8, 8), compressors=codec)
     image = open_multiscale(url)
     (tmp_path / "i" / "0" / "1.1").write_bytes(damage)
-    with pytest.raises(ImageError, match=r"box \[0:16, 3:16\] of .*/i/0: ") as caught:
+    expected = r"box \[0:16, 3:16\] of .*/i/0: " if damage else r"/i/0/1.1: it is empty"
+    with pytest.raises(ImageError, match=expected):
         VolumeReader(image).read(Box((0, 3), (16, 16)))
-    assert caught.value.__cause__ is not None
 
 
 def test_a_codec_that_is_not_installed_is_an_image_error(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from bigunet.io.access import normal_url
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.plates import is_plate
 from bigunet.model.file import bundled_models, find_model, load_model
+from bigunet.urls import shown_url
 from bigunet.workflows.forecast import forecast
 from bigunet.workflows.jobs.duration import clock
 from bigunet.workflows.jobs.pace import Pace
@@ -60,6 +61,7 @@ def slurm_script(
         If the run would fail for what can be told before it begins, or too little is known.
     """
     _check(request, options, existing)
+    _check_no_secret(source, options.mask)
     plan, place = _planned(source, target, model, options, request, existing)
     # What is planned there is what was planned here, whatever memory the node has.
     options = replace(options, memory_limit=_limit_bytes(plan, request))
@@ -87,6 +89,16 @@ def slurm_script(
         kind = ["--cluster=cuda"] if request.gpus else []
         text = replace(text, words=[*words, *kind, f"--workers={request.processes}"])
     return array_script(request, size, text, commands)
+
+
+def _check_no_secret(*urls: str) -> None:
+    """Raise OptionError for an address that a script, which anybody may read, must not hold."""
+    for url in urls:
+        if shown_url(url) != url:
+            raise OptionError(
+                f"the script would hold the password or token of {shown_url(url)}: give jobs "
+                "access in another way, such as AWS_* variables or a local copy"
+            )
 
 
 def _check(request: JobRequest, options: SegmentOptions, existing: Existing) -> None:

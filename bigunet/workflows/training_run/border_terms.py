@@ -20,6 +20,7 @@ from bigunet.training.loop import Machine
 from bigunet.training.patches import read_border_term
 from bigunet.training.recipe import Recipe
 from bigunet.training.samples import Sample
+from bigunet.urls import shown_url
 from bigunet.workflows.training_run.job import TrainJob
 from bigunet.workflows.training_run.training_set import TrainingSet
 
@@ -81,7 +82,7 @@ def _about(sample: Sample, job: TrainJob, ndim: int) -> dict[str, object]:
     """All that the terms depend on."""
     url = str(sample.labels.url)
     return {
-        "labels": url,
+        "labels": shown_url(url),
         "files": _digest_of_files(url),
         "shape": list(sample.labels.shape),
         "spacing": list(sample.spacing),

@@ -33,6 +33,7 @@ from bigunet.training.validate import (
     score_samples,
     segment_samples,
 )
+from bigunet.urls import shown_url
 from bigunet.workflows.training_run.options import TrainOptions
 from bigunet.workflows.training_run.training_set import TrainingSet
 
@@ -190,7 +191,7 @@ class Judge:
         return tuple(given) if len(given) == count else tuple(str(k) for k in range(count))
 
     def _record(self, module: Network, progress: Progress) -> dict[str, Any]:
-        names = [Path(str(s.image.url)).name for s in self.training_set.validation]
+        names = [Path(shown_url(s.image.url)).name for s in self.training_set.validation]
         source = self.options.begin_from
         return {
             "recipe": self.recipe.to_dict(),

@@ -21,6 +21,7 @@ from bigunet.training.loader import Batch, Share, batches, loaders_watched
 from bigunet.training.loop import Machine, Step, Trainer, layout_of
 from bigunet.training.patches import PatchSource
 from bigunet.training.schedule import optimiser_of
+from bigunet.urls import shown_url
 from bigunet.workflows.training_run.border_terms import keep_border_terms
 from bigunet.workflows.training_run.job import (
     StepDone,
@@ -247,7 +248,7 @@ def _begun(one: _Run) -> TrainBegun:
         channels=training_set.in_channels,
         one_cut=shared > 0 and not one.job.validation,
         shared_images=shared if one.job.validation else 0,
-        equal_channels=str(first.url) if has_equal_channels(first) else "",
+        equal_channels=shown_url(first.url) if has_equal_channels(first) else "",
         kept_model=str(one.job.path) if not progress.best_step and one.job.path.exists() else "",
     )
 
@@ -285,9 +286,9 @@ def _fingerprint(job: TrainJob, training_set: TrainingSet) -> dict[str, Any]:
     """What decides the weights; of paths only the names, so that the images may be moved."""
     parts = [
         (
-            Path(str(s.image.url)).name,
+            Path(shown_url(s.image.url)).name,
             s.image.shape,
-            Path(str(s.labels.url)).name,
+            Path(shown_url(s.labels.url)).name,
             s.grey_range.low,
             s.grey_range.high,
         )

@@ -1,0 +1,144 @@
+"""A read-only zarr store that sees whether what it got is whole; subclasses say where it is from.
+
+A key that is not there is the fill value, so everything else that can go wrong must be an error.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+
+from bigunet.errors import ImageError
+
+MAX_METADATA_BYTES = 64_000_000
+"""The most that a file of metadata may have: consolidated ones of large plates have some 20 MB."""
+
+_METADATA = {"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"}
+
+
+class CheckedStore(Store):
+    """Files by key; empty ones, those cut short, and metadata of absurd size are errors.
+
+    Zarr takes an empty answer for an absent chunk, that is for the fill value.
+    """
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = True
+
+    def __init__(self) -> None:
+        super().__init__(read_only=True)
+
+    @abstractmethod
+    async def fetch(self, key: str, part: ByteRequest | None) -> bytes | None:
+        """The bytes of a file, or a part of them; None only where it is known not to be there."""
+
+    @abstractmethod
+    def place(self, key: str) -> str:
+        """What to call a file in an error."""
+
+    @abstractmethod
+    async def names(self, folder: str) -> list[str]:
+        """Names of the files and folders in a folder."""
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        found = await self.fetch(key, byte_range)
+        if found is None:
+            return None
+        self._check(key, len(found), byte_range)
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(found)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        return await self.get(key, byte_range=RangeByteRequest(0, 1)) is not None
+
+    def _check(self, key: str, size: int, part: ByteRequest | None) -> None:
+        if size == 0:
+            raise ImageError(
+                f"cannot read {self.place(key)}: it is empty (0 bytes), so it was not written "
+                "whole; copy it anew"
+            )
+        wanted = size
+        if isinstance(part, RangeByteRequest):
+            wanted = part.end - part.start
+        elif isinstance(part, SuffixByteRequest):
+            wanted = part.suffix
+        if size != wanted:
+            raise ImageError(
+                f"cannot read {self.place(key)}: it is cut short or damaged, with {size} bytes "
+                f"where {wanted} should be; copy it anew"
+            )
+        check_size(key, size, self.place(key))
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        for name in await self.names(prefix.strip("/")):
+            yield name
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        raise NotImplementedError(f"{self} lists one folder at a time")
+        yield  # an iterator, as zarr has it
+
+    def list(self) -> AsyncIterator[str]:
+        return self.list_prefix("")
+
+    async def set(self, key: str, value: Buffer) -> None:
+        self._check_writable()
+
+    async def delete(self, key: str) -> None:
+        self._check_writable()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and str(self) == str(other)
+
+    def __str__(self) -> str:
+        return self.place("")
+
+
+def check_size(key: str, size: int, place: str) -> None:
+    """Raise ImageError if a file of metadata is too large to be one."""
+    if size > MAX_METADATA_BYTES and key.rpartition("/")[2] in _METADATA:
+        raise ImageError(
+            f"{place} has {size:,} bytes, but metadata have {MAX_METADATA_BYTES:,} at most; it is "
+            "damaged or of something else"
+        )
+
+
+def limits(part: ByteRequest | None, size: int) -> tuple[int, int]:
+    """Where a part starts and stops in a file of this size."""
+    if isinstance(part, RangeByteRequest):
+        return part.start, min(part.end, size)
+    if isinstance(part, OffsetByteRequest):
+        return part.offset, size
+    if isinstance(part, SuffixByteRequest):
+        return max(0, size - part.suffix), size
+    return 0, size
+
+
+def asked(part: ByteRequest | None) -> dict[str, Any]:
+    """A part in fsspec's words."""
+    if isinstance(part, RangeByteRequest):
+        return {"start": part.start, "end": part.end}
+    if isinstance(part, OffsetByteRequest):
+        return {"start": part.offset, "end": None}
+    if isinstance(part, SuffixByteRequest):
+        return {"start": -part.suffix, "end": None}
+    return {"start": None, "end": None}

@@ -1,0 +1,117 @@
+"""Addresses as text: which are URLs, how they are joined, and what of them may be shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+# A scheme, or several of them that fsspec chains: ``simplecache::s3://``.
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://")
+_FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
+# Keys of some object stores hold question marks; what has a value after it may be a secret.
+_QUERY = re.compile(r"[?#].*?[\w\]%.-]+=.*", re.DOTALL)
+# A quote ends an address, unless it goes on behind it.
+_IN_TEXT = re.compile(
+    r"""[A-Za-z][\w+.-]*://(?:[^\s/?#]*@)?(?:[^\s'"<>`|\\^{}]|['"](?=[\w%&=]))+"""
+)
+# What ends a sentence or a bracket, rather than an address.
+_AFTER = re.compile(r"[)\],.;:]+$")
+# A password with a slash and the like: what stands before it is no port, and an @ comes later.
+_BARE = re.compile(r"(?<=://)(?:[^/?#@\s]*:(?!\d*(?:[/?#]|$))[^/?#@\]]*[/?#].*|[^/?#]*\s[^/?#]*)@")
+
+
+def is_url(text: str) -> bool:
+    """Whether this is a URL rather than a local path.
+
+    >>> is_url("https://host/a.zarr"), is_url("/data/a::b.zarr"), is_url("a://b/c")
+    (True, False, True)
+    """
+    return _SCHEME.match(text) is not None
+
+
+def local_path(url: str) -> str | None:
+    """The path that a ``file:`` URL or a plain path names; None of other URLs.
+
+    ``%20`` in a ``file:`` URL is a space, and ``~`` is the home folder; but a file that has the
+    very name is meant itself.
+    """
+    named = _FILE.match(url)
+    if named is not None:
+        plain = url[named.end() :]
+        return plain if os.path.lexists(plain) else unquote(plain)
+    if is_url(url):
+        return None
+    return os.path.expanduser(url) if url.startswith("~") and not os.path.lexists(url) else url
+
+
+def has_bare_secret(url: str) -> bool:
+    """Whether the user or password of a URL holds characters that must be escaped.
+
+    >>> has_bare_secret("https://me:a/b@host/x"), has_bare_secret("https://host:80/x@y")
+    (True, False)
+    """
+    return is_url(url) and _BARE.search(url) is not None
+
+
+def split_query(url: str) -> tuple[str, str]:
+    """The address, and its query with the question mark; only of what HTTP servers are asked.
+
+    >>> split_query("https://host/a.zarr?token=1")
+    ('https://host/a.zarr', '?token=1')
+    """
+    if not _WEB.match(url):
+        return url, ""
+    base, mark, query = url.partition("#")[0].partition("?")
+    return base, mark + query
+
+
+def join_url(url: str, path: str) -> str:
+    """Return the address of ``path`` below ``url``.
+
+    >>> join_url("https://host/a.zarr?token=1", "labels/0")
+    'https://host/a.zarr/labels/0?token=1'
+    """
+    if not path:
+        return url
+    base, query = split_query(url)
+    return f"{base.rstrip('/')}/{path}{query}"
+
+
+def shown_url(url: str | Path) -> str:
+    """Return an address as it may be kept and printed: without user, password, query, fragment.
+
+    A query of an object store that has no value (``?`` in a key) stays. Local paths are returned
+    as they are.
+
+    >>> shown_url("https://me:secret@host/a.zarr?X-Amz-Signature=4f&token=1")
+    'https://host/a.zarr'
+    >>> shown_url("/data/50%?=1/a@b.zarr")
+    '/data/50%?=1/a@b.zarr'
+    """
+    text = os.fspath(url)
+    if not is_url(text):
+        return text
+    text = _USER.sub("", _BARE.sub("", text))
+    if _WEB.search(text):
+        return re.split(r"[?#]", text, maxsplit=1)[0]
+    return _QUERY.sub("", text)
+
+
+def without_secrets(text: str) -> str:
+    """Return text in which each URL stands as :func:`shown_url` gives it.
+
+    >>> without_secrets("cannot read https://me:secret@host/a.zarr?token=1: 403")
+    'cannot read https://host/a.zarr: 403'
+    """
+    return _IN_TEXT.sub(_shown_in_text, text) if "://" in text else text
+
+
+def _shown_in_text(found: re.Match[str]) -> str:
+    url = found[0]
+    after = _AFTER.search(url)
+    end = len(url) if after is None else after.start()
+    return shown_url(url[:end]) + url[end:]

@@ -1,0 +1,75 @@
+"""A small web server on this machine for tests: a folder, with ranges, and faults on request."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+LOGIN_PAGE = b"<!DOCTYPE html><html><form action='/login'></form></html>"
+
+Answer = tuple[int, dict[str, str], bytes]
+Fault = Callable[[str, Mapping[str, str]], "Answer | None"]
+
+
+@contextlib.contextmanager
+def served(
+    folder: Path, fault: Fault = lambda path, headers: None, *, ranges: bool = True
+) -> Iterator[str]:
+    """The URL of a server for a folder.
+
+    ``fault`` is given each path with its query, and the headers. It gives status, headers and body
+    instead of what is in the folder; None for that.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            found = fault(self.path, self.headers)
+            if found is not None:
+                self._answer(*found)
+                return
+            path = folder / unquote(self.path.partition("?")[0]).lstrip("/")
+            if not path.is_file():
+                self._answer(404, {}, b"")
+                return
+            body = path.read_bytes()
+            asked = self.headers.get("Range", "") if ranges else ""
+            if not asked:
+                self._answer(200, {}, body)
+                return
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start = int(first) if first else max(0, len(body) - int(last))
+            stop = min(int(last) + 1, len(body)) if first and last else len(body)
+            if start >= len(body):
+                self._answer(416, {}, b"")
+                return
+            told = {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}
+            self._answer(206, told, body[start:stop])
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
