@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import ImageError, OptionError
@@ -66,6 +66,7 @@ def write(path: Path, voxels: np.ndarray, names: Any = None, *, zarr_format: Any
     return path
 
 
+@settings(deadline=None)
 @given(st.sampled_from(ORDERS), st.sampled_from([2, 3]), st.data())
 def test_named_axes_are_read_in_any_order_under_any_of_their_names(
     tmp_path_factory: pytest.TempPathFactory, order: str, zarr_format: int, choice: st.DataObject
@@ -77,6 +78,7 @@ def test_named_axes_are_read_in_any_order_under_any_of_their_names(
     np.testing.assert_array_equal(read(image), expected(order))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(ORDERS))
 def test_axes_that_the_user_states_are_read_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, order: str

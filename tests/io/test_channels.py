@@ -1,7 +1,7 @@
 """Laws of channel names: what a user's word means, and which names are names at all."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import OptionError
@@ -10,6 +10,7 @@ from bigunet.io.channels import are_colours, by_index, channel_word, find_channe
 LABELS = st.lists(st.sampled_from(["", "0", "1", "2", "A", "a", "DAPI", "two words"]), min_size=1)
 
 
+@settings(deadline=None)
 @given(LABELS, st.data())
 def test_a_number_and_an_explicit_index_are_an_index_whatever_the_labels(
     labels: list[str], choice: st.DataObject
@@ -19,6 +20,7 @@ def test_a_number_and_an_explicit_index_are_an_index_whatever_the_labels(
     assert find_channel(labels, by_index(index), "i") == index
 
 
+@settings(deadline=None)
 @given(LABELS, st.sampled_from(["0", "1", "2"]))
 def test_a_digit_is_an_index_unless_another_channel_has_it_for_a_name(
     labels: list[str], text: str
@@ -33,6 +35,7 @@ def test_a_digit_is_an_index_unless_another_channel_has_it_for_a_name(
             find_channel(labels, text, "i")
 
 
+@settings(deadline=None)
 @given(LABELS, st.sampled_from(["0", "A", "a", "DAPI", "dapi", "Two Words", "two words"]))
 def test_a_name_is_taken_exactly_first_and_in_any_case_else(labels: list[str], text: str) -> None:
     exact = [k for k, label in enumerate(labels) if label == text]

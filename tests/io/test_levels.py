@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import ImageError
@@ -27,6 +27,7 @@ def write(path: Path, shapes: dict[str, tuple[int, ...]], axes: list[str] = AXES
     return path
 
 
+@settings(deadline=None)
 @given(st.permutations(range(len(SHAPES))))
 def test_levels_are_sorted_by_size_with_their_scales(
     tmp_path_factory: pytest.TempPathFactory, order: list[int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet import ModelDescription, Normalisation
@@ -35,6 +35,7 @@ def chosen(names: list[str], channels: list[str]) -> tuple[int, ...] | None:
         return None
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES, min_size=2, max_size=4), NAMES)
 def test_of_several_channels_one_is_read_only_by_a_real_name_that_it_alone_has(
     names: list[str], wanted: str
@@ -45,6 +46,7 @@ def test_of_several_channels_one_is_read_only_by_a_real_name_that_it_alone_has(
     assert chosen(names, [wanted]) == expected
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES)
 def test_the_only_channel_is_read_by_a_model_of_one_whatever_they_are_called(
     name: str, wanted: str
@@ -52,6 +54,7 @@ def test_the_only_channel_is_read_by_a_model_of_one_whatever_they_are_called(
     assert chosen([name], [wanted]) == (0,)
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES, min_size=2, max_size=3).flatmap(
     lambda names: st.tuples(st.just(names), st.permutations(names))
 ))  # fmt: skip
