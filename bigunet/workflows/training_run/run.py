@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from bigunet.training.loop import Machine, Step, Trainer, layout_of
 from bigunet.training.patches import PatchSource
 from bigunet.training.schedule import optimiser_of
 from bigunet.workflows.training_run.border_terms import keep_border_terms
+from bigunet.workflows.training_run.budget import Budget
 from bigunet.workflows.training_run.job import (
+    AtWork,
     StepDone,
     TrainBegun,
     TrainEvent,
@@ -33,6 +35,7 @@ from bigunet.workflows.training_run.job import (
 from bigunet.workflows.training_run.judge import Judge
 from bigunet.workflows.training_run.network import begin_network, choose_device, choose_loaders
 from bigunet.workflows.training_run.record import Record, Row
+from bigunet.workflows.training_run.stages import OnStage, say_nothing
 from bigunet.workflows.training_run.training_set import (
     TrainingSet,
     has_equal_channels,
@@ -79,7 +82,10 @@ def run(
         # Before the first step, so that a resumed run computes the same.
         compute_exactly_on_cuda()
     machine = Machine(device, rank, processes)
-    training_set = _training_set(job, machine)
+    on_stage = _stages_to(on_event) if rank == 0 else say_nothing
+    training_set = _training_set(job, machine, on_stage)
+    weight = job.recipe.border_weight_of(training_set.rule.kind, training_set.ndim)
+    job = replace(job, recipe=replace(job.recipe, border_weight=weight))
     module = _network(job, training_set, device)
     learner = _learner(module, job)
     fingerprint = _fingerprint(job, training_set)
@@ -89,23 +95,41 @@ def run(
         training_set.rule,
         training_set.class_weights,
         module.config.receptive_field(),
+        annotated_share=training_set.annotated_share,
     )
     record = Record(job.folder)
     begun = _begin(job, learner, record, fingerprint, leads=rank == 0)
     incoming = _batches(source, job, machine, begun.step)
     trainer = Trainer(learner, incoming, job.recipe, machine, begun=begun)
-    judge = Judge(training_set, job.recipe, job.options, job.card, job.path, str(device))
+    judge = Judge(
+        training_set,
+        job.recipe,
+        job.options,
+        job.card,
+        job.path,
+        str(device),
+        Budget(job.recipe.minutes),
+        on_stage,
+    )
     one = _Run(job, machine, learner, trainer, judge, record, source, fingerprint, on_event)
     with loaders_watched():
         return _train(one)
 
 
-def _training_set(job: TrainJob, machine: Machine) -> TrainingSet:
+def _stages_to(on_event: Callable[[TrainEvent], None]) -> OnStage:
+    return lambda stage, share: on_event(AtWork(stage, share))
+
+
+def _training_set(job: TrainJob, machine: Machine, on_stage: OnStage) -> TrainingSet:
     recipe = job.recipe
     validation = (job.validation[0], job.validation[1]) if job.validation else None
-    found = open_training_set(job.images, job.labels, job.options, recipe, validation=validation)
-    if job.weight_cache and recipe.border_weight > 0 and found.rule.kind != "classes":
-        return with_border_terms(found, keep_border_terms(found, job, machine))
+    found = open_training_set(
+        job.images, job.labels, job.options, recipe, validation=validation, on_stage=on_stage
+    )
+    weight = recipe.border_weight_of(found.rule.kind, found.ndim)
+    if job.weight_cache and weight > 0 and found.rule.kind != "classes":
+        job = replace(job, recipe=replace(recipe, border_weight=weight))
+        return with_border_terms(found, keep_border_terms(found, job, machine, on_stage=on_stage))
     return found
 
 
@@ -143,7 +167,7 @@ def _train(one: _Run) -> TrainReport | None:
         if one.leads:
             losses = one.trainer.progress.losses[-_SHOWN_LOSSES:]
             one.on_event(StepDone(step.number, step.share, float(np.mean(losses))))
-        if step.number % every == 0 or one.trainer.done:
+        if one.trainer.done or (step.number % every == 0 and _may_validate(one)):
             stopped = _validate(one, step)
         elif step.number % max(1, every // _ROWS_PER_VALIDATION) == 0:
             _add_row(one, step, math.nan)
@@ -183,8 +207,14 @@ def _validate(one: _Run, step: Step) -> bool:
             one.judge.keep(one.learner.average, progress)
         save_checkpoint(one.job.checkpoint, one.learner, progress, one.fingerprint)
         one.record.draw()
-        one.on_event(Validated(step.number, score, kept))
+        one.on_event(Validated(step.number, score, kept, one.judge.validated_share))
     return _stale(one)
+
+
+def _may_validate(one: _Run) -> bool:
+    """Whether a validation before the last one has its time; all processes agree."""
+    allowed = one.judge.budget.allows_another(one.trainer.progress.seconds)
+    return bool(one.machine.agreed(float(allowed)))
 
 
 def _stale(one: _Run) -> bool:
@@ -216,7 +246,13 @@ def _finish(one: _Run, stopped: bool) -> TrainReport:
     progress = one.trainer.progress
     score = one.judge.finish(progress)
     model = one.judge.model_of_file()
-    one.record.draw_patches(one.source, model, one.judge.classes, device=str(one.machine.device))
+    one.record.draw_patches(
+        one.source,
+        model,
+        one.judge.classes,
+        device=str(one.machine.device),
+        on_stage=one.judge.on_stage,
+    )
     one.job.checkpoint.unlink(missing_ok=True)
     return TrainReport(
         path=one.job.path,
@@ -230,6 +266,10 @@ def _finish(one: _Run, stopped: bool) -> TrainReport:
         waited=progress.waited_seconds / max(progress.seconds, 1e-9),
         stopped_early=stopped,
         weights=_num_weights(one.learner),
+        class_shares=one.judge.training_set.class_shares,
+        annotated_share=one.judge.training_set.annotated_share,
+        doubts=one.judge.training_set.doubts,
+        voxel_size_um=one.judge.training_set.voxel_size_um,
     )
 
 
@@ -249,6 +289,9 @@ def _begun(one: _Run) -> TrainBegun:
         shared_images=shared if one.job.validation else 0,
         equal_channels=str(first.url) if has_equal_channels(first) else "",
         kept_model=str(one.job.path) if not progress.best_step and one.job.path.exists() else "",
+        class_shares=training_set.class_shares,
+        annotated_share=training_set.annotated_share,
+        doubts=training_set.doubts,
     )
 
 
