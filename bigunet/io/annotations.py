@@ -122,6 +122,7 @@ def _is_label(stored: np.ndarray) -> np.ndarray:
     """Where values are whole and fit int64."""
     if stored.dtype.kind == "b":
         return np.ones(stored.shape, bool)
-    with np.errstate(invalid="ignore"):  # NaN is no label
-        fits = (stored >= 0) & (stored < 2**63)
-        return np.asarray(fits & (stored == np.floor(stored)) if stored.dtype.kind == "f" else fits)
+    if stored.dtype.kind == "f":
+        fits = (stored >= 0) & (stored < np.float64(2**63))
+        return np.asarray(fits & (stored == np.floor(stored)))
+    return np.asarray((stored >= 0) & (stored < 2**63))

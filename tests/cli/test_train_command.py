@@ -61,8 +61,9 @@ def test_people_are_told_scores_and_where_the_model_is(bigunet: Any, folder: Pat
     outcome = bigunet(*command(folder))
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
-    first, *validations, ended, never_rose, kept, record = outcome.told
+    first, classes, *validations, ended, never_rose, kept, record = outcome.told
     assert first.startswith("3 images to learn from, 1 to validate on; 1 channel, ")
+    assert classes == "classes: background (69.1 %), cell (26.1 %), border (4.8 %)"
     assert [line.split(":")[0] for line in validations] == ["step 1", "step 2"]
     assert ended.startswith("trained 2 steps")
     assert ended.endswith("% of the time waiting for patches")
@@ -92,7 +93,7 @@ def test_what_is_learned_from_is_told_as_it_is(bigunet: Any, folder: Path) -> No
     Image.fromarray(np.stack([grey] * 3, axis=-1)).save(paths[0])
     outcome = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK)
     assert outcome.code == 0, outcome.err
-    begun, channels, *_ = outcome.told
+    begun, _, channels, *_ = outcome.told
     assert begun.startswith("1 image to learn from, but for a part of it that is kept apart")
     assert "; 3 channels, " in begun
     assert "0.png are the same: --channel 0 would train on one" in channels
@@ -158,7 +159,7 @@ def labels_missing(folder: Path) -> None:
 
 def float_labels(folder: Path) -> None:
     (folder / "labels" / "1.png").unlink()
-    tifffile.imwrite(folder / "labels" / "1.tif", np.ones((60, 50), np.float32))
+    tifffile.imwrite(folder / "labels" / "1.tif", np.full((60, 50), 0.5, np.float32))
 
 
 def nothing_labelled(folder: Path) -> None:
@@ -198,7 +199,7 @@ def nothing(folder: Path) -> None:
     [
         (other_shape, [], ("1.png", "(60, 50)", "(9, 9)")),
         (labels_missing, [], ("2",)),
-        (float_labels, [], ("1.tif", "float32")),
+        (float_labels, [], ("1.tif", "holds 0.5 at y 0, x 0")),
         (nothing_labelled, [], ("class cell, border", "never occurs")),
         (not_a_number, [], ("no finite",)),
         (some_not_numbers, [], ("NaN or infinite",)),

@@ -24,6 +24,8 @@ _COLUMNS = ("step", "loss", "score", "learning_rate", "seconds", "patches_per_se
 _SHOWN_PATCHES = 4
 _MOST_SECONDS = 5.0
 """For the patches of the picture; the first one is always drawn."""
+_BETWEEN_DRAWINGS = 20.0
+"""Seconds: a picture takes half a second, and some runs validate each second."""
 _FIRST_SHOWN = 2**40
 """Numbers of the patches that are shown: none that training draws."""
 
@@ -67,6 +69,7 @@ class Record:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._rows: list[Row] = []
+        self._drawn = -math.inf
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -98,11 +101,14 @@ class Record:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error}") from error
 
-    def draw(self) -> None:
-        """Draw the curves."""
+    def draw(self, *, now: bool = True) -> None:
+        """Draw the curves; if it need not be now, then only some time after the last drawing."""
+        if not now and time.monotonic() < self._drawn + _BETWEEN_DRAWINGS:
+            return
         rows = [{name: getattr(row, name) for name in _COLUMNS} for row in self._rows]
         if rows:
             draw_curves(rows, self._folder / "curves.png")
+            self._drawn = time.monotonic()
 
     def draw_patches(
         self,

@@ -206,7 +206,7 @@ def _validate(one: _Run, step: Step) -> bool:
             # Before the checkpoint: a run that is killed between the two keeps it again.
             one.judge.keep(one.learner.average, progress)
         save_checkpoint(one.job.checkpoint, one.learner, progress, one.fingerprint)
-        one.record.draw()
+        one.record.draw(now=False)
         one.on_event(Validated(step.number, score, kept, one.judge.validated_share))
     return _stale(one)
 
@@ -245,6 +245,7 @@ def _add_row(one: _Run, step: Step, score: float) -> None:
 def _finish(one: _Run, stopped: bool) -> TrainReport:
     progress = one.trainer.progress
     score = one.judge.finish(progress)
+    one.record.draw()
     model = one.judge.model_of_file()
     one.record.draw_patches(
         one.source,

@@ -130,7 +130,7 @@ def open_training_set(
     if options.connected:
         refuse_lone_mask(found)
         found, kept, apart = (_connected(some, ndim) for some in (found, kept, apart))
-    rule = _rule(found, options, Counted("reading labels", len(found), on_stage).one)
+    rule = _rule(found, options, on_stage)
     counting = Counted("counting labels", len(kept) + len(apart), on_stage)
     census = take_census(kept, rule, warped_ndim=ndim, on_sample=counting.one)
     apart = check_labels(apart, rule, on_sample=counting.one)
@@ -249,11 +249,14 @@ def _check_target(samples: Sequence[Sample], options: TrainOptions, score: Score
 
 
 def _rule(
-    samples: Sequence[Sample], options: TrainOptions, on_sample: Callable[[], None]
+    samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage
 ) -> TargetRule:
     values: tuple[int, ...] = ()
     if options.target == "classes":
-        values = options.label_values or label_values(samples, on_sample=on_sample)
+        values = options.label_values
+        if not values:
+            reading = Counted("reading labels", len(samples), on_stage)
+            values = label_values(samples, on_sample=reading.one)
         if len(values) < 2:
             raise TrainingError(
                 f"all labels are {', '.join(map(str, values))}; a network tells 2 classes at least"
