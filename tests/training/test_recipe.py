@@ -9,8 +9,8 @@ import pytest
 from bigunet.errors import TrainingError
 from bigunet.training.augment import Augmentation
 from bigunet.training.recipe import Recipe
-from bigunet.training.targets import TargetKind
 from bigunet.training.schedule import learning_rate
+from bigunet.training.targets import TargetKind
 
 
 def test_a_recipe_comes_back_from_json() -> None:

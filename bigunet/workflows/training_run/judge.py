@@ -48,7 +48,8 @@ _NAMES_KEPT = 200
 _USUAL_TRIES = 8
 """Of offsets, for each class."""
 _CALIBRATED_SHARE = 8
-"""How many times fewer voxels than validation calibration takes: it scores them many times."""
+"""In a run by the clock: how many times fewer voxels than validation takes calibration, which
+scores them many times, and bf16, which is tried on top of all else."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ class Judge:
     def _bf16_equal(self, model: Model) -> float:
         most = _COMPARED_VOXELS
         if self.budget.is_limited:
-            most = min(most, self.budget.voxels)
+            most = min(most, max(1, self.budget.voxels // _CALIBRATED_SHARE))
         samples: list[Sample] = []
         for sample in self.training_set.validation:
             if sum(math.prod(s.image.shape) for s in samples) < most:

@@ -140,6 +140,7 @@ class Record:
             if time.monotonic() > until:
                 break
         draw_patches(seen, classes, self._folder / "patches.png")
+        on_stage("pictures", 1.0)
 
 
 def _row(fields: Mapping[str, str]) -> Row:

@@ -248,9 +248,7 @@ def _check_target(samples: Sequence[Sample], options: TrainOptions, score: Score
         )
 
 
-def _rule(
-    samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage
-) -> TargetRule:
+def _rule(samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage) -> TargetRule:
     values: tuple[int, ...] = ()
     if options.target == "classes":
         values = options.label_values
