@@ -47,7 +47,7 @@ def refuse_lone_class(values: Collection[int], *, share: float) -> None:
         return
     listed = ",".join(map(str, sorted(values)))
     raise TrainingError(
-        f"the label {lone} ({share:.1%} of the voxels) is far above all others: give --ignore "
+        f"the label {lone} ({100 * share:.1f} % of voxels) is far above all others: give --ignore "
         f"{lone} if it means not annotated, or --label-values {listed} if it is a class"
     )
 

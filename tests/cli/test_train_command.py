@@ -20,6 +20,7 @@ from PIL import Image
 from training_images import BIGUNET, write_array, write_folders
 
 from bigunet import Recipe, load_model
+from bigunet.workflows.training_run.budget import Budget
 
 QUICK = [
     *("--width", 2, "--depth", 1, "--patch", 16, "--steps", 2, "--validate-every", 1),
@@ -363,3 +364,55 @@ def test_unknown_classes_are_told_before_the_first_step(bigunet: Any, folder: Pa
     assert len(outcome.told) == 1
     for word in ("other/labels", "label 5 is none", "0, 1"):
         assert word in outcome.told[0]
+
+
+def classes_with_holes(folder: Path) -> list[object]:
+    """Labels 0 and 1, and 255 where nobody annotated; what trains on them."""
+    for path in (folder / "labels").iterdir():
+        labels = (np.asarray(Image.open(path)) > 0).astype(np.uint8)
+        labels[:, :20] = 255
+        Image.fromarray(labels).save(path)
+    return command(folder, "--target", "classes", "--json", "--steps", 1)
+
+
+def test_a_value_that_looks_like_not_annotated_is_refused_with_both_remedies(
+    bigunet: Any, folder: Path
+) -> None:
+    outcome = bigunet(*classes_with_holes(folder))
+    assert outcome.code == 1
+    (line,) = outcome.told
+    assert "the label 255 (40.0 %" in line
+    assert "--ignore 255 if it means not annotated, or --label-values 0,1,255 if it" in line
+
+
+def test_ignored_voxels_are_left_out_of_the_classes_that_are_told(
+    bigunet: Any, folder: Path
+) -> None:
+    outcome = bigunet(*classes_with_holes(folder), "--ignore", 255)
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["annotated_share"] == pytest.approx(0.6)
+    shares = outcome.json["classes"]
+    assert list(shares) == ["0", "1"]
+    assert sum(shares.values()) == pytest.approx(1)
+    zero, one = (f"{100 * share:.1f} %" for share in shares.values())
+    assert f"classes: 0 ({zero}), 1 ({one}); not annotated: 40.0 %" in outcome.told
+    known = load_model(folder / "m.safetensors").description
+    assert known.training["options"]["ignore"] == [255]
+    assert len(known.classes) == 2
+
+
+def test_a_value_cannot_be_ignored_and_a_class(bigunet: Any, folder: Path) -> None:
+    outcome = bigunet(*classes_with_holes(folder), "--ignore", 1, "--label-values", "0,1")
+    assert outcome.code == 1
+    assert outcome.told == ["Error: 1 is to be ignored and a class; give it once"]
+
+
+def test_a_run_by_the_clock_says_how_much_it_validates_on(
+    bigunet: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Budget, "seconds", 1e-9)
+    outcome = bigunet(*command(folder, "--minutes", 0.001))
+    assert outcome.code == 0, outcome.err
+    # One piece of a patch of 16 by 16, of an image of 60 by 50, cut to its shape.
+    (line,) = [line for line in outcome.told if line.startswith("validation looks at")]
+    assert line.startswith("validation looks at 8.5% of the images' voxels, as fits the minutes")

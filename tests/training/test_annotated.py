@@ -244,7 +244,7 @@ def test_a_lone_value_is_learned_neither_as_class_nor_as_object() -> None:
     labels = discs()
     sample = sample_of(np.where(labels % 5 == 4, IGNORED, labels % 2).astype(np.uint8))
     with pytest.raises(
-        TrainingError, match=r"label 255 \(.*%.*--ignore 255 .* --label-values 0,1,255"
+        TrainingError, match=r"label 255 \(.* %.*--ignore 255 .* --label-values 0,1,255"
     ):
         label_values([sample])
     objects = sample_of(np.where(labels == 14, IGNORED, labels).astype(np.uint8))

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from bigunet.errors import ModelError, ResumeError, TrainingError
+from bigunet.errors import ModelError, TrainingError
 from bigunet.model.forward import compute_exactly_on_cuda
-from bigunet.model.network import Network
 from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
-from bigunet.training.loader import Batch, Share, batches, loaders_watched
-from bigunet.training.loop import Machine, Step, Trainer, layout_of
+from bigunet.training.loader import loaders_watched
+from bigunet.training.loop import Machine, Step, Trainer
 from bigunet.training.patches import PatchSource
-from bigunet.training.schedule import optimiser_of
+from bigunet.workflows.training_run.begin import (
+    batches_of,
+    check_model_is_there,
+    fingerprint_of,
+    learner_of,
+    network_on,
+)
 from bigunet.workflows.training_run.border_terms import keep_border_terms
 from bigunet.workflows.training_run.budget import Budget
 from bigunet.workflows.training_run.job import (
@@ -33,7 +35,7 @@ from bigunet.workflows.training_run.job import (
     Validated,
 )
 from bigunet.workflows.training_run.judge import Judge
-from bigunet.workflows.training_run.network import begin_network, choose_device, choose_loaders
+from bigunet.workflows.training_run.network import choose_device
 from bigunet.workflows.training_run.record import Record, Row
 from bigunet.workflows.training_run.stages import OnStage, say_nothing
 from bigunet.workflows.training_run.training_set import (
@@ -86,9 +88,9 @@ def run(
     training_set = _training_set(job, machine, on_stage)
     weight = job.recipe.border_weight_of(training_set.rule.kind, training_set.ndim)
     job = replace(job, recipe=replace(job.recipe, border_weight=weight))
-    module = _network(job, training_set, device)
-    learner = _learner(module, job)
-    fingerprint = _fingerprint(job, training_set)
+    module = network_on(job, training_set, device)
+    learner = learner_of(module, job)
+    fingerprint = fingerprint_of(job, training_set)
     source = PatchSource(
         training_set.samples,
         job.recipe,
@@ -99,7 +101,7 @@ def run(
     )
     record = Record(job.folder)
     begun = _begin(job, learner, record, fingerprint, leads=rank == 0)
-    incoming = _batches(source, job, machine, begun.step)
+    incoming = batches_of(source, job, machine, begun.step)
     trainer = Trainer(learner, incoming, job.recipe, machine, begun=begun)
     judge = Judge(
         training_set,
@@ -144,7 +146,7 @@ def _begin(
     """Where the run goes on, once all that can be checked before a step has been."""
     if job.existing == "resume":
         begun = load_checkpoint(job.checkpoint, learner, fingerprint)
-        _check_model_is_there(job, begun)
+        check_model_is_there(job, begun)
         record.reopen(begun.step)
         return begun
     if leads:
@@ -294,55 +296,6 @@ def _begun(one: _Run) -> TrainBegun:
         annotated_share=training_set.annotated_share,
         doubts=training_set.doubts,
     )
-
-
-def _check_model_is_there(job: TrainJob, begun: Progress) -> None:
-    if begun.best_step > 0 and not job.path.is_file():
-        raise ResumeError(
-            f"the model of step {begun.best_step} is gone from {job.path}; put it back, or begin "
-            "anew with --overwrite"
-        )
-
-
-def _network(job: TrainJob, training_set: TrainingSet, device: torch.device) -> Network:
-    module = begin_network(job.options, training_set, seed=job.recipe.seed)
-    module.to(device=device, memory_format=layout_of(module))  # type: ignore[call-overload]
-    return module
-
-
-def _learner(module: Network, job: TrainJob) -> Learner:
-    average = copy.deepcopy(module).eval().requires_grad_(False)
-    return Learner(module, average, optimiser_of(module, job.recipe))
-
-
-def _batches(source: PatchSource, job: TrainJob, machine: Machine, first: int) -> Iterator[Batch]:
-    return batches(
-        source,
-        Share(job.recipe.batch, machine.rank, machine.processes),
-        first=first,
-        loaders=choose_loaders(job.options, machine.device),
-        pinned=machine.device.type == "cuda",
-    )
-
-
-def _fingerprint(job: TrainJob, training_set: TrainingSet) -> dict[str, Any]:
-    """What decides the weights; of paths only the names, so that the images may be moved."""
-    parts = [
-        (
-            Path(str(s.image.url)).name,
-            s.image.shape,
-            Path(str(s.labels.url)).name,
-            s.grey_range.low,
-            s.grey_range.high,
-        )
-        for s in (*training_set.samples, *training_set.validation)
-    ]
-    return {
-        "recipe": job.recipe.to_dict(),
-        "options": job.options.lasting(),
-        "images": parts,
-        "voxels of the classes": list(training_set.census.counts),
-    }
 
 
 def _patches(one: _Run) -> int:
