@@ -42,6 +42,13 @@ from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind
     "--label-values", type=ShapeType(), default=(), help="Of the truth's classes, in their order."
 )
 @click.option(
+    "--ignore",
+    type=int,
+    multiple=True,
+    metavar="VALUE",
+    help="Of the truth: voxels that nobody annotated are left out. May be repeated.",
+)
+@click.option(
     "--objects-of",
     metavar="CLASS",
     help="The prediction is classes: connected voxels of this one, by name or number, are objects.",

@@ -52,7 +52,7 @@ def train(
     existing : {"refuse", "resume", "overwrite"}
         What to do when the model or its record is there.
     on_event : callable, optional
-        Told of the begin, each step and each validation.
+        Told of the begin, each step, each validation, and how far each other stage is.
 
     Returns
     -------

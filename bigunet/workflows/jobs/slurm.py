@@ -61,7 +61,7 @@ def slurm_script(
         If the run would fail for what can be told before it begins, or too little is known.
     """
     _check(request, options, existing)
-    _check_no_secret(source, options.mask)
+    _check_no_secret(source, options.mask, options.grey_range_of)
     plan, place = _planned(source, target, model, options, request, existing)
     # What is planned there is what was planned here, whatever memory the node has.
     options = replace(options, memory_limit=_limit_bytes(plan, request))
