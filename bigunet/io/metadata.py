@@ -19,6 +19,7 @@ Placement = tuple[tuple[float, ...], tuple[float, ...]]
 """Scale and translation of a level."""
 
 PROVENANCE_KEY = "bigunet"
+_WHITE = "FFFFFF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +174,10 @@ def root_attributes(output: OutputImage, provenance: Mapping[str, Any]) -> Attri
     """Attributes of the root, which show ``output`` to viewers that open the root.
 
     There is no ``image-label`` here: a viewer would look for its source image outside the root.
+    Viewers draw the root as an image of grey values, so it has a window of the values that occur.
     """
     content: Attributes = {"multiscales": [_multiscales(output, f"{output.group}/")]}
-    if output.kind == "image":
-        content |= _channels(output)
+    content |= _channels(output) if output.kind == "image" else _label_as_image(output)
     return provenance_attributes(provenance) | _versioned(content, output.version)
 
 
@@ -243,29 +244,48 @@ def _image_label(output: OutputImage, *, inside_image: bool) -> Attributes:
     label: Attributes = {"version": output.version}
     if output.classes:
         numbered = list(enumerate(output.classes))
-        label["colors"] = [{"label-value": n, "rgba": list(c.rgba)} for n, c in numbered]
+        label["colors"] = [{"label-value": n, "rgba": _label_color(n, c)} for n, c in numbered]
         label["properties"] = [{"label-value": n, "class": c.name} for n, c in numbered]
     if inside_image:
         label["source"] = {"image": "../../"}
     return label
 
 
+def _label_color(value: int, of: OutputClass) -> list[int]:
+    """Colour of a label's value; that of 0, the background, lets the image below shine through."""
+    return [*of.rgba[:3], of.rgba[3] if value else 0]
+
+
 def _channels(output: OutputImage) -> Attributes:
+    """How viewers draw an image of one channel for each class; the background is switched off."""
     if not (output.classes and output.has_channels):
         return {}
     dtype = np.dtype(output.dtype)
     top = int(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1
+    channels = [
+        _channel(c.name, _hex(c), top, active=number > 0) for number, c in enumerate(output.classes)
+    ]
+    return {"omero": {"channels": channels}}
+
+
+def _label_as_image(output: OutputImage) -> Attributes:
+    """How viewers draw a label that they take for an image of one channel.
+
+    A channel has one colour: the only one there is beside the background, or white, so that
+    several classes are shades of grey.
+    """
+    if not output.classes:
+        return {}
+    foreground = output.classes[1:]
+    color = _hex(foreground[0]) if len(foreground) == 1 else _WHITE
+    top = max(1, len(output.classes) - 1)
+    return {"omero": {"channels": [_channel(output.name, color, top, active=True)]}}
+
+
+def _channel(label: str, color: str, top: int, *, active: bool) -> Attributes:
     window = {"min": 0, "max": top, "start": 0, "end": top}
-    return {
-        "omero": {
-            "channels": [
-                {
-                    "label": c.name,
-                    "color": "".join(f"{value:02X}" for value in c.rgba[:3]),
-                    "active": True,
-                    "window": window,
-                }
-                for c in output.classes
-            ]
-        }
-    }
+    return {"label": label, "color": color, "active": active, "window": window}
+
+
+def _hex(of: OutputClass) -> str:
+    return "".join(f"{value:02X}" for value in of.rgba[:3])
