@@ -10,18 +10,16 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
-from bigunet.engine.watching.performance import check_report, performance_report
-from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
+from bigunet.engine.watching.performance import check_report
+from bigunet.errors import BigUNetError, ImageError, OptionError
 from bigunet.io.access import find_node, join_url, normal_url
 from bigunet.io.discovery import plate_fields
-from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
-from bigunet.workflows.segment import clients_of, segment
 from bigunet.workflows.segment_report import SegmentReport
+from bigunet.workflows.series import Member, segment_series
 from bigunet.workflows.target import Existing
-from bigunet.workflows.workers import settled
 
 
 def segment_fields(
@@ -64,49 +62,15 @@ def segment_fields(
     fields = [field for field in plate_fields(url) if find_node(url, field) is not None]
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
-    loaded = model if isinstance(model, Model) else load_model(model)
-    with (
-        clients_of(settled(client, options.device), on_event, stop) as shared,
-        performance_report(shared, performance_path, url),
-    ):
-        for number, field in enumerate(fields):
-            if stop is not None and stop.is_set():
-                raise StoppedError(f"stopped as asked: {number} of {len(fields)} fields are done")
-            yield (
-                field,
-                _outcome(
-                    join_url(url, field),
-                    model=loaded,
-                    options=options,
-                    client=shared,
-                    existing=existing,
-                    stop=stop,
-                    on_event=on_event,
-                ),
-            )
-
-
-def _outcome(
-    field: str,
-    *,
-    model: Model,
-    options: SegmentOptions,
-    client: Client,
-    existing: Existing,
-    stop: threading.Event | None,
-    on_event: Callable[[Event, str], None] | None,
-) -> SegmentReport | BigUNetError:
-    try:
-        return segment(
-            field,
-            model=model,
-            options=options,
-            client=client,
-            existing=existing,
-            stop=stop,
-            on_event=on_event,
-        )
-    except StoppedError as error:
-        raise StoppedError(f"field {field}: {error}") from error
-    except BigUNetError as error:
-        return error
+    yield from segment_series(
+        [Member(field, join_url(url, field), None) for field in fields],
+        kind="field",
+        about=url,
+        model=model,
+        options=options,
+        client=client,
+        existing=existing,
+        stop=stop,
+        on_event=on_event,
+        performance_path=performance_path,
+    )
