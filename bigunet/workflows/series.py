@@ -19,6 +19,7 @@ from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import choose_place
+from bigunet.workflows.plan import make_plan
 from bigunet.workflows.segment import clients_of, segment
 from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.target import Existing, begin_anew
@@ -84,7 +85,7 @@ def segment_series(
         clients_of(settled(client, options.device), on_event, stop) as shared,
         performance_report(shared, performance_path, about),
     ):
-        emptied = _emptied(members, options) if existing == "overwrite" else set()
+        emptied = _emptied(members, loaded, options) if existing == "overwrite" else set()
         for number, member in enumerate(members):
             if stop is not None and stop.is_set():
                 raise StoppedError(f"stopped as asked: {number} of {len(members)} {kind}s are done")
@@ -112,17 +113,20 @@ def _outcome(member: Member, *, kind: str, **arguments: Any) -> SegmentReport | 
         return error
 
 
-def _emptied(members: Sequence[Member], options: SegmentOptions) -> set[Member]:
+def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -> set[Member]:
     """Empty all outputs before the first block, and say which members had theirs emptied.
 
     Then a series that is stopped can go on with ``resume``: no output of an earlier run is left
-    that would pass for one of this run.
+    that would pass for one of this run. An output that options or model do not let be written
+    stays as it is.
     """
     emptied = set()
     for member in members:
         try:
             image = open_multiscale(member.source)
-            begin_anew(choose_place(image, member.target, options), image.url)
+            place = choose_place(image, member.target, options)
+            make_plan(image, model, options, inside_image=place.inside_image)
+            begin_anew(place, image.url)
         except BigUNetError:
             # It fails again, and is told, in its turn.
             continue

@@ -14,11 +14,12 @@ import zarr
 from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
+from stored import contents
 
 import bigunet as package
 from bigunet import SegmentOptions
 from bigunet.engine.stage import BlockDone
-from bigunet.errors import OptionError, OutputError, StoppedError
+from bigunet.errors import ImageError, OptionError, OutputError, StoppedError
 from bigunet.workflows import series
 from bigunet.workflows.inputs import list_images, stem_of
 
@@ -166,6 +167,18 @@ def test_overwriting_that_is_stopped_leaves_nothing_of_the_earlier_run_to_resume
         np.testing.assert_array_equal(
             labels(out / f"{stem}.zarr"), labels(tmp_path / f"{stem}.zarr")
         )
+
+
+def test_overwriting_with_options_that_do_not_fit_leaves_the_outputs_as_they_are(
+    images: Path, tmp_path: Path, tiny_model: Path, client: Client
+) -> None:
+    given: dict[str, Any] = {"model": tiny_model, "client": client, "existing": "overwrite"}
+    dict(package.segment_images(images, tmp_path / "out", **given))
+    before = contents(tmp_path / "out")
+    unfit = SegmentOptions(channels=(7,))
+    again = package.segment_images(images, tmp_path / "out", **given, options=unfit)
+    assert all(isinstance(outcome, OptionError | ImageError) for _, outcome in again)
+    assert contents(tmp_path / "out") == before
 
 
 def test_interrupted_it_says_how_to_go_on(
