@@ -12,6 +12,7 @@ from distributed import Client
 
 import bigunet
 from bigunet import SegmentOptions
+from bigunet.workflows.demo import write_image as write_demo_image
 
 # Napari itself calls what pydantic will drop.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -135,3 +136,16 @@ def test_probabilities_are_a_layer_for_each_class_in_its_colour_and_the_backgrou
         for number, layer in enumerate(layers):
             expected = stored[number][..., None] * COLORS[number]
             np.testing.assert_allclose(drawn(layer)[..., :3], expected, atol=1e-6)
+
+
+def test_the_image_of_the_demo_is_as_bright_as_it_can_be(
+    tmp_path: Path, napari_layers: Any
+) -> None:
+    nuclei = np.full((64, 64), 3, np.uint8)
+    nuclei[20:40, 20:40] = 60
+    write_demo_image(tmp_path / "in.zarr", nuclei)
+    (layer,) = napari_layers(tmp_path / "in.zarr")
+    assert layer.name == "in: in"
+    (told,) = zarr.open_group(tmp_path / "in.zarr", mode="r").attrs["ome"]["multiscales"]
+    assert told["datasets"][0]["path"] == "0"
+    np.testing.assert_allclose(seen([layer]), np.repeat(nuclei[..., None] / 60, 3, 2), atol=1e-6)
