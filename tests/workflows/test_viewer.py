@@ -29,7 +29,11 @@ def napari_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     from napari.components import ViewerModel
+    from napari.utils import resize_dask_cache
     from napari_ome_zarr import napari_get_reader
+
+    # It would stay for the tests that follow in this process.
+    resize_dask_cache(0)
 
     def opened(path: Path) -> list[Any]:
         viewer = ViewerModel()
