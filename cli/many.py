@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
+import click
 from bigunet_cli.progress import ProgressBar
 from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
@@ -19,18 +21,25 @@ def one_image(given: tuple[str, ...]) -> tuple[str, str | None]:
 
     Raises
     ------
+    UsageError
+        If there are more paths.
     OptionError
-        If there are more arguments, or IN stands for several images.
+        If IN stands for several images.
     """
     if len(given) > 2:
-        raise OptionError(
+        raise click.UsageError(
             f"{len(given)} paths are too many for IN and OUT; give --into FOLDER to segment each "
             "image into FOLDER/NAME.zarr"
         )
     source, *rest = given
     if is_several(source):
+        what = (
+            "is neither a zarr array nor a zarr group, but holds images"
+            if os.path.isdir(source)
+            else "stands for several images"
+        )
         raise OptionError(
-            f"{source} stands for several images; give --into FOLDER to segment each into "
+            f"{source} {what}; give one of them, or --into FOLDER to segment each into "
             "FOLDER/NAME.zarr"
         )
     return source, rest[0] if rest else None
