@@ -13,6 +13,7 @@ from bigunet.training.recipe import Recipe
 from bigunet.workflows.evaluate import Evaluation, evaluate
 from bigunet.workflows.evaluation.options import EvaluateOptions
 from bigunet.workflows.fields import segment_fields
+from bigunet.workflows.images import segment_images
 from bigunet.workflows.info import info
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.plan import plan
@@ -51,6 +52,7 @@ __all__ = [
     "save_model",
     "segment",
     "segment_fields",
+    "segment_images",
     "train",
     "verify",
 ]

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import click
+from bigunet_cli.many import one_image, segment_many
 from bigunet_cli.options import (
     PartType,
     cluster_from,
@@ -27,8 +28,13 @@ from bigunet.workflows.target import Existing
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("sources", metavar="IN [OUT]", nargs=-1, required=True)
+@click.option(
+    "--into",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Segment every IN (images, folders of images, quoted patterns) into FOLDER/NAME.zarr.",
+)
 @segment_options
 @cluster_options
 @click.option(
@@ -49,9 +55,9 @@ from bigunet.workflows.target import Existing
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @json_option
 def segment(
-    source: str,
-    target: str | None,
+    sources: tuple[str, ...],
     *,
+    into: str | None,
     part: Part | None,
     resume: bool,
     overwrite: bool,
@@ -62,7 +68,8 @@ def segment(
 ) -> None:
     """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams.
 
-    Without OUT the labels go into the image itself; a plate IN gets them in every field.
+    Without OUT the labels go into the image itself; a plate IN gets them in every field. With
+    --into there may be several IN and no OUT; all of them share one set of workers.
     """
     if resume and overwrite:
         raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
@@ -74,6 +81,12 @@ def segment(
         "existing": existing,
         "performance_path": performance_path,
     }
+    if into is not None:
+        if part is not None:
+            raise OptionError("images with --into have no parts: give some of them to each process")
+        segment_many(sources, into, arguments, quiet=quiet, as_json=as_json)
+        return
+    source, target = one_image(sources)
     if target is None and is_plate(source):
         if part is not None:
             raise OptionError("a plate has no parts: give one field to each process")

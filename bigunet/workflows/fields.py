@@ -11,19 +11,17 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
-from bigunet.engine.watching.performance import check_report, performance_report
-from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
+from bigunet.engine.watching.performance import check_report
+from bigunet.errors import BigUNetError, ImageError, OptionError
 from bigunet.io.access import join_url, normal_url
 from bigunet.io.plates import Plate, open_plate
-from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.urls import shown_url
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
-from bigunet.workflows.segment import clients_of, segment
 from bigunet.workflows.segment_report import SegmentReport
+from bigunet.workflows.series import Member, segment_series
 from bigunet.workflows.target import Existing
-from bigunet.workflows.workers import settled
 
 logger = logging.getLogger(__name__)
 
@@ -64,29 +62,20 @@ def segment_fields(
     options = options or SegmentOptions()
     check_inside_options(options)
     plate = local_plate(source)
-    url, fields = plate.url, plate.fields
     for note in plate.notes:
         logger.warning(note)
-    loaded = model if isinstance(model, Model) else load_model(model)
-    with (
-        clients_of(settled(client, options.device), on_event, stop) as shared,
-        performance_report(shared, performance_path, shown_url(url)),
-    ):
-        for number, field in enumerate(fields):
-            if stop is not None and stop.is_set():
-                raise StoppedError(f"stopped as asked: {number} of {len(fields)} fields are done")
-            yield (
-                field,
-                _outcome(
-                    join_url(url, field),
-                    model=loaded,
-                    options=options,
-                    client=shared,
-                    existing=existing,
-                    stop=stop,
-                    on_event=on_event,
-                ),
-            )
+    yield from segment_series(
+        [Member(field, join_url(plate.url, field), None) for field in plate.fields],
+        kind="field",
+        about=shown_url(plate.url),
+        model=model,
+        options=options,
+        client=client,
+        existing=existing,
+        stop=stop,
+        on_event=on_event,
+        performance_path=performance_path,
+    )
 
 
 def local_plate(source: str | Path | Plate) -> Plate:
@@ -105,29 +94,3 @@ def local_plate(source: str | Path | Plate) -> Plate:
         lacks = [note.replace(url, "it", 1) for note in plate.notes]
         raise ImageError(": ".join((f"{url} has no stored field to segment", *lacks)))
     return plate
-
-
-def _outcome(
-    field: str,
-    *,
-    model: Model,
-    options: SegmentOptions,
-    client: Client,
-    existing: Existing,
-    stop: threading.Event | None,
-    on_event: Callable[[Event, str], None] | None,
-) -> SegmentReport | BigUNetError:
-    try:
-        return segment(
-            field,
-            model=model,
-            options=options,
-            client=client,
-            existing=existing,
-            stop=stop,
-            on_event=on_event,
-        )
-    except StoppedError as error:
-        raise StoppedError(f"field {field}: {error}") from error
-    except BigUNetError as error:
-        return error

@@ -74,6 +74,26 @@ def open_ledger(
     return ledger
 
 
+def begin_anew(place: Place, image: str) -> None:
+    """Remove all that an earlier run wrote to a place; nothing where nothing is.
+
+    A run that continues it later begins with its first block.
+
+    Raises
+    ------
+    OutputError, OptionError
+        As `check_target`; BusyError if another process writes the output.
+    """
+    check_target(place, image, existing="overwrite")
+    if not _occupied(place.folder):
+        return
+    path = _ledger_path(place)
+    with Ledger(path, anew=True):
+        if place.inside_image:
+            withdraw_label(place.store, place.group, place.version)
+        _clear(place.folder, keep=path)
+
+
 def found_run(place: Place, plan: SegmentPlan, normalisation: FixedNormalisation) -> bool:
     """Begin an output that parts share, unless one of them did; whether the plan is that one's.
 
