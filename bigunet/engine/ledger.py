@@ -31,7 +31,8 @@ _LOOK_SECONDS = 1.0
 class Ledger:
     """An open ledger; use it as a context manager, so that its lock is given back.
 
-    Whoever opens it next calls :meth:`begin` on an empty one, :meth:`check` on any other.
+    Whoever opens it next calls :meth:`begin` on an empty one, :meth:`check` and, with a judge,
+    :meth:`check_records` on any other.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class Ledger:
         Gives the ledgers of other parts of the run, once this one is locked: what they have done
         is done. They may grow meanwhile.
     judge : callable, optional
-        Says what is wrong with the record of a block; :meth:`check` raises it.
+        Says what is wrong with the record of a block; :meth:`check_records` raises it.
 
     Raises
     ------
@@ -97,14 +98,14 @@ class Ledger:
         self._replay.fingerprint = _as_json(fingerprint)
 
     def check(self, fingerprint: Fingerprint) -> None:
-        """Raise ResumeError if the run that was begun is another one, with what differs.
-
-        And if the record of a block is one that this run cannot have written.
-        """
+        """Raise ResumeError if the run that was begun is another one, with what differs."""
         now = _as_json(fingerprint)
         for path in self._beside:
             self._check_same(self.peek(path)[0] or now, now)
         self._check_same(self.fingerprint, now)
+
+    def check_records(self) -> None:
+        """Raise ResumeError if the judge objects to the record of a block."""
         if self._replay.objection is not None:
             raise self._replay.objection
 

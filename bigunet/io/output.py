@@ -35,6 +35,8 @@ _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 _ADVICE = {
     errno.ENOSPC: "free space there, then resume",
     errno.EDQUOT: "free space within your quota, then resume",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a file stands where a folder should be, choose another place",
     errno.EROFS: "the file system is read-only, choose another place",
     errno.EACCES: "you may not write there, choose another place or change its permissions",
     errno.EPERM: "you may not write there, choose another place or change its permissions",
@@ -148,6 +150,33 @@ def is_complete(store: str, group: str = "") -> bool:
         return True
     labels = find_node(store, folder)
     return labels is not None and is_listed(labels.attrs.asdict(), name)
+
+
+def is_whole(outputs: Sequence[OutputImage], *, inside_image: bool = False) -> bool:
+    """Whether arrays and discovery metadata of outputs of one store are all there, as written.
+
+    Raises
+    ------
+    ImageError
+        If metadata are there but cannot be read.
+    """
+    first = outputs[0]
+    if not is_complete(first.store, first.group if inside_image else ""):
+        return False
+    for output in outputs:
+        node = find_node(output.store, output.group)
+        wanted = group_attributes(output, inside_image=inside_image)
+        if node is None or not wanted.items() <= node.attrs.asdict().items():
+            return False
+        paths = [f"{output.group}/{n}" for n in range(len(output.layout.levels))]
+        if not all(isinstance(find_node(output.store, path), zarr.Array) for path in paths):
+            return False
+        folder, _, name = output.group.rpartition("/")
+        if output.kind == "label":
+            labels = find_node(output.store, folder)
+            if labels is None or not is_listed(labels.attrs.asdict(), name):
+                return False
+    return True
 
 
 def read_provenance(store: str, group: str = "") -> dict[str, Any]:

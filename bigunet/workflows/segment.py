@@ -29,19 +29,19 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.jobs.size import memory_limit_of
-from bigunet.workflows.normalisation import fix_normalisation
+from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.part import Part
-from bigunet.workflows.place import choose_place
+from bigunet.workflows.place import Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
 from bigunet.workflows.segment_report import SegmentReport, totals_of
-from bigunet.workflows.segment_run import Job, run_all, run_part
-from bigunet.workflows.stages import SEGMENT
+from bigunet.workflows.segment_run import Job, find_finished, run_all, run_part
 from bigunet.workflows.target import (
     Existing,
     check_target,
     chosen_before,
     found_run,
+    keep_report,
     open_ledger,
     write_report,
 )
@@ -129,6 +129,10 @@ def segment(
     if part is not None and not found_run(place, plan, normalisation):
         # Another part began it meanwhile, and what that one chose holds for all.
         plan = planned()
+    if existing == "resume" and part is None:
+        report = _finished_before(place, plan, normalisation)
+        if report is not None:
+            return report
     with contextlib.ExitStack() as held:
         # The ledger, entered last and left last: locked until workers started here are gone.
         with (
@@ -150,8 +154,7 @@ def segment(
                 ledger = held.enter_context(
                     open_ledger(place, plan, normalisation, existing=existing)
                 )
-                blocks_done = plan.grid.num_blocks - len(ledger.done(SEGMENT))
-                run_all(job, ledger)
+                blocks_done = run_all(job, ledger)
                 totals, finished = totals_of(plan, ledger), True
             else:
                 blocks_done, totals, finished = run_part(job, part, held)
@@ -169,6 +172,30 @@ def segment(
         )
         if finished:
             write_report(place.folder, report.to_dict())
+    return report
+
+
+def _finished_before(
+    place: Place, plan: SegmentPlan, normalisation: FixedNormalisation
+) -> SegmentReport | None:
+    """The report on a run that had nothing left to do, where that is so; no worker is started."""
+    with MemoryWatch() as memory:
+        totals = find_finished(place, plan, normalisation)
+    if totals is None:
+        return None
+    report = SegmentReport(
+        plan=plan,
+        output=str(place.folder),
+        normalisation=normalisation,
+        seconds=0.0,
+        blocks_done=0,
+        finished=True,
+        peak_memory_bytes=memory.peak_bytes,
+        dashboard="",
+        already_finished=True,
+        **totals,
+    )
+    keep_report(place.folder, report.to_dict())
     return report
 
 

@@ -6,22 +6,26 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.lock import shared_lock
+from bigunet.engine.records import is_count
 from bigunet.errors import OptionError, OutputError, ResumeError
-from bigunet.io.output import withdraw_label
+from bigunet.io.output import withdraw_label, writing
 from bigunet.model.openvino_module import has_openvino
+from bigunet.workflows.content import CONTENT, as_json, check_contents, contents_of
 from bigunet.workflows.normalisation import FixedNormalisation
+from bigunet.workflows.options import PrecisionChoice
 from bigunet.workflows.part import Part
 from bigunet.workflows.place import RUN_FOLDER, Place
 from bigunet.workflows.plan import SegmentPlan
+from bigunet.workflows.records import judge_of
 
 Existing = Literal["refuse", "resume", "overwrite"]
 _LEDGER = "ledger.jsonl"
@@ -56,17 +60,25 @@ def open_ledger(
     target = place.folder
     check_target(place, plan.image.url, existing=existing)
     path = _ledger_path(place)
-    ledger = Ledger(path, anew=existing == "overwrite", beside=lambda: _part_ledgers(target))
+    ledger = Ledger(
+        path,
+        anew=existing == "overwrite",
+        beside=lambda: _part_ledgers(target),
+        judge=judge_of(plan),
+    )
     try:
-        fingerprint = _fingerprint(plan, normalisation)
+        contents = contents_of(plan)
         if ledger.is_empty:
             # In this order: an overwriting that is cut off has no finished blocks, only leftovers.
             if place.inside_image:
                 withdraw_label(place.store, place.group, place.version)
             _clear(target, keep=path)
-            ledger.begin(fingerprint)
+            ledger.begin(_fingerprint(plan, normalisation, as_json(contents)))
         else:
-            ledger.check(fingerprint)
+            known = ledger.fingerprint.get(CONTENT)
+            ledger.check(_fingerprint(plan, normalisation, known))
+            check_contents(target, known, contents)
+            ledger.check_records()
     except BaseException:
         ledger.close()
         raise
@@ -82,13 +94,15 @@ def found_run(place: Place, plan: SegmentPlan, normalisation: FixedNormalisation
         If it cannot be written.
     """
     path = _ledger_path(place)
-    fingerprint = _fingerprint(plan, normalisation)
     if not path.exists():
         if place.inside_image:
             withdraw_label(place.store, place.group, place.version)
-        if Ledger.found(path, fingerprint):
+        contents = as_json(contents_of(plan))
+        if Ledger.found(path, _fingerprint(plan, normalisation, contents)):
             return True
-    return Ledger.is_of(path, fingerprint)
+    # That the content is the same is seen when the part's own ledger is opened.
+    known = Ledger.peek(path)[0].get(CONTENT)
+    return Ledger.is_of(path, _fingerprint(plan, normalisation, known))
 
 
 @contextmanager
@@ -107,7 +121,8 @@ def open_part(
     target, path = place.folder, _ledger_path(place)
     own = path.with_name(part.ledger_name)
     with shared_lock(path, target):
-        if not Ledger.peek(path)[0]:
+        run = Ledger.peek(path)[0]
+        if not run:
             raise ResumeError(
                 f"{target} was to be begun anew, which was cut off: finish that with --resume and "
                 "no --part, or remove it"
@@ -116,11 +131,13 @@ def open_part(
         def others() -> list[Path]:
             return [other for other in (path, *_part_ledgers(target)) if other != own]
 
-        with Ledger(own, beside=others) as ledger:
-            fingerprint = _fingerprint(plan, normalisation)
+        with Ledger(own, beside=others, judge=judge_of(plan)) as ledger:
+            fingerprint = _fingerprint(plan, normalisation, run.get(CONTENT))
             if ledger.is_empty:
                 ledger.begin(fingerprint)
             ledger.check(fingerprint)
+            check_contents(target, run.get(CONTENT), contents_of(plan))
+            ledger.check_records()
             yield ledger
 
 
@@ -141,17 +158,61 @@ def _part_ledgers(target: Path) -> list[Path]:
 
 
 def write_report(target: Path, report: dict[str, Any]) -> None:
-    """Keep the run's report beside its ledger."""
+    """Keep the run's report beside its ledger.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
     path = target / RUN_FOLDER / _REPORT
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(report, indent=2) + "\n")
-    partial.replace(path)
+    with writing(str(path)):
+        partial.write_text(json.dumps(report, indent=2) + "\n")
+        partial.replace(path)
+
+
+def keep_report(target: Path, report: dict[str, Any]) -> None:
+    """Write a report where there is none that can be read; one that is there tells more."""
+    try:
+        if read_report(target):
+            return
+    except OutputError:
+        pass
+    write_report(target, report)
 
 
 def read_report(target: Path) -> dict[str, Any]:
-    """The report of the run that made ``target``; empty if there is none."""
+    """The report of the run that made ``target``; empty if there is none.
+
+    Raises
+    ------
+    OutputError
+        If it is damaged, or cannot be read.
+    """
     path = target / RUN_FOLDER / _REPORT
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    if not _is_file(path):
+        return {}
+    try:
+        report = json.loads(path.read_text())
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        report = None
+    if not isinstance(report, dict):
+        raise OutputError(
+            f"{path} is damaged: remove it, or write it anew with segment --resume and the same "
+            "options"
+        )
+    return report
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file of a run's record is there."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise OutputError(f"cannot read {path.parent.parent}: {error.strerror}") from error
 
 
 def chosen_before(target: Path) -> dict[str, Any]:
@@ -160,15 +221,30 @@ def chosen_before(target: Path) -> dict[str, Any]:
     Another machine, or less memory, would choose others.
     """
     path = target / RUN_FOLDER / _LEDGER
-    if not path.is_file():
+    if not _is_file(path):
         return {}
     fingerprint, _ = Ledger.peek(path)
-    names = ("block_shape", "tile_shape", "precision")
-    return {n: fingerprint[f"option {n}"] for n in names if f"option {n}" in fingerprint}
+    fitting: dict[str, Callable[[Any], bool]] = {
+        "block_shape": _is_shape,
+        "tile_shape": _is_shape,
+        "precision": lambda value: value in get_args(PrecisionChoice),
+    }
+    # What does not fit is of no run of this version, and refused as such when all is compared.
+    return {
+        name: fingerprint[f"option {name}"]
+        for name, fits in fitting.items()
+        if fits(fingerprint.get(f"option {name}"))
+    }
 
 
-def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
-    """All that decides about the bytes that are written."""
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(is_count(n) and n > 0 for n in value)
+
+
+def _fingerprint(
+    plan: SegmentPlan, normalisation: FixedNormalisation, contents: object
+) -> dict[str, Any]:
+    """All that decides about the bytes that are written; ``contents`` of what is read."""
     level = plan.image.level(plan.options.level)
     return {
         "image": plan.image.url,
@@ -190,6 +266,7 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
         "bigunet": version("bigunet"),
         "torch": version("torch"),
         "openvino": version("openvino") if has_openvino() else None,
+        CONTENT: contents,
     }
 
 
@@ -210,18 +287,36 @@ def check_target(place: Place, image: str, *, existing: Existing) -> None:
         )
     if not place.inside_image and _overlap(image, target):
         raise OptionError(f"output {target} and the image {image} overlap; give another path")
-    if not _occupied(target):
+    with writing(str(target)):
+        _check_way(target)
+        occupied = _occupied(target)
+        ours = occupied and _is_ours(target)
+    if not occupied:
         return
     if existing == "refuse":
         raise OutputError(
             f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
             "another path"
         )
-    if not _is_ours(target):
+    if not ours:
         raise OutputError(
             f"{target} exists and is not an output of bigunet: it will not be touched; remove it "
             "yourself or give another path"
         )
+
+
+def _check_way(target: Path) -> None:
+    """Raise OutputError if a folder cannot be made there, because something is in the way."""
+    for path in (target, *target.parents):
+        if not os.path.lexists(path):
+            continue
+        if not path.exists():
+            raise OutputError(
+                f"{path} is a link that leads nowhere; remove it, or give another OUT"
+            )
+        if path != target and not path.is_dir():
+            raise OutputError(f"{path} is a file, so {target} cannot be made; give another OUT")
+        return
 
 
 def _occupied(target: Path) -> bool:
@@ -276,7 +371,7 @@ def _overlap(image: str, target: Path) -> bool:
 def read_progress(target: Path) -> dict[str, Any]:
     """What the ledger of an output tells: the run's fingerprint, and blocks done of each stage."""
     path = target / RUN_FOLDER / _LEDGER
-    if not path.is_file():
+    if not _is_file(path):
         return {}
     fingerprint, done = Ledger.peek(path, _part_ledgers(target))
     return {"fingerprint": fingerprint, "blocks_done": done, "report": read_report(target)}
