@@ -15,7 +15,7 @@ from zarr.codecs import BloscCodec
 from zarr.errors import ContainsArrayError
 
 from bigunet.errors import BigUNetError, OutputError
-from bigunet.io.access import find_node, join_url
+from bigunet.io.access import Node, find_node, join_url
 from bigunet.io.layout import PyramidLevel
 from bigunet.io.metadata import (
     PROVENANCE_KEY,
@@ -152,33 +152,6 @@ def is_complete(store: str, group: str = "") -> bool:
     return labels is not None and is_listed(labels.attrs.asdict(), name)
 
 
-def is_whole(outputs: Sequence[OutputImage], *, inside_image: bool = False) -> bool:
-    """Whether arrays and discovery metadata of outputs of one store are all there, as written.
-
-    Raises
-    ------
-    ImageError
-        If metadata are there but cannot be read.
-    """
-    first = outputs[0]
-    if not is_complete(first.store, first.group if inside_image else ""):
-        return False
-    for output in outputs:
-        node = find_node(output.store, output.group)
-        wanted = group_attributes(output, inside_image=inside_image)
-        if node is None or not wanted.items() <= node.attrs.asdict().items():
-            return False
-        paths = [f"{output.group}/{n}" for n in range(len(output.layout.levels))]
-        if not all(isinstance(find_node(output.store, path), zarr.Array) for path in paths):
-            return False
-        folder, _, name = output.group.rpartition("/")
-        if output.kind == "label":
-            labels = find_node(output.store, folder)
-            if labels is None or not is_listed(labels.attrs.asdict(), name):
-                return False
-    return True
-
-
 def read_provenance(store: str, group: str = "") -> dict[str, Any]:
     """How a published output was made, as `write_discovery_metadata` was told; else empty.
 
@@ -292,16 +265,28 @@ def _create_array(output: OutputImage, path: str, level: PyramidLevel) -> None:
                 **options,
             )
         except ContainsArrayError:
-            _check_same(output, path, shape, chunk, shard)
+            _check_same(output, path, level)
 
 
-def _check_same(output: OutputImage, path: str, *wanted: tuple[int, ...]) -> None:
-    node = find_node(output.store, path)
-    shape, chunk, shard = wanted
-    expected = (shape, chunk, shard if output.version == "0.5" else None, output.dtype)
-    found = isinstance(node, zarr.Array) and (node.shape, node.chunks, node.shards, node.dtype.name)
-    if found != expected:
+def _check_same(output: OutputImage, path: str, level: PyramidLevel) -> None:
+    found, wanted = array_form(find_node(output.store, path)), wanted_form(output, level)
+    if found != wanted:
         raise OutputError(
             f"{join_url(output.store, path)} is there already and differs: it has (shape, chunk, "
-            f"shard, dtype) {found}, wanted {expected}; choose another output or overwrite it"
+            f"shard, dtype) {found}, wanted {wanted}; choose another output or overwrite it"
         )
+
+
+def array_form(node: Node | None) -> tuple[Any, ...] | None:
+    """What an array looks like to those who write it; None if there is no array."""
+    if not isinstance(node, zarr.Array):
+        return None
+    return (node.shape, node.chunks, node.shards, node.dtype.name)
+
+
+def wanted_form(output: OutputImage, level: PyramidLevel) -> tuple[Any, ...]:
+    """What the array of a level should look like, as `array_form` says it."""
+    shape = output.as_stored(level.shape, channel=output.num_channels)
+    chunk = output.as_stored(level.chunk, channel=1)
+    shard = output.as_stored(level.shard, channel=1)
+    return (shape, chunk, shard if output.version == "0.5" else None, output.dtype)

@@ -34,6 +34,7 @@ from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.part import Part
 from bigunet.workflows.place import Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
+from bigunet.workflows.report_file import keep_report, write_report
 from bigunet.workflows.segment_report import SegmentReport, totals_of
 from bigunet.workflows.segment_run import Job, find_finished, run_all, run_part
 from bigunet.workflows.target import (
@@ -41,9 +42,7 @@ from bigunet.workflows.target import (
     check_target,
     chosen_before,
     found_run,
-    keep_report,
     open_ledger,
-    write_report,
 )
 from bigunet.workflows.tuning import tuned
 from bigunet.workflows.workers import gpu_bytes, settled

@@ -22,10 +22,10 @@ from bigunet.io.metadata import OutputImage
 from bigunet.io.output import (
     create_arrays,
     create_record_node,
-    is_whole,
     sweep_partial_files,
     write_discovery_metadata,
 )
+from bigunet.io.upkeep import is_whole, remove_damaged_metadata
 from bigunet.workflows.content import CONTENT, check_contents, contents_of
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.options import Output
@@ -73,6 +73,7 @@ def run_all(job: Job, ledger: Ledger) -> int:
     num_done = 0
     for attempt in range(_ATTEMPTS + 1):
         sweep_partial_files(job.place.folder)
+        remove_damaged_metadata(job.place.folder)
         outputs = _create_outputs(job)
         lost = lost_blocks(list(outputs.values()), ledger)
         if not lost and attempt:
@@ -139,7 +140,7 @@ def find_finished(
         If another run is there, or the image changed since.
     """
     outputs = list(describe_outputs(plan, place).values())
-    if not is_whole(outputs, inside_image=place.inside_image):
+    if not is_whole(outputs, record=place.record, inside_image=place.inside_image):
         return None
     with open_ledger(place, plan, normalisation, existing="resume") as ledger:
         layout = plan.layout
@@ -170,12 +171,17 @@ def _tell(job: Job, text: str) -> None:
 
 
 def _run_stages(job: Job, stages: tuple[Stage, ...], ledger: Ledger) -> int:
-    """Run what is left of the stages; how many blocks were segmented."""
+    """Run what is left of the stages; how many blocks were segmented.
+
+    They end early where files are lost between two of them: the next one would miss what is gone.
+    """
     num_done = 0
     with Runner(
         job.client, stages, output=str(job.place.folder), patient=job.patient, stop=job.stop
     ) as runner:
         for stage in stages:
+            if stage is not stages[0] and lost_blocks(list(_create_outputs(job).values()), ledger):
+                break
             for event in runner.run(stage, ledger):
                 num_done += isinstance(event, BlockDone) and event.stage == SEGMENT
                 seen = job.watch.see(event, stage, ledger.done(stage.name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -26,14 +25,14 @@ from bigunet.workflows.part import Part
 from bigunet.workflows.place import RUN_FOLDER, Place
 from bigunet.workflows.plan import SegmentPlan
 from bigunet.workflows.records import judge_of
+from bigunet.workflows.report_file import REPORT, is_record_file, read_report
 
 Existing = Literal["refuse", "resume", "overwrite"]
 _LEDGER = "ledger.jsonl"
-_REPORT = "report.json"
 # Changed between two parts of a run, these change no byte that is written.
 _FREE_OPTIONS = {"memory_limit", "tune"}
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
-_RECORD_NAMES = {_LEDGER, _REPORT, "report.partial", *_ZARR_NAMES}
+_RECORD_NAMES = {_LEDGER, REPORT, "report.partial", *_ZARR_NAMES}
 _PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl")
 # What a writer that was killed leaves, or another part is just writing.
 _PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")
@@ -157,71 +156,13 @@ def _part_ledgers(target: Path) -> list[Path]:
     return sorted((target / RUN_FOLDER).glob("part-*-of-*.jsonl"))
 
 
-def write_report(target: Path, report: dict[str, Any]) -> None:
-    """Keep the run's report beside its ledger.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    path = target / RUN_FOLDER / _REPORT
-    partial = path.with_suffix(".partial")
-    with writing(str(path)):
-        partial.write_text(json.dumps(report, indent=2) + "\n")
-        partial.replace(path)
-
-
-def keep_report(target: Path, report: dict[str, Any]) -> None:
-    """Write a report where there is none that can be read; one that is there tells more."""
-    try:
-        if read_report(target):
-            return
-    except OutputError:
-        pass
-    write_report(target, report)
-
-
-def read_report(target: Path) -> dict[str, Any]:
-    """The report of the run that made ``target``; empty if there is none.
-
-    Raises
-    ------
-    OutputError
-        If it is damaged, or cannot be read.
-    """
-    path = target / RUN_FOLDER / _REPORT
-    if not _is_file(path):
-        return {}
-    try:
-        report = json.loads(path.read_text())
-    except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError):
-        report = None
-    if not isinstance(report, dict):
-        raise OutputError(
-            f"{path} is damaged: remove it, or write it anew with segment --resume and the same "
-            "options"
-        )
-    return report
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a file of a run's record is there."""
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise OutputError(f"cannot read {path.parent.parent}: {error.strerror}") from error
-
-
 def chosen_before(target: Path) -> dict[str, Any]:
     """Options that the run which began ``target`` chose, and that go on with it.
 
     Another machine, or less memory, would choose others.
     """
     path = target / RUN_FOLDER / _LEDGER
-    if not _is_file(path):
+    if not is_record_file(path):
         return {}
     fingerprint, _ = Ledger.peek(path)
     fitting: dict[str, Callable[[Any], bool]] = {
@@ -371,7 +312,7 @@ def _overlap(image: str, target: Path) -> bool:
 def read_progress(target: Path) -> dict[str, Any]:
     """What the ledger of an output tells: the run's fingerprint, and blocks done of each stage."""
     path = target / RUN_FOLDER / _LEDGER
-    if not _is_file(path):
+    if not is_record_file(path):
         return {}
     fingerprint, done = Ledger.peek(path, _part_ledgers(target))
     return {"fingerprint": fingerprint, "blocks_done": done, "report": read_report(target)}
