@@ -87,7 +87,6 @@ def run_all(job: Job, ledger: Ledger) -> int:
             _tell(job, f"files are missing, so these are computed again: {shown(lost)}")
             ledger.forget(lost)
         num_done += _run_stages(job, _stages(job, outputs), ledger)
-        ledger.check_place()
     check_contents(job.place.folder, ledger.fingerprint.get(CONTENT), contents_of(job.plan))
     write_discovery_metadata(
         list(outputs.values()),
@@ -187,6 +186,7 @@ def _run_stages(job: Job, stages: tuple[Stage, ...], ledger: Ledger) -> int:
                 seen = job.watch.see(event, stage, ledger.done(stage.name))
                 if job.tell is not None:
                     job.tell(seen, job.client.dashboard_link or "")
+            ledger.check_place()
     return num_done
 
 
