@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -68,4 +69,6 @@ def is_record_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
         raise OutputError(f"cannot read {path.parent.parent}: {error.strerror}") from error
