@@ -101,7 +101,7 @@ class Ledger:
         """Raise ResumeError if the run that was begun is another one, with what differs."""
         now = _as_json(fingerprint)
         for path in self._beside:
-            self._check_same(self.peek(path)[0] or now, now)
+            self._check_same(self.run_of(path) or now, now)
         self._check_same(self.fingerprint, now)
 
     def check_records(self) -> None:
@@ -149,9 +149,16 @@ class Ledger:
         return dict(replay.fingerprint or {}), done
 
     @classmethod
+    def run_of(cls, path: Path) -> dict[str, Any]:
+        """Fingerprint of the run that a ledger tells of; empty if none was begun."""
+        for _, record in read_records(path):
+            return dict(record["fingerprint"])
+        return {}
+
+    @classmethod
     def is_of(cls, path: Path, fingerprint: Fingerprint) -> bool:
         """Whether a ledger was begun with this fingerprint."""
-        return cls.peek(path)[0] == _as_json(fingerprint)
+        return cls.run_of(path) == _as_json(fingerprint)
 
     def __enter__(self) -> Ledger:
         return self

@@ -34,7 +34,7 @@ from bigunet.workflows.place import Place
 from bigunet.workflows.plan import SegmentPlan
 from bigunet.workflows.segment_report import totals_of
 from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs, stage_name
-from bigunet.workflows.target import open_ledger, open_part
+from bigunet.workflows.target import has_begun, open_ledger, open_part
 from bigunet.workflows.wholeness import lost_blocks, shown
 
 # How often files may be lost while they are written before a run gives up.
@@ -138,11 +138,13 @@ def find_finished(
     ResumeError
         If another run is there, or the image changed since.
     """
-    outputs = list(describe_outputs(plan, place).values())
-    if not is_whole(outputs, record=place.record, inside_image=place.inside_image):
+    if not has_begun(place):
         return None
+    # Another run, or another image, is refused here, before there are workers.
     with open_ledger(place, plan, normalisation, existing="resume") as ledger:
-        layout = plan.layout
+        outputs, layout = list(describe_outputs(plan, place).values()), plan.layout
+        if not is_whole(outputs, record=place.record, inside_image=place.inside_image):
+            return None
         undone = any(
             len(ledger.done(stage_name(group))) < math.prod(layout.grid_shape(group))
             for group in range(len(layout.groups))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.lock import shared_lock
 from bigunet.engine.records import is_count
 from bigunet.errors import OptionError, OutputError, ResumeError
+from bigunet.io.identity import Content
 from bigunet.io.output import withdraw_label, writing
 from bigunet.model.openvino_module import has_openvino
 from bigunet.workflows.content import CONTENT, as_json, check_contents, contents_of
@@ -74,10 +75,7 @@ def open_ledger(
             _clear(target, keep=path)
             ledger.begin(_fingerprint(plan, normalisation, as_json(contents)))
         else:
-            known = ledger.fingerprint.get(CONTENT)
-            ledger.check(_fingerprint(plan, normalisation, known))
-            check_contents(target, known, contents)
-            ledger.check_records()
+            _check_run(ledger, place, plan, normalisation, contents)
     except BaseException:
         ledger.close()
         raise
@@ -100,7 +98,7 @@ def found_run(place: Place, plan: SegmentPlan, normalisation: FixedNormalisation
         if Ledger.found(path, _fingerprint(plan, normalisation, contents)):
             return True
     # That the content is the same is seen when the part's own ledger is opened.
-    known = Ledger.peek(path)[0].get(CONTENT)
+    known = Ledger.run_of(path).get(CONTENT)
     return Ledger.is_of(path, _fingerprint(plan, normalisation, known))
 
 
@@ -120,7 +118,7 @@ def open_part(
     target, path = place.folder, _ledger_path(place)
     own = path.with_name(part.ledger_name)
     with shared_lock(path, target):
-        run = Ledger.peek(path)[0]
+        run = Ledger.run_of(path)
         if not run:
             raise ResumeError(
                 f"{target} was to be begun anew, which was cut off: finish that with --resume and "
@@ -131,13 +129,33 @@ def open_part(
             return [other for other in (path, *_part_ledgers(target)) if other != own]
 
         with Ledger(own, beside=others, judge=judge_of(plan)) as ledger:
-            fingerprint = _fingerprint(plan, normalisation, run.get(CONTENT))
             if ledger.is_empty:
-                ledger.begin(fingerprint)
-            ledger.check(fingerprint)
-            check_contents(target, run.get(CONTENT), contents_of(plan))
-            ledger.check_records()
+                ledger.begin(_fingerprint(plan, normalisation, run.get(CONTENT)))
+            _check_run(ledger, place, plan, normalisation, contents_of(plan))
             yield ledger
+
+
+def has_begun(place: Place) -> bool:
+    """Whether a run has begun at a place, which may be finished."""
+    path = place.folder / RUN_FOLDER / _LEDGER
+    return is_record_file(path) and bool(Ledger.run_of(path))
+
+
+def _check_run(
+    ledger: Ledger,
+    place: Place,
+    plan: SegmentPlan,
+    normalisation: FixedNormalisation,
+    contents: Mapping[str, Content],
+) -> None:
+    """Raise ResumeError if the ledger is that of another run, or its records cannot be so."""
+    begun = ledger.fingerprint
+    now = _fingerprint(plan, normalisation, begun.get(CONTENT))
+    # An image that changed has another grey range, which says less than the file that changed.
+    ledger.check({**now, "normalisation": begun.get("normalisation")})
+    check_contents(place.folder, begun.get(CONTENT), contents)
+    ledger.check(now)
+    ledger.check_records()
 
 
 def _ledger_path(place: Place) -> Path:
@@ -164,7 +182,7 @@ def chosen_before(target: Path) -> dict[str, Any]:
     path = target / RUN_FOLDER / _LEDGER
     if not is_record_file(path):
         return {}
-    fingerprint, _ = Ledger.peek(path)
+    fingerprint = Ledger.run_of(path)
     fitting: dict[str, Callable[[Any], bool]] = {
         "block_shape": _is_shape,
         "tile_shape": _is_shape,

@@ -271,6 +271,18 @@ def test_an_image_that_changes_in_mid_run_is_not_published(
     assert not is_complete(str(output))
 
 
+def test_another_image_is_refused_before_there_are_workers(
+    copied: Path, segment: Segment, write_model, tmp_path: Path
+) -> None:
+    output, model = tmp_path / "out.zarr", write_model(tmp_path / "m.safetensors", fixed=False)
+    segment(output, source=copied, model=model, part=Part(1, 2))
+    zarr.open_array(str(copied))[300:] = 7
+    nobody = bigunet.ClusterSpec(scheduler="tcp://127.0.0.1:9")
+    # The grey range changed as well, and says less.
+    with pytest.raises(ResumeError, match="c/1/0 changed since it was begun"):
+        segment(output, source=copied, model=model, existing="resume", client=nobody)
+
+
 def test_an_image_that_was_touched_or_copied_goes_on(
     copied: Path, segment: Segment, tmp_path: Path
 ) -> None:
