@@ -35,6 +35,12 @@ def summary(report: SegmentReport) -> str:
     told = report.to_dict()
     shape = " × ".join(map(str, told["shape"]))
     shares = ", ".join(f"{name} {share:.1%}" for name, share in told["class_shares"].items())
+    if report.already_finished:
+        return (
+            f"already finished: all {counted(told['blocks'], 'block')} are there\n"
+            f"classes: {shares}\n"
+            f"written to {told['output']}"
+        )
     end = (
         f"written to {told['output']}"
         if report.finished

@@ -14,6 +14,7 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Index, Result
 from bigunet.geometry import Box, hull
+from bigunet.io.block_files import Files
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
 from bigunet.model.forward import Prediction
@@ -116,13 +117,15 @@ class SegmentWork:
             del image
         _clear_unwanted(values, kept)
         local = write.shift(tuple(-v for v in self._grid.region.start))
+        files = Files()
         for output, writer in self._writers.items():
-            writer.write_block(0, local, values[output])
+            files += writer.write_block(0, local, values[output])
         written = time.perf_counter()
         return {
             **told,
             "voxels": write.size,
             "counts": self._counts(values),
+            "files": files.to_list(),
             "read_seconds": round(read - begun, 4),
             "write_seconds": round(written - computed, 4),
         }
@@ -267,6 +270,8 @@ class DownsampleWork:
         """Write one block of each output."""
         box: Box = self.grid.box(index)
         begun = time.perf_counter()
+        files = Files()
         for writer in self.writers:
-            writer.downsample_block(self.group, box)
-        return {"voxels": box.size, "write_seconds": round(time.perf_counter() - begun, 4)}
+            files += writer.downsample_block(self.group, box)
+        seconds = round(time.perf_counter() - begun, 4)
+        return {"voxels": box.size, "files": files.to_list(), "write_seconds": seconds}

@@ -31,23 +31,22 @@ from bigunet.io.plates import is_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.urls import shown_url
-from bigunet.workflows.fit import check_fit
+from bigunet.workflows.fit import Fit, check_fit
 from bigunet.workflows.jobs.size import memory_limit_of
-from bigunet.workflows.normalisation import fix_normalisation
+from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.part import Part
-from bigunet.workflows.place import choose_place
+from bigunet.workflows.place import Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
+from bigunet.workflows.report_file import keep_report, write_report
 from bigunet.workflows.segment_report import SegmentReport, totals_of
-from bigunet.workflows.segment_run import Job, run_all, run_part
-from bigunet.workflows.stages import SEGMENT
+from bigunet.workflows.segment_run import Job, find_finished, run_all, run_part
 from bigunet.workflows.target import (
     Existing,
     check_target,
     chosen_before,
     found_run,
     open_ledger,
-    write_report,
 )
 from bigunet.workflows.tuning import tuned
 from bigunet.workflows.workers import gpu_bytes, settled
@@ -139,6 +138,10 @@ def segment(
     if part is not None and not found_run(place, plan, normalisation):
         # Another part began it meanwhile, and what that one chose holds for all.
         plan = planned()
+    if existing == "resume" and part is None:
+        report = _finished_before(place, plan, normalisation, fit)
+        if report is not None:
+            return report
     with contextlib.ExitStack() as held:
         # The ledger, entered last and left last: locked until workers started here are gone.
         with (
@@ -162,8 +165,7 @@ def segment(
                 ledger = held.enter_context(
                     open_ledger(place, plan, normalisation, existing=existing)
                 )
-                blocks_done = plan.grid.num_blocks - len(ledger.done(SEGMENT))
-                run_all(job, ledger)
+                blocks_done = run_all(job, ledger)
                 totals, finished = totals_of(plan, ledger), True
             else:
                 blocks_done, totals, finished = run_part(job, part, held)
@@ -191,6 +193,31 @@ def _tell(line: str, on_event: Callable[[Event, str], None] | None) -> None:
         logger.warning("%s", line)
     else:
         on_event(Notice(f"Warning: {line}"), "")
+
+
+def _finished_before(
+    place: Place, plan: SegmentPlan, normalisation: FixedNormalisation, fit: Fit
+) -> SegmentReport | None:
+    """The report on a run that had nothing left to do, where that is so; no worker is started."""
+    with MemoryWatch() as memory:
+        totals = find_finished(place, plan, normalisation)
+    if totals is None:
+        return None
+    report = SegmentReport(
+        plan=plan,
+        output=str(place.folder),
+        normalisation=normalisation,
+        fit=fit,
+        seconds=0.0,
+        blocks_done=0,
+        finished=True,
+        peak_memory_bytes=memory.peak_bytes,
+        dashboard="",
+        already_finished=True,
+        **totals,
+    )
+    keep_report(place.folder, report.to_dict())
+    return report
 
 
 def _check_part(part: Part | None, options: SegmentOptions, existing: Existing) -> None:

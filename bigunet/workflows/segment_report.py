@@ -48,6 +48,8 @@ class SegmentReport:
         Of this process and its children.
     dashboard : str
         Address of Dask's dashboard while it ran; empty if there was none.
+    already_finished : bool
+        Whether an earlier run had finished the output, so that this one only saw that all is there.
     """
 
     plan: SegmentPlan
@@ -66,6 +68,7 @@ class SegmentReport:
     smaller_tile: tuple[int, ...]
     peak_memory_bytes: int
     dashboard: str
+    already_finished: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet segment --json` prints."""
@@ -91,6 +94,7 @@ class SegmentReport:
             "backend": self.backend,
             "smaller_tile": list(self.smaller_tile),
             "dashboard": self.dashboard,
+            "already_finished": self.already_finished,
         }
 
 

@@ -22,6 +22,11 @@ from bigunet.workflows.plan import SegmentPlan
 SEGMENT = "segment"
 
 
+def stage_name(group: int) -> str:
+    """Of the stage that writes a group of levels, on the dashboard and in the ledger."""
+    return f"downsample{group}" if group else SEGMENT
+
+
 def describe_outputs(plan: SegmentPlan, place: Place) -> dict[Output, OutputImage]:
     """The images that the run writes, as nothing but names and numbers."""
     return {output: _describe(plan, place, output) for output in plan.options.outputs}
@@ -56,7 +61,7 @@ def build_stages(
         shape = plan.layout.levels[plan.layout.groups[group][0]].shape
         grid = BlockGrid(Box.of_shape(shape), plan.layout.block_shape(group))
         downsample = DownsampleWork(tuple(writers.values()), group, grid)
-        stages.append(_stage(f"downsample{group}", grid, downsample, axes))
+        stages.append(_stage(stage_name(group), grid, downsample, axes))
     return tuple(stages)
 
 
