@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -182,8 +182,3 @@ def _is_nan(value: Tensor) -> Tensor:
 def _varies(value: Tensor) -> bool:
     """Whether the values differ among themselves, as those of coordinates do."""
     return value.numel() > 1 and bool((value != value.reshape(-1)[0]).any())
-
-
-def named(names: Iterable[str | None], otherwise: str) -> str:
-    """The first that there is."""
-    return next((name for name in names if name), otherwise)

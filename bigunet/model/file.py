@@ -196,7 +196,7 @@ def find_model(source: str | os.PathLike[str]) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{str(source)[-80:]!r} cannot be read: {error}") from error
     if kind is not None:
-        raise ModelError(f"{str(source)[-60:]} is {kind[0]}, not a model of bigunet: {kind[1]}")
+        raise ModelError(f"{str(source)[-60:]} is {kind[0]}, no model of bigunet: {kind[1]}")
     names = ", ".join(bundled) or "none"
     raise ModelError(
         f"no model {str(source)[-80:]!r}: neither a file nor bundled (bundled: {names})"

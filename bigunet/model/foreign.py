@@ -50,13 +50,16 @@ def kind_of_file(path: Path) -> tuple[str, str] | None:
         head = file.read(512)
     if not head:
         return "an empty file", "fetch it again"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        # Safetensors: the first bytes are a length, and may look like any magic.
+        return None
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         return _kind_of_zip(path)
     for magic, what, advice in _MAGIC:
         if head.startswith(magic):
             return what, advice
     if head.startswith(_PICKLES):
-        return "a pickle (an old torch.save, or a checkpoint), which may run code", _LOAD_STATE
+        return "a pickle (an old torch.save, or a checkpoint)", _LOAD_STATE
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite model", "bigunet runs PyTorch networks"
     if _is_onnx(head, path):
@@ -102,7 +105,7 @@ def _kind_of_zip(path: Path) -> tuple[str, str]:
     if {"data.pkl", "constants.pkl"} <= inner:
         return "a TorchScript module", f"torch.jit.{_IN_PYTHON}"
     if "data.pkl" in inner:
-        return "a file of torch.save (a checkpoint), which may run code", _LOAD_STATE
+        return "a checkpoint of torch.save", _LOAD_STATE
     if any(
         n.endswith(("serialized_exported_program.json", "model.json", "archive_format"))
         for n in inner

@@ -33,6 +33,8 @@ from bigunet.receptive import ReceptiveField
 
 # Tile sizes tried, until the reach of one voxel fits.
 _SIZES = {2: (48, 96, 192, 384, 768), 3: (32, 64, 128, 192)}
+# Strips are this wide, at least.
+_NARROW = 16
 # Passes over one image after the first, before a module counts as not random.
 _REPEATS = 3
 
@@ -83,7 +85,8 @@ def probe(
     _check_repeatable(test, width)
     kind = score_kind(test, width, scores)
     _refuse_known_mixers(test, width)
-    refuse_what_is_not_local(test, width, _SIZES[ndim])
+    narrow = _accepted(test, _NARROW) or width
+    refuse_what_is_not_local(test, narrow, test.losses(_NARROW).get(narrow, 0), _SIZES[ndim])
     found, num_scores = _measured(test, width)
     return Probed(found, num_scores, kind)
 

@@ -42,7 +42,7 @@ class Scripted(nn.Module):
         with warnings.catch_warnings():
             # It asks for the gradients of the parameters of TorchScript, which are no leaves.
             warnings.filterwarnings("ignore", "The .grad attribute of a Tensor")
-            return super()._apply(fn, recurse)
+            return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
 
 def with_scripts_wrapped(module: nn.Module) -> nn.Module:
@@ -62,12 +62,12 @@ def _bytes_of(script: torch.jit.ScriptModule) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(script, buffer)  # type: ignore[no-untyped-call]
+        torch.jit.save(script, buffer)
     return buffer.getvalue()
 
 
 def _restored(content: bytes, training: bool, device: str | None = None) -> Scripted:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        script = torch.jit.load(io.BytesIO(content), map_location=device)
+        script = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
     return Scripted(script).train(training)

@@ -7,7 +7,7 @@ the cubic tile of that length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,15 +16,20 @@ import torch
 from torch import Tensor
 
 from bigunet.errors import ModelError
-from bigunet.model.fault import named, spreading_call, uneven_call
+from bigunet.geometry import ceil_div
+from bigunet.model.fault import spreading_call, uneven_call
 from bigunet.model.trial import MAX_STRIDE, Trial, equal
 
 # Each stride up to MAX_STRIDE divides one of these; those of usual strides come first.
 LIKELY_STEPS = tuple(
     dict.fromkeys((64, 48, 60, 56, 54, 50, *range(MAX_STRIDE, MAX_STRIDE // 2, -1)))
 )
+# What resizes to its input's size is regular only where the length is a whole number of strides:
+# lengths, with shifts of which a stride divides both.
+_REGULAR = {960: (64, 60, 48), 1008: (63, 56, 48)}
 # Voxels compared, at least.
 _COMPARED = 16
+_ADVICE = {True: "use align_corners=False", False: "take it out of the module"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +39,21 @@ class _Strips:
     Parameters
     ----------
     test : Trial
-    width : int
-        A size that the module accepts.
+    width, lost : int
+        A size that the module accepts, and how many voxels it loses of it.
     axis : int
         Spatial.
     """
 
     test: Trial
     width: int
+    lost: int
     axis: int
+
+    @property
+    def dim(self) -> int:
+        """The long axis, of a tensor."""
+        return self.axis + 2
 
     def shape(self, length: int) -> tuple[int, ...]:
         test = self.test
@@ -58,32 +69,61 @@ class _Strips:
         for step in LIKELY_STEPS:
             yield self.width + step * max(0, -((self.width - smallest) // step))
 
+    def run(self, image: Tensor) -> Tensor | None:
+        """Scores of a strip; None if it is refused, or is not cut as cubic tiles are."""
+        scores = self.test.run(image)
+        wanted = tuple(n - self.lost for n in image.shape[2:])
+        return None if scores is None or tuple(scores.shape[2:]) != wanted else scores
+
     def hits(self, length: int) -> np.ndarray | None:
         """Where along the strip the scores depend on its middle voxel; None if it is refused."""
         image = self.image(length)
         middle = tuple(slice(n // 2, n // 2 + 1) for n in self.shape(length))
         image[(slice(None), slice(None), *middle)] = torch.nan
-        scores = self.test.run(image)
+        scores = self.run(image)
         if scores is None:
             return None
         hit = torch.isnan(scores).any(dim=1)[0].movedim(self.axis, 0)
         return hit.reshape(hit.shape[0], -1).any(dim=1).numpy()
 
+    def moves_along(self, length: int, shifts: Iterable[int], rim: int) -> bool | None:
+        """Whether the scores move along with a strip, by any shift; None if it is refused.
 
-def refuse_what_is_not_local(test: Trial, width: int, lengths: tuple[int, ...]) -> None:
+        Parameters
+        ----------
+        rim : int
+            Voxels at both ends of a strip that its ends may act on.
+        """
+        around = self.image(length + MAX_STRIDE)
+        here = self.run(around.narrow(self.dim, 0, length))
+        if here is None:
+            return None
+        start = rim - self.lost // 2
+        for shift in shifts:
+            there = self.run(around.narrow(self.dim, shift, length))
+            if there is None:
+                return None
+            kept = length - 2 * rim - shift
+            a = here.narrow(self.dim, start + shift, kept)
+            if equal(a, there.narrow(self.dim, start, kept)):
+                return True
+        return False
+
+
+def refuse_what_is_not_local(test: Trial, width: int, lost: int, lengths: tuple[int, ...]) -> None:
     """Raise ModelError where a module's scores depend on the whole tile, or on its place.
 
     Where it refuses oblong tiles, or where these do not tell it, nothing is raised.
 
     Parameters
     ----------
-    width : int
-        A size that the module accepts.
+    width, lost : int
+        A size that the module accepts, and how many voxels it loses of it.
     lengths : tuple of int
         Lengths tried, until the reach of one voxel fits.
     """
     for axis in range(test.ndim):
-        strips = _Strips(test, width, axis)
+        strips = _Strips(test, width, lost, axis)
         reach = _reach(strips, lengths)
         if reach is not None:
             _check_moves_along(strips, reach)
@@ -96,7 +136,7 @@ def _reach(strips: _Strips, lengths: tuple[int, ...]) -> int | None:
         if found is None:
             return None
         length, hit = found
-        border = (length - len(hit)) // 2
+        border = strips.lost // 2
         where = np.nonzero(hit)[0] + border
         if where.size == 0:
             return None
@@ -114,43 +154,41 @@ def _first_accepted(strips: _Strips, smallest: int) -> tuple[int, np.ndarray] | 
 
 
 def _check_moves_along(strips: _Strips, reach: int) -> None:
-    """Raise ModelError where no shift of the tile moves the scores along."""
+    """Raise ModelError where no shift of the strip moves the scores along."""
     # The reach was measured for one phase of a stride.
     rim = reach + MAX_STRIDE
-    for length in strips.lengths(2 * rim + MAX_STRIDE + _COMPARED):
-        around = strips.image(length + MAX_STRIDE)
-        tile_at = partial(around.narrow, strips.axis + 2, length=length)
-        here = strips.test.run(tile_at(0))
-        if here is not None:
+    smallest = 2 * rim + MAX_STRIDE + _COMPARED
+    for length in strips.lengths(smallest):
+        moves = strips.moves_along(length, LIKELY_STEPS, rim)
+        if moves is not None:
             break
     else:
         return
-    border = (length - here.shape[strips.axis + 2]) // 2
-    for shift in LIKELY_STEPS:
-        there = strips.test.run(tile_at(shift))
-        if there is None:
-            return
-        kept = length - 2 * rim - shift
-        a = here.narrow(strips.axis + 2, rim + shift - border, kept)
-        b = there.narrow(strips.axis + 2, rim - border, kept)
-        if equal(a, b):
-            return
-    test = strips.test
-    at_fault = uneven_call(test.module, tile_at, axis=strips.axis, ndim=test.ndim)
-    raise ModelError(
-        f"{named((at_fault,), type(test.module).__name__)}: its output depends on the whole "
-        "tile's size or place, so blocks cannot equal the whole image; "
-        + _ADVICE.get(bool(at_fault and "interpolate" in at_fault), _ADVICE[False])
+    regular = any(
+        strips.moves_along(whole * ceil_div(smallest, whole), shifts, rim)
+        for whole, shifts in _REGULAR.items()
+        if not moves
     )
+    if not moves and not regular:
+        raise _uneven(strips, length)
 
 
-_ADVICE = {True: "use align_corners=False", False: "take it out of the module"}
+def _uneven(strips: _Strips, length: int) -> ModelError:
+    test = strips.test
+    around = strips.image(length + MAX_STRIDE)
+    tile_at = partial(around.narrow, strips.dim, length=length)
+    at_fault = uneven_call(test.module, tile_at, axis=strips.axis, ndim=test.ndim)
+    return ModelError(
+        f"{at_fault or type(test.module).__name__}: its output depends on the whole tile's size "
+        "or place, so blocks cannot equal the whole image; "
+        + _ADVICE["interpolate" in (at_fault or "")]
+    )
 
 
 def whole_tile(test: Trial, size: int) -> ModelError:
     """The error for a module one of whose voxels acts on the whole tile."""
     at_fault = spreading_call(test.module, test.poisoned(size, size // 2))
-    return spread_everywhere(named((at_fault,), type(test.module).__name__))
+    return spread_everywhere(at_fault or type(test.module).__name__)
 
 
 def spread_everywhere(culprit: str) -> ModelError:

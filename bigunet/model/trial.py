@@ -82,8 +82,6 @@ class Trial:
             with torch.inference_mode(), WideCasts():
                 # The module may write over its input.
                 scores: Tensor = self.module(image.clone())
-        except ModelError:
-            raise
         except Exception as error:  # a module raises what it likes
             self.failures.append(error)
             return None
