@@ -47,10 +47,13 @@ class Call:
     output: Tensor
 
     def __str__(self) -> str:
-        layer = f"layer {self.layer!r} ({self.layer_type})" if self.layer else self.layer_type
+        path = self.layer if len(self.layer) <= 60 else f"…{self.layer[-59:]}"
+        layer = f"layer {path!r} ({self.layer_type})" if path else self.layer_type
         if self.built_in:
             return layer
-        return f"{self.name} in {layer}" + (f", {self.line}" if self.line else "")
+        return f"{self.name.removeprefix('torch.nn.')} in {layer}" + (
+            f", {self.line}" if self.line else ""
+        )
 
 
 class _Recorder(TorchFunctionMode):

@@ -13,7 +13,7 @@ from bigunet.model.casts import WideCasts
 from bigunet.model.trial import ROUNDING, TOLERANCE
 
 # Shifts of which each stride in use divides one.
-_SHIFTS = (64, 48, 60)
+_SHIFTS = (64, 60, 56, 54, 44)
 _RESHAPING = ("flatten", "reshape", "view", "unflatten", "permute", "transpose", "unfold", "fold")
 # A result that is so many times smaller than what was read is a statistic of it.
 _FEWER = 16
@@ -36,17 +36,21 @@ def spreading_call(module: nn.Module, poisoned: Tensor) -> str | None:
     Of several it is the one that had the fewest NaNs to spread: deep convolutions fill a small
     tile, too.
     """
-    best: tuple[float, Call] | None = None
-    for call in _recorded(module, poisoned):
-        if not call.inputs or not _is_nan(call.output).all():
+    everywhere: list[tuple[float, int, Call]] = []
+    far: list[tuple[float, int, Call]] = []
+    for number, call in enumerate(_recorded(module, poisoned)):
+        # Weights and the like have none.
+        shares = [share for given in call.inputs if (share := _nan_share(given))]
+        if not shares or min(shares) == 1:
             continue
-        share = min(float(_is_nan(given).double().mean()) for given in call.inputs)
-        if share == 0:
-            # Weights and the like have none; another input has them all.
-            share = max(float(_is_nan(given).double().mean()) for given in call.inputs)
-        if share < 1 and (best is None or share < best[0]):
-            best = share, call
-    return None if best is None else str(best[1])
+        share = _nan_share(call.output)
+        if share == 1:
+            everywhere.append((min(shares), number, call))
+        elif share:
+            # Ahead only, or along one axis.
+            far.append((min(shares) / share, number, call))
+    best = min(everywhere or far, default=None)
+    return None if best is None else str(best[2])
 
 
 def hiding_call(module: nn.Module, poisoned: Tensor) -> str | None:
@@ -177,6 +181,10 @@ def same(a: Tensor, b: Tensor) -> bool:
 
 def _is_nan(value: Tensor) -> Tensor:
     return torch.isnan(value)
+
+
+def _nan_share(value: Tensor) -> float:
+    return float(_is_nan(value).double().mean()) if value.numel() else 0.0
 
 
 def _varies(value: Tensor) -> bool:

@@ -145,13 +145,13 @@ def differences(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple
     other = [name for name in wanted if name in found and found[name] != wanted[name]]
     said = []
     if missing:
-        said.append(f"{len(missing)} of {len(wanted)} tensors are missing ({_some(missing)})")
+        said.append(f"{len(missing)} of {len(wanted)} tensors missing ({_some(missing)})")
     if surplus:
-        said.append(f"{len(surplus)} are too many ({_some(surplus)})")
+        said.append(f"{len(surplus)} too many ({_some(surplus)})")
     if other:
         name = other[0]
         said.append(
-            f"{len(other)} of {len(wanted)} have another shape "
+            f"{len(other)} of {len(wanted)} of another shape "
             f"({_short(name)} {str(found[name])[:40]}, not {str(wanted[name])[:40]})"
         )
     return "; ".join(said)

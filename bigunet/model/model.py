@@ -103,13 +103,13 @@ class Model:
             call, and says what to do.
         """
         channels = _names(channels, "channels")
+        classes = None if classes is None else _names(classes, "classes")
         # The caller may go on training theirs.
         module = module_from(module)
         probed = probe(module, in_channels=len(channels), ndim=ndim, scores=scores)
         found = probed.field
         known = default_classes(max(probed.num_scores, 2))
         if classes is not None:
-            classes = _names(classes, "classes")
             if len(classes) != len(known):
                 raise ModelError(f"{len(classes)} class names for {len(known)} classes")
             known = tuple(replace(c, name=n) for c, n in zip(known, classes))

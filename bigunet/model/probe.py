@@ -21,7 +21,7 @@ from bigunet.model.copying import copied
 from bigunet.model.fault import hiding_call, random_call, same
 from bigunet.model.misread import refuse_misread, refused_tiles
 from bigunet.model.mixing import KNOWN_TO_MIX, mixing_layer
-from bigunet.model.scores import ScoreKind, score_kind
+from bigunet.model.scores import ScoreKind, module_name, score_kind
 from bigunet.model.strips import (
     LIKELY_STEPS,
     refuse_what_is_not_local,
@@ -210,9 +210,10 @@ def _check_grid(test: Trial) -> int:
     ModelError
         If there is none, or where the scores are not the image's voxels, less a border.
     """
+    refuse_misread(test, _SIZES[test.ndim][0])
     losses: dict[int, int] = next(filter(None, map(test.losses, _SIZES[test.ndim])), {})
     if not losses:
-        raise refused_tiles(test, _SIZES[test.ndim][0], _SIZES[test.ndim][-1])
+        raise refused_tiles(test, _SIZES[test.ndim][-1])
     size, lost = min(losses.items(), key=lambda item: item[1])
     # On a coarser grid the loss grows with the size.
     larger = [size + step for step in LIKELY_STEPS]
@@ -222,7 +223,6 @@ def _check_grid(test: Trial) -> int:
         found = next((n for _, n in test.lost(larger) if n == lost), None)
     if lost < 0 or lost % 2 or found is None:
         raise off_grid((size,) * test.ndim, (size - lost,) * test.ndim)
-    refuse_misread(test, size)
     return size
 
 
@@ -299,4 +299,4 @@ def _is_valid(test: Trial, size: int, stride: int) -> bool:
 def _hiding(test: Trial, size: int) -> str:
     """The call that hides a NaN, or the module."""
     at_fault = hiding_call(test.module, test.poisoned(size, size // 2))
-    return at_fault or type(test.module).__name__
+    return at_fault or module_name(test.module)

@@ -18,6 +18,7 @@ from torch import Tensor
 from bigunet.errors import ModelError
 from bigunet.geometry import ceil_div
 from bigunet.model.fault import spreading_call, uneven_call
+from bigunet.model.scores import module_name
 from bigunet.model.trial import MAX_STRIDE, Trial, equal
 
 # Each stride up to MAX_STRIDE divides one of these; those of usual strides come first.
@@ -179,7 +180,7 @@ def _uneven(strips: _Strips, length: int) -> ModelError:
     tile_at = partial(around.narrow, strips.dim, length=length)
     at_fault = uneven_call(test.module, tile_at, axis=strips.axis, ndim=test.ndim)
     return ModelError(
-        f"{at_fault or type(test.module).__name__}: its output depends on the whole tile's size "
+        f"{at_fault or module_name(test.module)}: its output depends on the whole tile's size "
         "or place, so blocks cannot equal the whole image; "
         + _ADVICE["interpolate" in (at_fault or "")]
     )
@@ -188,12 +189,12 @@ def _uneven(strips: _Strips, length: int) -> ModelError:
 def whole_tile(test: Trial, size: int) -> ModelError:
     """The error for a module one of whose voxels acts on the whole tile."""
     at_fault = spreading_call(test.module, test.poisoned(size, size // 2))
-    return spread_everywhere(at_fault or type(test.module).__name__)
+    return spread_everywhere(at_fault or module_name(test.module))
 
 
 def spread_everywhere(culprit: str) -> ModelError:
     """The error for a call or layer that spreads one voxel over the whole tile."""
     return ModelError(
-        f"{culprit}: its output depends on the whole tile, so no halo makes blocks equal to the "
-        "whole image; use batch normalisation, or take it out"
+        f"{culprit}: its output depends on the whole tile, so blocks cannot equal the whole image; "
+        "use batch normalisation, or take it out"
     )
