@@ -18,6 +18,7 @@ from bigunet.model.folding import fold_batch_norm
 from bigunet.model.inputs import GreyRange, NetworkInputs
 from bigunet.model.link import Link, UnderWay, link_to
 from bigunet.model.model import Model
+from bigunet.model.scores import as_probabilities
 
 Precision = Literal["fp32", "bf16", "fp16"]
 # torch raises a RuntimeError like any other when a CPU's memory ends, and so do OpenVINO and, on
@@ -39,7 +40,7 @@ class Prediction:
     labels : ndarray of uint8, (*space)
         The class with the highest score.
     probabilities : ndarray of uint8, (class, *space), or None
-        Softmax of the scores times 255, rounded.
+        Softmax of the scores, or the probabilities that the network gives, times 255, rounded.
     """
 
     labels: np.ndarray
@@ -120,6 +121,7 @@ class Predictor:
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
+        self._probabilities = model.scores == "probabilities"
         module = fold_batch_norm(model.module).to(self.device)
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
@@ -153,6 +155,8 @@ class Predictor:
 
     def scores(self, tile: np.ndarray) -> Tensor:
         """Scores of one tile, (class, *space) fp32 on the device.
+
+        Of a model that gives probabilities they are these, two for a single one.
 
         Parameters
         ----------
@@ -197,7 +201,7 @@ class Predictor:
         def outcome(values: Tensor) -> list[Tensor]:
             scores = self._scores(values)
             kept = scores[(slice(None), *inner)]
-            chances = [_to_bytes(kept)] if probabilities else []
+            chances = [self._to_bytes(kept)] if probabilities else []
             return [labels_of(kept), _are_finite(scores), *chances]
 
         with torch.inference_mode(), self._memory_errors():
@@ -210,7 +214,12 @@ class Predictor:
         cast = self.precision != "fp32" and self.backend != "openvino"
         with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
             scores: Tensor = self._module(image)
-        return scores[0].float()
+        found = scores[0].float()
+        return as_probabilities(found) if self._probabilities else found
+
+    def _to_bytes(self, scores: Tensor) -> Tensor:
+        shares = scores if self._probabilities else probabilities_of(scores)
+        return (shares * 255).round().clamp(0, 255).to(torch.uint8)
 
     @contextlib.contextmanager
     def _memory_errors(self) -> Iterator[None]:
@@ -267,10 +276,6 @@ def probabilities_of(scores: Tensor) -> Tensor:
     if scores.shape[0] == 1:
         scores = torch.cat((torch.zeros_like(scores), scores))
     return scores.softmax(dim=0)
-
-
-def _to_bytes(scores: Tensor) -> Tensor:
-    return (probabilities_of(scores) * 255).round().to(torch.uint8)
 
 
 def compute_exactly_on_cuda() -> None:

@@ -123,4 +123,5 @@ def describe_model(model: Model) -> dict[str, Any]:
         "halo": list(field.halo),
         "stride": list(field.stride),
         "border": "zero-padded" if model.zero_padded else "valid",
+        "scores": model.scores,
     }

@@ -202,6 +202,7 @@ def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[st
             "name": plan.model.description.name,
             "sha256": plan.model.digest,
             "path": plan.model.path,
+            "scores": plan.model.scores,
         },
         "normalisation": normalisation.to_dict(),
         "options": plan.options.to_dict(),
