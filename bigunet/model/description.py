@@ -94,7 +94,7 @@ class ModelDescription:
         Voxel size of the training images in micrometres, z y x or y x.
     grey_median : tuple of float or None
         Where the medians of the training images lay in their grey ranges: the least and the
-        greatest but for the outer 5 %, 0 at the low end of a range and 1 at its high end.
+        greatest, without the outer 5 %; 0 is the low end of a range and 1 its high end.
     training, card : dict
         How it was trained; data, licence, scores, limits.
     """
@@ -152,8 +152,9 @@ class ModelDescription:
         for name in ("classes", "channels", "precisions"):
             if not isinstance(fields.get(name, ()), (list, tuple)):
                 raise damaged(name, fields[name])
-        if not isinstance(fields.get("voxel_size_um"), (list, tuple, NoneType)):
-            raise damaged("voxel_size_um", fields["voxel_size_um"])
+        for name in ("voxel_size_um", "grey_median"):
+            if not isinstance(fields.get(name), (list, tuple, NoneType)):
+                raise damaged(name, fields[name])
         try:
             fields["classes"] = tuple(SegmentationClass(**c) for c in fields["classes"])
             fields["normalisation"] = Normalisation(**fields["normalisation"])
@@ -192,6 +193,9 @@ def check_description(description: ModelDescription) -> None:
         raise ModelError(
             f"voxel_size_um is {brief(size)}; give 2 or 3 positive numbers: y x, or z y x"
         )
+    median = description.grey_median
+    if median is not None and not (len(median) == 2 and all(map(is_number, median))):
+        raise ModelError(f"grey_median is {brief(median)}; give two numbers, or none")
 
 
 def check_name(name: object, what: str) -> None:

@@ -37,6 +37,9 @@ class Sample:
         The border term of the weight map where it was kept; None computes it for each patch.
     annotated : Box or None
         Outside of it nobody annotated a voxel; None is the whole image.
+    medians : tuple of float
+        Where the median of each channel lies in its grey range: 0 at the low end, 1 at the high
+        end. Empty if it was not measured.
     """
 
     image: Source
@@ -46,6 +49,7 @@ class Sample:
     spacing: tuple[float, ...] = ()
     terms: Source | None = None
     annotated: Box | None = None
+    medians: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image.shape != self.labels.shape:

@@ -258,6 +258,7 @@ class Judge:
                 self.options.normalise, self.options.low, self.options.high
             ),
             voxel_size_um=self.training_set.voxel_size_um or None,
+            grey_median=self.training_set.grey_median,
             training=self._record(module, progress),
             card=dict(self.card),
         )

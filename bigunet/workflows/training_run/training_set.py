@@ -82,6 +82,15 @@ class TrainingSet:
         return dict(zip(names, self.census.class_shares))
 
     @property
+    def grey_median(self) -> tuple[float, float] | None:
+        """Between which the medians lie in their grey ranges, the outer 5 % left out."""
+        medians = [m for s in (*self.samples, *self.validation) for m in s.medians]
+        if not medians:
+            return None
+        low, high = np.quantile(medians, (0.025, 0.975))
+        return round(float(low), 4), round(float(high), 4)
+
+    @property
     def num_shared(self) -> int:
         """Images that are both learned from and kept apart, whole or in part."""
         learned = {sample.image.url for sample in self.samples}
@@ -158,8 +167,15 @@ def _open(
         image, labels = open_pair(
             pair, level=options.level, channels=options.channels or None, ignore=options.ignore
         )
+        grey_range, medians = _grey_values(image, options)
         samples.append(
-            Sample(image, labels, _grey_range(image, options), spacing=_spacing(image, options))
+            Sample(
+                image,
+                labels,
+                grey_range,
+                spacing=_spacing(image, options),
+                medians=medians,
+            )
         )
         on_pair()
     return samples
@@ -184,16 +200,16 @@ def _connected(samples: Sequence[Sample], ndim: int) -> list[Sample]:
     return [replace(s, labels=ConnectedLabels(s.labels, ndim)) for s in samples]
 
 
-def _grey_range(image: Source, options: TrainOptions) -> GreyRange:
-    """As ``segment`` normalises: a flat image keeps its values apart from 0."""
+def _grey_values(image: Source, options: TrainOptions) -> tuple[GreyRange, tuple[float, ...]]:
+    """As ``segment`` normalises, and where the medians lie; a flat image keeps its values."""
     if options.normalise == "fixed":
-        ends = ((options.low, options.high),) * image.num_channels
-    else:
-        ends = tuple((low, high) for low, high in image.percentiles((options.low, options.high)))
-    return GreyRange(
-        tuple(float(low) for low, _ in ends),
-        tuple(float(high if high > low else low + 1) for low, high in ends),
-    )
+        number = image.num_channels
+        return GreyRange((float(options.low),) * number, (float(options.high),) * number), ()
+    found = image.percentiles((options.low, options.high, 50.0))
+    low = tuple(float(values[0]) for values in found)
+    high = tuple(float(b if b > a else a + 1) for a, b, _ in found)
+    medians = tuple((values[2] - a) / (b - a) for values, a, b in zip(found, low, high))
+    return GreyRange(low, high), medians
 
 
 def _spacing(image: Source, options: TrainOptions) -> tuple[float, ...]:
