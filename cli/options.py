@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import click
-from dask.utils import parse_bytes
 
+from bigunet.choices import BackendChoice
 from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec, JobSpec
 from bigunet.errors import OptionError
-from bigunet.io.access import normal_url
-from bigunet.model.backend import BackendChoice
 from bigunet.workflows.options import (
     DeviceChoice,
     OmeVersionChoice,
@@ -76,6 +74,9 @@ class SizeType(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         if isinstance(value, int):
             return value
+        # Dask takes its time to be imported, which `--help` need not wait for.
+        from dask.utils import parse_bytes
+
         try:
             return int(parse_bytes(value))
         except ValueError:
@@ -289,8 +290,15 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         skip_empty=given["skip_empty"],
         memory_limit=given["memory_limit"],
         tune=given["tune"],
-        mask=normal_url(given["mask"]) if given["mask"] else "",
+        mask=_url(given["mask"]) if given["mask"] else "",
     )
+
+
+def _url(path: str) -> str:
+    # Zarr takes its time to be imported, which usage errors need not wait for.
+    from bigunet.io.access import normal_url
+
+    return normal_url(path)
 
 
 def cluster_from(given: dict[str, Any]) -> ClusterSpec:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from bigunet.errors import TrainingError
-from bigunet.training.augment import Augmentation
+from bigunet.training.augmentation import Augmentation
 
 Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["constant", "cosine"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from bigunet.choices import BackendChoice
 from bigunet.engine.clusters.cores import cores
 from bigunet.errors import OptionError
-from bigunet.model.backend import BackendChoice
 from bigunet.model.forward import GreyRange, Precision, Predictor
 from bigunet.model.model import Model
 from bigunet.workflows.options import DeviceChoice
