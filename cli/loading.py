@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,10 @@ def loading() -> Iterator[None]:
     ClusterError
         If Dask's configuration cannot be used: Dask reads it in the middle of its import.
     """
+    distributed = logging.getLogger("distributed")
+    level = distributed.level
     with while_starting():
         check_dask_settings()
         yield
+    # Its import makes it speak as Dask's configuration says, not as `--debug` does.
+    distributed.setLevel(level)

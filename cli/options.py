@@ -206,8 +206,9 @@ def cluster_options(command: F) -> F:
             type=click.Choice(get_args(ClusterKind)),
             default="auto",
             show_default=True,
-            help="local: this machine's cores; cuda: a worker per GPU; auto: GPUs, if torch can "
-            "use them; the others: jobs of a batch system.",
+            help="local: processes on this machine's cores; threads: this process alone; cuda: a "
+            "worker per GPU; auto: threads for small images, else GPUs, if torch can use them, "
+            "else local; the others: jobs of a batch system.",
         ),
         click.option(
             "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."
@@ -259,10 +260,10 @@ def cluster_options(command: F) -> F:
         ),
         click.option(
             "--dashboard-address",
-            default="127.0.0.1:0",
-            show_default=True,
+            default="",
             metavar="HOST:PORT",
-            help="Where Dask's dashboard listens; port 0 takes a free one.",
+            help="Where Dask's dashboard listens; port 0 takes a free one.  [default: 127.0.0.1:0, "
+            "and no dashboard with threads]",
         ),
     ]
     for decorator in reversed(decorators):

@@ -24,9 +24,9 @@ def keep_streams_open() -> None:
     sys.stdin = sys.stdin or open(_INPUT, closefd=False)  # noqa: SIM115
     # In a notebook or a test these are not the process's own.
     if sys.stdout is sys.__stdout__:
-        sys.stdout = sys.__stdout__ = _patient(sys.stdout, _OUTPUT)
+        sys.stdout = _patient(sys.stdout, _OUTPUT)
     if sys.stderr is sys.__stderr__:
-        sys.stderr = sys.__stderr__ = _patient(sys.stderr, _ERRORS)
+        sys.stderr = _patient(sys.stderr, _ERRORS)
 
 
 def silence_output() -> None:

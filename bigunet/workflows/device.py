@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -57,3 +59,19 @@ class DeviceChoices:
             backend=self.backend,
             threads=self.take_cores(),
         )
+
+
+@contextlib.contextmanager
+def torch_as_before() -> Iterator[None]:
+    """Leave torch, whose settings workers in threads change for all, as the caller has it.
+
+    The number of threads is that of each thread, and what threads that begin later start with.
+    """
+    threads = torch.get_num_threads()
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    flags = (matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = flags

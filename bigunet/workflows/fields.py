@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from distributed import Client
 
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
 from bigunet.io.access import find_node, join_url, normal_url
-from bigunet.io.discovery import plate_fields
+from bigunet.io.discovery import open_multiscale, plate_fields
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.options import SegmentOptions
@@ -21,7 +23,7 @@ from bigunet.workflows.place import check_inside_options
 from bigunet.workflows.segment import clients_of, segment
 from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.target import Existing
-from bigunet.workflows.workers import settled
+from bigunet.workflows.workers import settled, voxels_of
 
 
 def segment_fields(
@@ -55,6 +57,7 @@ def segment_fields(
         If no field could be segmented: there is none, or model or options do not fit any;
         StoppedError, if it was asked to stop before the end.
     """
+    leave_if_imported_again()
     check_report(performance_path)
     options = options or SegmentOptions()
     check_inside_options(options)
@@ -65,8 +68,9 @@ def segment_fields(
     if not fields:
         raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
     loaded = model if isinstance(model, Model) else load_model(model)
+    voxels = len(fields) * _voxels(join_url(url, fields[0]), options)
     with (
-        clients_of(settled(client, options.device), on_event, stop) as shared,
+        clients_of(settled(client, options.device, voxels), on_event, stop) as shared,
         performance_report(shared, performance_path, url),
     ):
         for number, field in enumerate(fields):
@@ -84,6 +88,14 @@ def segment_fields(
                     on_event=on_event,
                 ),
             )
+
+
+def _voxels(field: str, options: SegmentOptions) -> float:
+    """Of one field, as others are likely to have; infinite where it cannot be read."""
+    try:
+        return voxels_of(open_multiscale(field), options)
+    except BigUNetError:
+        return math.inf
 
 
 def _outcome(

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from bigunet.engine.clusters.guard import refusal, why_no_processes
 from bigunet.errors import ClusterError, OptionError
 from bigunet.model.architectures import build, config_class
 from bigunet.model.file import load_model
@@ -85,10 +86,13 @@ def choose_device(choice: DeviceChoice, rank: int) -> torch.device:
 def choose_loaders(options: TrainOptions, device: torch.device) -> int:
     """Processes that draw patches ahead.
 
-    One is enough beside a CPU, where the network's own threads want the cores; a GPU takes what
+    None where this Python cannot start any: the patches are the same. One is enough beside a CPU, where the network's own threads want the cores; a GPU takes what
     the cores give.
     """
-    if options.loaders >= 0:
-        return options.loaders
+    reason = why_no_processes()
+    if options.loaders > 0 and reason:
+        raise ClusterError(refusal(reason, "loaders=0"))
+    if options.loaders >= 0 or reason:
+        return max(0, options.loaders)
     cores = len(os.sched_getaffinity(0)) // options.processes
     return min(_MOST_LOADERS, max(1, cores - 1)) if device.type == "cuda" else 1
