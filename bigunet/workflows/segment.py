@@ -12,6 +12,7 @@ from pathlib import Path
 from distributed import Client
 
 from bigunet.engine.clusters.client import (
+    check_can_start,
     check_client,
     open_client,
     workers_per_cores,
@@ -114,6 +115,9 @@ def segment(
     options = replace(options, ome_version=place.version)
     loaded = model if isinstance(model, Model) else load_model(model)
     client = settled(client, options.device, voxels_of(image, options))
+    if isinstance(client, ClusterSpec):
+        # Before anything is read that takes time.
+        check_can_start(client)
     workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
     memory_here = _memory_of_a_job(client)
 

@@ -29,7 +29,7 @@ from bigunet.engine.clusters.exposure import (
     moved_dashboard,
     port_warnings_silenced,
 )
-from bigunet.engine.clusters.guard import refusal, why_no_processes
+from bigunet.engine.clusters.guard import check_processes
 from bigunet.engine.clusters.interrupts import interrupts_blocked, signals_for_main_thread
 from bigunet.engine.clusters.refusals import why_not_started
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
@@ -123,6 +123,20 @@ def close_cluster(cluster: Any) -> None:
         cluster.close(timeout=_CLOSING_SECONDS)
 
 
+def check_can_start(spec: ClusterSpec) -> None:
+    """See that this Python can start what a description asks for, without starting it.
+
+    Raises
+    ------
+    ClusterError
+        If workers would be processes, and it cannot start any.
+    """
+    starts_processes = spec.scheduler is None and spec.kind in ("auto", "local", "cuda")
+    # Workers that are forked import nothing again.
+    if starts_processes and dask.config.get("distributed.worker.multiprocessing-method") != "fork":
+        check_processes()
+
+
 def check_client(client: Client) -> None:
     """See that a client can run blocks, waiting a while for its first worker.
 
@@ -212,11 +226,7 @@ def _common(spec: ClusterSpec, tell: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _started(cluster: Any, spec: ClusterSpec, **options: Any) -> Any:
-    # Workers that are forked import nothing again.
-    if dask.config.get("distributed.worker.multiprocessing-method") != "fork" and (
-        reason := why_no_processes()
-    ):
-        raise ClusterError(refusal(reason))
+    check_can_start(spec)
     with _starting(spec), interrupts_blocked():
         return cluster(**options)
 

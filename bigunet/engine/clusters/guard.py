@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from bigunet.errors import ClusterError
+
 GUARD = 'if __name__ == "__main__":'
 # How processes that bigunet starts are called; what they would say, their starter says.
 _OWN_PROCESSES = ("Dask Worker process", "train-")
@@ -40,33 +42,44 @@ def leave_if_imported_again() -> None:
     raise SystemExit(1)
 
 
-def why_no_processes() -> str:
-    """What keeps this Python from starting processes, and what to do; empty if nothing is known."""
-    process = multiprocessing.current_process()
-    if process.daemon:
-        return f"{process.name} may not start processes, as it was started by multiprocessing"
-    executable = os.fsdecode(spawn.get_executable() or "")
-    if not _is_python(executable):
-        told = f"{executable} is no Python" if executable else "it is embedded in another program"
-        return f"this Python cannot start others: {told}"
-    return _why_not_imported(_imported_again())
-
-
-def refusal(reason: str, instead: str = _THREADS) -> str:
-    """One line for people: why no process is started, and what to do.
+def check_processes(instead: str = _THREADS) -> None:
+    """See that this Python can start others, as far as that can be told.
 
     Parameters
     ----------
-    reason : str
-        As :func:`why_no_processes` has it.
     instead : str
-        What needs no process, as it is given.
+        What needs no process, as a caller gives it.
+
+    Raises
+    ------
+    ClusterError
+        In one line that says why not, and what to do.
     """
-    return f"cannot start processes: {reason}; {_remedy(instead)}"
+    if reason := _why_never():
+        raise ClusterError(f"cannot start processes: {reason}; give {instead}")
+    if reason := _why_not_imported(_imported_again()):
+        raise ClusterError(f"cannot start processes: {reason}; {_remedy(instead)}")
+
+
+def can_start_processes() -> bool:
+    """Whether :func:`check_processes` raises nothing."""
+    return not (_why_never() or _why_not_imported(_imported_again()))
 
 
 def _remedy(instead: str = _THREADS) -> str:
     return f"put the call under `{GUARD}` in a file, or give {instead}"
+
+
+def _why_never() -> str:
+    """What keeps this Python from starting others, whatever its program; empty for nothing."""
+    process = multiprocessing.current_process()
+    if process.daemon:
+        return f"{process.name} was started by multiprocessing, and may start none"
+    executable = os.fsdecode(spawn.get_executable() or "")
+    if _is_python(executable):
+        return ""
+    told = f"{executable} is no Python" if executable else "it is embedded in another program"
+    return f"this Python cannot start others, as {told}"
 
 
 def _is_python(executable: str) -> bool:
@@ -86,6 +99,7 @@ def _imported_again() -> Path | None:
 
 
 def _why_not_imported(path: Path | None) -> str:
+    """What keeps processes from importing the main module, and no more; empty for nothing."""
     if path is None:
         return ""
     if not path.is_file():
