@@ -8,7 +8,7 @@ import sys
 import traceback
 
 from bigunet_cli.stopping import Stop, told_to_stop, while_starting
-from bigunet_cli.streams import keep_streams_open, silence_output
+from bigunet_cli.streams import keep_streams_open
 
 with while_starting():
     import click
@@ -74,9 +74,8 @@ def _flushed(code: int) -> int:
     """The exit code, once all that was printed is written."""
     try:
         sys.stdout.flush()
-    except OSError as error:
-        silence_output()
-        return code or _fail(f"cannot write the result to stdout: {error.strerror or error}")
+    except BigUNetError as error:
+        return code or _fail(str(error))
     return code
 
 

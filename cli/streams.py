@@ -8,6 +8,8 @@ import os
 import sys
 from typing import TextIO
 
+from bigunet.errors import OutputError
+
 _INPUT, _OUTPUT, _ERRORS = 0, 1, 2
 
 
@@ -27,11 +29,6 @@ def keep_streams_open() -> None:
         sys.stdout = _patient(sys.stdout, _OUTPUT)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _patient(sys.stderr, _ERRORS)
-
-
-def silence_output() -> None:
-    """Let Python find nothing that it could not write when it ends."""
-    _to_null(_OUTPUT)
 
 
 def _open_if_closed(number: int) -> None:
@@ -71,9 +68,10 @@ class _Patient(io.FileIO):
         try:
             return super().write(content)  # type: ignore[arg-type]
         except OSError as error:
-            # What a full disk does not take of a result is an error; of messages it is not.
-            if not isinstance(error, BrokenPipeError) and self.fileno() == _OUTPUT:
-                raise
+            # Else Python would try again, and fail again, as it ends.
             with contextlib.suppress(OSError):
                 _to_null(self.fileno())
+            # What a full disk does not take of a result is an error; of messages it is not.
+            if not isinstance(error, BrokenPipeError) and self.fileno() == _OUTPUT:
+                raise OutputError(f"cannot write to stdout: {error.strerror}") from error
             return len(memoryview(content).cast("B"))  # type: ignore[arg-type]

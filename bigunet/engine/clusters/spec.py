@@ -9,7 +9,7 @@ from bigunet.errors import OptionError
 
 BatchKind = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
 ClusterKind = Literal[
-    "auto", "local", "threads", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar"
+    "auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"
 ]
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
 LOOPBACK = "127.0.0.1"
@@ -59,7 +59,7 @@ class ClusterSpec:
 
     Parameters
     ----------
-    kind : {"auto", "local", "threads", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar"}
+    kind : {"auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"}
         ``local``: processes on this machine's cores. ``threads``: one worker in this process.
         ``cuda``: one worker per visible GPU. ``auto``: threads for small work, else the GPUs where
         there are some, else processes. The others: jobs of a batch system.

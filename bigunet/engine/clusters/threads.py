@@ -13,6 +13,7 @@ from typing import Any
 
 from distributed import Scheduler, SpecCluster, Worker
 from distributed.http.routing import RoutingApplication
+from distributed.utils import format_dashboard_link
 
 from bigunet.engine.clusters.settings import THREADS_PER_WORKER
 
@@ -43,6 +44,15 @@ class _ThreadWorker(_WithoutPort, Worker):  # type: ignore[misc]
     """Shares this process, and so does not look at its memory: no other one can take over."""
 
 
+class _ThreadCluster(SpecCluster):  # type: ignore[misc]
+    """Tells where its dashboard listens: Distributed takes the scheduler's host, which is none."""
+
+    @property
+    def dashboard_link(self) -> str:
+        server = self.scheduler.http_server
+        return format_dashboard_link(server.address, server.port) if server is not None else ""
+
+
 def thread_cluster(dashboard_address: str | None, **options: Any) -> SpecCluster:
     """A scheduler and one worker here.
 
@@ -64,7 +74,7 @@ def thread_cluster(dashboard_address: str | None, **options: Any) -> SpecCluster
         "memory_limit": None,
         "dashboard": False,
     }
-    return SpecCluster(
+    return _ThreadCluster(
         scheduler={"cls": _ThreadScheduler, "options": scheduler},
         workers={0: {"cls": _ThreadWorker, "options": worker}},
         silence_logs=logging.CRITICAL,
