@@ -101,8 +101,9 @@ def test_a_dashboard_port_that_is_taken_is_said_with_the_one_instead(kind: str) 
         import sys, warnings
         from bigunet.engine.clusters.client import open_client
         from bigunet.engine.clusters.spec import ClusterSpec
-        warnings.simplefilter("error")
-        with open_client(ClusterSpec(*sys.argv[1:2], dashboard_address=sys.argv[2]), print) as client:
+        warnings.simplefilter("error", UserWarning)
+        spec = ClusterSpec(sys.argv[1], dashboard_address=sys.argv[2])
+        with open_client(spec, print) as client:
             print(client.dashboard_link)
     """
     with socket.socket() as taken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -110,17 +111,25 @@ def _interrupted(stage: Stage, ledger: Ledger) -> None:
         open_client(THREADS) as client,
         Runner(client, (stage,), patient=False) as runner,
     ):
+        threading.Thread(target=_press_ctrl_c).start()
         for _ in runner.run(stage, ledger):
-            assert _Endless.begun.wait(10)
-            raise KeyboardInterrupt
+            pass
+
+
+def _press_ctrl_c() -> None:
+    """Once a block is at work."""
+    assert _Endless.begun.wait(10)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def test_an_interrupted_run_leaves_no_block_at_work(tmp_path: Path) -> None:
     numbers = range(9)
     stage = Stage("endless", 9, lambda: ((n,) for n in numbers), lambda index: index[0], _Endless())
     threads_before = threading.active_count()
-    with Ledger(tmp_path / "ledger.jsonl", {}) as ledger, pytest.raises(KeyboardInterrupt):
-        _interrupted(stage, ledger)
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.begin({})
+        with pytest.raises(KeyboardInterrupt):
+            _interrupted(stage, ledger)
     assert not any(t.name.startswith("Dask-Default") for t in threading.enumerate())
     assert threading.active_count() <= threads_before + 2
 
