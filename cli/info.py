@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import axes_option, json_option
 from bigunet_cli.words import print_json, say
-
-from bigunet.workflows.info import info as describe
 
 _EXTENTS = {
     "block_shape",
@@ -32,6 +31,9 @@ _OF_RANGES = {"augmentation", "roi"}
 @json_option
 def info(path: str, axes: str, as_json: bool) -> None:
     """Say what PATH is: an image, a plate, a model (name or file), or an output of bigunet."""
+    with loading():
+        from bigunet.workflows.info import info as describe
+
     found = describe(path, axes=axes)
     for warning in found.get("warnings", ()):
         say(f"Warning: {warning}")

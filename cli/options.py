@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import click
-from dask.utils import parse_bytes
 
+from bigunet.choices import BackendChoice
 from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec, JobSpec
 from bigunet.errors import OptionError
-from bigunet.io.access import normal_url
-from bigunet.model.backend import BackendChoice
 from bigunet.workflows.options import (
     DeviceChoice,
     LevelChoice,
@@ -113,6 +111,9 @@ class SizeType(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         if isinstance(value, int):
             return value
+        # Dask takes its time to be imported, which `--help` need not wait for.
+        from dask.utils import parse_bytes
+
         try:
             return int(parse_bytes(value))
         except ValueError:
@@ -286,8 +287,9 @@ def cluster_options(command: F) -> F:
             type=click.Choice(get_args(ClusterKind)),
             default="auto",
             show_default=True,
-            help="local: this machine's cores; cuda: a worker per GPU; auto: GPUs, if torch can "
-            "use them; the others: jobs of a batch system.",
+            help="local: processes on this machine's cores; threads: this process alone; cuda: a "
+            "worker per GPU; auto: threads for small images, else GPUs, if torch can use them, "
+            "else local; the others: jobs of a batch system.",
         ),
         click.option(
             "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."
@@ -339,10 +341,10 @@ def cluster_options(command: F) -> F:
         ),
         click.option(
             "--dashboard-address",
-            default="127.0.0.1:0",
-            show_default=True,
+            default="",
             metavar="HOST:PORT",
-            help="Where Dask's dashboard listens; port 0 takes a free one.",
+            help="Where Dask's dashboard listens; port 0 takes a free one.  [default: 127.0.0.1:0, "
+            "and no dashboard with threads]",
         ),
     ]
     for decorator in reversed(decorators):
@@ -372,11 +374,18 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         memory_limit=given["memory_limit"],
         tune=given["tune"],
         nonfinite=given["nonfinite"],
-        mask=normal_url(given["mask"]) if given["mask"] else "",
+        mask=_url(given["mask"]) if given["mask"] else "",
         grey_range=tuple(given["grey_range"]),
         percentiles=given["percentiles"],
-        grey_range_of=normal_url(given["grey_range_of"]) if given["grey_range_of"] else "",
+        grey_range_of=_url(given["grey_range_of"]) if given["grey_range_of"] else "",
     )
+
+
+def _url(path: str) -> str:
+    # Zarr takes its time to be imported, which usage errors need not wait for.
+    from bigunet.io.access import normal_url
+
+    return normal_url(path)
 
 
 def cluster_from(given: dict[str, Any]) -> ClusterSpec:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from bigunet_cli.many import one_image, segment_many
+from bigunet_cli.loading import loading
 from bigunet_cli.options import (
     PartType,
     cluster_from,
@@ -20,11 +20,10 @@ from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
-from bigunet.io.plates import is_plate
-from bigunet.workflows.fields import local_plate, segment_fields
 from bigunet.workflows.part import Part
-from bigunet.workflows.segment import segment as run_segment
-from bigunet.workflows.target import Existing
+
+if TYPE_CHECKING:
+    from bigunet.workflows.target import Existing
 
 
 @click.command()
@@ -71,6 +70,12 @@ def segment(
     Without OUT the labels go into the image itself; a plate IN gets them in every field. With
     --into there may be several IN and no OUT; all of them share one set of workers.
     """
+    with loading():
+        from bigunet_cli.many import one_image, segment_many
+
+        from bigunet.io.plates import is_plate
+        from bigunet.workflows.segment import segment as run_segment
+
     if resume and overwrite:
         raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
@@ -102,6 +107,8 @@ def segment(
 
 def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Every field, one after the other; exit 1 if one of them failed."""
+    from bigunet.workflows.fields import local_plate, segment_fields
+
     plate = local_plate(source)
     for note in plate.notes:
         say(f"Warning: {note}")

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from bigunet.choices import TargetKind
 from bigunet.errors import OptionError
-from bigunet.training.augment import Augmentation
+from bigunet.training.augmentation import Augmentation
 from bigunet.training.recipe import (
     Optimiser,
     Recipe,
@@ -20,7 +21,6 @@ from bigunet.training.recipe import (
     ScoreName,
     TrainingPrecision,
 )
-from bigunet.training.targets import TargetKind
 from bigunet.workflows.options import DeviceChoice
 from bigunet.workflows.training_run.options import NetworkName, NormalisationChoice, TrainOptions
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bigunet.urls import without_secrets
-from bigunet.workflows.segment_report import SegmentReport
+
+if TYPE_CHECKING:
+    from bigunet.workflows.segment_report import SegmentReport
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bigunet.choices import BackendChoice
 from bigunet.errors import ModelError, OptionError
-from bigunet.model.backend import BackendChoice, choose_backend, with_backend
+from bigunet.model.backend import choose_backend, with_backend
 from bigunet.model.folding import fold_batch_norm
 from bigunet.model.inputs import GreyRange, NetworkInputs
 from bigunet.model.link import Link, UnderWay, link_to

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from bigunet.choices import TargetKind
 from bigunet.errors import TrainingError
-from bigunet.training.augment import Augmentation
-from bigunet.training.targets import TargetKind
+from bigunet.training.augmentation import Augmentation
 
 Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["constant", "cosine"]

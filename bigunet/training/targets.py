@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from bigunet.choices import TargetKind
 from bigunet.errors import TrainingError
 from bigunet.io.annotations import is_annotated
-
-TargetKind = Literal["classes", "cells", "boundaries"]
 
 BACKGROUND, CELL, BORDER = 0, 1, 2
 BOUNDARY, INTERIOR = 0, 1

@@ -13,6 +13,7 @@ import numpy as np
 
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Index, Result
+from bigunet.errors import StoppedError
 from bigunet.geometry import Box, hull
 from bigunet.io.block_files import Files
 from bigunet.io.volume import VolumeReader
@@ -82,10 +83,13 @@ class SegmentWork:
 
     def _begin(self) -> None:
         self._predictor: RecallingPredictor | None = None
+        self._abandoned = False
         self._room = threading.BoundedSemaphore(self._blocks_in_work)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_predictor", "_room")}
+        return {
+            k: v for k, v in self.__dict__.items() if k not in ("_predictor", "_room", "_abandoned")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -95,6 +99,14 @@ class SegmentWork:
         """Segment one block; its shares of time, and voxels of each class."""
         with self._room:
             return self._segment(index)
+
+    def abandon(self) -> None:
+        """See :class:`bigunet.engine.stage.Abandonable`: no further tile begins."""
+        self._abandoned = True
+
+    def _check_abandoned(self) -> None:
+        if self._abandoned:
+            raise StoppedError("the run has ended")
 
     def _segment(self, index: Index) -> Result:
         write = self._grid.box(index)
@@ -112,6 +124,7 @@ class SegmentWork:
             kept = self._finite.kept(image, source, write, wanted)
             read = time.perf_counter()
             with _DEVICE:
+                self._check_abandoned()
                 told |= self._compute(image, source, write, wanted, values)
                 computed = time.perf_counter()
             del image
@@ -181,6 +194,7 @@ class SegmentWork:
         ndim, probabilities = self._model.ndim, "probabilities" in values
         try:
             for tile in tiles:
+                self._check_abandoned()
                 pixels = image[(slice(None), *tile.input.within(source))]
                 plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
                 inner = tile.output.within(tile.scores)[-ndim:]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distributed import Client
 
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.engine.watching.performance import check_report
@@ -58,6 +59,7 @@ def segment_fields(
         If no field could be segmented: there is none, or model or options do not fit any;
         StoppedError, if it was asked to stop before the end.
     """
+    leave_if_imported_again()
     check_report(performance_path)
     options = options or SegmentOptions()
     check_inside_options(options)

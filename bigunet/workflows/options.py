@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from bigunet.choices import BackendChoice
 from bigunet.errors import OptionError
 from bigunet.io.axes import checked_letters
-from bigunet.model.backend import BackendChoice
 from bigunet.urls import shown_url
 
 Output = Literal["classes", "probabilities"]

@@ -6,18 +6,20 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from distributed import Client
 
 from bigunet.engine.clusters.client import (
+    check_can_start,
     check_client,
     open_client,
     workers_per_cores,
     workers_per_host,
 )
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.engine.clusters.job_options import job_memory_bytes
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.memory import MemoryWatch
@@ -31,6 +33,7 @@ from bigunet.io.plates import is_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.urls import shown_url
+from bigunet.workflows.device import torch_as_before
 from bigunet.workflows.fit import Fit, check_fit
 from bigunet.workflows.jobs.size import memory_limit_of
 from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
@@ -49,7 +52,7 @@ from bigunet.workflows.target import (
     open_ledger,
 )
 from bigunet.workflows.tuning import tuned
-from bigunet.workflows.workers import gpu_bytes, settled
+from bigunet.workflows.workers import gpu_bytes, settled, voxels_of
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +83,8 @@ def segment(
         A bundled model's name, a model file, or `Model.of_module(...)` for a module of your own.
     options : SegmentOptions, optional
     client : distributed.Client or ClusterSpec, optional
-        Workers that are there, or those to start; by default one process on this machine.
+        Workers that are there, or those to start; by default one on this machine: in threads of
+        this process for small images, else a process.
     existing : {"refuse", "resume", "overwrite"}
         What to do when the target is there; a part goes on with it in any case.
     part : Part, optional
@@ -108,6 +112,7 @@ def segment(
     ----------
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
+    leave_if_imported_again()
     check_report(performance_path)
     options = options or SegmentOptions()
     image = _open(source, target, options.axes)
@@ -115,7 +120,10 @@ def segment(
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
     loaded = model if isinstance(model, Model) else load_model(model)
-    client = settled(client, options.device)
+    client = settled(client, options.device, voxels_of(image, options))
+    if isinstance(client, ClusterSpec):
+        # Before anything is read that takes time.
+        check_can_start(client)
     workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
     memory_here = _memory_of_a_job(client)
 
@@ -271,4 +279,12 @@ def clients_of(
     if client is not None and not isinstance(client, ClusterSpec):
         raise OptionError(f"client is {client!r}: give a distributed.Client or a ClusterSpec")
     tell = None if on_event is None else lambda line: on_event(Notice(line), "")
-    return open_client(client or ClusterSpec(), tell, stop)
+    spec = client or ClusterSpec()
+    opened = open_client(spec, tell, stop)
+    return _in_this_process(opened) if spec.kind == "threads" else opened
+
+
+@contextlib.contextmanager
+def _in_this_process(opened: contextlib.AbstractContextManager[Client]) -> Iterator[Client]:
+    with torch_as_before(), opened as client:
+        yield client

@@ -10,6 +10,7 @@ from typing import Any
 
 from distributed import Client
 
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.engine.watching.performance import performance_report
@@ -23,7 +24,10 @@ from bigunet.workflows.plan import make_plan
 from bigunet.workflows.segment import clients_of, segment
 from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.target import Existing, begin_anew
-from bigunet.workflows.workers import settled
+from bigunet.workflows.workers import settled, voxels_of
+
+# Members that tell how large the others are.
+_MOST_LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,12 @@ def segment_series(
     BigUNetError
         If there are no workers or no model; StoppedError, if ``stop`` was set before the end.
     """
+    leave_if_imported_again()
     loaded = model if isinstance(model, Model) else load_model(model)
+    voxels = sum(_voxels(member, options) for member in members[:_MOST_LOOKED_AT])
+    voxels *= max(1, len(members) / _MOST_LOOKED_AT)
     with (
-        clients_of(settled(client, options.device), on_event, stop) as shared,
+        clients_of(settled(client, options.device, voxels), on_event, stop) as shared,
         performance_report(shared, performance_path, about),
     ):
         emptied = _emptied(members, loaded, options) if existing == "overwrite" else set()
@@ -102,6 +109,14 @@ def segment_series(
                     on_event=on_event,
                 ),
             )
+
+
+def _voxels(member: Member, options: SegmentOptions) -> float:
+    """Of one image; 0 where it cannot be read, which is said in its turn."""
+    try:
+        return voxels_of(open_multiscale(member.source, axes=options.axes), options)
+    except BigUNetError:
+        return 0
 
 
 def _outcome(member: Member, *, kind: str, **arguments: Any) -> SegmentReport | BigUNetError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.training.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.target import Existing
@@ -67,6 +68,7 @@ def train(
     ----------
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
+    leave_if_imported_again()
     job = TrainJob(
         images=str(images),
         labels=str(labels),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from bigunet.choices import TargetKind
 from bigunet.errors import OptionError
-from bigunet.training.targets import TargetKind
 from bigunet.workflows.options import DeviceChoice
 
 NetworkName = Literal["unet", "fcn", "sliding-window"]
