@@ -60,7 +60,8 @@ def test_json_is_one_object_and_nothing_else_and_no_process_is_left(
     write_image(tmp_path / "in.zarr")
     before = {p.pid for p in psutil.process_iter()}
     outcome = bigunet_process(
-        *["segment", tmp_path / "in.zarr", tmp_path / "out.zarr", "--model", tiny_model, "--json"]
+        *["segment", tmp_path / "in.zarr", tmp_path / "out.zarr", "--model", tiny_model, "--json"],
+        *["--cluster", "local"],
     )
     assert outcome.code == 0, outcome.err
     told = json.loads(outcome.out)

@@ -323,7 +323,7 @@ def test_what_is_stopped_says_how_it_goes_on(
         os.kill(os.getpid(), number)
         time.sleep(10)
 
-    monkeypatch.setattr("bigunet_cli.train.run_train", stopped)
+    monkeypatch.setattr("bigunet.workflows.train.train", stopped)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         outcome = bigunet(*command(folder, *more))
@@ -334,22 +334,29 @@ def test_what_is_stopped_says_how_it_goes_on(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_ctrl_c_while_it_starts_leaves_one_line() -> None:
+@pytest.mark.parametrize(
+    ("number", "word"), [(signal.SIGINT, "Interrupted"), (signal.SIGTERM, "Terminated")]
+)
+def test_stopped_while_it_starts_it_leaves_one_line(number: signal.Signals, word: str) -> None:
     program = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+number = int(sys.argv.pop())
 
 class Interrupting:
     def find_spec(self, name, *_):
         if name == "torch":
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
 sys.meta_path.insert(0, Interrupting())
-import bigunet_cli.main
+from bigunet_cli.main import main
+main()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 130
-    assert done.stderr == "Interrupted.\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "models", str(int(number))], capture_output=True, text=True
+    )
+    assert done.returncode == 128 + number
+    assert done.stderr == f"{word}.\n"
 
 
 def test_unknown_classes_are_told_before_the_first_step(bigunet: Any, folder: Path) -> None:

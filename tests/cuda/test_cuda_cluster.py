@@ -28,7 +28,7 @@ from bigunet.engine.clusters.client import ClusterSpec, open_client
 from bigunet.engine.clusters.cuda import gpu_bytes_of
 
 if __name__ == "__main__":
-    with open_client(ClusterSpec(sys.argv[1])) as client:
+    with open_client(ClusterSpec(sys.argv[1], host="127.0.0.1")) as client:
         print(client.scheduler.address, json.dumps(sorted(gpu_bytes_of(client))), flush=True)
         sys.stdin.read()
 """

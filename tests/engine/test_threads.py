@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import dask
@@ -122,6 +123,15 @@ def _press_ctrl_c() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
+@pytest.fixture
+def _ctrl_c_is_an_interrupt() -> Iterator[None]:
+    """Whatever another test imported: dask-jobqueue takes Ctrl-C for itself."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_an_interrupt")
 def test_an_interrupted_run_leaves_no_block_at_work(tmp_path: Path) -> None:
     numbers = range(9)
     stage = Stage("endless", 9, lambda: ((n,) for n in numbers), lambda index: index[0], _Endless())

@@ -13,8 +13,11 @@ import torch
 import zarr
 from stored import contents
 
-from bigunet import ClusterSpec, SegmentOptions, segment
+from bigunet import ClusterSpec, SegmentOptions, TrainOptions, segment
+from bigunet.engine.clusters import guard
+from bigunet.errors import ClusterError
 from bigunet.io.discovery import open_multiscale
+from bigunet.workflows.training_run.network import choose_loaders
 from bigunet.workflows.workers import settled, voxels_of
 
 BIG = 16_000_000
@@ -76,6 +79,17 @@ def test_threads_and_processes_give_the_same_bytes(
     assert torch.get_num_threads() == 1
     for group in ("labels", "probabilities"):
         assert contents(tmp_path / "threads" / group) == contents(tmp_path / "local" / group)
+
+
+def test_training_without_processes_draws_patches_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    assert choose_loaders(TrainOptions(), cpu) == 1
+    # As in a script without a guard.
+    monkeypatch.setattr(guard, "_why_not_imported", lambda path: "line 3 would run again")
+    assert choose_loaders(TrainOptions(), cpu) == 0
+    assert choose_loaders(TrainOptions(loaders=0), cpu) == 0
+    with pytest.raises(ClusterError, match=r"line 3 would run again; put .* or give loaders=0"):
+        choose_loaders(TrainOptions(loaders=2), cpu)
 
 
 _SCRIPT = """
