@@ -37,6 +37,8 @@ _MOST_CONSTANTS = 4
 _LEAST_SHARE = 0.001
 # Percentiles this near to an end may lie among outliers.
 _OUTER = 3.0
+# Share of the range in which a value is the next one below it.
+_NEXT = 0.03
 # Percentiles 1 and 99.8 of Gaussian noise are 5.2 of its deviations apart.
 _NOISE_SPAN = 10.0
 # Where the range is no more than this factor of what the values 3 % further inside span, no rule of
@@ -109,7 +111,8 @@ def grey_values(
     2. The value of such cells is padding, and is left out everywhere, if most of the other voxels
        lie in cells without it (a strip of "no data" beside an image), or if it alone is below 0.
        Otherwise it is the background on which objects lie, and counts beside them; so does a
-       greatest value that is near the others, which is that of saturated voxels.
+       greatest value that is near the others, which is that of saturated voxels, and a value just
+       below the others.
     3. If the outermost quantiles lie within the noise, cells that hold nothing but noise are left
        out, where others are left: an image with one small object has no other contrast.
     4. The first and the last quantile, where they are below 3 % or above 97 %, are moved inwards
@@ -197,10 +200,14 @@ def _is_padding(kept: Sequence[Part], value: Any) -> bool:
         return False
     least = min(part.chosen().min() for part in others).item()
     greatest = max(part.chosen().max() for part in others).item()
-    # No detector counts below 0. A value just above all others is that of saturated voxels.
+    # No detector counts below 0. A value just above all others is that of saturated voxels, and
+    # one just below them that of a dark background, which changes no range if it counts.
     if value < 0 <= least:
         return True
     if 0 < value - greatest <= greatest - least:
+        return False
+    dark, bright = _quantiles(others, (1.0, 99.8))
+    if 0 <= dark - value <= _NEXT * (bright - dark):
         return False
     apart = sum(int(np.count_nonzero(part.clear_of(value))) for part in kept)
     return 2 * apart > num_others
