@@ -17,9 +17,10 @@ from limit import cpu_model, seconds
 from loads import LOADS, Load
 
 from bigunet import Model, ModelDescription, Normalisation, UNet
-from bigunet.model.backend import BackendChoice
+from bigunet.choices import BackendChoice
 from bigunet.model.description import default_classes
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 
 
 def model_of(load: Load) -> Model:

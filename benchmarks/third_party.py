@@ -24,7 +24,8 @@ from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.volume import VolumeReader
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.tiling import Tiling
 
 TOLERANCE = 1e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -46,6 +47,26 @@ class BlockGrid:
         start = tuple(o + i * b for o, i, b in zip(self.region.start, index, self.block_shape))
         whole = Box(start, tuple(a + b for a, b in zip(start, self.block_shape)))
         return whole.intersection(self.region)
+
+    def phases(self, axis: int, stride: int) -> Counter[tuple[int, int]]:
+        """How many blocks begin where between two strides, and how long they are, along an axis.
+
+        Counted without going through them: there may be millions.
+
+        >>> BlockGrid(Box((0,), (35,)), (6,)).phases(0, 4)
+        Counter({(0, 6): 3, (2, 6): 2, (2, 5): 1})
+        """
+        stop, step = self.region.stop[axis], self.block_shape[axis]
+        starts = range(self.region.start[axis], stop, step)
+        if not starts:
+            return Counter()
+        whole, last = starts[:-1], starts[-1]
+        period = stride // math.gcd(step, stride)
+        found: Counter[tuple[int, int]] = Counter()
+        for number, start in enumerate(whole[:period]):
+            found[start % stride, step] += len(whole[number::period])
+        found[last % stride, stop - last] += 1
+        return found
 
     def number(self, index: Point) -> int:
         """Place of a block in C order: its name in the ledger."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import cluster_from, cluster_options, json_option
 from bigunet_cli.progress import ProgressBar
 from bigunet_cli.words import print_json, say, summary
-
-from bigunet.workflows.demo import demo as run_demo
 
 
 @click.command()
@@ -18,6 +17,9 @@ from bigunet.workflows.demo import demo as run_demo
 @json_option
 def demo(folder: str, *, as_json: bool, **given: Any) -> None:
     """Segment a mosaic of real nuclei into FOLDER, and draw a picture of it."""
+    with loading():
+        from bigunet.workflows.demo import demo as run_demo
+
     with ProgressBar(shown=True) as progress:
         result = run_demo(folder, client=cluster_from(given), on_event=progress)
     if as_json:

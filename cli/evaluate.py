@@ -6,10 +6,10 @@ import math
 from typing import Any, get_args
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import ShapeType, json_option
 from bigunet_cli.words import print_json, print_table, say
 
-from bigunet.workflows.evaluate import evaluate as run_evaluate
 from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind, MetricName
 
 
@@ -42,6 +42,13 @@ from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind
     "--label-values", type=ShapeType(), default=(), help="Of the truth's classes, in their order."
 )
 @click.option(
+    "--ignore",
+    type=int,
+    multiple=True,
+    metavar="VALUE",
+    help="Of the truth: voxels that nobody annotated are left out. May be repeated.",
+)
+@click.option(
     "--objects-of",
     metavar="CLASS",
     help="The prediction is classes: connected voxels of this one, by name or number, are objects.",
@@ -70,6 +77,9 @@ def evaluate(prediction: str, truth: str, *, as_json: bool, **given: Any) -> Non
 
     Files of two folders belong together by name. One image is in memory at a time, whole.
     """
+    with loading():
+        from bigunet.workflows.evaluate import evaluate as run_evaluate
+
     for name in ("objects_of", "border", "interior"):
         given[name] = _class(given[name])
     result = run_evaluate(prediction, truth, options=EvaluateOptions(**given))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from bigunet_cli.options import json_option
-from bigunet_cli.words import print_json
-
-from bigunet.workflows.info import info as describe
+from bigunet_cli.loading import loading
+from bigunet_cli.options import axes_option, json_option
+from bigunet_cli.words import print_json, say
 
 _EXTENTS = {
     "block_shape",
@@ -28,10 +27,16 @@ _OF_RANGES = {"augmentation", "roi"}
 
 @click.command()
 @click.argument("path", metavar="PATH")
+@axes_option
 @json_option
-def info(path: str, as_json: bool) -> None:
+def info(path: str, axes: str, as_json: bool) -> None:
     """Say what PATH is: an image, a plate, a model (name or file), or an output of bigunet."""
-    found = describe(path)
+    with loading():
+        from bigunet.workflows.info import info as describe
+
+    found = describe(path, axes=axes)
+    for warning in found.get("warnings", ()):
+        say(f"Warning: {warning}")
     if as_json:
         print_json(found)
     else:

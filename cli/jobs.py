@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from bigunet_cli.jobs_options import job_options, request_from
+from bigunet_cli.loading import loading
 from bigunet_cli.options import options_from, segment_options
 
 from bigunet.errors import OptionError
-from bigunet.workflows.jobs.slurm import slurm_script
-from bigunet.workflows.target import Existing
+
+if TYPE_CHECKING:
+    from bigunet.workflows.target import Existing
 
 
 @click.group()
@@ -37,6 +39,9 @@ def slurm(
     Time, memory and the number of jobs are chosen from the plan and from a few tiles that run
     here. Jobs end before their time is up, are queued again by themselves, and go on.
     """
+    with loading():
+        from bigunet.workflows.jobs.slurm import slurm_script
+
     if resume and overwrite:
         raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"

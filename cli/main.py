@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import traceback
 
 from bigunet_cli.stopping import Stop, told_to_stop, while_starting
+from bigunet_cli.streams import keep_streams_open
 
 with while_starting():
-    # Torch and dask take their time to be imported.
     import click
-    from bigunet_cli.demo import demo
-    from bigunet_cli.evaluate import evaluate
-    from bigunet_cli.info import info
-    from bigunet_cli.jobs import jobs
-    from bigunet_cli.models import models
-    from bigunet_cli.plan import plan
-    from bigunet_cli.segment import segment
-    from bigunet_cli.train import train
-    from bigunet_cli.verify import verify
 
     from bigunet.errors import BigUNetError, StoppedError
     from bigunet.urls import without_secrets
+
+# Each is in the module of its name.
+_COMMANDS = (
+    "demo", "evaluate", "info", "jobs", "models", "plan", "segment", "train", "verify",
+)  # fmt: skip
 
 # What sysexits.h calls a failure that passes: batch scripts queue the job again.
 _STOPPED = 75
 _RESUMABLE = ("segment", "train")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Commands whose modules, named as they are, are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        with while_starting():
+            module = importlib.import_module(f"bigunet_cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="bigunet")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log messages.")
 def cli(debug: bool) -> None:
@@ -47,10 +62,6 @@ def cli(debug: bool) -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 
-for command in (segment, plan, verify, train, evaluate, info, models, jobs, demo):
-    cli.add_command(command)
-
-
 def _hide_secrets(record: logging.LogRecord) -> bool:
     """Take passwords and tokens out of a log message, and its traceback; it is always printed."""
     record.msg, record.args = without_secrets(record.getMessage()), ()
@@ -66,8 +77,18 @@ def main() -> None:
     0 done, 1 error, 2 usage, 75 stopped between blocks (SIGUSR1), 130 interrupted (Ctrl-C), 143
     terminated (SIGTERM), 129 by the end of its terminal (SIGHUP).
     """
+    keep_streams_open()
     with told_to_stop() as stop:
-        sys.exit(_run(stop))
+        sys.exit(_flushed(_run(stop)))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once all that was printed is written."""
+    try:
+        sys.stdout.flush()
+    except BigUNetError as error:
+        return code or _fail(str(error))
+    return code
 
 
 def _run(stop: Stop) -> int:

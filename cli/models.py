@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import json_option
 from bigunet_cli.words import print_json
-
-from bigunet.model.file import bundled_models, load_model
 
 
 @click.command()
 @json_option
 def models(as_json: bool) -> None:
     """List the models that come with bigunet."""
+    with loading():
+        from bigunet.model.file import bundled_models, load_model
+
     described = {name: load_model(name).description.to_dict() for name in bundled_models()}
     if as_json:
         print_json(described)

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import click
-from dask.utils import parse_bytes
 
+from bigunet.choices import BackendChoice
 from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec, JobSpec
 from bigunet.errors import OptionError
-from bigunet.io.access import normal_url
-from bigunet.model.backend import BackendChoice
 from bigunet.workflows.options import (
     DeviceChoice,
+    LevelChoice,
     Nonfinite,
     OmeVersionChoice,
     Output,
@@ -55,6 +54,41 @@ class RoiType(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not AXIS=START:STOP, like x=1000:3000")
 
 
+class LevelType(click.ParamType):  # type: ignore[type-arg]
+    """The number of a level, or ``auto``."""
+
+    name = "K|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> LevelChoice:
+        try:
+            return "auto" if value == "auto" else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor auto")
+
+
+class RangeType(click.ParamType):  # type: ignore[type-arg]
+    """Two numbers; integers stay integers, however large."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            low, high = map(_number, value.split(":"))
+        except ValueError:
+            self.fail(f"{value!r} is not {self.name}, like 1:99.8")
+        return low, high
+
+
+def _number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
 class PartType(click.ParamType):  # type: ignore[type-arg]
     """A part of a run."""
 
@@ -77,6 +111,9 @@ class SizeType(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         if isinstance(value, int):
             return value
+        # Dask takes its time to be imported, which `--help` need not wait for.
+        from dask.utils import parse_bytes
+
         try:
             return int(parse_bytes(value))
         except ValueError:
@@ -91,6 +128,17 @@ def model_option(command: F) -> F:
         show_default=True,
         metavar="NAME|PATH",
         help="A bundled model (see 'bigunet models') or a .safetensors file.",
+    )(command)
+
+
+def axes_option(command: F) -> F:
+    """``--axes``."""
+    return click.option(
+        "--axes",
+        default="",
+        metavar="LETTERS",
+        help="Axes of an array that does not name them, in the order of storage, such as yxc; "
+        "letters of t, c, z, y, x.",
     )(command)
 
 
@@ -115,15 +163,21 @@ def segment_options(command: F) -> F:
             help="What to write; may be repeated.",
         ),
         click.option(
-            "--level", default=0, show_default=True, metavar="K", help="Level of the image."
+            "--level",
+            type=LevelType(),
+            default=0,
+            show_default=True,
+            help="Level of the image; auto: the one with voxels most like the model's.",
         ),
         click.option(
             "--channel",
             "channels",
             multiple=True,
             metavar="C",
-            help="Channel that the model reads, by index or name; repeat it in the model's order.",
+            help="Channel that the model reads, by index or name (index:1 or name:1 where these "
+            "differ); repeat it in the model's order.",
         ),
+        axes_option,
         click.option(
             "--roi", multiple=True, type=RoiType(), help="Segment a part only; one axis each."
         ),
@@ -193,6 +247,26 @@ def segment_options(command: F) -> F:
             help="Where this image, of any resolution, is 0: label 0, at no cost.",
         ),
         click.option(
+            "--grey-range",
+            multiple=True,
+            type=RangeType("LOW:HIGH"),
+            help="Grey values that become 0 and 1; repeat it for each channel. HIGH:LOW turns "
+            "bright and dark over.  [default: as the model wishes]",
+        ),
+        click.option(
+            "--percentiles",
+            type=RangeType("P:Q"),
+            default=(),
+            help="Percentiles of the image that become 0 and 1.  [default: the model's]",
+        ),
+        click.option(
+            "--grey-range-of",
+            default="",
+            metavar="PATH",
+            help="Measure the grey range on another image, or take that of an output: one for a "
+            "whole series.",
+        ),
+        click.option(
             "--nonfinite",
             type=click.Choice(get_args(Nonfinite)),
             default="refuse",
@@ -213,8 +287,9 @@ def cluster_options(command: F) -> F:
             type=click.Choice(get_args(ClusterKind)),
             default="auto",
             show_default=True,
-            help="local: this machine's cores; cuda: a worker per GPU; auto: GPUs, if torch can "
-            "use them; the others: jobs of a batch system.",
+            help="local: processes on this machine's cores; threads: this process alone; cuda: a "
+            "worker per GPU; auto: threads for small images, else GPUs, if torch can use them, "
+            "else local; the others: jobs of a batch system.",
         ),
         click.option(
             "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."
@@ -266,10 +341,10 @@ def cluster_options(command: F) -> F:
         ),
         click.option(
             "--dashboard-address",
-            default="127.0.0.1:0",
-            show_default=True,
+            default="",
             metavar="HOST:PORT",
-            help="Where Dask's dashboard listens; port 0 takes a free one.",
+            help="Where Dask's dashboard listens; port 0 takes a free one.  [default: 127.0.0.1:0, "
+            "and no dashboard with threads]",
         ),
     ]
     for decorator in reversed(decorators):
@@ -286,6 +361,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         outputs=tuple(given["outputs"]),
         level=given["level"],
         channels=tuple(given["channels"]),
+        axes=given["axes"],
         roi=dict(given["roi"]),
         block_shape=given["block_shape"],
         tile_shape=given["tile_shape"],
@@ -298,8 +374,18 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
         memory_limit=given["memory_limit"],
         tune=given["tune"],
         nonfinite=given["nonfinite"],
-        mask=normal_url(given["mask"]) if given["mask"] else "",
+        mask=_url(given["mask"]) if given["mask"] else "",
+        grey_range=tuple(given["grey_range"]),
+        percentiles=given["percentiles"],
+        grey_range_of=_url(given["grey_range_of"]) if given["grey_range_of"] else "",
     )
+
+
+def _url(path: str) -> str:
+    # Zarr takes its time to be imported, which usage errors need not wait for.
+    from bigunet.io.access import normal_url
+
+    return normal_url(path)
 
 
 def cluster_from(given: dict[str, Any]) -> ClusterSpec:

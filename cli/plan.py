@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import json_option, options_from, segment_options
 from bigunet_cli.words import print_json, print_table, size
-
-from bigunet.workflows.forecast import forecast
-from bigunet.workflows.plan import plan as make_plan
-from bigunet.workflows.tuning import tuned
 
 
 @click.command()
@@ -25,6 +22,11 @@ from bigunet.workflows.tuning import tuned
 @json_option
 def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     """Say what segmenting IN would run: blocks, tiles, recompute, bytes, time, memory."""
+    with loading():
+        from bigunet.workflows.forecast import forecast
+        from bigunet.workflows.plan import plan as make_plan
+        from bigunet.workflows.tuning import tuned
+
     made = make_plan(source, model=given["model"], options=options_from(given))
     if made.options.tune and not given["tile_shape"]:
         made = tuned(made)

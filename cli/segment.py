@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import (
     PartType,
     cluster_from,
@@ -19,16 +20,20 @@ from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
-from bigunet.io.discovery import is_plate
-from bigunet.workflows.fields import segment_fields
 from bigunet.workflows.part import Part
-from bigunet.workflows.segment import segment as run_segment
-from bigunet.workflows.target import Existing
+
+if TYPE_CHECKING:
+    from bigunet.workflows.target import Existing
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("sources", metavar="IN [OUT]", nargs=-1, required=True)
+@click.option(
+    "--into",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Segment every IN (images, folders of images, quoted patterns) into FOLDER/NAME.zarr.",
+)
 @segment_options
 @cluster_options
 @click.option(
@@ -49,9 +54,9 @@ from bigunet.workflows.target import Existing
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @json_option
 def segment(
-    source: str,
-    target: str | None,
+    sources: tuple[str, ...],
     *,
+    into: str | None,
     part: Part | None,
     resume: bool,
     overwrite: bool,
@@ -62,8 +67,15 @@ def segment(
 ) -> None:
     """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams.
 
-    Without OUT the labels go into the image itself; a plate IN gets them in every field.
+    Without OUT the labels go into the image itself; a plate IN gets them in every field. With
+    --into there may be several IN and no OUT; all of them share one set of workers.
     """
+    with loading():
+        from bigunet_cli.many import one_image, segment_many
+
+        from bigunet.io.plates import is_plate
+        from bigunet.workflows.segment import segment as run_segment
+
     if resume and overwrite:
         raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
@@ -74,6 +86,12 @@ def segment(
         "existing": existing,
         "performance_path": performance_path,
     }
+    if into is not None:
+        if part is not None:
+            raise OptionError("images with --into have no parts: give some of them to each process")
+        segment_many(sources, into, arguments, quiet=quiet, as_json=as_json)
+        return
+    source, target = one_image(sources)
     if target is None and is_plate(source):
         if part is not None:
             raise OptionError("a plate has no parts: give one field to each process")
@@ -89,10 +107,15 @@ def segment(
 
 def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Every field, one after the other; exit 1 if one of them failed."""
+    from bigunet.workflows.fields import local_plate, segment_fields
+
+    plate = local_plate(source)
+    for note in plate.notes:
+        say(f"Warning: {note}")
     told: dict[str, Any] = {}
     failed = 0
     with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:
-        for field, outcome in segment_fields(source, **arguments, stop=stop, on_event=progress):
+        for field, outcome in segment_fields(plate, **arguments, stop=stop, on_event=progress):
             if isinstance(outcome, BigUNetError):
                 failed += 1
                 told[field] = {"error": " ".join(str(outcome).split())}
@@ -102,7 +125,7 @@ def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_js
             if not quiet:
                 say(f"field {field}: {summary(outcome)}")
     if as_json:
-        print_json({"fields": told})
+        print_json({"fields": told, "missing": list(plate.missing)})
     if failed:
         say(f"Error: {failed} of {len(told)} fields failed; the others are done")
         sys.exit(1)

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -61,15 +61,20 @@ def asked_to_end() -> Iterator[threading.Event]:
 
 @contextmanager
 def while_starting() -> Iterator[None]:
-    """Leave at once and without a traceback when Ctrl-C comes in the middle of imports."""
+    """Leave at once and without a traceback when told to stop in the middle of imports."""
 
     def leave(number: int, frame: FrameType | None) -> None:
-        sys.stderr.write("Interrupted.\n")
+        sys.stderr.write(f"{Stop(number).word}.\n")
         sys.stderr.flush()
         # Some libraries take an exception in mid-import for their own failure.
         os._exit(128 + number)
 
-    with _handled(signal.SIGINT, leave, instead_of=signal.default_int_handler):
+    with ExitStack() as handled:
+        handled.enter_context(_handled(signal.SIGINT, leave, instead_of=signal.default_int_handler))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # As `told_to_stop` handles them; without it, they end the process at once, too.
+            if callable(before := signal.getsignal(number)):
+                handled.enter_context(_handled(number, leave, instead_of=before))
         yield
 
 

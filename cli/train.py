@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import json_option
-from bigunet_cli.train_checks import check_effects
 from bigunet_cli.train_options import card_of, options_of, recipe_of, train_options
-from bigunet_cli.train_progress import TrainingBar
 from bigunet_cli.words import print_json, say
 
 from bigunet.errors import OptionError
-from bigunet.workflows.target import Existing
-from bigunet.workflows.train import train as run_train
-from bigunet.workflows.training_run.job import TrainReport
+
+if TYPE_CHECKING:
+    from bigunet.workflows.target import Existing
+    from bigunet.workflows.training_run.job import TrainReport
 
 
 @click.command()
@@ -54,6 +54,12 @@ def train(
     IMAGES may also be a CSV table with the columns image and labels; LABELS is then left out.
     Network, loss and elastic deformation are by default those of the U-Net paper.
     """
+    with loading():
+        from bigunet_cli.train_checks import check_effects
+        from bigunet_cli.train_progress import TrainingBar
+
+        from bigunet.workflows.train import train as run_train
+
     if resume and overwrite:
         raise OptionError("--resume continues a run, --overwrite discards it: give one of them")
     check_effects(click.get_current_context(), {**given, "validate": validate})

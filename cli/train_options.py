@@ -10,8 +10,9 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from bigunet.choices import TargetKind
 from bigunet.errors import OptionError
-from bigunet.training.augment import Augmentation
+from bigunet.training.augmentation import Augmentation
 from bigunet.training.recipe import (
     Optimiser,
     Recipe,
@@ -20,7 +21,6 @@ from bigunet.training.recipe import (
     ScoreName,
     TrainingPrecision,
 )
-from bigunet.training.targets import TargetKind
 from bigunet.workflows.options import DeviceChoice
 from bigunet.workflows.training_run.options import NetworkName, NormalisationChoice, TrainOptions
 
@@ -47,7 +47,7 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]
 
 def _option(*names: str, default: Any, help: str, **how: Any) -> Callable[[F], F]:
     return click.option(
-        *names, default=default, show_default=default not in ("", ()), help=help, **how
+        *names, default=default, show_default=default not in ("", (), None), help=help, **how
     )
 
 
@@ -89,6 +89,15 @@ _TARGET = [
         type=_Numbers(int),
         default=(),
         help="Of the classes, in their order; all values (32 at most), sorted, if left out.",
+    ),
+    _option(
+        "--ignore",
+        type=int,
+        multiple=True,
+        default=(),
+        metavar="VALUE",
+        help="Label of voxels that nobody annotated: they have no part in loss and scores. May be "
+        "repeated.",
     ),
     _option("--class-name", "class_names", multiple=True, default=(), help="One per class."),
     _option(
@@ -140,7 +149,12 @@ _STEPS = [
     _option("--seed", default=_RECIPE.seed, help="Of all that is random."),
 ]
 _LOSS = [
-    _option("--border-weight", default=_RECIPE.border_weight, help="w0 of the weight map."),
+    _option(
+        "--border-weight",
+        type=float,
+        default=None,
+        help="w0 of the weight map; if left out 10, and 0 for boundaries in 3D.",
+    ),
     _option("--border-sigma", default=_RECIPE.border_sigma, help="Its sigma, in voxels."),
     _option("--class-balance", default=_RECIPE.class_balance, help="1 balances classes, 0 not."),
     _choice("--sample-by", SampleBy, _RECIPE.sample_by, "What makes an image be drawn more often."),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 import click
+from bigunet_cli.stage_bar import StageBar
 from tqdm import tqdm
 
-from bigunet.workflows.training_run.job import StepDone, TrainBegun, TrainEvent, Validated
+from bigunet.workflows.training_run.job import AtWork, StepDone, TrainBegun, TrainEvent, Validated
 
 _FORMAT = "training {percentage:3.0f}%|{bar}| {desc}{postfix} {remaining} left"
 
@@ -21,9 +23,11 @@ class TrainingBar:
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
         self._bar: tqdm[Any] | None = None
+        self._stages = StageBar()
         self._score = ""
         self._score_name = "score"
         self._loss = math.nan
+        self._is_part_told = False
 
     def __enter__(self) -> TrainingBar:
         return self
@@ -34,6 +38,7 @@ class TrainingBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stages.close()
         if self._bar is not None:
             self._bar.close()
         self._bar = None
@@ -46,6 +51,8 @@ class TrainingBar:
             self._begin(event)
         elif isinstance(event, StepDone):
             self._advance(event)
+        elif isinstance(event, AtWork):
+            self._stages(event)
         else:
             self._tell(event)
 
@@ -72,6 +79,13 @@ class TrainingBar:
         if self._bar is None or self._bar.disable:
             kept = ", kept" if event.kept else ""
             click.echo(f"step {event.step}: loss {self._loss:.4f}{self._score}{kept}", err=True)
+        if event.looked_at < 1 and not self._is_part_told:
+            self._is_part_told = True
+            tqdm.write(
+                f"validation looks at {event.looked_at:.1%} of the images' voxels, as fits the "
+                "minutes; with --steps it looks at all",
+                file=sys.stderr,
+            )
 
 
 def _beginning(event: TrainBegun) -> Iterator[str]:
@@ -81,6 +95,11 @@ def _beginning(event: TrainBegun) -> Iterator[str]:
         f"{_images(event)}; {_count(event.channels, 'channel')}, {event.weights:,} weights, "
         f"patches of {patch} voxels"
     )
+    shares = ", ".join(f"{name} ({_percent(part)})" for name, part in event.class_shares.items())
+    left_out = 1 - event.annotated_share
+    yield f"classes: {shares}" + (f"; not annotated: {_percent(left_out)}" if left_out else "")
+    for doubt in event.doubts:
+        yield f"Warning: {doubt}"
     if event.equal_channels:
         yield (
             f"the {event.channels} channels of {event.equal_channels} are the same: --channel 0 "
@@ -93,6 +112,10 @@ def _beginning(event: TrainBegun) -> Iterator[str]:
         )
     if event.kept_model:
         yield f"{event.kept_model} stays that of the run before until the first validation"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _images(event: TrainBegun) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 
 import click
+from bigunet_cli.loading import loading
 from bigunet_cli.options import json_option
 from bigunet_cli.words import counted, print_json, say
-
-from bigunet.workflows.verify import verify as run_verify
 
 
 @click.command()
@@ -33,6 +32,9 @@ def verify(
 
     Without OUT: of the labels inside the image IN.
     """
+    with loading():
+        from bigunet.workflows.verify import verify as run_verify
+
     report = run_verify(source, target, model=model, windows=windows, seed=seed, mask=mask)
     if as_json:
         print_json(report.to_dict())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bigunet.urls import without_secrets
-from bigunet.workflows.segment_report import SegmentReport
+
+if TYPE_CHECKING:
+    from bigunet.workflows.segment_report import SegmentReport
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -35,6 +37,12 @@ def summary(report: SegmentReport) -> str:
     told = report.to_dict()
     shape = " × ".join(map(str, told["shape"]))
     shares = ", ".join(f"{name} {share:.1%}" for name, share in told["class_shares"].items())
+    if report.already_finished:
+        return (
+            f"already finished: all {counted(told['blocks'], 'block')} are there\n"
+            f"classes: {shares}\n"
+            f"written to {told['output']}"
+        )
     end = (
         f"written to {told['output']}"
         if report.finished
@@ -45,9 +53,37 @@ def summary(report: SegmentReport) -> str:
         f"{shape} voxels ({', '.join(told['axes'])}) in {counted(told['blocks'], 'block')}: "
         f"{told['seconds']:.1f} s, {told['megapixels_per_second']:.2f} megapixels per second, "
         f"{size(told['peak_memory_bytes'])} of memory at the peak\n"
+        f"{grey_range(report)}\n"
         f"classes: {shares}\n"
         f"{end}"
     )
+
+
+def grey_range(report: SegmentReport) -> str:
+    """Which grey values of which channels were used, and where they come from."""
+    made, plan = report.normalisation, report.plan
+    ranges = []
+    for channel, low, high in zip(plan.channels, made.values.low, made.values.high):
+        name = plan.image.channel_names[channel]
+        label = f" {name!r}" if name and name != str(channel) else ""
+        ranges.append(f"channel {channel}{label}: {low:.6g} to {high:.6g}")
+    measured = f"percentiles {made.low:g} and {made.high:g}"
+    if made.level is not None:
+        part = "a sample of " if made.sampled else ""
+        measured += f" of {part}level {made.level}"
+    origins = {
+        "image": measured,
+        "other image": f"{measured} of {made.other}",
+        "other output": f"those of {made.other}",
+        "options": "as given",
+        "model": "fixed by the model",
+    }
+    notes = [origins[made.origin]]
+    if any(made.left_out):
+        notes.append(f"{max(made.left_out):.0%} of the voxels did not count: empty or padding")
+    if any(made.outliers):
+        notes.append("a few voxels far beyond all others did not count")
+    return f"grey values used, {'; '.join(ranges)} ({'; '.join(notes)})"
 
 
 def counted(number: int, noun: str) -> str:

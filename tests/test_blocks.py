@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -27,6 +28,25 @@ def grids(draw: st.DrawFn) -> BlockGrid:
     sides[long] = draw(st.integers(0, 60))
     stop = tuple(a + n for a, n in zip(start, sides))
     return BlockGrid(Box(start, stop), tuple(draw(st.integers(1, 9)) for _ in range(ndim)))
+
+
+@LAW
+@given(grids(), st.integers(1, 12))
+def test_blocks_are_counted_by_phase_and_length_as_if_one_went_through_them(
+    grid: BlockGrid, stride: int
+) -> None:
+    for axis, count in enumerate(grid.shape):
+        index = [0] * grid.region.ndim
+        found: Counter[tuple[int, int]] = Counter()
+        for index[axis] in range(count):
+            box = grid.box(tuple(index))
+            found[box.start[axis] % stride, box.stop[axis] - box.start[axis]] += 1
+        assert grid.phases(axis, stride) == found
+
+
+def test_blocks_without_number_are_counted_at_once() -> None:
+    grid = BlockGrid(Box((0,), (10**12 + 5,)), (6,))
+    assert sum(grid.phases(0, 4).values()) == grid.num_blocks
 
 
 @LAW

@@ -8,26 +8,31 @@ and writes the same bytes.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
+import stat
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bigunet.engine.lock import lock
+from bigunet.engine.records import Judge, Replay, encode, read_records
 from bigunet.engine.stage import Result
 from bigunet.errors import OutputError, ResumeError
 
 Fingerprint = Mapping[str, Any]
 _PIECE_BYTES = 65536
+# How often it is seen that the file is still where it was opened.
+_LOOK_SECONDS = 1.0
 
 
 class Ledger:
     """An open ledger; use it as a context manager, so that its lock is given back.
 
-    Whoever opens it next calls :meth:`begin` on an empty one, :meth:`check` on any other.
+    Whoever opens it next calls :meth:`begin` on an empty one, :meth:`check` and, with a judge,
+    :meth:`check_records` on any other.
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ class Ledger:
     beside : callable, optional
         Gives the ledgers of other parts of the run, once this one is locked: what they have done
         is done. They may grow meanwhile.
+    judge : callable, optional
+        Says what is wrong with the record of a block; :meth:`check_records` raises it.
 
     Raises
     ------
@@ -53,22 +60,21 @@ class Ledger:
         *,
         anew: bool = False,
         beside: Callable[[], Sequence[Path]] = tuple,
+        judge: Judge = lambda *_: "",
     ) -> None:
         self._path = path
         self._beside: tuple[Path, ...] = ()
-        self._done: dict[str, set[int]] = {}
-        self._fingerprint: dict[str, Any] | None = None
-        try:
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise OutputError(f"cannot open {path}: {error.strerror}") from error
+        self._replay = Replay(judge)
+        self._look_again = 0.0
+        self._file = _opened(path)
         try:
             lock(self._file, path.parent.parent)
             if anew:
                 self._file.truncate(0)
             else:
                 self._beside = tuple(beside())
-                self._replay()
+                self._drop_torn_line()
+                self._read()
         except BaseException:
             self.close()
             raise
@@ -76,23 +82,32 @@ class Ledger:
     @property
     def is_empty(self) -> bool:
         """Whether no run has begun."""
-        return self._fingerprint is None
+        return self._replay.fingerprint is None
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Of the run that was begun; empty if none was."""
+        return dict(self._replay.fingerprint or {})
 
     def begin(self, fingerprint: Fingerprint) -> None:
         """Record which run this is, before its first block."""
         # Of an earlier run, whose voxels are gone.
-        self._done.clear()
+        self._replay = Replay(self._replay.judge)
         self._beside = ()
         self._write({"fingerprint": dict(fingerprint)})
-        self._fingerprint = _as_json(fingerprint)
+        self._replay.fingerprint = _as_json(fingerprint)
 
     def check(self, fingerprint: Fingerprint) -> None:
         """Raise ResumeError if the run that was begun is another one, with what differs."""
-        before = self._fingerprint or {}
         now = _as_json(fingerprint)
         for path in self._beside:
-            self._check_same(self.peek(path)[0] or now, now)
-        self._check_same(before, now)
+            self._check_same(self.run_of(path) or now, now)
+        self._check_same(self.fingerprint, now)
+
+    def check_records(self) -> None:
+        """Raise ResumeError if the judge objects to the record of a block."""
+        if self._replay.objection is not None:
+            raise self._replay.objection
 
     def _check_same(self, before: Fingerprint, now: Fingerprint) -> None:
         differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
@@ -115,7 +130,7 @@ class Ledger:
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
         try:
             try:
-                partial.write_bytes(_line({"fingerprint": dict(fingerprint)}))
+                partial.write_bytes(encode({"fingerprint": dict(fingerprint)}))
                 os.link(partial, path)
             finally:
                 partial.unlink(missing_ok=True)
@@ -128,19 +143,22 @@ class Ledger:
     @classmethod
     def peek(cls, path: Path, beside: Sequence[Path] = ()) -> tuple[dict[str, Any], dict[str, int]]:
         """Fingerprint, and how many blocks of each stage are done; of a run that may go on."""
-        fingerprint: dict[str, Any] = {}
-        done: dict[str, set[int]] = {}
-        for one in (*beside, path):
-            for record in _records(one):
-                fingerprint = record.get("fingerprint", fingerprint)
-                if "stage" in record:
-                    done.setdefault(record["stage"], set()).add(record["block"])
-        return fingerprint, {stage: len(blocks) for stage, blocks in done.items()}
+        replay = Replay()
+        replay.read((*beside, path))
+        done = {stage: len(blocks) for stage, blocks in replay.done.items()}
+        return dict(replay.fingerprint or {}), done
+
+    @classmethod
+    def run_of(cls, path: Path) -> dict[str, Any]:
+        """Fingerprint of the run that a ledger tells of; empty if none was begun."""
+        for _, record in read_records(path):
+            return dict(record["fingerprint"])
+        return {}
 
     @classmethod
     def is_of(cls, path: Path, fingerprint: Fingerprint) -> bool:
         """Whether a ledger was begun with this fingerprint."""
-        return cls.peek(path)[0] == _as_json(fingerprint)
+        return cls.run_of(path) == _as_json(fingerprint)
 
     def __enter__(self) -> Ledger:
         return self
@@ -156,41 +174,74 @@ class Ledger:
 
     def done(self, stage: str) -> set[int]:
         """Numbers of the stage's finished blocks."""
-        return self._done.setdefault(stage, set())
+        return self._replay.done.setdefault(stage, set())
 
     def append(self, stage: str, number: int, result: Result) -> None:
-        """Record a finished block. Only then may it be skipped by a later run."""
-        self._write({"stage": stage, "block": number, **result})
+        """Record a finished block. Only then may it be skipped by a later run.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, or the ledger was moved away since it was opened.
+        """
+        if (now := time.monotonic()) >= self._look_again:
+            self.check_place()
+            self._look_again = now + _LOOK_SECONDS
+        after = {"after": self._replay.losses} if self._replay.losses else {}
+        self._write({"stage": stage, "block": number, **result, **after})
         self.done(stage).add(number)
+
+    def forget(self, lost: Mapping[str, Iterable[int]]) -> None:
+        """Record that blocks of stages have lost what they wrote: they are done no more.
+
+        Only for the run's own ledger, while nobody writes those of its parts. Results that were
+        recorded before do not count any more, whichever ledger they stand in.
+        """
+        self._replay.losses += 1
+        for stage, blocks in lost.items():
+            numbers = sorted(blocks)
+            self._write({"stage": stage, "lost": numbers, "loss": self._replay.losses})
+            self._replay.lose(stage, numbers)
+            self.done(stage).difference_update(numbers)
 
     def results(self, stage: str) -> Iterator[Result]:
         """What the stage's blocks reported, this run's and earlier ones', each block once."""
         seen: set[int] = set()
-        records = itertools.chain.from_iterable(map(_records, (self._path, *self._beside)))
-        for record in records:
-            if record.get("stage") == stage and record["block"] not in seen:
-                seen.add(record["block"])
-                yield record
+        for path in (self._path, *self._beside):
+            for _, record in read_records(path):
+                if record.get("stage") != stage or "lost" in record or record["block"] in seen:
+                    continue
+                if self._replay.counts(record):
+                    seen.add(record["block"])
+                    yield record
+
+    def check_place(self) -> None:
+        """Raise OutputError if the file is no longer where it was opened: so is its output."""
+        try:
+            there, here = self._path.stat(), os.fstat(self._file.fileno())
+            if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+                return
+        except OSError:
+            pass
+        raise OutputError(
+            f"{self._path.parent.parent} was moved or removed while it was written: move it back "
+            "and run with --resume, or remove what is left there and begin anew"
+        )
 
     def _write(self, record: Mapping[str, Any]) -> None:
         try:
-            self._file.write(_line(record))
+            self._file.write(encode(record))
             self._file.flush()
         except OSError as error:
             raise OutputError(
                 f"cannot write {self._path}: {error.strerror}; make room and run with --resume"
             ) from error
 
-    def _replay(self) -> None:
-        self._drop_torn_line()
-        for record in _records(self._path):
-            if "fingerprint" in record:
-                self._fingerprint = record["fingerprint"]
-            else:
-                self.done(record["stage"]).add(record["block"])
-        for record in itertools.chain.from_iterable(map(_records, self._beside)):
-            if "stage" in record:
-                self.done(record["stage"]).add(record["block"])
+    def _read(self) -> None:
+        """Take in what this ledger and those beside it tell; the fingerprint is this one's."""
+        self._replay.read(self._beside)
+        self._replay.fingerprint = None
+        self._replay.read((self._path,))
 
     def _drop_torn_line(self) -> None:
         end = self._file.seek(0, os.SEEK_END)
@@ -205,31 +256,16 @@ class Ledger:
         self._file.truncate(0)
 
 
-def _line(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+def _opened(path: Path) -> IO[bytes]:
+    """The file, to append to; neither a folder nor a pipe, which would wait for its other end."""
+    try:
+        if not path.exists() or stat.S_ISREG(path.stat().st_mode):
+            return path.open("a+b")
+    except OSError as error:
+        raise OutputError(f"cannot open {path}: {error.strerror}") from error
+    raise OutputError(f"{path} is no file: remove it, and give another output")
 
 
 def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
     """What comes back from the file: tuples as lists."""
     return dict(json.loads(json.dumps(dict(fingerprint))))
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                return  # Another process is writing it: its rest would come as a line of its own.
-            yield _record(path, line)
-
-
-def _record(path: Path, line: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        record = None
-    if isinstance(record, dict) and ("fingerprint" in record or {"stage", "block"} <= {*record}):
-        return record
-    raise ResumeError(
-        f"{path} is damaged at {line[:40]!r}: what is finished cannot be told; begin anew with "
-        "--overwrite"
-    )

@@ -16,13 +16,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
+from distributed.core import Status
 from distributed.protocol import pickle
 
 from bigunet.engine.clusters.environments import check_environments, differences, versions
 from bigunet.engine.clusters.submissions import last_refusal
 from bigunet.engine.forget import forget_done_tasks, forget_split_names
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.stage import BlockDone, Event, Index, Notice, Result, Stage, StageBegun, Work
+from bigunet.engine.stage import (
+    Abandonable,
+    BlockDone,
+    Event,
+    Index,
+    Notice,
+    Result,
+    Stage,
+    StageBegun,
+    Work,
+)
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
 from bigunet.urls import without_secrets
 
@@ -69,6 +80,15 @@ class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def setup(self, worker: Any) -> None:
         self.differs = differences(versions(), self.wanted)
+
+    def teardown(self, worker: Any) -> None:
+        # One that retires gives its blocks to others, who need no word of it.
+        if worker.status != Status.running:
+            return
+        # A worker in threads of the process that was interrupted holds it up until they end.
+        for work in self.works.values():
+            if isinstance(work, Abandonable):
+                work.abandon()
 
 
 class Runner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bigunet.geometry import Box, ceil_div
 
@@ -22,6 +22,15 @@ class Work(Protocol):
 
     def __call__(self, index: Index) -> Result:
         """Do one block."""
+        ...
+
+
+@runtime_checkable
+class Abandonable(Protocol):
+    """Work that can end in the midst of a block, which is not recorded then."""
+
+    def abandon(self) -> None:
+        """End blocks at work as soon as can be, with an error; called when their run has ended."""
         ...
 
 

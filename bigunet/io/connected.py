@@ -10,6 +10,7 @@ import numpy as np
 
 from bigunet.geometry import Box
 from bigunet.instances import connected
+from bigunet.io.annotations import NOT_ANNOTATED, is_annotated
 from bigunet.io.sources import Source
 from bigunet.io.volume import mirror_indices
 
@@ -25,7 +26,7 @@ class ConnectedLabels:
     Parameters
     ----------
     source : Source
-        Integers of one channel; 0 is no object.
+        Integers of one channel; 0 is no object, nor is what nobody annotated, which stays so.
     ndim : int
         Axes along which voxels connect, by their faces: the last ones.
     """
@@ -68,7 +69,9 @@ class ConnectedLabels:
             return self._kept[index]
         rest = self.shape[len(index) :]
         box = Box((*index, *(0,) * len(rest)), (*(i + 1 for i in index), *rest))
-        plane = connected(self._source.read(box)[0].reshape(rest))
+        labels = self._source.read(box)[0].reshape(rest)
+        known = is_annotated(labels)
+        plane = np.where(known, connected(np.where(known, labels, 0)), NOT_ANNOTATED)
         self._kept[index] = plane
         while sum(p.size for p in self._kept.values()) > _KEPT_VOXELS and len(self._kept) > 1:
             self._kept.popitem(last=False)

@@ -14,6 +14,7 @@ from bigunet.errors import ImageError
 from bigunet.io import ngff
 from bigunet.io.access import Node, find_node, join_url, reading
 from bigunet.io.foreign import foreign
+from bigunet.io.limits import MAX_NUMBERED, check_count, some_of
 
 
 def existing_node(url: str) -> Node:
@@ -73,12 +74,16 @@ def only_series(url: str) -> str:
     series = [ngff.parse_path(path, f"{url}/OME: series") for path in listed]
     series = series or numbered_nodes(url)  # the index is optional
     if len(series) != 1:
-        examples = ", ".join(join_url(url, path) for path in series) or "none was found"
+        told = some_of((join_url(url, path) for path in series), len(series), most=3)
+        examples = told or "none was found"
         raise ImageError(f"{url} holds {len(series)} series; give one of them: {examples}")
     return series[0]
 
 
 def numbered_nodes(url: str) -> list[str]:
     """List the nodes named 0, 1, 2 and so on, up to the first that is not there."""
-    numbered = map(str, itertools.count())
-    return list(itertools.takewhile(lambda path: find_node(url, path) is not None, numbered))
+    # A server that answers to any name would have them without end.
+    numbered = map(str, range(MAX_NUMBERED + 1))
+    found = list(itertools.takewhile(lambda path: find_node(url, path) is not None, numbered))
+    check_count(len(found), MAX_NUMBERED, url, "numbered images without a list of them")
+    return found

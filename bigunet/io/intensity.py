@@ -1,24 +1,39 @@
-"""Intensity percentiles of a whole image, so that normalisation is fixed before the first block.
+"""Grey values of a whole image, so that normalisation is fixed before the first block.
 
-It measures; how a model normalises is the model's.
+It chooses what is looked at and reads it. Which voxels count is :mod:`bigunet.grey`'s rule, where
+they lie is :mod:`bigunet.io.spread`'s arithmetic, and how a model normalises is the model's.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from bigunet.errors import ImageError, OptionError
 from bigunet.geometry import Box, ceil_div
+from bigunet.grey import GreyValues, check_quantiles, grey_values
 from bigunet.io.multiscale import Multiscale
+from bigunet.io.occupancy import StoredChunks
+from bigunet.io.spread import grid_boxes, slab_shape, spread_boxes
 from bigunet.io.volume import VolumeReader
 
 _SLAB_VOXELS = 2**22
 """Voxels read at once, all channels together, unless one chunk has more."""
+_MOST_TRIES = (1, 4, 16)
+"""How many times as many boxes are tried where most hold one single value."""
+_ENOUGH = 0.25
+"""Share of the voxels to look at that need no further tries."""
+
+
+class Chosen(Protocol):
+    """Which voxels of a level the user asks for."""
+
+    def read(self, box: Box) -> np.ndarray | None:
+        """Whether each voxel of a box is wanted: bool, of the box's shape; None for all."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +46,18 @@ class Intensity:
         The level that was read.
     sampled : bool
         Whether only a part of the level was read.
-    values : tuple of tuple of float
-        Per channel, the value at each quantile.
+    channels : tuple of GreyValues
+        Of each channel.
     """
 
     level: int
     sampled: bool
-    values: tuple[tuple[float, ...], ...]
+    channels: tuple[GreyValues, ...]
+
+    @property
+    def values(self) -> tuple[tuple[float, ...], ...]:
+        """Per channel, the value at each quantile."""
+        return tuple(channel.values for channel in self.channels)
 
 
 def percentiles(
@@ -45,13 +65,16 @@ def percentiles(
     quantiles: Sequence[float],
     *,
     channels: Sequence[int],
+    region: tuple[int, Box] | None = None,
+    chosen: Callable[[int], Chosen] | None = None,
     max_voxels: int = 2**24,
 ) -> Intensity:
     """Measure percentiles of each channel over all time points and planes.
 
     Exact for the largest level of at most ``max_voxels`` voxels. Where no level is that small,
-    evenly spaced chunks of the smallest level are read instead. Levels whose dtype differs from
-    level 0 are passed over. NaN and infinity are left out.
+    evenly spaced chunks of the smallest level are read instead, and more of them where most hold
+    one single value. Levels whose dtype differs from level 0 are passed over. Which voxels count
+    is the rule of :func:`bigunet.grey.grey_values`.
 
     Parameters
     ----------
@@ -60,98 +83,130 @@ def percentiles(
         In percent, 0 to 100.
     channels : sequence of int
         Which channels to measure, in this order.
+    region : tuple of int and Box, optional
+        A level, and the part of it to measure; by default the whole image.
+    chosen : callable, optional
+        Gives, for a level, the voxels that the user asks for; by default all.
     max_voxels : int, optional
-        How many voxels to read at most in each channel; one chunk is read in any case.
-
-    Returns
-    -------
-    Intensity
-        With the values of ``np.percentile(voxels, quantiles, method="inverted_cdf")``.
+        How many voxels to keep at most of each channel; one chunk is read in any case.
 
     Raises
     ------
     OptionError
         If a quantile, a channel or ``max_voxels`` is out of range.
     ImageError
-        If a channel has no finite voxel, or voxels cannot be read.
+        If no voxel of a channel counts, or voxels cannot be read.
     """
-    if not all(0 <= q <= 100 for q in quantiles):
-        raise OptionError(f"quantiles {tuple(quantiles)} are not all percentages from 0 to 100")
+    check_quantiles(quantiles)
     if max_voxels < 1:
         raise OptionError(f"max_voxels is {max_voxels}; at least 1 voxel must be read")
-    level, sampled = _choose_level(image, max_voxels)
-    reader = VolumeReader(image, level=level, channels=channels)
-    chunk = tuple(map(min, image.volume_chunks(level), reader.shape))
-    if sampled:
-        boxes = _spread_boxes(reader.shape, chunk, max_voxels)
-    else:
-        slab = _slab_shape(reader.shape, chunk, _SLAB_VOXELS // reader.num_channels)
-        boxes = _grid_boxes(reader.shape, slab)
-    counters = [_counter(reader.dtype) for _ in channels]
-    for box in boxes:
-        for counter, voxels in zip(counters, reader.read(box)):
-            counter.add(voxels)
-    for channel, counter in zip(channels, counters):
-        if counter.size == 0:
-            raise ImageError(
-                f"channel {channel} of {image.url} has no finite voxel at level {level}"
-            )
-    return Intensity(level, sampled, tuple(counter.values(quantiles) for counter in counters))
+    level, sampled = _choose_level(image, region, max_voxels)
+    box = _on_level(image, region, level)
+    found: list[GreyValues] = []
+    # Of many channels, all may not fit into memory.
+    together = max(1, 2 * max_voxels // box.size)
+    for first in range(0, len(channels), together):
+        some = channels[first : first + together]
+        look = _Look(image, level, box, some, None if chosen is None else chosen(level))
+        found += look.measured(quantiles, max_voxels if sampled else None)
+    return Intensity(level, sampled, tuple(found))
 
 
-class _Histogram:
-    """Exact counts of every value of an integer type of at most 16 bits."""
-
-    def __init__(self, dtype: np.dtype) -> None:
-        self._lowest = 0 if dtype.kind == "b" else int(np.iinfo(dtype).min)
-        self._counts = np.zeros(2 ** (8 * dtype.itemsize), np.int64)
-
-    @property
-    def size(self) -> int:
-        return int(self._counts.sum())
-
-    def add(self, voxels: np.ndarray) -> None:
-        shifted = voxels.ravel().astype(np.int32) - self._lowest
-        self._counts += np.bincount(shifted, minlength=len(self._counts))
-
-    def values(self, quantiles: Sequence[float]) -> tuple[float, ...]:
-        cumulative = np.cumsum(self._counts)
-        found = np.searchsorted(cumulative, _ranks(self.size, quantiles), side="right")
-        return tuple(float(index + self._lowest) for index in found)
+Parts = tuple[list[np.ndarray], list[np.ndarray | None]]
+"""Voxels (channel, *space), and which of them are wanted (*space)."""
 
 
-class _Gathered:
-    """All finite values themselves, for types with too many values to count."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is read: some channels of a box of a level."""
 
-    def __init__(self) -> None:
-        self._parts: list[np.ndarray] = []
+    image: Multiscale
+    level: int
+    box: Box
+    channels: Sequence[int]
+    chosen: Chosen | None
 
-    @property
-    def size(self) -> int:
-        return sum(part.size for part in self._parts)
+    def measured(self, quantiles: Sequence[float], max_voxels: int | None) -> list[GreyValues]:
+        """Of each channel, on a sample of so many voxels or on all (None)."""
+        parts, wanted = self.whole() if max_voxels is None else self.sample(max_voxels)
+        found = []
+        for k, channel in enumerate(self.channels):
+            voxels = [part[k] for part in parts]
+            # Where nothing is wanted, nothing will be segmented, and any range does.
+            values = grey_values(voxels, quantiles, wanted=wanted) or grey_values(voxels, quantiles)
+            if values is None:
+                raise ImageError(
+                    f"channel {channel} of {self.image.url} has no finite voxel at level "
+                    f"{self.level}"
+                )
+            found.append(values)
+        return found
 
-    def add(self, voxels: np.ndarray) -> None:
-        self._parts.append(voxels[np.isfinite(voxels)])
+    def whole(self) -> Parts:
+        reader = self._reader()
+        voxels = np.empty((len(self.channels), *self.box.shape), reader.dtype)
+        wanted = None if self.chosen is None else np.ones(self.box.shape, bool)
+        slab = slab_shape(self.box.shape, self._chunk(), _SLAB_VOXELS // len(self.channels))
+        for part in grid_boxes(self.box, slab):
+            where = part.within(self.box)
+            voxels[(slice(None), *where)] = reader.read(part)
+            if self.chosen is not None and wanted is not None:
+                named = self.chosen.read(part)
+                wanted[where] = True if named is None else named
+        return [voxels], [wanted]
 
-    def values(self, quantiles: Sequence[float]) -> tuple[float, ...]:
-        gathered = np.concatenate(self._parts)
-        ranks = _ranks(gathered.size, quantiles)
-        return tuple(float(value) for value in np.partition(gathered, ranks)[ranks])
+    def sample(self, max_voxels: int) -> Parts:
+        """Evenly spread boxes with more than one value; a box of one value where all are so."""
+        parts: Parts = ([], [])
+        seen: set[Box] = set()
+        flat, room = None, max_voxels
+        reader = self._reader()
+        stored = StoredChunks(self.image, level=self.level, channels=self.channels)
+        for times in _MOST_TRIES:
+            for box in spread_boxes(self.box, self._chunk(), times * max_voxels):
+                if box in seen or (parts[0] and box.size > room):
+                    continue
+                seen.add(box)
+                voxels, named = self._read(box, reader, stored)
+                if voxels is None:
+                    continue
+                if all(np.all(plane == plane.flat[0]) for plane in voxels):
+                    flat = flat or ([voxels], [named])
+                    continue
+                parts[0].append(voxels)
+                parts[1].append(named)
+                room -= box.size
+            if room <= max_voxels * (1 - _ENOUGH):
+                break
+        return parts if parts[0] else flat or self._first()
+
+    def _read(
+        self, box: Box, reader: VolumeReader, stored: StoredChunks
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Voxels of a box, None where none is stored or wanted, and which of them are wanted."""
+        named = None if self.chosen is None else self.chosen.read(box)
+        if named is not None and not named.any():
+            return None, named
+        return (reader.read(box) if stored.read(box).any() else None), named
+
+    def _first(self) -> Parts:
+        """Any box at all: nothing is stored or wanted."""
+        box = next(spread_boxes(self.box, self._chunk(), 1))
+        return [self._reader().read(box)], [None]
+
+    def _reader(self) -> VolumeReader:
+        return VolumeReader(self.image, level=self.level, channels=self.channels)
+
+    def _chunk(self) -> tuple[int, ...]:
+        return tuple(map(min, self.image.volume_chunks(self.level), self.box.shape))
 
 
-def _ranks(size: int, quantiles: Sequence[float]) -> np.ndarray:
-    """Which of ``size`` sorted values each quantile is: numpy's ``inverted_cdf``, step by step."""
-    return np.array([max(0, math.ceil(size * (q / 100) - 1)) for q in quantiles], np.intp)
-
-
-def _counter(dtype: np.dtype) -> _Histogram | _Gathered:
-    return _Histogram(dtype) if dtype.kind in "biu" and dtype.itemsize <= 2 else _Gathered()
-
-
-def _choose_level(image: Multiscale, max_voxels: int) -> tuple[int, bool]:
+def _choose_level(
+    image: Multiscale, region: tuple[int, Box] | None, max_voxels: int
+) -> tuple[int, bool]:
     """Choose the level to read, and whether only a sample of it."""
     sizes = {
-        k: math.prod(image.volume_shape(k))
+        k: _on_level(image, region, k).size
         for k, level in enumerate(image.levels)
         if level.dtype == image.levels[0].dtype
     }
@@ -161,49 +216,13 @@ def _choose_level(image: Multiscale, max_voxels: int) -> tuple[int, bool]:
     return min(sizes, key=lambda k: sizes[k]), True
 
 
-def _slab_shape(shape: Sequence[int], chunk: Sequence[int], voxels: int) -> tuple[int, ...]:
-    """Whole chunks, as many as ``voxels`` hold, put together along the last axes first."""
-    slab = list(chunk)
-    for axis in reversed(range(len(slab))):
-        times = max(1, voxels // math.prod(slab))
-        slab[axis] = min(shape[axis], slab[axis] * times)
-    return tuple(slab)
-
-
-def _grid_boxes(shape: Sequence[int], slab: Sequence[int]) -> Iterator[Box]:
-    starts = [range(0, size, step) for size, step in zip(shape, slab)]
-    for start in itertools.product(*starts):
-        yield _box_at(start, slab, shape)
-
-
-def _spread_boxes(shape: Sequence[int], chunk: Sequence[int], voxels: int) -> Iterator[Box]:
-    """Chunks evenly spaced along every axis, as many as ``voxels`` hold."""
-    grid = [ceil_div(size, step) for size, step in zip(shape, chunk)]
-    counts = _spread_counts(grid, max(1, voxels // math.prod(chunk)))
-    picks = [
-        [(2 * i + 1) * cells // (2 * count) * step for i in range(count)]
-        for cells, count, step in zip(grid, counts, chunk)
-    ]
-    for start in itertools.product(*picks):
-        yield _box_at(start, chunk, shape)
-
-
-def _spread_counts(grid: Sequence[int], total: int) -> tuple[int, ...]:
-    """How many cells to pick per axis: as even as the grid allows, at most ``total`` in all."""
-    low, high = 1, max(grid)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if math.prod(min(cells, middle) for cells in grid) <= total:
-            low = middle
-        else:
-            high = middle - 1
-    counts = [min(cells, low) for cells in grid]
-    for axis, cells in reversed(list(enumerate(grid))):
-        others = math.prod(counts) // counts[axis]
-        counts[axis] = min(cells, total // others)
-    return tuple(counts)
-
-
-def _box_at(start: Sequence[int], shape: Sequence[int], volume: Sequence[int]) -> Box:
-    stop = tuple(min(a + n, size) for a, n, size in zip(start, shape, volume))
-    return Box(tuple(start), stop)
+def _on_level(image: Multiscale, region: tuple[int, Box] | None, level: int) -> Box:
+    """The region on the voxels of another level: all that it touches."""
+    shape = image.volume_shape(level)
+    if region is None:
+        return Box.of_shape(shape)
+    given, box = region
+    sizes = image.volume_shape(given)
+    start = tuple(a * n // size for a, n, size in zip(box.start, shape, sizes))
+    stop = tuple(ceil_div(b * n, size) for b, n, size in zip(box.stop, shape, sizes))
+    return Box(start, tuple(max(a + 1, b) for a, b in zip(start, stop)))

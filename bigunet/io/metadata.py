@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ Placement = tuple[tuple[float, ...], tuple[float, ...]]
 """Scale and translation of a level."""
 
 PROVENANCE_KEY = "bigunet"
+_WHITE = "FFFFFF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class OutputImage:
         where there are none, as for instances.
     placements : tuple of Placement
         Scale and translation of every level where another image states them; else empty.
+    window : (float, float), optional
+        Of an image of one channel: grey values that viewers draw black and white.
 
     Raises
     ------
@@ -83,6 +87,7 @@ class OutputImage:
     version: Literal["0.4", "0.5"]
     classes: tuple[OutputClass, ...] = ()
     placements: tuple[Placement, ...] = ()
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -117,8 +122,8 @@ class OutputImage:
 
     @property
     def name(self) -> str:
-        """Last part of the group's path."""
-        return self.group.rpartition("/")[2]
+        """Last part of the group's path; of the root, the store's name without its suffixes."""
+        return self.group.rpartition("/")[2] or Path(self.store).name.partition(".")[0]
 
     @property
     def has_channels(self) -> bool:
@@ -173,10 +178,11 @@ def root_attributes(output: OutputImage, provenance: Mapping[str, Any]) -> Attri
     """Attributes of the root, which show ``output`` to viewers that open the root.
 
     There is no ``image-label`` here: a viewer would look for its source image outside the root.
+    Viewers draw the root as an image of grey values, so it has a window of the values that occur.
     """
-    content: Attributes = {"multiscales": [_multiscales(output, f"{output.group}/")]}
-    if output.kind == "image":
-        content |= _channels(output)
+    prefix = f"{output.group}/" if output.group else ""
+    content: Attributes = {"multiscales": [_multiscales(output, prefix)]}
+    content |= _channels(output) if output.kind == "image" else _label_as_image(output)
     return provenance_attributes(provenance) | _versioned(content, output.version)
 
 
@@ -243,29 +249,51 @@ def _image_label(output: OutputImage, *, inside_image: bool) -> Attributes:
     label: Attributes = {"version": output.version}
     if output.classes:
         numbered = list(enumerate(output.classes))
-        label["colors"] = [{"label-value": n, "rgba": list(c.rgba)} for n, c in numbered]
+        label["colors"] = [{"label-value": n, "rgba": _label_color(n, c)} for n, c in numbered]
         label["properties"] = [{"label-value": n, "class": c.name} for n, c in numbered]
     if inside_image:
         label["source"] = {"image": "../../"}
     return label
 
 
+def _label_color(value: int, of: OutputClass) -> list[int]:
+    """Colour of a label's value; that of 0, the background, lets the image below shine through."""
+    return [*of.rgba[:3], of.rgba[3] if value else 0]
+
+
 def _channels(output: OutputImage) -> Attributes:
-    if not (output.classes and output.has_channels):
-        return {}
+    """How viewers draw the channels: one for each class, the background's off, or one of greys."""
     dtype = np.dtype(output.dtype)
     top = int(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1
-    window = {"min": 0, "max": top, "start": 0, "end": top}
-    return {
-        "omero": {
-            "channels": [
-                {
-                    "label": c.name,
-                    "color": "".join(f"{value:02X}" for value in c.rgba[:3]),
-                    "active": True,
-                    "window": window,
-                }
-                for c in output.classes
-            ]
-        }
-    }
+    channels: list[Attributes] = []
+    if output.classes and output.has_channels:
+        for number, of in enumerate(output.classes):
+            channels.append(_channel(of.name, _hex(of), top, (0, top), active=number > 0))
+    elif output.window is not None and output.num_channels == 1:
+        channels.append(_channel(output.name, _WHITE, top, output.window))
+    return {"omero": {"channels": channels}} if channels else {}
+
+
+def _label_as_image(output: OutputImage) -> Attributes:
+    """How viewers draw a label that they take for an image of one channel.
+
+    A channel has one colour: that of the only class beside the background, if there is one and
+    it is not black; else white, and the classes are shades of grey.
+    """
+    if not output.classes:
+        return {}
+    foreground = output.classes[1:]
+    color = _hex(foreground[0]) if len(foreground) == 1 and any(foreground[0].rgba[:3]) else _WHITE
+    top = max(1, len(output.classes) - 1)
+    return {"omero": {"channels": [_channel(output.name, color, top, (0, top))]}}
+
+
+def _channel(
+    label: str, color: str, top: float, shown: tuple[float, float], *, active: bool = True
+) -> Attributes:
+    window = {"min": 0, "max": top, "start": shown[0], "end": shown[1]}
+    return {"label": label, "color": color, "active": active, "window": window}
+
+
+def _hex(of: OutputClass) -> str:
+    return "".join(f"{value:02X}" for value in of.rgba[:3])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from bigunet.errors import ImageError, OptionError
+from bigunet.io.channels import find_channel, shown
 
 AxisType = Literal["time", "channel", "space"]
 
@@ -80,9 +81,13 @@ class Multiscale:
         In storage order; ``y`` and ``x`` are always there.
     levels : tuple of Level
     channel_names : tuple of str
-        One per channel; the channel's index where the image names none.
+        One per channel; empty where the image does not name it.
     is_label : bool
         Whether the image carries ``image-label`` metadata.
+    is_rgb : bool
+        Whether the channels are red, green, blue, and perhaps opacity.
+    notes : tuple of str
+        One line each: what people should know of how the metadata were read.
 
     Raises
     ------
@@ -98,6 +103,8 @@ class Multiscale:
     levels: tuple[Level, ...]
     channel_names: tuple[str, ...]
     is_label: bool
+    is_rgb: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -180,27 +187,23 @@ class Multiscale:
         names = ", ".join(known.name for known in self.axes)
         raise OptionError(f"{self.url} has no axis {axis!r}; its axes are {names}")
 
+    @property
+    def shown_channels(self) -> tuple[str, ...]:
+        """What people see of each channel: its name, or its index where it has none."""
+        return tuple(shown(self.channel_names, k) for k in range(len(self.channel_names)))
+
     def channel_index(self, channel: str | int) -> int:
-        """Index of a channel given by name or by index; a name is looked for first.
+        """Index of a channel that a user asks for.
+
+        A whole number is an index; text is ``index:1``, ``name:DAPI``, a name, or an index.
 
         Raises
         ------
         OptionError
-            If there is no such channel, or several have this name.
+            If there is no such channel, several have this name, or the text is the name of one
+            channel and the index of another.
         """
-        matches = [k for k, name in enumerate(self.channel_names) if name == channel]
-        if len(matches) == 1:
-            return matches[0]
-        listed = ", ".join(f"{k} {name!r}" for k, name in enumerate(self.channel_names))
-        if matches:
-            raise OptionError(
-                f"{self.url}: channels {matches} are all named {channel!r}; give the index "
-                f"instead ({listed})"
-            )
-        text = str(channel)
-        if text.isascii() and text.isdigit() and int(text) < self.num_channels:
-            return int(text)
-        raise OptionError(f"{self.url} has no channel {channel!r}; its channels are {listed}")
+        return find_channel(self.channel_names, channel, self.url)
 
     def _of_volume(self, stored: Sequence[T]) -> tuple[T, ...]:
         return tuple(stored[k] for k in self.volume_order)

@@ -1,4 +1,4 @@
-"""The words of OME-Zarr's JSON: versions, axes, transformations, channel labels; opens nothing.
+"""The words of OME-Zarr's JSON: versions, axes, transformations, channels; opens nothing.
 
 Every function takes a JSON value of any kind, and ``where``: what to call it in an error.
 """
@@ -12,20 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from bigunet.errors import ImageError
-from bigunet.io.multiscale import Axis, AxisType
+from bigunet.io.axes import LETTERS, axis_named
+from bigunet.io.limits import MAX_TRANSFORMS, check_count
+from bigunet.io.multiscale import Axis
 
 KNOWN_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
-DEFAULT_AXES = "tczyx"
 
 _VERSION = re.compile(r"(0\.[1-5])(?!\d)")
-_ALIASES = {"time": "t", "channel": "c"}
-_TYPES: dict[str, AxisType] = {
-    "t": "time",
-    "c": "channel",
-    "z": "space",
-    "y": "space",
-    "x": "space",
-}
 
 
 def parse_object(value: object, where: str) -> dict[str, Any]:
@@ -66,29 +59,31 @@ def parse_version(stated: object, where: str) -> str:
     return match[1]
 
 
-def axis_named(name: str, unit: str | None = None) -> Axis | None:
-    """Return the axis of this name in any case (or ``time``, ``channel``); None if not legal."""
-    letter = _ALIASES.get(name.lower(), name.lower())
-    return Axis(letter, _TYPES[letter], unit) if letter in _TYPES else None
-
-
 def parse_axes(stated: object, where: str) -> tuple[Axis, ...]:
     """Axes from a list of names or of objects; t, c, z, y, x where none are stated.
 
-    The name alone decides the type, since many writers leave the type out.
+    A name may be a synonym, such as height. Many writers leave the type out; one that is stated
+    must be that of the name.
     """
-    axes = []
-    for k, item in enumerate(parse_list(list(DEFAULT_AXES) if stated is None else stated, where)):
-        entry = {"name": item} if isinstance(item, str) else parse_object(item, f"{where}[{k}]")
-        name, unit = entry.get("name"), entry.get("unit")
-        axis = axis_named(str(name), unit if isinstance(unit, str) else None)
-        if axis is None:
-            raise ImageError(
-                f"{where}[{k}] is named {reprlib.repr(name)}; "
-                f"known axes are {', '.join(DEFAULT_AXES)}"
-            )
-        axes.append(axis)
-    return tuple(axes)
+    items = parse_list(list(LETTERS) if stated is None else stated, where)
+    check_count(len(items), len(LETTERS), where, "axes")
+    return tuple(_parse_axis(item, f"{where}[{k}]") for k, item in enumerate(items))
+
+
+def _parse_axis(item: object, where: str) -> Axis:
+    entry = {"name": item} if isinstance(item, str) else parse_object(item, where)
+    name, unit, kind = entry.get("name"), entry.get("unit"), entry.get("type")
+    axis = axis_named(str(name), unit if isinstance(unit, str) else None)
+    if axis is None:
+        raise ImageError(
+            f"{where} is named {reprlib.repr(name)}; known axes are {', '.join(LETTERS)}"
+        )
+    if kind not in (None, "") and str(kind).strip().lower() != axis.type:
+        raise ImageError(
+            f"{where} is named {name!r} and has type {reprlib.repr(kind)}, but {axis.name} is "
+            f"{axis.type}: correct the name or the type"
+        )
+    return axis
 
 
 def parse_transforms(
@@ -97,7 +92,9 @@ def parse_transforms(
     """Scale (None where none is stated) and translation of transformations applied in order."""
     scale: tuple[float, ...] | None = None
     translation = (0.0,) * ndim
-    for k, item in enumerate([] if stated is None else parse_list(stated, where)):
+    listed = [] if stated is None else parse_list(stated, where)
+    check_count(len(listed), MAX_TRANSFORMS, where, "transformations")
+    for k, item in enumerate(listed):
         place = f"{where}[{k}]"
         entry = parse_object(item, place)
         kind = entry.get("type")
@@ -119,14 +116,29 @@ def parse_transforms(
 
 
 def parse_channel_names(omero: object, count: int) -> tuple[str, ...]:
-    """Name each channel: its label, or its index where there is no usable label."""
-    channels = omero.get("channels") if isinstance(omero, dict) else None
-    names = [str(k) for k in range(count)]
-    for k, channel in enumerate(channels[:count] if isinstance(channels, list) else []):
-        label = channel.get("label") if isinstance(channel, dict) else None
-        if isinstance(label, (str, int)) and str(label).strip():
-            names[k] = str(label)
-    return tuple(names)
+    """The label of each channel; empty where there is no usable one."""
+    labels = (channel.get("label") for channel in _channels(omero, count))
+    return tuple(str(label) if _is_label(label) else "" for label in labels)
+
+
+def parse_channel_colors(omero: object, count: int) -> tuple[str, ...]:
+    """The colour of each channel, as it is stated; empty where there is none."""
+    colors = (channel.get("color") for channel in _channels(omero, count))
+    return tuple(color if isinstance(color, str) else "" for color in colors)
+
+
+def _channels(omero: object, count: int) -> list[dict[str, Any]]:
+    """What is stated of each of ``count`` channels; an empty object where nothing is."""
+    stated = omero.get("channels") if isinstance(omero, dict) else None
+    listed = stated[:count] if isinstance(stated, list) else []
+    known = [channel if isinstance(channel, dict) else {} for channel in listed]
+    return known + [{}] * (count - len(known))
+
+
+def _is_label(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return False
+    return isinstance(value, int) or bool(value.strip())
 
 
 def level_factors(shape: Sequence[int], reduced: Sequence[int]) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from zarr.codecs import BloscCodec
 from zarr.errors import ContainsArrayError
 
 from bigunet.errors import BigUNetError, OutputError
-from bigunet.io.access import find_node, join_url
+from bigunet.io.access import Node, find_node, join_url
 from bigunet.io.layout import PyramidLevel
 from bigunet.io.metadata import (
     PROVENANCE_KEY,
@@ -35,6 +35,8 @@ _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 _ADVICE = {
     errno.ENOSPC: "free space there, then resume",
     errno.EDQUOT: "free space within your quota, then resume",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a file stands where a folder should be, choose another place",
     errno.EROFS: "the file system is read-only, choose another place",
     errno.EACCES: "you may not write there, choose another place or change its permissions",
     errno.EPERM: "you may not write there, choose another place or change its permissions",
@@ -263,16 +265,28 @@ def _create_array(output: OutputImage, path: str, level: PyramidLevel) -> None:
                 **options,
             )
         except ContainsArrayError:
-            _check_same(output, path, shape, chunk, shard)
+            _check_same(output, path, level)
 
 
-def _check_same(output: OutputImage, path: str, *wanted: tuple[int, ...]) -> None:
-    node = find_node(output.store, path)
-    shape, chunk, shard = wanted
-    expected = (shape, chunk, shard if output.version == "0.5" else None, output.dtype)
-    found = isinstance(node, zarr.Array) and (node.shape, node.chunks, node.shards, node.dtype.name)
-    if found != expected:
+def _check_same(output: OutputImage, path: str, level: PyramidLevel) -> None:
+    found, wanted = array_form(find_node(output.store, path)), wanted_form(output, level)
+    if found != wanted:
         raise OutputError(
             f"{join_url(output.store, path)} is there already and differs: it has (shape, chunk, "
-            f"shard, dtype) {found}, wanted {expected}; choose another output or overwrite it"
+            f"shard, dtype) {found}, wanted {wanted}; choose another output or overwrite it"
         )
+
+
+def array_form(node: Node | None) -> tuple[Any, ...] | None:
+    """What an array looks like to those who write it; None if there is no array."""
+    if not isinstance(node, zarr.Array):
+        return None
+    return (node.shape, node.chunks, node.shards, node.dtype.name)
+
+
+def wanted_form(output: OutputImage, level: PyramidLevel) -> tuple[Any, ...]:
+    """What the array of a level should look like, as `array_form` says it."""
+    shape = output.as_stored(level.shape, channel=output.num_channels)
+    chunk = output.as_stored(level.chunk, channel=1)
+    shard = output.as_stored(level.shard, channel=1)
+    return (shape, chunk, shard if output.version == "0.5" else None, output.dtype)

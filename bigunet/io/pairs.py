@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigunet.errors import BigUNetError, TrainingError
-from bigunet.geometry import Box, ceil_div
 from bigunet.io.access import find_node, join_url, normal_url
+from bigunet.io.annotations import annotated
+from bigunet.io.pair_checks import check_pair
 from bigunet.io.rasters import is_raster
 from bigunet.io.sources import ImageSource, Source, describe_image, open_source
 
 _NUM_NAMED = 3
-_SCALE_TOLERANCE = 0.01
-_LOSSY = (".jpg", ".jpeg")
-_MAX_BOXES = 256
-_BOX_VOXELS = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +93,12 @@ def find_pairs(
 
 
 def open_pair(
-    pair: Pair, *, level: int = 0, channels: Sequence[int | str] | None = None
-) -> tuple[ImageSource, ImageSource]:
+    pair: Pair,
+    *,
+    level: int = 0,
+    channels: Sequence[int | str] | None = None,
+    ignore: Sequence[int] = (),
+) -> tuple[ImageSource, Source]:
     """Open an image and its labels, and check that they fit.
 
     Parameters
@@ -108,11 +108,19 @@ def open_pair(
         Of the image. Of the labels, the level of the same shape is taken.
     channels : sequence of int or str, optional
         Of the image; None reads all.
+    ignore : sequence of int, optional
+        Values of labels that mean that nobody annotated a voxel.
+
+    Returns
+    -------
+    image : ImageSource
+    labels : Source
+        As :func:`bigunet.io.annotations.annotated` gives them.
 
     Raises
     ------
     TrainingError
-        If they do not fit, as :func:`check_pair` says.
+        If they do not fit, as :func:`bigunet.io.pair_checks.check_pair` says.
     BigUNetError
         If one cannot be opened, or has no such level or channel.
     """
@@ -124,72 +132,8 @@ def open_pair(
     else:
         found = min(level, len(described.levels) - 1)
     labels = ImageSource(described, level=found, channels=range(described.num_channels))
-    check_pair(image, labels)
-    return image, labels
-
-
-def check_pair(image: Source, labels: Source) -> None:
-    """Check that labels fit an image.
-
-    Raises
-    ------
-    TrainingError
-        If axes, shape or physical size differ, or the labels are not integers of one channel, 0
-        or above.
-    """
-    names = f"{labels.url}, labels of {image.url},"
-    if len(image.axes) != len(labels.axes):
-        raise TrainingError(
-            f"{names} have the axes {', '.join(labels.axes)}, the image {', '.join(image.axes)}; "
-            "give labels for each voxel"
-        )
-    if labels.num_channels != 1:
-        raise TrainingError(
-            f"{names} have {labels.num_channels} channels{_sameness(labels)}; give one integer "
-            "per voxel, as a grey image"
-        )
-    if image.shape != labels.shape:
-        raise TrainingError(
-            f"{names} have shape {labels.shape}, the image {image.shape}; give labels of the "
-            "same shape"
-        )
-    if labels.dtype.kind not in "biu":
-        raise TrainingError(f"{names} are {labels.dtype}; give integers, one per voxel")
-    if labels.url.lower().endswith(_LOSSY):
-        raise TrainingError(f"{names} are a JPEG, which changes values; give a PNG or TIFF")
-    _check_scale(image, labels, names)
-    if labels.dtype.kind == "i":
-        lowest = min(int(labels.read(box).min()) for box in _boxes(labels.shape))
-        if lowest < 0:
-            raise TrainingError(f"{names} are as low as {lowest}; labels are 0 or above")
-
-
-def _sameness(labels: Source) -> str:
-    voxels = labels.read(next(_boxes(labels.shape)))
-    return " that are all equal" if (voxels == voxels[:1]).all() else ""
-
-
-def _check_scale(image: Source, labels: Source, names: str) -> None:
-    own, theirs = _scale_by_axis(labels), _scale_by_axis(image)
-    common = [axis for axis in own if axis in theirs]
-    if any(not math.isclose(own[a], theirs[a], rel_tol=_SCALE_TOLERANCE) for a in common):
-        raise TrainingError(
-            f"{names} have voxels of {labels.scale_um} µm, the image {image.scale_um}; give "
-            "labels of the same level, or correct the scale of one"
-        )
-
-
-def _scale_by_axis(source: Source) -> dict[str, float]:
-    space = [axis for axis in source.axes if axis != "t"]
-    return dict(zip(space, source.scale_um or ()))
-
-
-def _boxes(shape: Sequence[int]) -> Iterator[Box]:
-    """Slabs across the first axis, evenly spaced where there are many."""
-    rows = max(1, _BOX_VOXELS // max(1, math.prod(shape[1:])))
-    starts = range(0, shape[0], rows)
-    for start in starts[:: max(1, ceil_div(len(starts), _MAX_BOXES))]:
-        yield Box((start, *(0,) * (len(shape) - 1)), (min(start + rows, shape[0]), *shape[1:]))
+    check_pair(image, labels, ignore=ignore)
+    return image, annotated(labels, ignore)
 
 
 def _is_image(url: str) -> bool:

@@ -10,10 +10,10 @@ from PIL import Image, ImageFile
 
 from bigunet.errors import ImageError
 from bigunet.io.access import reading
+from bigunet.io.channels import COLOURS
 from bigunet.io.multiscale import Axis, Level, Multiscale
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
-COLOURS = ("red", "green", "blue")
 
 _DTYPES = {"1": "bool", "L": "uint8", "P": "uint8", "RGB": "uint8", "I": "int32", "F": "float32"}
 
@@ -42,8 +42,9 @@ def describe_picture(url: str) -> Multiscale:
         name=os.path.basename(url),
         axes=axes,
         levels=(Level("", shape, shape, None, dtype, ones, zeros),),
-        channel_names=COLOURS if mode == "RGB" else ("0",),
+        channel_names=COLOURS if mode == "RGB" else ("",),
         is_label=False,
+        is_rgb=mode == "RGB",
     )
 
 

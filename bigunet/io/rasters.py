@@ -10,6 +10,7 @@ import numpy as np
 
 from bigunet.errors import ImageError, OptionError
 from bigunet.geometry import Box
+from bigunet.io.channels import listed
 from bigunet.io.decoded import read_mirrored
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.pictures import PICTURE_SUFFIXES, decode_picture, describe_picture
@@ -68,9 +69,9 @@ class RasterReader:
         self._level = image.level(level)
         self._channels = tuple(channels)
         if not self._channels or not all(0 <= k < image.num_channels for k in self._channels):
-            listed = ", ".join(f"{k} {name!r}" for k, name in enumerate(image.channel_names))
             raise OptionError(
-                f"channels {self._channels} of {image.url}: choose one or more of {listed}"
+                f"channels {self._channels} of {image.url}: choose one or more of "
+                f"{listed(image.channel_names)}"
             )
         self.axes = image.volume_axes
         self.shape = image.volume_shape(level)

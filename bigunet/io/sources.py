@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bigunet.errors import ImageError, OptionError
+from bigunet.errors import ImageError
 from bigunet.geometry import Box
+from bigunet.grey import grey_values
 from bigunet.io import intensity
 from bigunet.io.access import normal_url
 from bigunet.io.decoded import DecodedImages, read_mirrored
@@ -76,6 +77,9 @@ class Source(Protocol):
 def describe_image(url: str | Path) -> Multiscale:
     """Describe the image at ``url``: OME-Zarr, zarr array, TIFF, PNG or another image file.
 
+    A bare array has the usual axes of its kind: the labels, or the truth, that it goes with must
+    have them too.
+
     Raises
     ------
     ImageError
@@ -86,7 +90,7 @@ def describe_image(url: str | Path) -> Multiscale:
         return describe_raster(address)
     if os.path.isfile(address) and not address.lower().endswith(".zip"):
         raise ImageError(f"{address} is no image; give OME-Zarr, a zarr array, TIFF or PNG")
-    return open_multiscale(address)
+    return open_multiscale(address, usual_axes=True)
 
 
 def open_source(
@@ -174,8 +178,6 @@ class ImageSource:
         """
         if isinstance(self._reader, VolumeReader):
             return intensity.percentiles(self._image, quantiles, channels=self._channels).values
-        if not all(0 <= q <= 100 for q in quantiles):
-            raise OptionError(f"quantiles {tuple(quantiles)} are not all percentages from 0 to 100")
         level, boxes = _where_to_look(self._image)
         outer = Box.of_shape(self._image.volume_shape(level))
         values = []
@@ -185,13 +187,11 @@ class ImageSource:
             else:
                 # Channel by channel: of many, as stains have, all may not fit into memory.
                 reader = RasterReader(self._image, level=level, channels=(channel,))
-                parts = [reader.read(box) for box in boxes]
-            voxels = np.concatenate([part.ravel() for part in parts])
-            finite = voxels[np.isfinite(voxels)]
-            if finite.size == 0:
+                parts = [reader.read(box)[0] for box in boxes]
+            found = grey_values(parts, quantiles)
+            if found is None:
                 raise ImageError(f"channel {channel} of {self.url} has no finite voxel")
-            found = np.percentile(finite, quantiles, method="inverted_cdf")
-            values.append(tuple(float(value) for value in found))
+            values.append(found.values)
         return tuple(values)
 
     def _is_kept(self) -> bool:

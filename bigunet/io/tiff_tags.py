@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from tifffile import TiffFile, TiffPage
 
-from bigunet.io.pictures import COLOURS
+from bigunet.io.channels import COLOURS
 from bigunet.io.units import to_um
 
 _CENTIMETRE = 3
@@ -35,8 +35,8 @@ def voxel_size_um(tiff: TiffFile) -> dict[str, float]:
 
 
 def channel_names(tiff: TiffFile, count: int) -> tuple[str, ...]:
-    """Names of the channels, as OME-XML states them; colours; or indices."""
-    names = [str(k) for k in range(count)]
+    """Names of the channels, as OME-XML states them, or colours; empty where there is none."""
+    names = [""] * count
     if tiff.is_ome:
         pixels = _ome_pixels(tiff)
         for k, channel in enumerate(_children(pixels, "Channel")[:count]):

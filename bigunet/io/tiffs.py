@@ -18,8 +18,10 @@ import zarr
 
 from bigunet.errors import ImageError
 from bigunet.io.access import reading
+from bigunet.io.axes import axis_named
+from bigunet.io.channels import are_colours
 from bigunet.io.multiscale import Axis, Level, Multiscale
-from bigunet.io.ngff import axis_named, level_factors
+from bigunet.io.ngff import level_factors
 from bigunet.io.tiff_tags import channel_names, voxel_size_um
 from bigunet.urls import shown_url
 
@@ -56,6 +58,7 @@ def describe_tiff(url: str) -> Multiscale:
             if _alike(level, series)
         }
         num_channels = dict(zip(names, shapes[0])).get("c", 1)
+        names_of_channels = channel_names(tiff, num_channels)
         return Multiscale(
             url=url,
             version="",
@@ -66,8 +69,9 @@ def describe_tiff(url: str) -> Multiscale:
                 _level(str(k), shape, series.levels[k], _scale(names, size, shapes[0], shape))
                 for k, shape in shapes.items()
             ),
-            channel_names=channel_names(tiff, num_channels),
+            channel_names=names_of_channels,
             is_label=False,
+            is_rgb=are_colours(names_of_channels, ()),
         )
 
 

@@ -11,6 +11,7 @@ import zarr
 from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box
 from bigunet.io.access import join_url, open_array, reading
+from bigunet.io.channels import listed
 from bigunet.io.multiscale import Multiscale
 
 
@@ -58,9 +59,9 @@ class VolumeReader:
         self._level = image.level(level)
         self._channels = tuple(int(k) for k in channels)
         if not self._channels or not all(0 <= k < image.num_channels for k in self._channels):
-            listed = ", ".join(f"{k} {name!r}" for k, name in enumerate(image.channel_names))
             raise OptionError(
-                f"channels {self._channels} of {image.url}: choose one or more of {listed}"
+                f"channels {self._channels} of {image.url}: choose one or more of "
+                f"{listed(image.channel_names)}"
             )
         self._volume = Box.of_shape(image.volume_shape(level))
         self._array: zarr.Array[Any] | None = None

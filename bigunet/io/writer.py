@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, WrapperStore
 
 from bigunet.errors import GeometryError, OutputError
-from bigunet.geometry import Box
+from bigunet.geometry import Box, ceil_div
 from bigunet.io.access import open_array, reading
+from bigunet.io.block_files import Files
 from bigunet.io.metadata import OutputImage
 from bigunet.io.output import writing
 from bigunet.io.pyramid import Voxels, downsample_mean, downsample_mode
@@ -41,7 +44,7 @@ class OutputWriter:
     def __reduce__(self) -> tuple[type[OutputWriter], tuple[OutputImage]]:
         return OutputWriter, (self._output,)
 
-    def write_block(self, group: int, box: Box, values: Voxels) -> None:
+    def write_block(self, group: int, box: Box, values: Voxels) -> Files:
         """Write a block of the group's first level, and what it covers of the group's others.
 
         Parameters
@@ -54,6 +57,12 @@ class OutputWriter:
             The output's dtype; canonical axes (t, z, y, x), after a first axis of channels if
             the output has them.
 
+        Returns
+        -------
+        Files
+            How many there are now for the block, and of how many bytes. Voxels that are all 0
+            have no file.
+
         Raises
         ------
         GeometryError
@@ -63,16 +72,17 @@ class OutputWriter:
         """
         first, *rest = self._output.layout.groups[group]
         self._check_block(first, box, values)
-        self._write(first, box, values)
+        written = self._write(first, box, values)
         for level in rest:
             covered = self._output.layout.coarser(box, level)
             if not covered.size:
-                return
+                return written
             kept = self._output.layout.finer(covered, level).within(box)
             box, values = covered, self._downsample(self._cropped(values, kept), level)
-            self._write(level, box, values)
+            written += self._write(level, box, values)
+        return written
 
-    def downsample_block(self, group: int, box: Box) -> None:
+    def downsample_block(self, group: int, box: Box) -> Files:
         """Write a block of a group after the first, from the last level of the group before.
 
         Parameters
@@ -82,6 +92,11 @@ class OutputWriter:
             before must have been written.
         box : Box
             As for `write_block`.
+
+        Returns
+        -------
+        Files
+            As of `write_block`.
 
         Raises
         ------
@@ -97,7 +112,8 @@ class OutputWriter:
             raise GeometryError("group 0 has no level before it: write its blocks instead")
         self._check_box(level, box)
         source = self._output.layout.finer(box, level)
-        self.write_block(group, box, self._downsample(self._read(level - 1, source), level))
+        values = self._downsample(self._read(level - 1, source), level)
+        return self.write_block(group, box, values)
 
     def _cropped(self, values: Voxels, kept: tuple[slice, ...]) -> Voxels:
         channels = (slice(None),) * self._output.has_channels
@@ -108,10 +124,14 @@ class OutputWriter:
         downsample = downsample_mode if self._output.kind == "label" else downsample_mean
         return downsample(values, factor)
 
-    def _write(self, level: int, box: Box, values: Voxels) -> None:
+    def _write(self, level: int, box: Box, values: Voxels) -> Files:
         with writing(self._path(level)):
             array = self._opened()[level]
-            array[self._selection(level, box)] = values.transpose(self._output.storage_order)
+            selection = self._selection(level, box)
+            array[selection] = values.transpose(self._output.storage_order)
+            store = array.store_path.store
+            assert isinstance(store, _WholeShardStore)
+            return store.pop_written(_keys(array, selection))
 
     def _read(self, level: int, box: Box) -> Voxels:
         array = open_array(self._output.store, f"{self._output.group}/{level}")
@@ -166,12 +186,36 @@ class OutputWriter:
             )
 
 
+def _keys(array: zarr.Array[Any], selection: tuple[slice, ...]) -> Iterator[str]:
+    """Of the files that hold a selection of whole ones."""
+    extents = array.shards or array.chunks
+    cells = [
+        range(part.indices(n)[0] // extent, ceil_div(part.indices(n)[1], extent))
+        for part, n, extent in zip(selection, array.shape, extents)
+    ]
+    for cell in itertools.product(*cells):
+        yield f"{array.store_path.path}/{array.metadata.encode_chunk_key(cell)}"
+
+
 class _WholeShardStore(WrapperStore[LocalStore]):
-    """A store that shows no voxels.
+    """A store that shows no voxels, and knows the sizes of the files that were written to it.
 
     zarr 3.1 reads a shard even when all of it is about to be replaced, which doubles the traffic
     and makes a shard torn by a power cut impossible to write again.
     """
+
+    def __init__(self, store: LocalStore) -> None:
+        super().__init__(store)
+        self._sizes: dict[str, int] = {}
+
+    def pop_written(self, keys: Iterable[str]) -> Files:
+        """Files of these keys that were written since they were last asked for."""
+        sizes = [self._sizes.pop(key) for key in keys if key in self._sizes]
+        return Files(len(sizes), sum(sizes))
+
+    async def set(self, key: str, value: Buffer) -> None:
+        await super().set(key, value)
+        self._sizes[key] = len(value)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None

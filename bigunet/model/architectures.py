@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+import torch
 from torch import nn
 
 from bigunet.errors import ModelError
+from bigunet.model.brief import brief
 from bigunet.model.fcn import FCN, FCNConfig
 from bigunet.model.network import Network, NetworkConfig
 from bigunet.model.sliding_window import SlidingWindow, SlidingWindowConfig
@@ -60,10 +63,23 @@ def build(architecture: Mapping[str, Any]) -> Network:
     Raises
     ------
     ModelError
-        If there is no such architecture, or the numbers make no network.
+        If there is no such architecture, the numbers make no network, or its weights take more
+        than the memory of this machine.
     """
     found = _architecture(architecture.get("name"))
-    return found.network(found.config.from_dict(architecture.get("config", {})))
+    config = found.config.from_dict(architecture.get("config", {}))
+    with torch.device("meta"):
+        planned = found.network(config)
+    if torch.get_default_device().type == "meta":
+        return planned
+    num_bytes = 4 * sum(p.numel() for p in planned.parameters())
+    memory = psutil.virtual_memory().total
+    if num_bytes > memory:
+        raise ModelError(
+            f"the weights of this network take {num_bytes / 1e9:.0f} GB, this machine has "
+            f"{memory / 1e9:.0f} GB of memory: give a smaller width or depth"
+        )
+    return found.network(config)
 
 
 def architecture_of(module: nn.Module) -> dict[str, Any]:
@@ -88,5 +104,5 @@ def _architecture(name: object) -> _Architecture:
     found = _ARCHITECTURES.get(name) if isinstance(name, str) else None
     if found is None:
         known = ", ".join(_ARCHITECTURES)
-        raise ModelError(f"unknown architecture {name!r}; this bigunet knows: {known}")
+        raise ModelError(f"unknown architecture {brief(name)}; this bigunet knows: {known}")
     return found

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import torch
 from torch import nn
 
+from bigunet.choices import Backend, BackendChoice
 from bigunet.errors import OptionError
 from bigunet.model.copying import copied
 from bigunet.model.network import Network
 from bigunet.model.openvino_module import OPENVINO_PRECISIONS, OpenVinoModule, has_openvino
 from bigunet.model.turning import Turning
-
-Backend = Literal["torch", "compile", "openvino"]
-BackendChoice = Literal["auto", "torch", "compile", "openvino"]
 
 
 def choose_backend(

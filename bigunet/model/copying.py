@@ -19,9 +19,9 @@ def copied(module: nn.Module) -> nn.Module:
     """
     try:
         return copy.deepcopy(module).eval()
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{type(module).__name__} cannot be copied ({str(error).splitlines()[0]}); in place "
-            "of torch.nn.utils.weight_norm use torch.nn.utils.parametrizations.weight_norm, or "
-            "remove_weight_norm first"
-        ) from error
+    except Exception as error:  # what the copied objects raise is theirs to choose
+        said = (str(error).splitlines() or [type(error).__name__])[0][:70]
+        advice = "make it a plain module that copy.deepcopy and eval() take"
+        if "non-leaf" in said or "graph leaves" in said:
+            advice = "use torch.nn.utils.parametrizations.weight_norm, or remove_weight_norm first"
+        raise ModelError(f"{type(module).__name__} cannot be copied ({said}): {advice}") from error

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from bigunet.errors import ModelError
+from bigunet.model.brief import brief
 
 FORMAT_VERSION = 1
 # Labels are uint8.
 MAX_CLASSES = 256
 NormalisationKind = Literal["percentile", "fixed"]
 PALETTE = ("#000000", "#e6a019", "#2a7fd4", "#d4412a", "#3aa655", "#9a4fc9", "#20b2aa", "#c7b42c")
+
+
+# Letters; longer ones are no names.
+_LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +31,11 @@ class SegmentationClass:
     color: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
-            raise ModelError(f"class {self.name!r} has colour {self.color!r}; write #rrggbb")
+        check_name(self.name, "a class's name")
+        if not isinstance(self.color, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
+            raise ModelError(
+                f"class {brief(self.name)} has colour {brief(self.color)}; write #rrggbb"
+            )
 
     @property
     def rgba(self) -> tuple[int, int, int, int]:
@@ -53,7 +63,10 @@ class Normalisation:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(NormalisationKind):
-            raise ModelError(f"normalisation {self.kind!r}; known: percentile, fixed")
+            raise ModelError(f"normalisation {brief(self.kind)}; known: percentile, fixed")
+        for name in ("low", "high"):
+            if not is_number(getattr(self, name)):
+                raise ModelError(f"{name} is {brief(getattr(self, name))}; give a number")
         if not self.low < self.high:
             raise ModelError(f"normalisation maps {self.low} to 0 and {self.high} to 1")
         if self.kind == "percentile" and not 0 <= self.low < self.high <= 100:
@@ -79,6 +92,9 @@ class ModelDescription:
         Precisions that were found to give the same labels, besides fp32.
     voxel_size_um : tuple of float or None
         Voxel size of the training images in micrometres, z y x or y x.
+    grey_median : tuple of float or None
+        Where the medians of the training images lay in their grey ranges: the least and the
+        greatest, without the outer 5 %; 0 is the low end of a range and 1 its high end.
     training, card : dict
         How it was trained; data, licence, scores, limits.
     """
@@ -90,13 +106,16 @@ class ModelDescription:
     normalisation: Normalisation = field(default_factory=Normalisation)
     precisions: tuple[str, ...] = ("fp32",)
     voxel_size_um: tuple[float, ...] | None = None
+    grey_median: tuple[float, float] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_name(self.name, "the model's name")
+        check_description(self)
         if not 2 <= len(self.classes) <= MAX_CLASSES:
             raise ModelError(
-                f"model {self.name!r} has {len(self.classes)} class(es); labels hold "
+                f"model {brief(self.name)} has {len(self.classes)} class(es); labels hold "
                 f"2 to {MAX_CLASSES}, background included"
             )
 
@@ -119,12 +138,23 @@ class ModelDescription:
         version = fields.pop("format_version", None)
         if version != FORMAT_VERSION:
             raise ModelError(
-                f"model format {version}; this bigunet reads {FORMAT_VERSION}: upgrade bigunet"
+                f"model format {brief(version)}; this bigunet reads {FORMAT_VERSION}: upgrade "
+                "bigunet"
+            )
+        unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise ModelError(
+                f"the description has a field {brief(unknown[0])}, which this bigunet does not "
+                "know: upgrade bigunet"
             )
         if not isinstance(fields.get("architecture"), Mapping):
-            raise ModelError(
-                f"the model's description is damaged: architecture {fields.get('architecture')!r}"
-            )
+            raise damaged("architecture", fields.get("architecture"))
+        for name in ("classes", "channels", "precisions"):
+            if not isinstance(fields.get(name, ()), (list, tuple)):
+                raise damaged(name, fields[name])
+        for name in ("voxel_size_um", "grey_median"):
+            if not isinstance(fields.get(name), (list, tuple, NoneType)):
+                raise damaged(name, fields[name])
         try:
             fields["classes"] = tuple(SegmentationClass(**c) for c in fields["classes"])
             fields["normalisation"] = Normalisation(**fields["normalisation"])
@@ -132,12 +162,57 @@ class ModelDescription:
                 fields[name] = tuple(fields[name])
             size = fields.get("voxel_size_um")
             fields["voxel_size_um"] = None if size is None else tuple(size)
+            median = fields.get("grey_median")
+            fields["grey_median"] = None if median is None else tuple(median)
             return cls(**fields)
         except (KeyError, TypeError) as error:
-            raise ModelError(f"the model's description is damaged: {error!r}") from error
+            raise ModelError(f"the model's description is damaged: {error!r:.100}") from error
 
 
 def default_classes(count: int) -> tuple[SegmentationClass, ...]:
     """Names and colours for ``count`` classes that have none: background, class 1, …"""
     names = ["background", *(f"class {n}" for n in range(1, count))]
     return tuple(SegmentationClass(n, PALETTE[i % len(PALETTE)]) for i, n in enumerate(names))
+
+
+def check_description(description: ModelDescription) -> None:
+    """Raise ModelError for the first field that does not have the type it must have."""
+    for field_name in ("architecture", "training", "card"):
+        if not isinstance(getattr(description, field_name), Mapping):
+            raise damaged(field_name, getattr(description, field_name))
+    for one in description.classes:
+        if not isinstance(one, SegmentationClass):
+            raise damaged("classes", one)
+    for field_name in ("channels", "precisions"):
+        for name in getattr(description, field_name):
+            check_name(name, f"one of the {field_name}")
+    size = description.voxel_size_um
+    if size is not None and not (
+        len(size) in (2, 3) and all(is_number(v) and 0 < v < math.inf for v in size)
+    ):
+        raise ModelError(
+            f"voxel_size_um is {brief(size)}; give 2 or 3 positive numbers: y x, or z y x"
+        )
+    median = description.grey_median
+    if median is not None and not (len(median) == 2 and all(map(is_number, median))):
+        raise ModelError(f"grey_median is {brief(median)}; give two numbers, or none")
+
+
+def check_name(name: object, what: str) -> None:
+    """Raise ModelError for what is no text, or too long for a name."""
+    if not isinstance(name, str):
+        raise ModelError(f"{what} is {brief(name)}; give a text")
+    if len(name) > _LONGEST_NAME:
+        raise ModelError(f"{what} has {len(name)} letters; give at most {_LONGEST_NAME}")
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number that a float can hold; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, float) or abs(value) < 2**63
+
+
+def damaged(name: str, value: object) -> ModelError:
+    """The error for a field of a description that has another type."""
+    return ModelError(f"the model's description is damaged: {name} {brief(value)}")

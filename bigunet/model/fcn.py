@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bigunet.errors import ModelError
+from bigunet.model.brief import brief
 from bigunet.model.network import (
     CONV,
     POOL,
@@ -81,7 +82,7 @@ class FCNConfig:
             return cls(**numbers)
         except TypeError as error:
             raise ModelError(
-                f"not the numbers of a fully convolutional network: {numbers} ({error})"
+                f"not the numbers of a fully convolutional network: {brief(numbers)} ({error})"
             ) from error
 
     def to_dict(self) -> dict[str, Any]:

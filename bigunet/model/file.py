@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from torch import nn
 from bigunet.errors import ModelError, OutputError
 from bigunet.model.architectures import build
 from bigunet.model.description import ModelDescription
+from bigunet.model.foreign import kind_of_file, kind_of_folder
+from bigunet.model.given import check_finite, unwrapped
+from bigunet.model.header import Header, check_fits, differences, plain_json, read_header
 from bigunet.model.model import Model
 from bigunet.model.network import Network
 
@@ -48,12 +52,15 @@ def save_model(
     OutputError
         If the file cannot be written.
     """
-    expected = _build(description).state_dict()
+    expected = _on_meta(description).state_dict()
     state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in unwrapped(module).state_dict().items()
     }
-    if {n: t.shape for n, t in state.items()} != {n: t.shape for n, t in expected.items()}:
-        raise ModelError(f"the weights are not those of {description.architecture}")
+    differ = differences(_shapes(state), _shapes(expected))
+    if differ:
+        network = description.architecture["name"]
+        raise ModelError(f"the weights are not those of the description's {network}: {differ}")
     if half:
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     metadata = {_METADATA_KEY: json.dumps(description.to_dict(), sort_keys=True)}
@@ -68,6 +75,10 @@ def save_model(
         with contextlib.suppress(OSError):
             partial.unlink()
         raise OutputError(f"cannot write {target}: {error}") from error
+
+
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def give_usual_mode(path: Path) -> None:
@@ -101,21 +112,17 @@ def load_model(source: str | os.PathLike[str]) -> Model:
     """
     path = find_model(source)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
+        header = read_header(path)
+        description = _description_in(header)
+        prefix = check_fits(header, _on_meta(description))
+        module = _with_weights(description, _weights_in(path, prefix))
+    except SafetensorError as error:
         raise ModelError(f"{path} is not a readable .safetensors file: {error}") from error
-    try:
-        description = ModelDescription.from_dict(json.loads(metadata.get(_METADATA_KEY, "{}")))
-        module = _build(description)
-        module.load_state_dict({n: _widened(t) for n, t in state.items()})
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path}: the description is not JSON: {error}") from error
-    except RuntimeError as error:
-        raise ModelError(f"{path}: the weights do not fit the description: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+        joint = " " if str(error).startswith("is not ") else ": "
+        raise ModelError(f"{path}{joint}{error}") from error
     return Model(
         module=module.eval(),
         description=description,
@@ -123,6 +130,37 @@ def load_model(source: str | os.PathLike[str]) -> Model:
         receptive_field=module.config.receptive_field(),
         path=str(path.resolve()),
     )
+
+
+def _description_in(header: Header) -> ModelDescription:
+    written = header.metadata.get(_METADATA_KEY)
+    if written is None:
+        raise ModelError(
+            f"{len(header.shapes)} tensors without a bigunet description, by another tool: load "
+            "them into a bigunet.UNet and save_model, or give Model.of_module(your network)"
+        )
+    try:
+        content = plain_json(written)
+    except ValueError as error:
+        raise ModelError(f"the description is not JSON: {str(error)[:80]}") from error
+    return ModelDescription.from_dict(content)
+
+
+def _weights_in(path: Path, prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file, by their names without the prefix, in fp32."""
+    with safe_open(path, framework="pt") as file:
+        # Copies: what is read from the file itself would change with it.
+        return {
+            name.removeprefix(prefix): _widened(file.get_tensor(name))
+            for name in file.keys()  # noqa: SIM118 - no mapping
+        }
+
+
+def _with_weights(description: ModelDescription, state: Mapping[str, torch.Tensor]) -> Network:
+    check_finite(state)
+    module = _on_meta(description)
+    module.load_state_dict(state, assign=True)
+    return module
 
 
 def bundled_models() -> dict[str, Path]:
@@ -133,19 +171,42 @@ def bundled_models() -> dict[str, Path]:
 
 
 def find_model(source: str | os.PathLike[str]) -> Path:
-    """Path of a model given by name or by path."""
+    """Path of a model given by name or by path.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or if the file is seen to be of another kind.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        raise ModelError(
+            f"a {type(source).__name__} is neither a name nor a path of a model: wrap a module "
+            "with bigunet.Model.of_module(module, ndim=2)"
+        )
     bundled = bundled_models()
     if str(source) in bundled:
         return bundled[str(source)]
-    path = Path(source).expanduser()
-    if path.is_file():
-        return path
+    try:
+        path = Path(source).expanduser()
+        kind = kind_of_file(path) if path.is_file() else None
+        if path.is_dir():
+            kind = kind_of_folder(path)
+        elif path.is_file() and kind is None:
+            return path
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{str(source)[-80:]!r} cannot be read: {error}") from error
+    if kind is not None:
+        raise ModelError(f"{str(source)[-60:]} is {kind[0]}, no model of bigunet: {kind[1]}")
     names = ", ".join(bundled) or "none"
-    raise ModelError(f"no model {str(source)!r}: neither a file nor bundled (bundled: {names})")
+    raise ModelError(
+        f"no model {str(source)[-80:]!r}: neither a file nor bundled (bundled: {names})"
+    )
 
 
-def _build(description: ModelDescription) -> Network:
-    module = build(description.architecture)
+def _on_meta(description: ModelDescription) -> Network:
+    """The network of a description, without values: nothing is allocated."""
+    with torch.device("meta"):
+        module = build(description.architecture)
     config = module.config
     named = len(description.channels), len(description.classes)
     if named[0] != config.in_channels or named[1] != max(config.classes, 2):
@@ -157,7 +218,8 @@ def _build(description: ModelDescription) -> Network:
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+    dtype = torch.float32 if tensor.is_floating_point() else torch.int64
+    return tensor.to(dtype, copy=True)
 
 
 def _digest(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -22,6 +23,8 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     """
     folded = copied(module)
     for parent in list(folded.modules()):
+        if isinstance(parent, torch.jit.ScriptModule):
+            continue
         if type(parent).forward is not nn.Sequential.forward or _is_altered(parent):
             continue
         for first, second in itertools.pairwise(list(parent._modules)):

@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bigunet.choices import BackendChoice
 from bigunet.errors import ModelError, OptionError
-from bigunet.model.backend import BackendChoice, choose_backend, with_backend
+from bigunet.model.backend import choose_backend, with_backend
 from bigunet.model.folding import fold_batch_norm
+from bigunet.model.inputs import GreyRange, NetworkInputs
 from bigunet.model.link import Link, UnderWay, link_to
 from bigunet.model.model import Model
+from bigunet.model.scores import as_probabilities
 
 Precision = Literal["fp32", "bf16", "fp16"]
 # torch raises a RuntimeError like any other when a CPU's memory ends, and so do OpenVINO and, on
@@ -30,14 +33,6 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
-class GreyRange:
-    """Grey values that become 0 and 1, one of each per channel."""
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Prediction:
     """What one tile became.
 
@@ -46,7 +41,7 @@ class Prediction:
     labels : ndarray of uint8, (*space)
         The class with the highest score.
     probabilities : ndarray of uint8, (class, *space), or None
-        Softmax of the scores times 255, rounded.
+        Softmax of the scores, or the probabilities that the network gives, times 255, rounded.
     """
 
     labels: np.ndarray
@@ -127,6 +122,7 @@ class Predictor:
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
+        self._probabilities = model.scores == "probabilities"
         module = fold_batch_norm(model.module).to(self.device)
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
@@ -142,12 +138,7 @@ class Predictor:
             precision=precision,
             threads=threads or torch.get_num_threads(),
         )
-        along = (-1, *(1,) * model.ndim)
-        self._low = torch.tensor(grey_range.low, dtype=torch.float64).reshape(along)
-        span = [b - a for a, b in zip(grey_range.low, grey_range.high)]
-        self._span = torch.tensor(span, dtype=torch.float64).reshape(along)
-        self._device_low = self._low.float().to(self.device)
-        self._device_span = self._span.float().to(self.device)
+        self._inputs = NetworkInputs(grey_range, ndim=model.ndim, device=self.device)
         # Last: once the weights are there, for streams that do not wait for one another.
         self._link = link or link_to(self.device)
 
@@ -166,6 +157,8 @@ class Predictor:
     def scores(self, tile: np.ndarray) -> Tensor:
         """Scores of one tile, (class, *space) fp32 on the device.
 
+        Of a model that gives probabilities they are these, two for a single one.
+
         Parameters
         ----------
         tile : ndarray, (channel, *space)
@@ -179,7 +172,7 @@ class Predictor:
             If the device's memory does not hold the pass; a smaller tile may fit.
         """
         with torch.inference_mode(), self._memory_errors():
-            scores = self._scores(self._prepared(tile).to(self.device))
+            scores = self._scores(self._inputs.prepared(tile).to(self.device))
             _check_finite(bool(_are_finite(scores)), self.precision)
             return scores.clone() if self.backend == "openvino" else scores
 
@@ -209,35 +202,25 @@ class Predictor:
         def outcome(values: Tensor) -> list[Tensor]:
             scores = self._scores(values)
             kept = scores[(slice(None), *inner)]
-            chances = [_to_bytes(kept)] if probabilities else []
+            chances = [self._to_bytes(kept)] if probabilities else []
             return [labels_of(kept), _are_finite(scores), *chances]
 
         with torch.inference_mode(), self._memory_errors():
-            return Pending(self._link.run(self._prepared(tile), outcome), self.precision)
+            return Pending(self._link.run(self._inputs.prepared(tile), outcome), self.precision)
 
     def _scores(self, values: Tensor) -> Tensor:
         """Scores, which the next tile may write over, of prepared values on the device."""
-        image = torch.nan_to_num_(self._normalised(values), nan=0.0, posinf=0.0, neginf=0.0)
+        image = self._inputs.normalised(values)
         image = image.unsqueeze(0).contiguous(memory_format=self._layout)
         cast = self.precision != "fp32" and self.backend != "openvino"
         with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
             scores: Tensor = self._module(image)
-        return scores[0].float()
+        found = scores[0].float()
+        return as_probabilities(found) if self._probabilities else found
 
-    def _prepared(self, tile: np.ndarray) -> Tensor:
-        """What the device is given of a tile; already normalised (float64), if it is wide."""
-        tile = np.ascontiguousarray(tile)
-        if _exceeds_float32(tile.dtype):
-            exact = torch.from_numpy(tile.astype(np.float64))
-            return exact.sub_(self._low).div_(self._span)
-        return torch.from_numpy(_supported(tile))
-
-    def _normalised(self, values: Tensor) -> Tensor:
-        """Network inputs of prepared values, float32, in memory of their own."""
-        if values.dtype == torch.float64:
-            return values.float()
-        image = values.to(torch.float32, copy=True)
-        return image.sub_(self._device_low).div_(self._device_span)
+    def _to_bytes(self, scores: Tensor) -> Tensor:
+        shares = scores if self._probabilities else probabilities_of(scores)
+        return (shares * 255).round().clamp(0, 255).to(torch.uint8)
 
     @contextlib.contextmanager
     def _memory_errors(self) -> Iterator[None]:
@@ -294,20 +277,6 @@ def probabilities_of(scores: Tensor) -> Tensor:
     if scores.shape[0] == 1:
         scores = torch.cat((torch.zeros_like(scores), scores))
     return scores.softmax(dim=0)
-
-
-def _to_bytes(scores: Tensor) -> Tensor:
-    return (probabilities_of(scores) * 255).round().to(torch.uint8)
-
-
-def _exceeds_float32(dtype: np.dtype) -> bool:
-    """Whether float32 would round or overflow grey values that the grey range tells apart."""
-    return (dtype.kind in "iu" and dtype.itemsize > 2) or (dtype.kind == "f" and dtype.itemsize > 4)
-
-
-def _supported(tile: np.ndarray) -> np.ndarray:
-    """The tile in a dtype that torch can take, without loss."""
-    return tile.astype(np.float32) if tile.dtype == np.uint16 else tile
 
 
 def compute_exactly_on_cuda() -> None:

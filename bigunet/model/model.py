@@ -11,9 +11,12 @@ import torch
 from torch import nn
 
 from bigunet.errors import ModelError
+from bigunet.model.casts import WideCasts
 from bigunet.model.copying import copied
 from bigunet.model.description import ModelDescription, Normalisation, default_classes
+from bigunet.model.given import module_from
 from bigunet.model.probe import probe
+from bigunet.model.scores import ScoreKind, module_name
 from bigunet.receptive import ReceptiveField
 
 
@@ -32,6 +35,9 @@ class Model:
         From the layers of bigunet's networks, probed numerically for any other module.
     path : str
         File that it was read from; empty for a module of the caller's.
+    scores : {"logits", "probabilities"}
+        What the module's scores are. Of probabilities none is squashed again; a single one is the
+        foreground's, which begins above 0.5.
     """
 
     module: nn.Module
@@ -39,6 +45,7 @@ class Model:
     digest: str
     receptive_field: ReceptiveField
     path: str = ""
+    scores: ScoreKind = "logits"
 
     @property
     def ndim(self) -> int:
@@ -63,11 +70,16 @@ class Model:
         classes: Sequence[str] | None = None,
         normalisation: Normalisation | None = None,
         name: str | None = None,
+        voxel_size_um: Sequence[float] | None = None,
+        scores: ScoreKind | None = None,
     ) -> Model:
         """Any module whose output depends on a bounded neighbourhood, ready for the engine.
 
-        A module that gives one score per voxel is taken for the logit of the foreground, so it
-        has two classes: background, where the logit is at most 0, and foreground.
+        A module that gives one score per voxel has two classes, background and foreground: the
+        foreground is where a logit is above 0, or a probability above 0.5.
+
+        The module is copied, to the CPU, in evaluation mode and in float32; ``DataParallel`` and
+        ``torch.compile`` are taken off, TorchScript is run as it is.
 
         Parameters
         ----------
@@ -78,27 +90,51 @@ class Model:
             Spatial axes, 2 or 3.
         classes : sequence of str, optional
             Class names, background first.
+        voxel_size_um : sequence of float, optional
+            Voxel size in micrometres that the network was trained at, z y x or y x.
+        scores : {"logits", "probabilities"}, optional
+            What the module gives: logits, or probabilities, since it ends in a sigmoid (of one
+            score) or a softmax. By default it is measured.
+
+        Raises
+        ------
+        ModelError
+            If the module cannot be run exactly block by block; the message names the layer or
+            call, and says what to do.
         """
+        channels = _names(channels, "channels")
+        classes = None if classes is None else _names(classes, "classes")
         # The caller may go on training theirs.
-        module = copied(module)
-        found, scores = probe(module, in_channels=len(channels), ndim=ndim)
-        known = default_classes(max(scores, 2))
+        module = module_from(module)
+        probed = probe(module, in_channels=len(channels), ndim=ndim, scores=scores)
+        found = probed.field
+        known = default_classes(max(probed.num_scores, 2))
         if classes is not None:
             if len(classes) != len(known):
                 raise ModelError(f"{len(classes)} class names for {len(known)} classes")
             known = tuple(replace(c, name=n) for c, n in zip(known, classes))
         description = ModelDescription(
-            name=name or type(module).__name__,
-            architecture={"name": "module", "class": type(module).__qualname__},
+            name=name or module_name(module),
+            architecture={"name": "module", "class": module_name(module)},
             classes=known,
             channels=tuple(channels),
             normalisation=normalisation or Normalisation(),
+            voxel_size_um=None if voxel_size_um is None else tuple(voxel_size_um),
         )
-        digest = module_digest(module, found, in_channels=len(channels))
-        return cls(module=module, description=description, digest=digest, receptive_field=found)
+        digest = module_digest(module, found, in_channels=len(channels), scores=probed.scores)
+        return cls(module, description, digest, found, scores=probed.scores)
 
 
-def module_digest(module: nn.Module, field: ReceptiveField, *, in_channels: int) -> str:
+def _names(given: Sequence[str], what: str) -> tuple[str, ...]:
+    names = tuple(given) if isinstance(given, Sequence) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{what} is {given!r:.60}; give a sequence of names: ('one', 'two')")
+    return names
+
+
+def module_digest(
+    module: nn.Module, field: ReceptiveField, *, in_channels: int, scores: ScoreKind = "logits"
+) -> str:
     """SHA-256 of a module's structure, weights, receptive field, and scores of fixed noise.
 
     The scores tell modules apart that differ in plain attributes or in code. They are computed
@@ -109,6 +145,8 @@ def module_digest(module: nn.Module, field: ReceptiveField, *, in_channels: int)
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     digest.update(_fixed_scores(module, field, in_channels))
+    if scores != "logits":
+        digest.update(scores.encode())
     return digest.hexdigest()
 
 
@@ -116,7 +154,7 @@ def _fixed_scores(module: nn.Module, field: ReceptiveField, in_channels: int) ->
     generator = torch.Generator().manual_seed(0)
     shape = (1, in_channels, *field.input_shape(field.stride))
     noise = torch.rand(shape, generator=generator, dtype=torch.float64)
-    with torch.inference_mode():
+    with torch.inference_mode(), WideCasts():
         scores = copied(module).cpu().double()(noise).double().numpy()
     scores = np.nan_to_num(scores)
     # Six of the largest score's digits; adding 0 turns -0 into 0.

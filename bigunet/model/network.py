@@ -14,8 +14,11 @@ from typing import Any, ClassVar, Protocol, Self
 from torch import nn
 
 from bigunet.errors import ModelError
+from bigunet.model.brief import brief
 from bigunet.receptive import ReceptiveField
 
+# Channels, classes, or units: far beyond any use, and far from the end of 64 bits.
+MOST = 65_536
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
@@ -124,18 +127,26 @@ def check_numbers(
         try:
             object.__setattr__(config, name, operator.index(value))
         except TypeError as error:
-            raise ModelError(f"{name} is {value!r}; give a whole number") from error
+            raise ModelError(f"{name} is {brief(value)}; give a whole number") from error
     numbers = {name: getattr(config, name) for name in ("ndim", "depth", "dropout", *atleast)}
     if numbers["ndim"] not in axes:
         known = " or ".join(map(str, axes))
-        raise ModelError(f"ndim is {numbers['ndim']}; {network} here has {known} spatial axes")
+        raise ModelError(
+            f"ndim is {brief(numbers['ndim'])}; {network} here has {known} spatial axes"
+        )
     if not 1 <= numbers["depth"] <= depth:
-        raise ModelError(f"depth is {numbers['depth']}; give 1 to {depth}")
+        raise ModelError(f"depth is {brief(numbers['depth'])}; give 1 to {depth}")
     for name, least in atleast.items():
         if numbers[name] < least:
-            raise ModelError(f"{name} is {numbers[name]}; give at least {least}")
-    if not 0 <= numbers["dropout"] < 1:
-        raise ModelError(f"dropout is {numbers['dropout']}; give a share from 0 to below 1")
+            raise ModelError(f"{name} is {brief(numbers[name])}; give at least {least}")
+        if numbers[name] > MOST:
+            raise ModelError(f"{name} is {brief(numbers[name])}; give at most {MOST}")
+    share = numbers["dropout"]
+    if not isinstance(share, (int, float)) or not 0 <= share < 1:
+        raise ModelError(f"dropout is {brief(share)}; give a share from 0 to below 1")
+    batch_norm = getattr(config, "batch_norm", False)
+    if not isinstance(batch_norm, (bool, int)):
+        raise ModelError(f"batch_norm is {brief(batch_norm)}; give true or false")
 
 
 def less(shape: Sequence[int], lost: int) -> tuple[int, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -105,7 +107,7 @@ class OpenVinoModule(nn.Module):
 def has_openvino() -> bool:
     """Whether the optional package is installed."""
     try:
-        import openvino  # noqa: F401
+        _imported()
     except ImportError:
         return False
     return True
@@ -124,9 +126,33 @@ def _converted(module: nn.Module, sample: Tensor) -> Any:
 
 def _openvino() -> Any:
     try:
-        import openvino
+        return _imported()
     except ImportError as error:
         raise OptionError(
             "--backend openvino needs OpenVINO: pip install 'bigunet[openvino]'"
         ) from error
+
+
+def _imported() -> Any:
+    with _without_telemetry():
+        import openvino
     return openvino
+
+
+@contextlib.contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Import OpenVINO without its telemetry, which it then does without as long as Python runs.
+
+    Else its import writes a number of this user into ~/intel, and sends it to a server.
+    """
+    name, absent = "openvino_telemetry", object()
+    before = sys.modules.get(name, absent)
+    # Python takes None for a package that is not installed, and OpenVINO then takes its own stub.
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if before is absent:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before  # type: ignore[assignment]

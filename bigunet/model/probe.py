@@ -8,55 +8,125 @@ attention) spread the NaN everywhere, and are named.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import nn
 
 from bigunet.errors import ModelError
 from bigunet.geometry import round_up
+from bigunet.model.casts import WideCasts
 from bigunet.model.copying import copied
+from bigunet.model.fault import hiding_call, random_call, same
+from bigunet.model.misread import refuse_misread, refused_tiles
 from bigunet.model.mixing import KNOWN_TO_MIX, mixing_layer
+from bigunet.model.scores import ScoreKind, module_name, score_kind
+from bigunet.model.strips import (
+    LIKELY_STEPS,
+    refuse_what_is_not_local,
+    spread_everywhere,
+    whole_tile,
+)
 from bigunet.model.trial import MAX_STRIDE, Trial, equal, holds, off_grid
 from bigunet.receptive import ReceptiveField
 
 # Tile sizes tried, until the reach of one voxel fits.
 _SIZES = {2: (48, 96, 192, 384, 768), 3: (32, 64, 128, 192)}
+# Strips are this wide, at least.
+_NARROW = 16
+# Passes over one image after the first, before a module counts as not random.
+_REPEATS = 3
 
 
-def probe(module: nn.Module, *, in_channels: int, ndim: int) -> tuple[ReceptiveField, int]:
-    """Receptive field and number of scores of a module in evaluation mode.
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What was measured of a module.
+
+    Parameters
+    ----------
+    field : ReceptiveField
+    num_scores : int
+        Per voxel.
+    scores : {"logits", "probabilities"}
+        What they are.
+    """
+
+    field: ReceptiveField
+    num_scores: int
+    scores: ScoreKind
+
+
+def probe(
+    module: nn.Module, *, in_channels: int, ndim: int, scores: ScoreKind | None = None
+) -> Probed:
+    """Receptive field and scores of a module in evaluation mode.
 
     Parameters
     ----------
     module : torch.nn.Module
         Maps (1, in_channels, *space) to (1, scores, *space) on the same voxel grid.
+    scores : {"logits", "probabilities"}, optional
+        What the scores are, where the caller knows it; by default it is measured.
 
     Raises
     ------
     ModelError
-        If the module takes no cubic tile, changes the voxel grid, hides its input from the
-        measurement, or has a layer whose output depends on the whole tile; the message names
-        the layer.
+        If the module takes no cubic tile, changes the voxel grid, is random, hides its input from
+        the measurement, or has a call whose output depends on the whole tile or its place, or
+        gives scores that are neither logits nor probabilities; the message names the layer or
+        call.
     """
     if ndim not in _SIZES:
-        raise ModelError(f"a module of {ndim} spatial axes; bigunet runs 2 and 3")
+        raise ModelError(f"a module of {ndim} spatial axes; bigunet runs 2 and 3: give ndim=2 or 3")
     # float64 tells a dependence on the tile from rounding.
     test = Trial(copied(module).cpu().double().eval(), in_channels, ndim)
-    _check_grid(test)
-    sizes = [size for n in _SIZES[ndim] if (size := _accepted(test, n)) is not None]
-    for size in sizes:
+    width = _check_grid(test)
+    _check_repeatable(test, width)
+    kind = score_kind(test, width, scores)
+    _refuse_known_mixers(test, width)
+    narrow = _accepted(test, _NARROW) or width
+    refuse_what_is_not_local(test, narrow, test.losses(_NARROW).get(narrow, 0), _SIZES[ndim])
+    found, num_scores = _measured(test, width)
+    return Probed(found, num_scores, kind)
+
+
+def _measured(test: Trial, width: int) -> tuple[ReceptiveField, int]:
+    """Receptive field and number of scores, by cubic tiles."""
+    for smallest in _SIZES[test.ndim]:
+        size = _accepted(test, smallest)
+        if size is None:
+            continue
         if _hits(test, size, size // 2) is None:
             break  # out of memory
-        poisoned = test.poisoned(size, size // 2)
-        if culprit := mixing_layer(test.module, poisoned, KNOWN_TO_MIX):
-            raise _refusal(culprit)
+        _refuse_known_mixers(test, size)
         stride = None if _reach(test, size, phases=1) is None else _stride(test, size)
         reach = None if stride is None else _reach(test, size, phases=stride)
         if stride is not None and reach is not None:
             return _confirmed(test, size, stride=stride, reach=reach)
     # The smallest tile: by-hand attention wants gigabytes on larger ones.
-    poisoned = test.poisoned(sizes[0], sizes[0] // 2)
-    raise _refusal(mixing_layer(test.module, poisoned) or type(test.module).__name__)
+    raise whole_tile(test, width)
+
+
+def _refuse_known_mixers(test: Trial, size: int) -> None:
+    poisoned = test.poisoned(size, size // 2)
+    with WideCasts():
+        culprit = mixing_layer(test.module, poisoned, KNOWN_TO_MIX)
+    if culprit:
+        raise spread_everywhere(culprit)
+
+
+def _check_repeatable(test: Trial, size: int) -> None:
+    """Raise ModelError where a second pass over the same image gives other scores."""
+    image = test.noise(size)
+    first = test.run(image)
+    for _ in range(_REPEATS):
+        again = test.run(image)
+        if first is None or again is None or not same(first, again):
+            raise ModelError(
+                f"{random_call(test.module, image)}: gives other scores for the same image when "
+                "it runs again; it must not be random, nor remember: use dropout by nn.Dropout"
+            )
 
 
 def _confirmed(test: Trial, size: int, *, stride: int, reach: int) -> tuple[ReceptiveField, int]:
@@ -71,9 +141,9 @@ def _confirmed(test: Trial, size: int, *, stride: int, reach: int) -> tuple[Rece
             found, scores = _field(test, size, stride=stride, reach=whole)
         if whole is None or not holds(test, found):
             raise ModelError(
-                f"the module cannot be tiled: with the measured stride {found.stride} and halo "
-                f"{found.halo}, tiles and a larger tile around them give different scores; use "
-                "layers that depend neither on the tile's size nor on its place"
+                f"{_hiding(test, size)}: tiles and a larger tile around them give different scores "
+                f"at the measured stride {found.stride[0]} and halo {found.halo[0]}: no output may "
+                "depend on the tile"
             )
     _check_centred(test, size, stride=stride, border=found.border[0])
     return found, scores
@@ -84,8 +154,8 @@ def _check_visible(test: Trial, size: int, stride: int) -> None:
     hits = [_hits(test, size, size // 2 + phase) for phase in range(stride)]
     if not any(hit is not None and hit.any() for hit in hits):
         raise ModelError(
-            "the module's halo cannot be measured: it hides what its input was (nan_to_num, or "
-            "a comparison at the input); move that step out of the module"
+            f"{_hiding(test, size)}: the module's halo cannot be measured: it hides what its "
+            "input was, as nan_to_num or a comparison does; move that step out of the module"
         )
 
 
@@ -132,17 +202,28 @@ def _accepted(test: Trial, smallest: int) -> int | None:
     return min(losses, key=lambda size: (losses[size], size), default=None)
 
 
-def _check_grid(test: Trial) -> None:
-    """Raise ModelError where the scores are not the image's voxels, less a border."""
-    losses = next((found for n in _SIZES[test.ndim] if (found := test.losses(n))), None)
-    if losses is None:
-        largest = _SIZES[test.ndim][-1]
-        raise ModelError(f"the module takes no cubic tile of up to {largest} voxels")
+def _check_grid(test: Trial) -> int:
+    """The smallest cubic tile that is accepted.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or where the scores are not the image's voxels, less a border.
+    """
+    refuse_misread(test, _SIZES[test.ndim][0])
+    losses: dict[int, int] = next(filter(None, map(test.losses, _SIZES[test.ndim])), {})
+    if not losses:
+        raise refused_tiles(test, _SIZES[test.ndim][-1])
     size, lost = min(losses.items(), key=lambda item: item[1])
     # On a coarser grid the loss grows with the size.
-    larger = test.losses(size + MAX_STRIDE).values()
-    if lost < 0 or lost % 2 or min(larger, default=lost) != lost:
+    larger = [size + step for step in LIKELY_STEPS]
+    grown = test.on_shapes().lost(larger, "meta")
+    found = next((n for _, n in grown if n == lost), None)
+    if found is None:
+        found = next((n for _, n in test.lost(larger) if n == lost), None)
+    if lost < 0 or lost % 2 or found is None:
         raise off_grid((size,) * test.ndim, (size - lost,) * test.ndim)
+    return size
 
 
 def _stride(test: Trial, size: int) -> int | None:
@@ -215,8 +296,7 @@ def _is_valid(test: Trial, size: int, stride: int) -> bool:
     return equal(scores, test.cut(around, stride, stride + scores.shape[-1]))
 
 
-def _refusal(culprit: str) -> ModelError:
-    return ModelError(
-        f"{culprit}: its output depends on the whole tile, so no halo makes blocks equal to the "
-        "whole image; use a network with batch normalisation or none"
-    )
+def _hiding(test: Trial, size: int) -> str:
+    """The call that hides a NaN, or the module."""
+    at_fault = hiding_call(test.module, test.poisoned(size, size // 2))
+    return at_fault or module_name(test.module)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bigunet.errors import ModelError, OptionError
+from bigunet.model.brief import brief
 from bigunet.model.network import Network, check_numbers, less
 from bigunet.receptive import Layer, ReceptiveField
 
@@ -64,7 +65,9 @@ class SlidingWindowConfig:
         try:
             return cls(**numbers)
         except TypeError as error:
-            raise ModelError(f"not the numbers of a sliding window: {numbers} ({error})") from error
+            raise ModelError(
+                f"not the numbers of a sliding window: {brief(numbers)} ({error})"
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

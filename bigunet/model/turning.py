@@ -7,7 +7,7 @@ voxels of the image in every turn, and blocks that start at multiples of the str
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bigunet.errors import ModelError
 from bigunet.model.model import Model
+from bigunet.model.scores import ScoreKind
 from bigunet.receptive import ReceptiveField
 
 
@@ -68,6 +69,9 @@ class Turning(nn.Module):
     field : ReceptiveField
         Of the module.
     turns : sequence of Turn
+    scores : {"logits", "probabilities"}
+        What the module gives. Of probabilities the mean is given as it is, a single one of a
+        single one.
 
     Notes
     -----
@@ -85,7 +89,12 @@ class Turning(nn.Module):
     """
 
     def __init__(
-        self, module: nn.Module, field: ReceptiveField, turns: Sequence[Turn] = TURNS
+        self,
+        module: nn.Module,
+        field: ReceptiveField,
+        turns: Sequence[Turn] = TURNS,
+        *,
+        scores: ScoreKind = "logits",
     ) -> None:
         super().__init__()
         if not turns:
@@ -95,23 +104,33 @@ class Turning(nn.Module):
         self.module = module
         self.turns = tuple(turns)
         self.rest = _rest(field)
+        self.scores = scores
 
     def forward(self, image: Tensor) -> Tensor:
         """Scores of the mean, (n, class, *inner) in fp32, two classes for a single score.
 
         ``image`` (n, channel, *space) has a valid size of :func:`turned_field`.
         """
+        if self.scores == "probabilities":
+            total = torch.stack([found.double() for found in self._turned(image)]).sum(dim=0)
+            return (total / len(self.turns)).float()
         mean: Tensor | None = None
-        for turn in self.turns:
-            y, x = turn.mirrored
-            part = self._without_rest(image, (y, x))
-            scores = turn.undone(self.module(turn.of(part)))
-            found = _log_probabilities(self._without_rest(scores, (not y, not x)))
+        for scores in self._turned(image):
+            found = _log_probabilities(scores)
             mean = found if mean is None else torch.logaddexp(mean, found)
         assert mean is not None
         # The number of turns, a factor, is gone with the mean. Before that, an uncertain network's
         # logarithms are nearly equal: fp32 would round them as coarsely as the promise allows.
         return (mean - mean.mean(dim=1, keepdim=True)).float()
+
+    def _turned(self, image: Tensor) -> Iterator[Tensor]:
+        """What the module gives for each turn, turned back."""
+        for turn in self.turns:
+            y, x = turn.mirrored
+            part = self._without_rest(image, (y, x))
+            # The module may write over what it reads, and some turns are views.
+            scores = turn.undone(self.module(turn.of(part).clone()))
+            yield self._without_rest(scores, (not y, not x))
 
     def input_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """What the module reads in each pass over a tile of this shape."""
@@ -138,7 +157,7 @@ def turned(model: Model, *, square: bool = True) -> Model:
         eight rotations and mirrors are averaged, otherwise the four mirrors. z is never turned.
     """
     turns = TURNS if square and _is_square(model.receptive_field) else MIRRORS
-    module = Turning(model.module, model.receptive_field, turns).eval()
+    module = Turning(model.module, model.receptive_field, turns, scores=model.scores).eval()
     return replace(model, module=module, receptive_field=turned_field(model.receptive_field))
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bigunet.errors import ModelError
+from bigunet.model.brief import brief
 from bigunet.model.network import (
     CONV,
     DROPOUT,
@@ -71,7 +72,7 @@ class UNetConfig:
         try:
             return cls(**numbers)
         except TypeError as error:
-            raise ModelError(f"not the numbers of a U-Net: {numbers} ({error})") from error
+            raise ModelError(f"not the numbers of a U-Net: {brief(numbers)} ({error})") from error
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-InterpolationOrder = Literal[1, 3]
+from bigunet.choices import InterpolationOrder
 
 BEFORE, AFTER = 1, 2
 """Voxels that the cubic kernel needs before and after the one that a position lies in."""

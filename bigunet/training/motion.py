@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from bigunet.choices import InterpolationOrder
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.training.interpolation import AFTER, BEFORE, InterpolationOrder, interpolate, nearest
+from bigunet.training.interpolation import AFTER, BEFORE, interpolate, nearest
 
 Inner = tuple[slice, ...]
 

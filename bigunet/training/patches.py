@@ -6,12 +6,13 @@ Patch ``k`` of a run depends on the recipe's seed and ``k`` alone, whichever pro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
+from bigunet.io.annotations import is_annotated
 from bigunet.receptive import ReceptiveField
 from bigunet.training.augment import draw_motion, vary_greys
 from bigunet.training.motion import Motion
@@ -19,6 +20,11 @@ from bigunet.training.recipe import Recipe
 from bigunet.training.samples import Sample
 from bigunet.training.targets import TargetRule, classes_of
 from bigunet.training.weight_map import border_reach, border_term
+
+_TRIES = 100
+"""To draw a patch with an annotated voxel."""
+_PICTURED = {2: 128, 3: 32}
+"""Voxels along each axis of a patch that is shown, by the axes of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class Patch:
     classes : ndarray of uint8, (*inner)
         The truth of the voxels that are scored: ``image`` less the network's border.
     weights : ndarray of float32, (*inner)
-        The weight map there.
+        The weight map there; 0 where nobody annotated a voxel.
     """
 
     image: np.ndarray
@@ -53,6 +59,9 @@ class PatchSource:
         w_c, one per class.
     field : ReceptiveField
         The network's, of its own axes.
+    annotated_share : float
+        Of all voxels, over 0 to 1: those that count weigh so much more that a voxel still weighs
+        1 on average.
     """
 
     def __init__(
@@ -62,6 +71,8 @@ class PatchSource:
         rule: TargetRule,
         class_weights: Sequence[float],
         field: ReceptiveField,
+        *,
+        annotated_share: float = 1.0,
     ) -> None:
         if not samples:
             raise TrainingError("there is no image to train on")
@@ -72,35 +83,60 @@ class PatchSource:
         self._rule = rule
         self._class_weights = np.asarray(class_weights, np.float32)
         self._field = field
+        self._factor = np.float32(1 / annotated_share)
+        self._border_weight = recipe.border_weight_of(rule.kind, field.ndim)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of a patch's image, without channels."""
         return self._field.input_shape((self._recipe.patch,) * self._field.ndim)
 
-    def draw(self, index: int) -> Patch:
-        """Patch number ``index`` of the run."""
-        rng = np.random.default_rng([self._recipe.seed, index])
-        sample = self._samples[rng.choice(len(self._samples), p=self._chances)]
-        box = self._draw_box(sample, rng)
-        motion = draw_motion(
-            box,
-            self._recipe.augmentation,
-            rng,
-            warped_ndim=self._field.ndim,
-            spacing=sample.spacing,
+    def for_pictures(self) -> PatchSource:
+        """Small patches, drawn fast: in volumes without a border term, unless it was kept."""
+        size = min(self._recipe.patch, _PICTURED[self._field.ndim])
+        are_kept = all(sample.terms is not None for sample in self._samples)
+        w0 = self._border_weight if self._field.ndim < 3 or are_kept else 0.0
+        return PatchSource(
+            self._samples,
+            replace(self._recipe, patch=size, border_weight=w0),
+            self._rule,
+            self._class_weights.tolist(),
+            self._field,
+            annotated_share=float(1 / self._factor),
         )
+
+    def draw(self, index: int) -> Patch:
+        """Patch number ``index`` of the run.
+
+        One without an annotated voxel is drawn again, some times; then it has no effect.
+        """
+        rng = np.random.default_rng([self._recipe.seed, index])
+        for _ in range(_TRIES):
+            sample = self._samples[rng.choice(len(self._samples), p=self._chances)]
+            motion = self._draw_motion(sample, rng)
+            classes, known = self._truth(motion, sample.labels.read(motion.source)[0])
+            if known.any():
+                break
         image = motion.image(sample.grey(motion.source))
-        classes = self._classes(motion, sample.labels.read(motion.source)[0])
         weights = self._class_weights[classes]
-        if self._recipe.border_weight > 0 and self._rule.kind != "classes":
+        if self._border_weight > 0 and self._rule.kind != "classes":
             term = self._border_term(sample, motion.source)
             weights = weights + self._space(motion.weights(term, self._inner(0)))
+        weights = np.where(known, weights * self._factor, 0)
         image = vary_greys(image.reshape(len(image), *self.shape), self._recipe.augmentation, rng)
         return Patch(
             np.ascontiguousarray(image, np.float32),
             np.ascontiguousarray(classes),
             np.ascontiguousarray(weights, np.float32),
+        )
+
+    def _draw_motion(self, sample: Sample, rng: np.random.Generator) -> Motion:
+        return draw_motion(
+            self._draw_box(sample, rng),
+            self._recipe.augmentation,
+            rng,
+            warped_ndim=self._field.ndim,
+            spacing=sample.spacing,
         )
 
     def _inner(self, margin: int) -> tuple[slice, ...]:
@@ -113,18 +149,19 @@ class PatchSource:
         """The array without the axes that the network does not see, of extent 1."""
         return array.reshape(array.shape[array.ndim - self._field.ndim :])
 
-    def _classes(self, motion: Motion, ids: np.ndarray) -> np.ndarray:
+    def _truth(self, motion: Motion, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The classes of what is scored, and where somebody annotated it."""
         margin = self._rule.margin
         labels = self._space(motion.labels(ids, self._inner(margin)))
         kept = [min(margin, b) for b in self._field.border]
         inner = tuple(slice(m, n - m) for m, n in zip(kept, labels.shape))
-        return classes_of(labels, self._rule)[inner]
+        return classes_of(labels, self._rule)[inner], is_annotated(labels[inner])
 
     def _draw_box(self, sample: Sample, rng: np.random.Generator) -> Box:
-        """A box whose centre is any voxel of the image, all equally likely."""
-        volume = sample.image.shape
-        shape = (1,) * (len(volume) - self._field.ndim) + self.shape
-        centre = [int(rng.integers(size)) for size in volume]
+        """A box whose centre is any voxel of what is annotated, all equally likely."""
+        region = sample.worth_drawing
+        shape = (1,) * (region.ndim - self._field.ndim) + self.shape
+        centre = [a + int(rng.integers(size)) for a, size in zip(region.start, region.shape)]
         start = tuple(c - n // 2 for c, n in zip(centre, shape))
         return Box(start, tuple(a + n for a, n in zip(start, shape)))
 
@@ -143,7 +180,7 @@ def read_border_term(sample: Sample, box: Box, recipe: Recipe, *, ndim: int) -> 
     box : Box
         May leave the image: there the labels are mirrored.
     recipe : Recipe
-        w0 and sigma.
+        w0, that of cells if it names none, and sigma.
     ndim : int
         Axes that the network sees; along others, each plane has cells of its own.
 
@@ -152,7 +189,7 @@ def read_border_term(sample: Sample, box: Box, recipe: Recipe, *, ndim: int) -> 
     ndarray of float32, box.shape
     """
     spacing = sample.spacing[-ndim:]
-    w0, sigma = recipe.border_weight, recipe.border_sigma
+    w0, sigma = recipe.border_weight_of("cells", ndim), recipe.border_sigma
     reach = border_reach(w0=w0, sigma=sigma, spacing=spacing, ndim=ndim)
     reach = (0,) * (box.ndim - ndim) + reach
     grown = Box(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from bigunet.choices import TargetKind
 from bigunet.errors import TrainingError
-from bigunet.training.augment import Augmentation
+from bigunet.training.augmentation import Augmentation
 
 Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["constant", "cosine"]
@@ -15,6 +16,7 @@ SampleBy = Literal["voxels", "images", "objects"]
 TrainingPrecision = Literal["fp32", "bf16"]
 ScoreName = Literal["auto", "dice", "average-precision", "v-rand"]
 
+_W0 = 10.0
 _CHOICES: dict[str, Any] = {
     "optimiser": Optimiser,
     "schedule": Schedule,
@@ -58,8 +60,12 @@ class Recipe:
     freeze_statistics : float
         Share of the run after which batch normalisation keeps the averaged statistics, as the
         network that runs does; 1 never.
-    border_weight, border_sigma : float
-        w0, and sigma in voxels, of the weight map; w0 = 0 leaves its border term out.
+    border_weight : float or None
+        w0 of the weight map; 0 leaves its border term out. None is 10, and 0 for boundaries in
+        3D: there a distance transform for each segment takes longer than the step, and the class
+        boundary keeps segments apart without it.
+    border_sigma : float
+        Sigma of the weight map, in voxels.
     class_balance : float
         Power of the inverse class frequency that weighs each class: 1 balances, 0 does not.
     sample_by : {"voxels", "images", "objects"}
@@ -99,7 +105,7 @@ class Recipe:
     clip: float = 1.0
     averaging: float = 0.99
     freeze_statistics: float = 1.0
-    border_weight: float = 10.0
+    border_weight: float | None = None
     border_sigma: float = 5.0
     class_balance: float = 1.0
     sample_by: SampleBy = "voxels"
@@ -119,7 +125,7 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give at least 1")
         for name in ("minutes", "weight_decay", "border_weight", "class_balance", "patience"):
-            if not getattr(self, name) >= 0:
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give 0 or more")
         for name in ("learning_rate", "clip", "border_sigma"):
             if not getattr(self, name) > 0:
@@ -133,6 +139,16 @@ class Recipe:
             )
         if self.seed < 0:
             raise TrainingError(f"seed is {self.seed}; give 0 or more")
+
+    def border_weight_of(self, kind: TargetKind, ndim: int) -> float:
+        """w0 for a target of a network of so many axes.
+
+        >>> Recipe().border_weight_of("cells", 3), Recipe().border_weight_of("boundaries", 3)
+        (10.0, 0.0)
+        """
+        if self.border_weight is not None:
+            return self.border_weight
+        return 0.0 if kind == "boundaries" and ndim == 3 else _W0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -12,7 +12,7 @@ from bigunet.errors import TrainingError
 from bigunet.geometry import Box, ceil_div
 from bigunet.io.part import Part
 from bigunet.io.sources import Source
-from bigunet.model.forward import GreyRange
+from bigunet.model.inputs import GreyRange
 
 _BOX_VOXELS = 2**22
 _MAX_BOXES = 256
@@ -35,6 +35,11 @@ class Sample:
         Size of a voxel along each axis, in units of the smallest.
     terms : Source or None
         The border term of the weight map where it was kept; None computes it for each patch.
+    annotated : Box or None
+        Outside of it nobody annotated a voxel; None is the whole image.
+    medians : tuple of float
+        Where the median of each channel lies in its grey range: 0 at the low end, 1 at the high
+        end. Empty if it was not measured.
     """
 
     image: Source
@@ -43,6 +48,8 @@ class Sample:
     weight: float = 1.0
     spacing: tuple[float, ...] = ()
     terms: Source | None = None
+    annotated: Box | None = None
+    medians: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image.shape != self.labels.shape:
@@ -78,8 +85,17 @@ class Sample:
         """This sample, cut to ``region``."""
         terms = None if self.terms is None else Part(self.terms, region)
         return replace(
-            self, image=Part(self.image, region), labels=Part(self.labels, region), terms=terms
+            self,
+            image=Part(self.image, region),
+            labels=Part(self.labels, region),
+            terms=terms,
+            annotated=None,
         )
+
+    @property
+    def worth_drawing(self) -> Box:
+        """Where the centres of patches lie."""
+        return self.annotated or Box.of_shape(self.image.shape)
 
     def label_boxes(self) -> Iterator[Box]:
         """Boxes that tell about all labels: all of them, or evenly spread ones of huge images."""

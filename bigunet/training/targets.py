@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from bigunet.choices import TargetKind
 from bigunet.errors import TrainingError
-
-TargetKind = Literal["classes", "cells", "boundaries"]
+from bigunet.io.annotations import is_annotated
 
 BACKGROUND, CELL, BORDER = 0, 1, 2
 BOUNDARY, INTERIOR = 0, 1
@@ -92,6 +92,8 @@ def classes_of(labels: np.ndarray, rule: TargetRule) -> np.ndarray:
     Parameters
     ----------
     labels : ndarray of int, (*space)
+        ``NOT_ANNOTATED`` is no object and no background: such a voxel gets class 0, which must
+        not count, and changes no other voxel's class.
     rule : TargetRule
 
     Returns
@@ -114,9 +116,13 @@ def classes_of(labels: np.ndarray, rule: TargetRule) -> np.ndarray:
         raise TrainingError(f"labels are {labels.dtype}; targets are made from integers")
     if labels.dtype.kind == "b":
         labels = labels.astype(np.uint8)
+    known = is_annotated(labels)
     if rule.kind == "classes":
-        return _listed(labels, rule.values)
-    met = _meeting(labels, rule.border_width, corners=rule.kind == "cells")
+        classes = np.zeros(labels.shape, np.uint8)
+        classes[known] = _listed(labels[known], rule.values)
+        return classes
+    labels = np.where(known, labels, 0)
+    met = known & _meeting(labels, rule.border_width, corners=rule.kind == "cells")
     if rule.kind == "cells":
         return np.where(met, BORDER, labels != 0).astype(np.uint8)
     return np.asarray((labels != 0) & ~met).astype(np.uint8)
@@ -131,7 +137,8 @@ def _listed(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
     if wrong.any():
         raise TrainingError(
             f"label {labels[wrong][0]} is none of the classes' values "
-            f"{', '.join(map(str, values))}; add it to them, or correct the labels"
+            f"{', '.join(map(str, values))}; add it to --label-values, give --ignore "
+            f"{labels[wrong][0]} if it means not annotated, or correct the labels"
         )
     return np.asarray(order.astype(np.uint8)[place])
 

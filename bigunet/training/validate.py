@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bigunet.geometry import Box
 from bigunet.instances import instances_of
+from bigunet.io.annotations import is_annotated
 from bigunet.metrics.objects import Matches, match_objects
 from bigunet.metrics.partitions import v_rand
 from bigunet.metrics.pixels import dice
@@ -26,6 +27,10 @@ SMALLEST_OBJECT = 12
 _TILE_VOXELS = 2**20
 
 
+def _say_nothing(voxels: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A plane (or volume) that was segmented, with its truth.
@@ -33,7 +38,7 @@ class Seen:
     Parameters
     ----------
     labels : ndarray of int, (*space)
-        As stored: objects, or values of classes.
+        Objects, or values of classes; what nobody annotated has no part in scores.
     found : ndarray of uint8, (*space)
         Class of each voxel.
     """
@@ -76,6 +81,7 @@ def segment_samples(
     device: str,
     precision: Precision = "fp32",
     max_voxels: int = 2**25,
+    on_voxels: Callable[[int], None] = _say_nothing,
 ) -> Iterator[Seen]:
     """Segment whole samples, plane by plane where the network has fewer axes.
 
@@ -87,12 +93,14 @@ def segment_samples(
     precision : {"fp32", "bf16", "fp16"}
     max_voxels : int
         Of each sample, its middle part of at most so many.
+    on_voxels : callable
+        Called with the number of voxels of each tile, once it is segmented.
     """
     for sample in samples:
         predictor = Predictor(model, sample.grey_range, device=device, precision=precision)
         part = _middle(sample, max_voxels)
         for plane in _planes(part.image.shape, model.ndim):
-            found = _segmented(predictor, model, part, plane)
+            found = _segmented(predictor, model, part, plane, on_voxels)
             labels = part.labels.read(plane)[0]
             yield Seen(labels.reshape(found.shape), found)
 
@@ -104,6 +112,7 @@ def score_samples(
     device: str,
     precision: Precision = "fp32",
     max_voxels: int,
+    on_voxels: Callable[[int], None] = _say_nothing,
 ) -> list[Scored]:
     """Scores of whole samples, as :func:`segment_samples` takes them, of all to keep at once.
 
@@ -111,6 +120,8 @@ def score_samples(
     ----------
     max_voxels : int
         Of all samples together; those beyond are left out, and of the first its middle part.
+    on_voxels : callable
+        As of :func:`segment_samples`.
     """
     found: list[Scored] = []
     left = max_voxels
@@ -121,7 +132,7 @@ def score_samples(
             break
         predictor = Predictor(model, sample.grey_range, device=device, precision=precision)
         for plane in _planes(part.image.shape, model.ndim):
-            scores = _scored(predictor, model, part, plane)
+            scores = _scored(predictor, model, part, plane, on_voxels)
             labels = part.labels.read(plane)[0]
             found.append(Scored(labels.reshape(scores.shape[1:]), scores))
     return found
@@ -131,20 +142,36 @@ def score_of(seen: Iterable[Seen], rule: TargetRule, name: str) -> float:
     """Score of segmented samples, 0 to 1, higher is better; each is looked at once.
 
     Average precision counts the objects of all samples together; V^Rand and Dice are means.
+    What was found where nobody annotated is taken for class 0 there, whatever it is, so that no
+    score depends on it; samples without any annotated voxel are left out.
+
+    Returns
+    -------
+    float
+        NaN where there is nothing to score.
     """
-    if name == "average-precision":
-        matches = Matches()
-        for one in seen:
-            matches += match_objects(one.labels, objects_of(one.found, rule))
-        return matches.average_precision
+    matches, any_known = Matches(), False
     scores: list[float] = []
     for one in seen:
+        known = is_annotated(one.labels)
+        if not known.any():
+            continue
+        any_known = True
+        found = np.where(known, one.found, 0)
+        if name == "average-precision":
+            objects = np.where(known, objects_of(found, rule), 0)
+            matches += match_objects(np.where(known, one.labels, 0), objects)
+            continue
         truth = classes_of(one.labels, rule)
         if name == "v-rand":
-            scores.append(v_rand(one.found == INTERIOR, truth == INTERIOR))
+            scores.append(v_rand(found == INTERIOR, truth == INTERIOR))
         else:
-            scores += [dice(one.found == c, truth == c) for c in range(rule.num_classes)]
-    return float(np.nanmean(scores))
+            found, truth = found[known], truth[known]
+            scores += [dice(found == c, truth == c) for c in range(rule.num_classes)]
+    if name == "average-precision" and any_known:
+        return matches.average_precision
+    numbers = [score for score in scores if not np.isnan(score)]
+    return float(np.mean(numbers)) if numbers else np.nan
 
 
 def objects_of(found: np.ndarray, rule: TargetRule) -> np.ndarray:
@@ -174,7 +201,9 @@ def _middle(sample: Sample, max_voxels: int) -> Sample:
         return sample
     factor = (max_voxels / size) ** (1 / len(shape))
     kept = [max(1, int(n * factor)) for n in shape]
-    start = tuple((n - k) // 2 for n, k in zip(shape, kept))
+    # Of what is annotated, if that is a part.
+    middle = [(a + b) // 2 for a, b in zip(sample.worth_drawing.start, sample.worth_drawing.stop)]
+    start = tuple(min(max(0, m - k // 2), n - k) for m, n, k in zip(middle, shape, kept))
     return sample.part(Box(start, tuple(a + k for a, k in zip(start, kept))))
 
 
@@ -185,19 +214,33 @@ def _planes(shape: Sequence[int], ndim: int) -> Iterator[Box]:
         yield Box(start, tuple(i + 1 for i in index) + tuple(shape[len(leading) :]))
 
 
-def _segmented(predictor: Predictor, model: Model, sample: Sample, plane: Box) -> np.ndarray:
+def _segmented(
+    predictor: Predictor,
+    model: Model,
+    sample: Sample,
+    plane: Box,
+    on_voxels: Callable[[int], None],
+) -> np.ndarray:
     found = np.empty(plane.shape, np.uint8)
     for where, scores in _tiles(predictor, model, sample, plane):
         found[where] = labels_of(scores).cpu().numpy()
+        on_voxels(found[where].size)
     return found.reshape(plane.shape[plane.ndim - model.ndim :])
 
 
-def _scored(predictor: Predictor, model: Model, sample: Sample, plane: Box) -> np.ndarray:
+def _scored(
+    predictor: Predictor,
+    model: Model,
+    sample: Sample,
+    plane: Box,
+    on_voxels: Callable[[int], None],
+) -> np.ndarray:
     found: np.ndarray | None = None
     for where, scores in _tiles(predictor, model, sample, plane):
         if found is None:
             found = np.empty((scores.shape[0], *plane.shape), np.float16)
         found[(slice(None), *where)] = (scores - scores.amax(dim=0)).half().cpu().numpy()
+        on_voxels(found[0][where].size)
     assert found is not None
     return found.reshape(found.shape[0], *plane.shape[plane.ndim - model.ndim :])
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from bigunet.errors import TrainingError
+from bigunet.io.annotations import is_annotated
 
 _CUTOFF = 6.15
 """Sigmas beyond which the border term, 6e-9 of w0, is 0: it is lost in any float32 sum with 1."""
@@ -31,7 +32,8 @@ def border_term(
     Parameters
     ----------
     instances : ndarray of int, (*space)
-        0 is background; all voxels of another value are one cell, connected or not.
+        0 is background; all voxels of another value are one cell, connected or not. What nobody
+        annotated is neither: where it touches a cell is no border.
     w0 : float
         Weight between two cells that touch.
     sigma : float
@@ -65,7 +67,6 @@ def border_term(
     if w0 == 0 or instances.size == 0:
         return term
     borders, count = _borders(instances)
-    # Of two cells or more, each has a border.
     if count < 2:
         return term
     nearest, second = _two_nearest(borders, count, _in_smallest(spacing), reach)
@@ -145,18 +146,22 @@ def _in_smallest(spacing: Sequence[float]) -> tuple[float, ...]:
 
 
 def _borders(instances: np.ndarray) -> tuple[np.ndarray, int]:
-    """Voxels of borders by the number of their cell, 1 to the count of cells; others are 0."""
-    values = np.unique(instances)
-    values = values[values != 0]
-    numbers = np.searchsorted(values, instances).astype(np.int32) + 1
-    numbers[instances == 0] = 0
-    at_border = np.zeros(numbers.shape, bool)
-    for axis in range(numbers.ndim):
-        number, mark = numbers.swapaxes(0, axis), at_border.swapaxes(0, axis)
-        differs = number[1:] != number[:-1]
+    """Voxels of borders by the number of their cell, 1 to their count; others are 0.
+
+    Cells without a border, as those that nothing but unknown voxels surrounds, have no number.
+    """
+    known = is_annotated(instances)
+    at_border = np.zeros(instances.shape, bool)
+    for axis in range(instances.ndim):
+        label, sure = instances.swapaxes(0, axis), known.swapaxes(0, axis)
+        mark = at_border.swapaxes(0, axis)
+        differs = (label[1:] != label[:-1]) & sure[1:] & sure[:-1]
         mark[1:] |= differs
         mark[:-1] |= differs
-    numbers[~at_border] = 0
+    at_border &= instances != 0
+    values, places = np.unique(instances[at_border], return_inverse=True)
+    numbers = np.zeros(instances.shape, np.int32)
+    numbers[at_border] = places.reshape(-1) + 1
     return numbers, len(values)
 
 

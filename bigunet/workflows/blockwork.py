@@ -13,10 +13,13 @@ import numpy as np
 
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Index, Result
+from bigunet.errors import StoppedError
 from bigunet.geometry import Box, hull
+from bigunet.io.block_files import Files
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
-from bigunet.model.forward import GreyRange, Prediction
+from bigunet.model.forward import Prediction
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.model.recall import Awaited, RecallingPredictor
 from bigunet.tiling import Tile, Tiling
@@ -80,10 +83,13 @@ class SegmentWork:
 
     def _begin(self) -> None:
         self._predictor: RecallingPredictor | None = None
+        self._abandoned = False
         self._room = threading.BoundedSemaphore(self._blocks_in_work)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_predictor", "_room")}
+        return {
+            k: v for k, v in self.__dict__.items() if k not in ("_predictor", "_room", "_abandoned")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -93,6 +99,14 @@ class SegmentWork:
         """Segment one block; its shares of time, and voxels of each class."""
         with self._room:
             return self._segment(index)
+
+    def abandon(self) -> None:
+        """See :class:`bigunet.engine.stage.Abandonable`: no further tile begins."""
+        self._abandoned = True
+
+    def _check_abandoned(self) -> None:
+        if self._abandoned:
+            raise StoppedError("the run has ended")
 
     def _segment(self, index: Index) -> Result:
         write = self._grid.box(index)
@@ -110,18 +124,21 @@ class SegmentWork:
             kept = self._finite.kept(image, source, write, wanted)
             read = time.perf_counter()
             with _DEVICE:
+                self._check_abandoned()
                 told |= self._compute(image, source, write, wanted, values)
                 computed = time.perf_counter()
             del image
         _clear_unwanted(values, kept)
         local = write.shift(tuple(-v for v in self._grid.region.start))
+        files = Files()
         for output, writer in self._writers.items():
-            writer.write_block(0, local, values[output])
+            files += writer.write_block(0, local, values[output])
         written = time.perf_counter()
         return {
             **told,
             "voxels": write.size,
             "counts": self._counts(values),
+            "files": files.to_list(),
             "read_seconds": round(read - begun, 4),
             "write_seconds": round(written - computed, 4),
         }
@@ -177,6 +194,7 @@ class SegmentWork:
         ndim, probabilities = self._model.ndim, "probabilities" in values
         try:
             for tile in tiles:
+                self._check_abandoned()
                 pixels = image[(slice(None), *tile.input.within(source))]
                 plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
                 inner = tile.output.within(tile.scores)[-ndim:]
@@ -266,6 +284,8 @@ class DownsampleWork:
         """Write one block of each output."""
         box: Box = self.grid.box(index)
         begun = time.perf_counter()
+        files = Files()
         for writer in self.writers:
-            writer.downsample_block(self.group, box)
-        return {"voxels": box.size, "write_seconds": round(time.perf_counter() - begun, 4)}
+            files += writer.downsample_block(self.group, box)
+        seconds = round(time.perf_counter() - begun, 4)
+        return {"voxels": box.size, "files": files.to_list(), "write_seconds": seconds}

@@ -161,6 +161,7 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
         scale=(1.0, 1.0),
         translation=(0.0, 0.0),
         version="0.5",
+        window=(0, max(1, float(np.percentile(pixels, 99.8)))),
     )
     create_arrays(image)
     writer = OutputWriter(image)

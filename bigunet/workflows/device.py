@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
+from bigunet.choices import BackendChoice
 from bigunet.engine.clusters.cores import cores
 from bigunet.errors import OptionError
-from bigunet.model.backend import BackendChoice
-from bigunet.model.forward import GreyRange, Precision, Predictor
+from bigunet.model.forward import Precision, Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.workflows.options import DeviceChoice
 
@@ -57,3 +60,19 @@ class DeviceChoices:
             backend=self.backend,
             threads=self.take_cores(),
         )
+
+
+@contextlib.contextmanager
+def torch_as_before() -> Iterator[None]:
+    """Leave torch, whose settings workers in threads change for all, as the caller has it.
+
+    The number of threads is that of each thread, and what threads that begin later start with.
+    """
+    threads = torch.get_num_threads()
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    flags = (matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = flags

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from distributed import Client
 
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
-from bigunet.engine.watching.performance import check_report, performance_report
-from bigunet.errors import BigUNetError, ImageError, OptionError, StoppedError
-from bigunet.io.access import find_node, join_url, normal_url
-from bigunet.io.discovery import plate_fields
-from bigunet.model.file import load_model
+from bigunet.engine.watching.performance import check_report
+from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.io.access import join_url, normal_url
+from bigunet.io.plates import Plate, open_plate
 from bigunet.model.model import Model
 from bigunet.urls import shown_url
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import check_inside_options
-from bigunet.workflows.segment import clients_of, segment
 from bigunet.workflows.segment_report import SegmentReport
+from bigunet.workflows.series import Member, segment_series
 from bigunet.workflows.target import Existing
-from bigunet.workflows.workers import settled
+
+logger = logging.getLogger(__name__)
 
 
 def segment_fields(
-    source: str | Path,
+    source: str | Path | Plate,
     *,
     model: str | Path | Model = "nuclei",
     options: SegmentOptions | None = None,
@@ -40,10 +42,11 @@ def segment_fields(
 
     Parameters
     ----------
-    source : path
-        A plate or well.
+    source : path or Plate
+        A plate or well, or what `local_plate` found of one.
     model, options, client, existing, stop, on_event, performance_path
         As for `segment`; the workers are started once, and the report is one of all fields.
+        What the plate lists and does not store is a warning in the log.
 
     Yields
     ------
@@ -56,58 +59,40 @@ def segment_fields(
         If no field could be segmented: there is none, or model or options do not fit any;
         StoppedError, if it was asked to stop before the end.
     """
+    leave_if_imported_again()
     check_report(performance_path)
     options = options or SegmentOptions()
     check_inside_options(options)
-    url = normal_url(source)
+    plate = local_plate(source)
+    for note in plate.notes:
+        logger.warning(note)
+    yield from segment_series(
+        [Member(field, join_url(plate.url, field), None) for field in plate.fields],
+        kind="field",
+        about=shown_url(plate.url),
+        model=model,
+        options=options,
+        client=client,
+        existing=existing,
+        stop=stop,
+        on_event=on_event,
+        performance_path=performance_path,
+    )
+
+
+def local_plate(source: str | Path | Plate) -> Plate:
+    """The plate, if labels can be written into it.
+
+    Raises
+    ------
+    OptionError, ImageError
+        If it is on no local disk, is no plate, or stores no field.
+    """
+    url = source.url if isinstance(source, Plate) else normal_url(source)
     if "://" in url:
         raise OptionError(f"{url}: labels are written into local plates only; give one field")
-    fields = [field for field in plate_fields(url) if find_node(url, field) is not None]
-    if not fields:
-        raise ImageError(f"{url} has no stored field to segment; see what 'bigunet info' lists")
-    loaded = model if isinstance(model, Model) else load_model(model)
-    with (
-        clients_of(settled(client, options.device), on_event, stop) as shared,
-        performance_report(shared, performance_path, shown_url(url)),
-    ):
-        for number, field in enumerate(fields):
-            if stop is not None and stop.is_set():
-                raise StoppedError(f"stopped as asked: {number} of {len(fields)} fields are done")
-            yield (
-                field,
-                _outcome(
-                    join_url(url, field),
-                    model=loaded,
-                    options=options,
-                    client=shared,
-                    existing=existing,
-                    stop=stop,
-                    on_event=on_event,
-                ),
-            )
-
-
-def _outcome(
-    field: str,
-    *,
-    model: Model,
-    options: SegmentOptions,
-    client: Client,
-    existing: Existing,
-    stop: threading.Event | None,
-    on_event: Callable[[Event, str], None] | None,
-) -> SegmentReport | BigUNetError:
-    try:
-        return segment(
-            field,
-            model=model,
-            options=options,
-            client=client,
-            existing=existing,
-            stop=stop,
-            on_event=on_event,
-        )
-    except StoppedError as error:
-        raise StoppedError(f"field {field}: {error}") from error
-    except BigUNetError as error:
-        return error
+    plate = source if isinstance(source, Plate) else open_plate(url)
+    if not plate.fields:
+        lacks = [note.replace(url, "it", 1) for note in plate.notes]
+        raise ImageError(": ".join((f"{url} has no stored field to segment", *lacks)))
+    return plate

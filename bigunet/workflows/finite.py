@@ -68,7 +68,7 @@ class FiniteVoxels:
         return kept
 
     def _refuse(self, pixels: np.ndarray, bad: np.ndarray, source: Box) -> None:
-        level = self.options.level
+        level = self.options.chosen_level
         ends = list(zip(source.start, source.stop))
         sizes = self.image.volume_shape(level)
         places = [mirror_indices(a, b, size) for (a, b), size in zip(ends, sizes)]
@@ -96,7 +96,7 @@ class FiniteVoxels:
 
     def _remedy(self, at: Sequence[int]) -> str:
         voxel = Box(tuple(at), tuple(k + 1 for k in at))
-        stored = StoredChunks(self.image, level=self.options.level, channels=self.channels)
+        stored = StoredChunks(self.image, level=self.options.chosen_level, channels=self.channels)
         if not self.options.skip_empty and not stored.read(voxel).all():
             return "its chunk is not stored: give --skip-empty to leave such chunks out as label 0"
         return "give --nonfinite background to make such voxels label 0"

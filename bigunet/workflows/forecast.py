@@ -15,7 +15,8 @@ from bigunet.geometry import Box, Point
 from bigunet.io.output import create_arrays
 from bigunet.io.volume import VolumeReader
 from bigunet.io.writer import OutputWriter
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.workflows.blockwork import wanted_tiles
 from bigunet.workflows.device import DeviceChoices
 from bigunet.workflows.memory import run_bytes
@@ -183,7 +184,7 @@ def _work(plan: SegmentPlan, shape: Point) -> float:
 
 def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> tuple[float, float]:
     """Seconds to compile, and of a pass over noise with its labels on the host."""
-    dtype = np.dtype(plan.image.level(plan.options.level).dtype)
+    dtype = np.dtype(plan.image.level(plan.level).dtype)
     noise = np.random.default_rng(0).integers(0, 256, (len(plan.channels), *shape), np.uint8)
     inner = (slice(None),) * len(shape)
     seconds = []
@@ -199,7 +200,7 @@ def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> tuple[float
 
 def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:
     """Seconds to read a block with its halo, and to write one to a temporary folder."""
-    reader = VolumeReader(plan.image, level=plan.options.level, channels=plan.channels)
+    reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
     begun = time.perf_counter()
     pixels = reader.read(plan.tiling.read_box(block))
     read = time.perf_counter() - begun

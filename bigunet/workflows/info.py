@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.errors import ImageError
-from bigunet.io.discovery import open_multiscale, plate_fields
+from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
+from bigunet.io.plates import Plate, open_plate
 from bigunet.model.file import bundled_models, load_model
 from bigunet.model.model import Model
 from bigunet.urls import shown_url
@@ -19,14 +20,22 @@ from bigunet.workflows.place import INSIDE_GROUP
 from bigunet.workflows.target import read_progress
 
 
-def info(path: str | Path) -> dict[str, Any]:
+def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
     """Describe an image, a plate, a model or an output of bigunet.
+
+    Parameters
+    ----------
+    path : path, URL, or name of a bundled model
+    axes : str
+        Letters of an image's axes, such as ``"yxc"``, where it does not state them.
 
     Returns
     -------
     dict
         JSON-ready, with ``kind``: "image", "plate", "model", "output" or "unfinished output".
-        An image that a run wrote labels into has a ``segmentation``.
+        An image that a run wrote labels into has a ``segmentation``; ``warnings`` are what people
+        should know of how an image or a plate was read, and ``missing`` is what a plate lists and
+        does not store.
 
     Raises
     ------
@@ -44,14 +53,14 @@ def info(path: str | Path) -> dict[str, Any]:
         told = describe_image(open_multiscale(path))
         return {"kind": "output", **told, "made": made, "report": progress["report"]}
     try:
-        image = open_multiscale(path)
+        image = open_multiscale(path, axes=axes)
         return {"kind": "image", **describe_image(image), **_segmentation(image)}
     except ImageError as error:
         try:
-            fields = plate_fields(path)
+            plate = open_plate(path)
         except ImageError:
             raise error from None
-        return {"kind": "plate", "path": shown_url(path), "fields": fields}
+        return {"kind": "plate", "path": shown_url(path), **describe_plate(plate)}
 
 
 def _check_there(path: str) -> None:
@@ -81,15 +90,26 @@ def _segmentation(image: Multiscale) -> dict[str, Any]:
 
 
 def describe_image(image: Multiscale) -> dict[str, Any]:
-    """Axes, levels and channels."""
+    """Axes, levels and channels, which are their names, or their indices where they have none."""
+    unnamed = [k for k, name in enumerate(image.channel_names) if not name]
+    unnamed = unnamed if image.num_channels > 1 else []
     return {
         "path": shown_url(image.url),
         "ome_version": image.version,
         "zarr_format": image.zarr_format,
         "axes": [asdict(axis) for axis in image.axes],
-        "channels": list(image.channel_names),
+        "channels": list(image.shown_channels),
+        **({"channels_without_name": unnamed} if unnamed else {}),
+        **({"rgb": True} if image.is_rgb else {}),
         "levels": [asdict(level) for level in image.levels],
+        **({"warnings": list(image.notes)} if image.notes else {}),
     }
+
+
+def describe_plate(plate: Plate) -> dict[str, Any]:
+    """Fields that are stored, and what is listed and not stored."""
+    warnings = {"warnings": list(plate.notes)} if plate.notes else {}
+    return {"fields": list(plate.fields), "missing": list(plate.missing), **warnings}
 
 
 def describe_model(model: Model) -> dict[str, Any]:
@@ -103,4 +123,5 @@ def describe_model(model: Model) -> dict[str, Any]:
         "halo": list(field.halo),
         "stride": list(field.stride),
         "border": "zero-padded" if model.zero_padded else "valid",
+        "scores": model.scores,
     }

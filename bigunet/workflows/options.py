@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from bigunet.choices import BackendChoice
 from bigunet.errors import OptionError
-from bigunet.model.backend import BackendChoice
+from bigunet.io.axes import checked_letters
 from bigunet.urls import shown_url
 
 Output = Literal["classes", "probabilities"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 OmeVersion = Literal["0.4", "0.5"]
+LevelChoice = int | Literal["auto"]
 OmeVersionChoice = Literal["auto", "0.4", "0.5"]
 Nonfinite = Literal["refuse", "background"]
 
@@ -26,11 +29,16 @@ class SegmentOptions:
     ----------
     outputs : tuple of {"classes", "probabilities"}
         What is written.
-    level : int
-        The level of the image that is segmented; 0 is the largest.
+    level : int or "auto"
+        The level of the image that is segmented; 0 is the largest. ``auto``: the one with voxels
+        most like those that the model was trained on.
     channels : tuple of int or str
-        Channels that the model reads, by index or name, in the model's order. Empty: those that
-        the model names, where the image has them, or all if their number fits.
+        Channels that the model reads, in the model's order: an int is an index; text is
+        ``"index:1"``, ``"name:DAPI"``, or either without the prefix. Empty: those that the model
+        names, where the image has them, or all if their number fits and no name disagrees.
+    axes : str
+        Letters of the image's axes in the order of storage, such as ``"yxc"``, for an array that
+        does not name them. Empty: as the image states them.
     roi : mapping of str to (int, int)
         Start and stop per axis, in voxels of the level; axes left out are whole.
     block_shape : tuple of int
@@ -57,6 +65,15 @@ class SegmentOptions:
     mask : str
         OME-Zarr or zarr array of one channel, at any resolution: voxels where it is 0 become
         label 0, and tiles of such voxels cost nothing. Empty for none.
+    grey_range : tuple of (float, float)
+        Grey values that become 0 and 1, one pair for each channel that the model reads or one for
+        all; a pair whose first number is the greater one turns bright and dark over. Empty: as
+        the model wishes.
+    percentiles : tuple of (float, float)
+        Percentiles of the image, 0 to 100, that become 0 and 1, in the place of the model's.
+    grey_range_of : str
+        Another image, on which percentiles are measured, or an output of bigunet, the grey range
+        of which is taken: so that a whole series shares one. Empty for the image itself.
     memory_limit : int
         Bytes that all processes on one machine should keep within; tiles and blocks that are
         not given are chosen to. 0: half of the machine's, and no more than 8 GB per worker.
@@ -74,8 +91,9 @@ class SegmentOptions:
     """
 
     outputs: tuple[Output, ...] = ("classes",)
-    level: int = 0
+    level: LevelChoice = 0
     channels: tuple[int | str, ...] = ()
+    axes: str = ""
     roi: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     block_shape: tuple[int, ...] = ()
     tile_shape: tuple[int, ...] = ()
@@ -86,12 +104,18 @@ class SegmentOptions:
     tta: bool = False
     skip_empty: bool = False
     mask: str = ""
+    grey_range: tuple[tuple[float, float], ...] = ()
+    percentiles: tuple[float, ...] = ()
+    grey_range_of: str = ""
     memory_limit: int = 0
     tune: bool = False
     nonfinite: Nonfinite = "refuse"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", checked_letters(self.axes))
         _check("output", self.outputs, Output)
+        if not isinstance(self.level, int):
+            _check("level", (self.level,), Literal["auto"])
         _check("precision", (self.precision,), PrecisionChoice)
         _check("device", (self.device,), DeviceChoice)
         _check("backend", (self.backend,), BackendChoice)
@@ -110,6 +134,13 @@ class SegmentOptions:
         for axis, (start, stop) in self.roi.items():
             if not 0 <= start < stop:
                 raise OptionError(f"roi {axis}={start}:{stop}: give 0 <= START < STOP")
+        _check_grey(self.grey_range, self.percentiles, self.grey_range_of)
+
+    @property
+    def chosen_level(self) -> int:
+        """The level as a number, which the plan makes of ``auto``."""
+        assert isinstance(self.level, int)
+        return self.level
 
     def completed(self, chosen: Mapping[str, Any]) -> SegmentOptions:
         """With these values for what is left to choose, by the names of the fields."""
@@ -124,7 +155,8 @@ class SegmentOptions:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; the mask without a password or token."""
         roi = {axis: list(ends) for axis, ends in self.roi.items()}
-        return {**asdict(self), "roi": roi, "mask": shown_url(self.mask)}
+        shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}
+        return {**asdict(self), "roi": roi, **shown}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:
@@ -133,6 +165,7 @@ class SegmentOptions:
             k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
         }
         fields["roi"] = {axis: tuple(ends) for axis, ends in data.get("roi", {}).items()}
+        fields["grey_range"] = tuple((low, high) for low, high in data.get("grey_range", ()))
         return cls(**fields)
 
 
@@ -140,3 +173,16 @@ def _check(what: str, values: tuple[str, ...], choices: Any) -> None:
     for value in values:
         if value not in get_args(choices):
             raise OptionError(f"unknown {what} {value!r}; known: {', '.join(get_args(choices))}")
+
+
+def _check_grey(
+    grey_range: tuple[tuple[float, float], ...], percentiles: tuple[float, ...], other: str
+) -> None:
+    """Raise OptionError where the grey range is stated twice, or cannot be one."""
+    if grey_range and (percentiles or other):
+        raise OptionError("a grey range is given in numbers or measured: give one of the two")
+    for low, high in grey_range:
+        if not (math.isfinite(low) and math.isfinite(high)) or low == high:
+            raise OptionError(f"grey range {low}:{high}: give two numbers that differ")
+    if percentiles and not (len(percentiles) == 2 and 0 <= percentiles[0] < percentiles[1] <= 100):
+        raise OptionError(f"percentiles {percentiles}: give 0 <= P < Q <= 100")

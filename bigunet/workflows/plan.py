@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,9 +27,11 @@ from bigunet.model.model import Model
 from bigunet.model.turning import num_turns, turned
 from bigunet.tiling import Tiling
 from bigunet.urls import shown_url
+from bigunet.workflows.channels import choose_channels
 from bigunet.workflows.memory import MemoryShare
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.shapes import block_shape, tile_shape
+from bigunet.workflows.voxel_size import resolve_level
 from bigunet.workflows.wanted import Wanted
 from bigunet.workflows.workers import gpu_bytes, settled
 
@@ -48,7 +49,7 @@ class SegmentPlan:
     model : Model
         As it is run: averaged over turns where the options ask for it.
     options : SegmentOptions
-        With what was chosen for blocks, tiles and precision.
+        With what was chosen for channels, blocks, tiles and precision.
     channels : tuple of int
         Channels of the image that the model reads.
     region : Box
@@ -75,6 +76,15 @@ class SegmentPlan:
     @property
     def grid(self) -> BlockGrid:
         return BlockGrid(self.region, self.layout.block_shape(0))
+
+    @property
+    def level(self) -> int:
+        """The level that is segmented."""
+        return self.options.chosen_level
+
+    def wanted_on(self, level: int) -> Wanted:
+        """Which voxels of another level are segmented, as far as mask and stored chunks tell."""
+        return Wanted.of(self.image, replace(self.options, level=level), self.channels)
 
     @property
     def precision(self) -> Precision:
@@ -154,7 +164,7 @@ class SegmentPlan:
 
     def _bytes_per_pixel(self) -> int:
         """Of one voxel of the image, all channels that are read."""
-        dtype = np.dtype(self.image.level(self.options.level).dtype)
+        dtype = np.dtype(self.image.level(self.level).dtype)
         return dtype.itemsize * len(self.channels)
 
     def _bytes_per_voxel(self) -> int:
@@ -164,20 +174,12 @@ class SegmentPlan:
         """One block of each size and phase, and how many there are of it."""
         kinds: list[tuple[Point, Point, int]] = [((), (), 1)]
         for axis, stride in enumerate(self.tiling.field.stride):
-            along = Counter(self._spans(axis, stride))
             kinds = [
-                ((*start, a), (*stop, b), times * n)
+                ((*start, phase), (*stop, phase + length), times * n)
                 for start, stop, times in kinds
-                for (a, b), n in along.items()
+                for (phase, length), n in self.grid.phases(axis, stride).items()
             ]
         return [(Box(start, stop), times) for start, stop, times in kinds]
-
-    def _spans(self, axis: int, stride: int) -> list[tuple[int, int]]:
-        """Phase and end of the blocks along an axis, each moved to the first stride."""
-        start, stop = self.region.start[axis], self.region.stop[axis]
-        step = self.layout.block_shape(0)[axis]
-        starts = range(start, stop, step)
-        return [(a % stride, a % stride + min(step, stop - a)) for a in starts]
 
     def to_dict(self) -> dict[str, Any]:
         """What `plan` prints and every report begins with."""
@@ -186,8 +188,9 @@ class SegmentPlan:
         recompute = self.recompute()
         return {
             "image": shown_url(self.image.url),
-            "level": self.options.level,
-            "channels": [self.image.channel_names[c] for c in self.channels],
+            "level": self.level,
+            "channels": [self.image.shown_channels[c] for c in self.channels],
+            "channel_indices": list(self.channels),
             "axes": list(self.image.volume_axes),
             "shape": list(self.region.shape),
             "voxels": self.region.size,
@@ -234,7 +237,8 @@ def plan(
     loaded = model if isinstance(model, Model) else load_model(model)
     options = options or SegmentOptions()
     gpus = gpu_bytes(settled(None, options.device), options.device)
-    return make_plan(open_multiscale(source), loaded, options, gpu_bytes=gpus)
+    image = open_multiscale(source, axes=options.axes)
+    return make_plan(image, loaded, options, gpu_bytes=gpus)
 
 
 def make_plan(
@@ -257,7 +261,9 @@ def make_plan(
     OptionError
         If level, channels, region, block or tile shape do not fit.
     """
-    shape = image.volume_shape(options.level)
+    level = resolve_level(image, model, options.level)
+    options = replace(options, level=level)
+    shape = image.volume_shape(level)
     space = [axis for axis in image.volume_axes if axis != "t"]
     if model.ndim > len(space):
         raise OptionError(
@@ -265,11 +271,11 @@ def make_plan(
             f"spatial axes {', '.join(space)}; choose a {len(space)}D model"
         )
     region = _region(image, shape, options)
-    run = _turned(image, model, options.level) if options.tta else model
+    run = _turned(image, model, level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
-    channels = _channels(image, model, options.channels)
+    channels = choose_channels(image, model.description, options.channels)
     share = MemoryShare.of(options.memory_limit or memory_bytes, workers, gpu_bytes)
-    pixel = np.dtype(image.level(options.level).dtype).itemsize * len(channels)
+    pixel = np.dtype(image.level(level).dtype).itemsize * len(channels)
     output = _output_bytes(model, options)
 
     def block_bytes(block: Point) -> int:
@@ -296,7 +302,11 @@ def make_plan(
         image=image,
         model=run,
         options=replace(
-            options, block_shape=block, tile_shape=tile[-model.ndim :], precision=precision
+            options,
+            channels=channels,
+            block_shape=block,
+            tile_shape=tile[-model.ndim :],
+            precision=precision,
         ),
         channels=channels,
         region=region,
@@ -357,23 +367,3 @@ def _region(image: Multiscale, shape: Point, options: SegmentOptions) -> Box:
             raise OptionError(f"roi {name}={a}:{b}: the level has {shape[axis]} voxels there")
         start[axis], stop[axis] = a, b
     return Box(tuple(start), tuple(stop))
-
-
-def _channels(image: Multiscale, model: Model, wanted: tuple[int | str, ...]) -> tuple[int, ...]:
-    needed = model.description.channels
-    listed = ", ".join(f"{i} {name!r}" for i, name in enumerate(image.channel_names))
-    if wanted:
-        if len(wanted) != len(needed):
-            raise OptionError(
-                f"model {model.description.name!r} reads {len(needed)} channel(s) "
-                f"({', '.join(needed)}), but {len(wanted)} were chosen; {image.url} has {listed}"
-            )
-        return tuple(image.channel_index(channel) for channel in wanted)
-    if all(image.channel_names.count(name) == 1 for name in needed):
-        return tuple(image.channel_names.index(name) for name in needed)
-    if image.num_channels == len(needed):
-        return tuple(range(image.num_channels))
-    raise OptionError(
-        f"model {model.description.name!r} reads {len(needed)} channel(s) ({', '.join(needed)}); "
-        f"choose from those of {image.url} with --channel: {listed}"
-    )

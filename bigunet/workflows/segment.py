@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from distributed import Client
 
 from bigunet.engine.clusters.client import (
+    check_can_start,
     check_client,
     open_client,
     workers_per_cores,
     workers_per_host,
 )
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.engine.clusters.job_options import job_memory_bytes
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.memory import MemoryWatch
@@ -24,30 +27,34 @@ from bigunet.engine.stage import Event, Notice
 from bigunet.engine.watching.performance import check_report, performance_report
 from bigunet.engine.watching.watch import Watch
 from bigunet.errors import ImageError, OptionError
-from bigunet.io.discovery import is_plate, open_multiscale
+from bigunet.io.discovery import open_multiscale
 from bigunet.io.multiscale import Multiscale
+from bigunet.io.plates import is_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.urls import shown_url
+from bigunet.workflows.device import torch_as_before
+from bigunet.workflows.fit import Fit, check_fit
 from bigunet.workflows.jobs.size import memory_limit_of
-from bigunet.workflows.normalisation import fix_normalisation
+from bigunet.workflows.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.part import Part
-from bigunet.workflows.place import choose_place
+from bigunet.workflows.place import Place, choose_place
 from bigunet.workflows.plan import SegmentPlan, make_plan
+from bigunet.workflows.report_file import keep_report, write_report
 from bigunet.workflows.segment_report import SegmentReport, totals_of
-from bigunet.workflows.segment_run import Job, run_all, run_part
-from bigunet.workflows.stages import SEGMENT
+from bigunet.workflows.segment_run import Job, find_finished, run_all, run_part
 from bigunet.workflows.target import (
     Existing,
     check_target,
     chosen_before,
     found_run,
     open_ledger,
-    write_report,
 )
 from bigunet.workflows.tuning import tuned
-from bigunet.workflows.workers import gpu_bytes, settled
+from bigunet.workflows.workers import gpu_bytes, settled, voxels_of
+
+logger = logging.getLogger(__name__)
 
 
 def segment(
@@ -76,7 +83,8 @@ def segment(
         A bundled model's name, a model file, or `Model.of_module(...)` for a module of your own.
     options : SegmentOptions, optional
     client : distributed.Client or ClusterSpec, optional
-        Workers that are there, or those to start; by default one process on this machine.
+        Workers that are there, or those to start; by default one on this machine: in threads of
+        this process for small images, else a process.
     existing : {"refuse", "resume", "overwrite"}
         What to do when the target is there; a part goes on with it in any case.
     part : Part, optional
@@ -104,13 +112,18 @@ def segment(
     ----------
     Overlap-tile strategy: Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
     """
+    leave_if_imported_again()
     check_report(performance_path)
-    image, options = _open(source, target), options or SegmentOptions()
+    options = options or SegmentOptions()
+    image = _open(source, target, options.axes)
     _check_part(part, options, existing)
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
     loaded = model if isinstance(model, Model) else load_model(model)
-    client = settled(client, options.device)
+    client = settled(client, options.device, voxels_of(image, options))
+    if isinstance(client, ClusterSpec):
+        # Before anything is read that takes time.
+        check_can_start(client)
     workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
     memory_here = _memory_of_a_job(client)
 
@@ -126,10 +139,17 @@ def segment(
 
     plan, tune = planned(), options.tune and not fitted().tile_shape
     check_target(place, plan.image.url, existing="resume" if part is not None else existing)
-    normalisation = fix_normalisation(plan)
+    normalisation, bulk = fix_normalisation(plan)
+    fit = check_fit(plan, normalisation, bulk)
+    for line in (*image.notes, *fit.warnings):
+        _tell(line, on_event)
     if part is not None and not found_run(place, plan, normalisation):
         # Another part began it meanwhile, and what that one chose holds for all.
         plan = planned()
+    if existing == "resume" and part is None:
+        report = _finished_before(place, plan, normalisation, fit)
+        if report is not None:
+            return report
     with contextlib.ExitStack() as held:
         # The ledger, entered last and left last: locked until workers started here are gone.
         with (
@@ -153,8 +173,7 @@ def segment(
                 ledger = held.enter_context(
                     open_ledger(place, plan, normalisation, existing=existing)
                 )
-                blocks_done = plan.grid.num_blocks - len(ledger.done(SEGMENT))
-                run_all(job, ledger)
+                blocks_done = run_all(job, ledger)
                 totals, finished = totals_of(plan, ledger), True
             else:
                 blocks_done, totals, finished = run_part(job, part, held)
@@ -163,6 +182,7 @@ def segment(
             plan=plan,
             output=str(place.folder),
             normalisation=normalisation,
+            fit=fit,
             seconds=seconds,
             blocks_done=blocks_done,
             finished=finished,
@@ -172,6 +192,39 @@ def segment(
         )
         if finished:
             write_report(place.folder, report.to_dict())
+    return report
+
+
+def _tell(line: str, on_event: Callable[[Event, str], None] | None) -> None:
+    """Say what a person should know: as an event, or in the log where nobody listens."""
+    if on_event is None:
+        logger.warning("%s", line)
+    else:
+        on_event(Notice(f"Warning: {line}"), "")
+
+
+def _finished_before(
+    place: Place, plan: SegmentPlan, normalisation: FixedNormalisation, fit: Fit
+) -> SegmentReport | None:
+    """The report on a run that had nothing left to do, where that is so; no worker is started."""
+    with MemoryWatch() as memory:
+        totals = find_finished(place, plan, normalisation)
+    if totals is None:
+        return None
+    report = SegmentReport(
+        plan=plan,
+        output=str(place.folder),
+        normalisation=normalisation,
+        fit=fit,
+        seconds=0.0,
+        blocks_done=0,
+        finished=True,
+        peak_memory_bytes=memory.peak_bytes,
+        dashboard="",
+        already_finished=True,
+        **totals,
+    )
+    keep_report(place.folder, report.to_dict())
     return report
 
 
@@ -205,9 +258,9 @@ def _outlive(client: Client | ClusterSpec | None) -> bool:
     return isinstance(client, Client) or (client is not None and client.scheduler is not None)
 
 
-def _open(source: str | Path, target: str | Path | None) -> Multiscale:
+def _open(source: str | Path, target: str | Path | None, axes: str) -> Multiscale:
     try:
-        return open_multiscale(source)
+        return open_multiscale(source, axes=axes)
     except ImageError as error:
         if not is_plate(source):
             raise
@@ -226,4 +279,12 @@ def clients_of(
     if client is not None and not isinstance(client, ClusterSpec):
         raise OptionError(f"client is {client!r}: give a distributed.Client or a ClusterSpec")
     tell = None if on_event is None else lambda line: on_event(Notice(line), "")
-    return open_client(client or ClusterSpec(), tell, stop)
+    spec = client or ClusterSpec()
+    opened = open_client(spec, tell, stop)
+    return _in_this_process(opened) if spec.kind == "threads" else opened
+
+
+@contextlib.contextmanager
+def _in_this_process(opened: contextlib.AbstractContextManager[Client]) -> Iterator[Client]:
+    with torch_as_before(), opened as client:
+        yield client

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigunet.engine.ledger import Ledger
+from bigunet.workflows.fit import Fit
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.plan import SegmentPlan
 from bigunet.workflows.stages import SEGMENT
@@ -22,6 +23,8 @@ class SegmentReport:
     output : str
         Path of the output.
     normalisation : FixedNormalisation
+    fit : Fit
+        Whether image, grey range and model fit one another.
     seconds : float
         From the first block to the last byte, without the start of the workers.
     blocks_done : int
@@ -45,11 +48,14 @@ class SegmentReport:
         Of this process and its children.
     dashboard : str
         Address of Dask's dashboard while it ran; empty if there was none.
+    already_finished : bool
+        Whether an earlier run had finished the output, so that this one only saw that all is there.
     """
 
     plan: SegmentPlan
     output: str
     normalisation: FixedNormalisation
+    fit: Fit
     seconds: float
     blocks_done: int
     finished: bool
@@ -62,6 +68,7 @@ class SegmentReport:
     smaller_tile: tuple[int, ...]
     peak_memory_bytes: int
     dashboard: str
+    already_finished: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet segment --json` prints."""
@@ -71,6 +78,8 @@ class SegmentReport:
             **self.plan.to_dict(),
             "output": self.output,
             "normalisation": self.normalisation.to_dict(),
+            "fit": self.fit.to_dict(),
+            "warnings": [*self.plan.image.notes, *self.fit.warnings],
             "seconds": round(self.seconds, 3),
             "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
             "blocks_done": self.blocks_done,
@@ -85,6 +94,7 @@ class SegmentReport:
             "backend": self.backend,
             "smaller_tile": list(self.smaller_tile),
             "dashboard": self.dashboard,
+            "already_finished": self.already_finished,
         }
 
 

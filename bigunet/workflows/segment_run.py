@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +15,9 @@ from distributed import Client
 from bigunet.engine.clusters.client import workers_per_cores
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import Runner
-from bigunet.engine.stage import Event, Stage
+from bigunet.engine.stage import BlockDone, Event, Notice, Stage
 from bigunet.engine.watching.watch import Watch
-from bigunet.errors import BusyError
+from bigunet.errors import BusyError, OutputError
 from bigunet.io.metadata import OutputImage
 from bigunet.io.output import (
     create_arrays,
@@ -24,15 +25,21 @@ from bigunet.io.output import (
     sweep_partial_files,
     write_discovery_metadata,
 )
+from bigunet.io.upkeep import is_whole, remove_damaged_metadata
 from bigunet.urls import shown_url
+from bigunet.workflows.content import CONTENT, check_contents, contents_of
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.options import Output
 from bigunet.workflows.part import Part
 from bigunet.workflows.place import Place
 from bigunet.workflows.plan import SegmentPlan
 from bigunet.workflows.segment_report import totals_of
-from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs
-from bigunet.workflows.target import open_ledger, open_part
+from bigunet.workflows.stages import SEGMENT, build_stages, describe_outputs, stage_name
+from bigunet.workflows.target import has_begun, open_ledger, open_part
+from bigunet.workflows.wholeness import lost_blocks, shown
+
+# How often files may be lost while they are written before a run gives up.
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -49,17 +56,45 @@ class Job:
     tell: Callable[[Event, str], None] | None
 
 
-def run_all(job: Job, ledger: Ledger) -> None:
-    """Write all blocks that the ledger does not have, then what makes the output an image."""
-    sweep_partial_files(job.place.folder)
-    outputs = _create_outputs(job)
-    _run_stages(job, _stages(job, outputs), ledger)
-    sweep_partial_files(job.place.folder)
+def run_all(job: Job, ledger: Ledger) -> int:
+    """Write all blocks that are not there, then what makes the output an image.
+
+    Returns
+    -------
+    int
+        Blocks that were segmented.
+
+    Raises
+    ------
+    OutputError
+        If files of finished blocks are lost again and again, or the output is moved away.
+    ResumeError
+        If the image changed meanwhile: nothing is published.
+    """
+    num_done = 0
+    for attempt in range(_ATTEMPTS + 1):
+        sweep_partial_files(job.place.folder)
+        remove_damaged_metadata(job.place.folder)
+        outputs = _create_outputs(job)
+        lost = lost_blocks(list(outputs.values()), ledger)
+        if not lost and attempt:
+            break
+        if lost and attempt == _ATTEMPTS:
+            raise OutputError(
+                f"{job.place.folder} loses files while it is written ({shown(lost)}): see who "
+                "removes them, then run with --resume"
+            )
+        if lost:
+            _tell(job, f"files are missing, so these are computed again: {shown(lost)}")
+            ledger.forget(lost)
+        num_done += _run_stages(job, _stages(job, outputs), ledger)
+    check_contents(job.place.folder, ledger.fingerprint.get(CONTENT), contents_of(job.plan))
     write_discovery_metadata(
         list(outputs.values()),
         provenance=_provenance(job.plan, job.normalisation),
         inside_image=job.place.inside_image,
     )
+    return num_done
 
 
 def run_part(job: Job, part: Part, held: contextlib.ExitStack) -> tuple[int, dict[str, Any], bool]:
@@ -88,8 +123,34 @@ def run_part(job: Job, part: Part, held: contextlib.ExitStack) -> tuple[int, dic
     if len(whole.done(SEGMENT)) < plan.grid.num_blocks:
         whole.close()
         return blocks_done, totals, False
-    run_all(job, whole)
+    blocks_done += run_all(job, whole)
     return blocks_done, totals_of(plan, whole), True
+
+
+def find_finished(
+    place: Place, plan: SegmentPlan, normalisation: FixedNormalisation
+) -> dict[str, Any] | None:
+    """Totals of a run of this plan that is finished, with all its files there; None otherwise.
+
+    It needs no workers and changes nothing.
+
+    Raises
+    ------
+    ResumeError
+        If another run is there, or the image changed since.
+    """
+    if not has_begun(place):
+        return None
+    # Another run, or another image, is refused here, before there are workers.
+    with open_ledger(place, plan, normalisation, existing="resume") as ledger:
+        outputs, layout = list(describe_outputs(plan, place).values()), plan.layout
+        if not is_whole(outputs, record=place.record, inside_image=place.inside_image):
+            return None
+        undone = any(
+            len(ledger.done(stage_name(group))) < math.prod(layout.grid_shape(group))
+            for group in range(len(layout.groups))
+        )
+        return None if undone or lost_blocks(outputs, ledger) else totals_of(plan, ledger)
 
 
 def _create_outputs(job: Job) -> dict[Output, OutputImage]:
@@ -106,15 +167,30 @@ def _stages(job: Job, outputs: Mapping[Output, OutputImage]) -> tuple[Stage, ...
     )
 
 
-def _run_stages(job: Job, stages: tuple[Stage, ...], ledger: Ledger) -> None:
+def _tell(job: Job, text: str) -> None:
+    if job.tell is not None:
+        job.tell(Notice(text), job.client.dashboard_link or "")
+
+
+def _run_stages(job: Job, stages: tuple[Stage, ...], ledger: Ledger) -> int:
+    """Run what is left of the stages; how many blocks were segmented.
+
+    They end early where files are lost between two of them: the next one would miss what is gone.
+    """
+    num_done = 0
     with Runner(
         job.client, stages, output=str(job.place.folder), patient=job.patient, stop=job.stop
     ) as runner:
         for stage in stages:
+            if stage is not stages[0] and lost_blocks(list(_create_outputs(job).values()), ledger):
+                break
             for event in runner.run(stage, ledger):
+                num_done += isinstance(event, BlockDone) and event.stage == SEGMENT
                 seen = job.watch.see(event, stage, ledger.done(stage.name))
                 if job.tell is not None:
                     job.tell(seen, job.client.dashboard_link or "")
+            ledger.check_place()
+    return num_done
 
 
 def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
@@ -126,6 +202,7 @@ def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[st
             "name": plan.model.description.name,
             "sha256": plan.model.digest,
             "path": plan.model.path,
+            "scores": plan.model.scores,
         },
         "normalisation": normalisation.to_dict(),
         "options": plan.options.to_dict(),

@@ -22,6 +22,11 @@ from bigunet.workflows.plan import SegmentPlan
 SEGMENT = "segment"
 
 
+def stage_name(group: int) -> str:
+    """Of the stage that writes a group of levels, on the dashboard and in the ledger."""
+    return f"downsample{group}" if group else SEGMENT
+
+
 def describe_outputs(plan: SegmentPlan, place: Place) -> dict[Output, OutputImage]:
     """The images that the run writes, as nothing but names and numbers."""
     return {output: _describe(plan, place, output) for output in plan.options.outputs}
@@ -37,7 +42,7 @@ def build_stages(
     """What is run, in this order."""
     writers = {name: OutputWriter(output) for name, output in outputs.items()}
     work = SegmentWork(
-        VolumeReader(plan.image, level=plan.options.level, channels=plan.channels),
+        VolumeReader(plan.image, level=plan.level, channels=plan.channels),
         writers,
         grid=plan.grid,
         tiling=plan.tiling,
@@ -56,7 +61,7 @@ def build_stages(
         shape = plan.layout.levels[plan.layout.groups[group][0]].shape
         grid = BlockGrid(Box.of_shape(shape), plan.layout.block_shape(group))
         downsample = DownsampleWork(tuple(writers.values()), group, grid)
-        stages.append(_stage(f"downsample{group}", grid, downsample, axes))
+        stages.append(_stage(stage_name(group), grid, downsample, axes))
     return tuple(stages)
 
 
@@ -70,7 +75,7 @@ def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
     # OME-Zarr wants time first; a bare array may have it anywhere.
     kept = (axis for axis in plan.image.axes if axis.name != "c")
     axes = tuple(sorted(kept, key=lambda axis: axis.type != "time"))
-    level = plan.options.level
+    level = plan.level
     scale = plan.image.volume_scale(level)
     translation = tuple(
         t + s * start

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.lock import shared_lock
+from bigunet.engine.records import is_count
 from bigunet.errors import OptionError, OutputError, ResumeError
-from bigunet.io.output import withdraw_label
+from bigunet.io.identity import Content
+from bigunet.io.output import withdraw_label, writing
 from bigunet.model.openvino_module import has_openvino
 from bigunet.urls import shown_url
+from bigunet.workflows.content import CONTENT, as_json, check_contents, contents_of
 from bigunet.workflows.normalisation import FixedNormalisation
+from bigunet.workflows.options import PrecisionChoice
 from bigunet.workflows.part import Part
 from bigunet.workflows.place import RUN_FOLDER, Place
 from bigunet.workflows.plan import SegmentPlan
+from bigunet.workflows.records import judge_of
+from bigunet.workflows.report_file import REPORT, is_record_file, read_report
 
 Existing = Literal["refuse", "resume", "overwrite"]
 _LEDGER = "ledger.jsonl"
-_REPORT = "report.json"
 # Changed between two parts of a run, these change no byte that is written.
 _FREE_OPTIONS = {"memory_limit", "tune"}
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
-_RECORD_NAMES = {_LEDGER, _REPORT, "report.partial", *_ZARR_NAMES}
+_RECORD_NAMES = {_LEDGER, REPORT, "report.partial", *_ZARR_NAMES}
 _PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl")
 # What a writer that was killed leaves, or another part is just writing.
 _PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")
@@ -57,21 +61,46 @@ def open_ledger(
     target = place.folder
     check_target(place, plan.image.url, existing=existing)
     path = _ledger_path(place)
-    ledger = Ledger(path, anew=existing == "overwrite", beside=lambda: _part_ledgers(target))
+    ledger = Ledger(
+        path,
+        anew=existing == "overwrite",
+        beside=lambda: _part_ledgers(target),
+        judge=judge_of(plan),
+    )
     try:
-        fingerprint = _fingerprint(plan, normalisation)
+        contents = contents_of(plan)
         if ledger.is_empty:
             # In this order: an overwriting that is cut off has no finished blocks, only leftovers.
             if place.inside_image:
                 withdraw_label(place.store, place.group, place.version)
             _clear(target, keep=path)
-            ledger.begin(fingerprint)
+            ledger.begin(_fingerprint(plan, normalisation, as_json(contents)))
         else:
-            ledger.check(fingerprint)
+            _check_run(ledger, place, plan, normalisation, contents)
     except BaseException:
         ledger.close()
         raise
     return ledger
+
+
+def begin_anew(place: Place, image: str) -> None:
+    """Remove all that an earlier run wrote to a place; nothing where nothing is.
+
+    A run that continues it later begins with its first block.
+
+    Raises
+    ------
+    OutputError, OptionError
+        As `check_target`; BusyError if another process writes the output.
+    """
+    check_target(place, image, existing="overwrite")
+    if not _occupied(place.folder):
+        return
+    path = _ledger_path(place)
+    with Ledger(path, anew=True):
+        if place.inside_image:
+            withdraw_label(place.store, place.group, place.version)
+        _clear(place.folder, keep=path)
 
 
 def found_run(place: Place, plan: SegmentPlan, normalisation: FixedNormalisation) -> bool:
@@ -83,13 +112,15 @@ def found_run(place: Place, plan: SegmentPlan, normalisation: FixedNormalisation
         If it cannot be written.
     """
     path = _ledger_path(place)
-    fingerprint = _fingerprint(plan, normalisation)
     if not path.exists():
         if place.inside_image:
             withdraw_label(place.store, place.group, place.version)
-        if Ledger.found(path, fingerprint):
+        contents = as_json(contents_of(plan))
+        if Ledger.found(path, _fingerprint(plan, normalisation, contents)):
             return True
-    return Ledger.is_of(path, fingerprint)
+    # That the content is the same is seen when the part's own ledger is opened.
+    known = Ledger.run_of(path).get(CONTENT)
+    return Ledger.is_of(path, _fingerprint(plan, normalisation, known))
 
 
 @contextmanager
@@ -108,7 +139,8 @@ def open_part(
     target, path = place.folder, _ledger_path(place)
     own = path.with_name(part.ledger_name)
     with shared_lock(path, target):
-        if not Ledger.peek(path)[0]:
+        run = Ledger.run_of(path)
+        if not run:
             raise ResumeError(
                 f"{target} was to be begun anew, which was cut off: finish that with --resume and "
                 "no --part, or remove it"
@@ -117,12 +149,34 @@ def open_part(
         def others() -> list[Path]:
             return [other for other in (path, *_part_ledgers(target)) if other != own]
 
-        with Ledger(own, beside=others) as ledger:
-            fingerprint = _fingerprint(plan, normalisation)
+        with Ledger(own, beside=others, judge=judge_of(plan)) as ledger:
             if ledger.is_empty:
-                ledger.begin(fingerprint)
-            ledger.check(fingerprint)
+                ledger.begin(_fingerprint(plan, normalisation, run.get(CONTENT)))
+            _check_run(ledger, place, plan, normalisation, contents_of(plan))
             yield ledger
+
+
+def has_begun(place: Place) -> bool:
+    """Whether a run has begun at a place, which may be finished."""
+    path = place.folder / RUN_FOLDER / _LEDGER
+    return is_record_file(path) and bool(Ledger.run_of(path))
+
+
+def _check_run(
+    ledger: Ledger,
+    place: Place,
+    plan: SegmentPlan,
+    normalisation: FixedNormalisation,
+    contents: Mapping[str, Content],
+) -> None:
+    """Raise ResumeError if the ledger is that of another run, or its records cannot be so."""
+    begun = ledger.fingerprint
+    now = _fingerprint(plan, normalisation, begun.get(CONTENT))
+    # An image that changed has another grey range, which says less than the file that changed.
+    ledger.check({**now, "normalisation": begun.get("normalisation")})
+    check_contents(place.folder, begun.get(CONTENT), contents)
+    ledger.check(now)
+    ledger.check_records()
 
 
 def _ledger_path(place: Place) -> Path:
@@ -141,36 +195,37 @@ def _part_ledgers(target: Path) -> list[Path]:
     return sorted((target / RUN_FOLDER).glob("part-*-of-*.jsonl"))
 
 
-def write_report(target: Path, report: dict[str, Any]) -> None:
-    """Keep the run's report beside its ledger."""
-    path = target / RUN_FOLDER / _REPORT
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(report, indent=2) + "\n")
-    partial.replace(path)
-
-
-def read_report(target: Path) -> dict[str, Any]:
-    """The report of the run that made ``target``; empty if there is none."""
-    path = target / RUN_FOLDER / _REPORT
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
-
-
 def chosen_before(target: Path) -> dict[str, Any]:
     """Options that the run which began ``target`` chose, and that go on with it.
 
     Another machine, or less memory, would choose others.
     """
     path = target / RUN_FOLDER / _LEDGER
-    if not path.is_file():
+    if not is_record_file(path):
         return {}
-    fingerprint, _ = Ledger.peek(path)
-    names = ("block_shape", "tile_shape", "precision")
-    return {n: fingerprint[f"option {n}"] for n in names if f"option {n}" in fingerprint}
+    fingerprint = Ledger.run_of(path)
+    fitting: dict[str, Callable[[Any], bool]] = {
+        "block_shape": _is_shape,
+        "tile_shape": _is_shape,
+        "precision": lambda value: value in get_args(PrecisionChoice),
+    }
+    # What does not fit is of no run of this version, and refused as such when all is compared.
+    return {
+        name: fingerprint[f"option {name}"]
+        for name, fits in fitting.items()
+        if fits(fingerprint.get(f"option {name}"))
+    }
 
 
-def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
-    """All that decides about the bytes that are written."""
-    level = plan.image.level(plan.options.level)
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(is_count(n) and n > 0 for n in value)
+
+
+def _fingerprint(
+    plan: SegmentPlan, normalisation: FixedNormalisation, contents: object
+) -> dict[str, Any]:
+    """All that decides about the bytes that are written; ``contents`` of what is read."""
+    level = plan.image.level(plan.level)
     return {
         "image": shown_url(plan.image.url),
         "image_shape": level.shape,
@@ -191,6 +246,7 @@ def _fingerprint(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[s
         "bigunet": version("bigunet"),
         "torch": version("torch"),
         "openvino": version("openvino") if has_openvino() else None,
+        CONTENT: contents,
     }
 
 
@@ -211,18 +267,36 @@ def check_target(place: Place, image: str, *, existing: Existing) -> None:
         )
     if not place.inside_image and _overlap(image, target):
         raise OptionError(f"output {target} and the image {image} overlap; give another path")
-    if not _occupied(target):
+    with writing(str(target)):
+        _check_way(target)
+        occupied = _occupied(target)
+        ours = occupied and _is_ours(target)
+    if not occupied:
         return
     if existing == "refuse":
         raise OutputError(
             f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
             "another path"
         )
-    if not _is_ours(target):
+    if not ours:
         raise OutputError(
             f"{target} exists and is not an output of bigunet: it will not be touched; remove it "
             "yourself or give another path"
         )
+
+
+def _check_way(target: Path) -> None:
+    """Raise OutputError if a folder cannot be made there, because something is in the way."""
+    for path in (target, *target.parents):
+        if not os.path.lexists(path):
+            continue
+        if not path.exists():
+            raise OutputError(
+                f"{path} is a link that leads nowhere; remove it, or give another OUT"
+            )
+        if path != target and not path.is_dir():
+            raise OutputError(f"{path} is a file, so {target} cannot be made; give another OUT")
+        return
 
 
 def _occupied(target: Path) -> bool:
@@ -277,7 +351,7 @@ def _overlap(image: str, target: Path) -> bool:
 def read_progress(target: Path) -> dict[str, Any]:
     """What the ledger of an output tells: the run's fingerprint, and blocks done of each stage."""
     path = target / RUN_FOLDER / _LEDGER
-    if not path.is_file():
+    if not is_record_file(path):
         return {}
     fingerprint, done = Ledger.peek(path, _part_ledgers(target))
     return {"fingerprint": fingerprint, "blocks_done": done, "report": read_report(target)}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.training.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.workflows.target import Existing
@@ -52,7 +53,7 @@ def train(
     existing : {"refuse", "resume", "overwrite"}
         What to do when the model or its record is there.
     on_event : callable, optional
-        Told of the begin, each step and each validation.
+        Told of the begin, each step, each validation, and how far each other stage is.
 
     Returns
     -------
@@ -67,6 +68,7 @@ def train(
     ----------
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
+    leave_if_imported_again()
     job = TrainJob(
         images=str(images),
         labels=str(labels),

@@ -11,7 +11,7 @@ from distributed import Client
 
 from bigunet.errors import BigUNetError, ClusterError
 from bigunet.geometry import Point
-from bigunet.model.forward import GreyRange
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.tile_choice import TileCost
 from bigunet.tiling import Tiling

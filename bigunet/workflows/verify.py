@@ -20,7 +20,8 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
 from bigunet.io.volume import VolumeReader
 from bigunet.model.file import load_model
-from bigunet.model.forward import GreyRange, Predictor, labels_of, score_margin
+from bigunet.model.forward import Predictor, labels_of, score_margin
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.tiling import Tile, Tiling
 from bigunet.urls import shown_url
@@ -108,19 +109,26 @@ def verify(
     """
     if windows < 1:
         raise OptionError(f"{windows} windows; give at least 1")
-    image = open_multiscale(source)
-    store, group = (image.url, INSIDE_GROUP) if target is None else (str(target), "")
+    image, store, group = _opened(source, target)
     target = target or join_url(store, group)
     made = read_provenance(store, group)
     plan = _plan_of(image, target, made, model, normal_url(mask) if mask else "")
     if "classes" not in plan.options.outputs:
         raise OutputError(f"{target} has no classes to verify; segment with --output classes too")
     values = made["normalisation"]
-    grey = GreyRange(tuple(values["values_low"]), tuple(values["values_high"]))
+    grey = GreyRange(
+        tuple(values["values_low"]),
+        tuple(values["values_high"]),
+        # Outputs of earlier versions have no limits.
+        tuple(values.get("least", ())),
+        tuple(values.get("greatest", ())),
+        tuple(map(tuple, values.get("padding", ()))),
+        tuple(values.get("fill", ())),
+    )
     predictor = Predictor(
         plan.model, grey, precision=made["precision"], backend=plan.options.backend
     )
-    reader = VolumeReader(plan.image, level=plan.options.level, channels=plan.channels)
+    reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
     stored = VolumeReader(open_multiscale(join_url(store, INSIDE_GROUP)))
     if stored.shape != plan.region.shape:
         raise OutputError(
@@ -247,6 +255,15 @@ def _seams(plan: SegmentPlan) -> list[Sequence[int]]:
     return seams
 
 
+def _opened(source: str | Path, target: str | Path | None) -> tuple[Multiscale, str, str]:
+    """The image, its axes as the run was told them, and store and group of what it made."""
+    store, group = (normal_url(source), INSIDE_GROUP) if target is None else (str(target), "")
+    told = read_provenance(store, group).get("options", {})
+    image = open_multiscale(source, axes=told.get("axes", ""))
+    # Of a root with one series, the labels lie in the series.
+    return image, image.url if target is None else store, group
+
+
 def _plan_of(
     image: Multiscale,
     target: str | Path,
@@ -275,4 +292,5 @@ def _plan_of(
             f"{target} was made with {f'mask {options.mask}' if options.mask else 'no mask'}, not "
             f"with mask {mask}"
         )
-    return make_plan(image, loaded, replace(options, mask=mask or options.mask))
+    channels = tuple(made["channels"])
+    return make_plan(image, loaded, replace(options, mask=mask or options.mask, channels=channels))

@@ -28,7 +28,7 @@ class Wanted:
 
     @classmethod
     def of(cls, image: Multiscale, options: SegmentOptions, channels: Sequence[int]) -> Wanted:
-        """What the options ask for; metadata are read, no voxels.
+        """What the options ask for on their level, a number; metadata are read, no voxels.
 
         Raises
         ------
@@ -38,10 +38,12 @@ class Wanted:
             If it cannot be read.
         """
         parts: list[StoredChunks | Mask] = []
+        level = options.chosen_level
         if options.skip_empty:
-            parts.append(StoredChunks(image, level=options.level, channels=channels))
+            parts.append(StoredChunks(image, level=level, channels=channels))
         if options.mask:
-            parts.append(Mask(open_multiscale(options.mask), image, level=options.level))
+            mask = open_multiscale(options.mask, usual_axes=True)
+            parts.append(Mask(mask, image, level=level))
         return cls(tuple(parts))
 
     def read(self, box: Box) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -13,19 +14,23 @@ from bigunet.engine.clusters.client import open_client
 from bigunet.engine.clusters.cuda import auto_kind, gpu_bytes_of, visible_gpus
 from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec
 from bigunet.errors import ClusterError
-from bigunet.workflows.options import DeviceChoice
+from bigunet.io.multiscale import Multiscale
+from bigunet.workflows.options import DeviceChoice, SegmentOptions
 
 logger = logging.getLogger(__name__)
 
 Workers: TypeAlias = Client | ClusterSpec | None
+# A process takes 5 s of two cores to start, in which they segment some 5 million voxels; with more
+# than this the program that calls is better left alone.
+_FEW_VOXELS = 16_000_000
 _NO_CUDA = (
     "this torch ({version}) is built for CPUs alone: install one with CUDA "
     "(https://pytorch.org/get-started)"
 )
 
 
-def settled(workers: Workers, device: DeviceChoice) -> Workers:
-    """The workers, with ``auto`` resolved: GPUs where torch could compute on them.
+def settled(workers: Workers, device: DeviceChoice, voxels: float = math.inf) -> Workers:
+    """The workers, with ``auto`` resolved: threads for few voxels, or GPUs that torch could use.
 
     Raises
     ------
@@ -37,7 +42,22 @@ def settled(workers: Workers, device: DeviceChoice) -> Workers:
         return spec
     if spec.kind == "cuda" and device != "cpu" and not _torch_has_cuda():
         raise ClusterError(f"--cluster cuda: {_no_cuda()}, or give --device cpu")
-    return replace(spec, kind=_kind(device)) if spec.kind == "auto" else spec
+    if spec.kind != "auto":
+        return spec
+    return replace(spec, kind="threads" if _fit_threads(spec, voxels) else _kind(device))
+
+
+def voxels_of(image: Multiscale, options: SegmentOptions) -> int:
+    """How many voxels of an image the options ask for."""
+    # The level is not chosen yet where it is ``auto``: no other is larger than the first.
+    shape = image.volume_shape(options.level if isinstance(options.level, int) else 0)
+    sides = (
+        stop - start
+        for start, stop in (
+            options.roi.get(axis, (0, size)) for axis, size in zip(image.volume_axes, shape)
+        )
+    )
+    return math.prod(sides)
 
 
 def gpu_bytes(workers: Workers, device: DeviceChoice) -> tuple[int, ...]:
@@ -63,7 +83,7 @@ def gpu_bytes(workers: Workers, device: DeviceChoice) -> tuple[int, ...]:
     found = tuple(gpu.memory_bytes for gpu in visible_gpus())
     if workers.kind == "cuda":
         return _known(found[: workers.workers])
-    if workers.kind == "local":
+    if workers.kind in ("local", "threads"):
         # All on the first one.
         return _known(tuple(n // (workers.workers or 1) for n in found[:1]))
     return ()
@@ -71,6 +91,12 @@ def gpu_bytes(workers: Workers, device: DeviceChoice) -> tuple[int, ...]:
 
 def _known(found: tuple[int, ...]) -> tuple[int, ...]:
     return found if any(found) else ()
+
+
+def _fit_threads(spec: ClusterSpec, voxels: float) -> bool:
+    """Whether one worker in this process is what was asked for, and is done soon."""
+    lets_others_in = spec.host or spec.interface
+    return voxels < _FEW_VOXELS and spec.workers in (None, 1) and not lets_others_in
 
 
 def _kind(device: DeviceChoice) -> ClusterKind:

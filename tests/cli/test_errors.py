@@ -355,14 +355,15 @@ def test_a_process_refuses_in_one_line_too(bigunet_process: Any, place: Place) -
     assert bigunet_process("segment", "--no-such").code == 2
 
 
+@pytest.mark.parametrize("cluster", ["threads", "local"])
 def test_an_interrupted_run_says_so_leaves_no_process_and_can_be_resumed(
-    bigunet: Any, place: Place, client: Client, write_image: Any
+    bigunet: Any, place: Place, client: Client, write_image: Any, cluster: str
 ) -> None:
     write_image(place.image, shape=(400, 420), chunks=(128, 128))
     report = place.image.with_name("report.html")
     run = place.segment("--block-shape", "16,16", "--performance-report", report)
     process = subprocess.Popen(
-        [BIGUNET, *map(str, run)],
+        [BIGUNET, *map(str, run), "--cluster", cluster],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -370,6 +371,7 @@ def test_an_interrupted_run_says_so_leaves_no_process_and_can_be_resumed(
     )
     try:
         children = wait_for_blocks(process, place.output / "bigunet/ledger.jsonl")
+        assert bool(children) == (cluster == "local")
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:

@@ -67,6 +67,7 @@ FEW = ("--block-shape", "128,128")
         outputs=st.sampled_from([("classes",), ("probabilities", "classes")]),
         level=st.integers(0, 3),
         channels=st.lists(st.text(min_size=1), max_size=2).map(tuple),
+        axes=st.sampled_from(["", "yxc"]),
         roi=st.dictionaries(st.sampled_from("xyz"), st.just((1, 5))),
         block_shape=st.sampled_from([(), (64, 64)]),
         tile_shape=st.sampled_from([(), (64, 32, 8)]),
@@ -88,6 +89,12 @@ def test_segment_reads_from_the_words_what_was_described(options: SegmentOptions
     assert options_from(context.params) == options
     told = {name: context.params[name] for name in ("source", "target", "model")}
     assert told == {"source": "/in.zarr", "target": "/out.zarr", "model": "/m.safetensors"}
+
+
+def test_a_channels_number_stays_an_index_in_the_words() -> None:
+    options = SegmentOptions(channels=(1, "1"))
+    words = segment_words("/in.zarr", "/out.zarr", "nuclei", options)
+    assert words[2:] == ["--channel=index:1", "--channel=1"]
 
 
 def test_the_script_has_what_was_given_and_paths_that_hold_anywhere(

@@ -20,6 +20,7 @@ from PIL import Image
 from training_images import BIGUNET, write_array, write_folders
 
 from bigunet import Recipe, load_model
+from bigunet.workflows.training_run.budget import Budget
 
 QUICK = [
     *("--width", 2, "--depth", 1, "--patch", 16, "--steps", 2, "--validate-every", 1),
@@ -61,8 +62,9 @@ def test_people_are_told_scores_and_where_the_model_is(bigunet: Any, folder: Pat
     outcome = bigunet(*command(folder))
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
-    first, *validations, ended, never_rose, kept, record = outcome.told
+    first, classes, *validations, ended, never_rose, kept, record = outcome.told
     assert first.startswith("3 images to learn from, 1 to validate on; 1 channel, ")
+    assert classes == "classes: background (69.1 %), cell (26.1 %), border (4.8 %)"
     assert [line.split(":")[0] for line in validations] == ["step 1", "step 2"]
     assert ended.startswith("trained 2 steps")
     assert ended.endswith("% of the time waiting for patches")
@@ -92,7 +94,7 @@ def test_what_is_learned_from_is_told_as_it_is(bigunet: Any, folder: Path) -> No
     Image.fromarray(np.stack([grey] * 3, axis=-1)).save(paths[0])
     outcome = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK)
     assert outcome.code == 0, outcome.err
-    begun, channels, *_ = outcome.told
+    begun, _, channels, *_ = outcome.told
     assert begun.startswith("1 image to learn from, but for a part of it that is kept apart")
     assert "; 3 channels, " in begun
     assert "0.png are the same: --channel 0 would train on one" in channels
@@ -158,7 +160,7 @@ def labels_missing(folder: Path) -> None:
 
 def float_labels(folder: Path) -> None:
     (folder / "labels" / "1.png").unlink()
-    tifffile.imwrite(folder / "labels" / "1.tif", np.ones((60, 50), np.float32))
+    tifffile.imwrite(folder / "labels" / "1.tif", np.full((60, 50), 0.5, np.float32))
 
 
 def nothing_labelled(folder: Path) -> None:
@@ -198,7 +200,7 @@ def nothing(folder: Path) -> None:
     [
         (other_shape, [], ("1.png", "(60, 50)", "(9, 9)")),
         (labels_missing, [], ("2",)),
-        (float_labels, [], ("1.tif", "float32")),
+        (float_labels, [], ("1.tif", "holds 0.5 at y 0, x 0")),
         (nothing_labelled, [], ("class cell, border", "never occurs")),
         (not_a_number, [], ("no finite",)),
         (some_not_numbers, [], ("NaN or infinite",)),
@@ -362,3 +364,55 @@ def test_unknown_classes_are_told_before_the_first_step(bigunet: Any, folder: Pa
     assert len(outcome.told) == 1
     for word in ("other/labels", "label 5 is none", "0, 1"):
         assert word in outcome.told[0]
+
+
+def classes_with_holes(folder: Path) -> list[object]:
+    """Labels 0 and 1, and 255 where nobody annotated; what trains on them."""
+    for path in (folder / "labels").iterdir():
+        labels = (np.asarray(Image.open(path)) > 0).astype(np.uint8)
+        labels[:, :20] = 255
+        Image.fromarray(labels).save(path)
+    return command(folder, "--target", "classes", "--json", "--steps", 1)
+
+
+def test_a_value_that_looks_like_not_annotated_is_refused_with_both_remedies(
+    bigunet: Any, folder: Path
+) -> None:
+    outcome = bigunet(*classes_with_holes(folder))
+    assert outcome.code == 1
+    (line,) = outcome.told
+    assert "the label 255 (40.0 %" in line
+    assert "--ignore 255 if it means not annotated, or --label-values 0,1,255 if it" in line
+
+
+def test_ignored_voxels_are_left_out_of_the_classes_that_are_told(
+    bigunet: Any, folder: Path
+) -> None:
+    outcome = bigunet(*classes_with_holes(folder), "--ignore", 255)
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["annotated_share"] == pytest.approx(0.6)
+    shares = outcome.json["classes"]
+    assert list(shares) == ["0", "1"]
+    assert sum(shares.values()) == pytest.approx(1)
+    zero, one = (f"{100 * share:.1f} %" for share in shares.values())
+    assert f"classes: 0 ({zero}), 1 ({one}); not annotated: 40.0 %" in outcome.told
+    known = load_model(folder / "m.safetensors").description
+    assert known.training["options"]["ignore"] == [255]
+    assert len(known.classes) == 2
+
+
+def test_a_value_cannot_be_ignored_and_a_class(bigunet: Any, folder: Path) -> None:
+    outcome = bigunet(*classes_with_holes(folder), "--ignore", 1, "--label-values", "0,1")
+    assert outcome.code == 1
+    assert outcome.told == ["Error: 1 is to be ignored and a class; give it once"]
+
+
+def test_a_run_by_the_clock_says_how_much_it_validates_on(
+    bigunet: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Budget, "seconds", 1e-9)
+    outcome = bigunet(*command(folder, "--minutes", 0.001))
+    assert outcome.code == 0, outcome.err
+    # One piece of a patch of 16 by 16, of an image of 60 by 50, cut to its shape.
+    (line,) = [line for line in outcome.told if line.startswith("validation looks at")]
+    assert line.startswith("validation looks at 8.5% of the images' voxels, as fits the minutes")

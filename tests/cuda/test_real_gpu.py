@@ -16,7 +16,8 @@ from distributed import Client
 import bigunet
 from bigunet import SegmentOptions
 from bigunet.engine.clusters.client import ClusterSpec
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 
 pytestmark = pytest.mark.gpu
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import Client
+from distributed import Client, Security, rpc
 from distributed.comm import get_address_host
 
+from bigunet.engine.clusters.certificates import security_of
 from bigunet.engine.clusters.client import open_client, workers_per_host
 from bigunet.engine.clusters.settings import THREADS_PER_WORKER
 from bigunet.engine.clusters.spec import ClusterSpec
@@ -67,24 +70,102 @@ def test_an_address_that_is_none_is_a_cluster_error(address: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_dashboard_that_cannot_listen_is_a_cluster_error() -> None:
+def test_an_address_that_this_machine_has_not_is_named_with_its_option() -> None:
     script = """if True:
         from bigunet.engine.clusters.client import open_client
         from bigunet.engine.clusters.spec import ClusterSpec
         from bigunet.errors import ClusterError
-        for address in ("203.0.113.1:0", "127.0.0.1:none"):
+        for options in (
+            {"kind": "local", "dashboard_address": "203.0.113.1:0"},
+            {"kind": "threads", "dashboard_address": "203.0.113.1:0"},
+            {"kind": "local", "host": "203.0.113.1"},
+        ):
             try:
-                open_client(ClusterSpec("local", dashboard_address=address)).__enter__()
+                open_client(ClusterSpec(**options)).__enter__()
             except ClusterError as error:
                 print(error)
     """
     # In a process of its own: Dask leaves sockets open when it fails to start.
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    told = done.stdout.splitlines()
-    assert len(told) == 2
-    assert all("is --dashboard-address HOST:PORT, and free?" in line for line in told)
-    assert "203.0.113.1:0: [Errno 99]" in told[0]
-    assert "127.0.0.1:none: invalid literal" in told[1]
+    rest = "is no address of this machine; give one that it has, or 127.0.0.1"
+    assert done.stdout.splitlines() == [
+        f"--dashboard-address 203.0.113.1:0 {rest}",
+        f"--dashboard-address 203.0.113.1:0 {rest}",
+        f"--host 203.0.113.1 {rest}",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["threads", pytest.param("local", marks=pytest.mark.slow)])
+def test_a_dashboard_port_that_is_taken_is_said_with_the_one_instead(kind: str) -> None:
+    script = """if True:
+        import sys, warnings
+        from bigunet.engine.clusters.client import open_client
+        from bigunet.engine.clusters.spec import ClusterSpec
+        warnings.simplefilter("error", UserWarning)
+        spec = ClusterSpec(sys.argv[1], dashboard_address=sys.argv[2])
+        with open_client(spec, print) as client:
+            print(client.dashboard_link)
+    """
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        # In a process of its own: Dask leaves sockets open when it fails to listen.
+        done = subprocess.run(
+            [sys.executable, "-c", script, kind, f"127.0.0.1:{port}"],
+            capture_output=True,
+            text=True,
+        )
+    told, link = done.stdout.splitlines()
+    listens = link.removeprefix("http://").removesuffix("/status")
+    assert listens.startswith("127.0.0.1:")
+    assert told == f"the dashboard's port {port} is taken: it listens at {listens}"
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_nobody_without_this_runs_certificates_can_reach_its_processes() -> None:
+    told: list[str] = []
+    with open_client(ClusterSpec("local"), told.append) as client:
+        addresses = [client.scheduler.address, *client.nthreads(), *nannies(client)]
+        assert len(addresses) == 3
+        assert client.submit(sum, (1, 2), pure=False).result() == 3
+        for address in addresses:
+            assert address.startswith("tls://127.0.0.1:")
+            for security in (Security(), Security.temporary()):
+                assert_kept_out(address, security)
+            assert_kept_out(address.replace("tls://", "tcp://"), Security())
+        assert client.submit(sum, (1, 2), pure=False).result() == 3
+    assert told == []
+
+
+def nannies(client: Client) -> list[str]:
+    workers = client.scheduler_info()["workers"].values()
+    return [worker["nanny"] for worker in workers]
+
+
+def assert_kept_out(address: str, security: Security) -> None:
+    """Whoever asks who is there gets no answer."""
+
+    async def ask() -> object:
+        async with rpc(address, timeout=3, **connection_of(security)) as one:
+            return await asyncio.wait_for(one.identity(), 3)
+
+    with pytest.raises((OSError, TimeoutError, TypeError, ValueError, RuntimeError)):
+        asyncio.run(ask())
+
+
+def connection_of(security: Security) -> dict[str, Any]:
+    return {"connection_args": security.get_connection_args("client")}
+
+
+def test_without_cryptography_it_is_said_who_can_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    told: list[str] = []
+    assert security_of(ClusterSpec("local"), told.append) is None
+    assert len(told) == 1
+    assert "every user of this machine can run code as you" in told[0]
+    assert "pip install cryptography" in told[0]
 
 
 def test_cuda_without_dask_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +184,10 @@ def test_cuda_without_dask_cuda_says_what_to_install(monkeypatch: pytest.MonkeyP
         ({"scheduler": "tcp://x:1", "host": "x"}, "the one of --scheduler runs already"),
         ({"scheduler": "tcp://x:1", "interface": "lo"}, "the one of --scheduler runs already"),
         ({"workers": 0}, "0 workers; give at least 1"),
+        ({"kind": "threads", "workers": 2}, "is one worker, which uses all cores, not 2"),
+        ({"kind": "threads", "host": "127.0.0.1"}, "listens nowhere: leave out --host"),
+        ({"dashboard_address": "127.0.0.1:none"}, "give HOST:PORT, such as 127.0.0.1:8787"),
+        ({"dashboard_address": "127.0.0.1:65536"}, "with a port from 0 to 65535"),
     ],
 )
 def test_impossible_specs_are_refused(options: dict[str, Any], message: str) -> None:

@@ -46,6 +46,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("tcp://[::1]:1", "localhost:8787", []),
         ("tcp://10.0.0.1:1", "127.0.0.1:0", ["the scheduler listens at tcp://10.0.0.1:1: whoever"]),
         ("tls://10.0.0.1:1", "127.0.0.1:0", []),
+        ("inproc://10.0.0.1/1/1", "127.0.0.1:0", []),
         ("tcp://127.0.0.1:1", ":8787", ["the dashboard listens at :8787: whoever"]),
         ("tls://10.0.0.1:1", "0.0.0.0:1", ["the dashboard listens at 0.0.0.0:1: whoever"]),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.engine.ledger import Ledger
+from bigunet.engine.records import encode
 from bigunet.errors import OutputError, ResumeError
 
 FINGERPRINT = {"model": "ab12", "shape": (4, 5), "options": {"level": 0}, "roi": None}
@@ -157,6 +159,161 @@ def test_a_running_ledger_can_be_looked_at(path: Path) -> None:
             torn.write(b'{"stage":"pre')
         assert Ledger.peek(path)[1] == {"predict": 1}
         assert len(list(ledger.results("predict"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"{", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"7", "checksum"),
+        (b'{"stage":"predict","block":1}', "checksum"),
+        (b'{"stage":"predict","block":2,"crc":"00000000"}', "checksum"),
+        (b'{"stage":"predict","block":2,"crc":7}', "checksum"),
+    ],
+)
+def test_a_damaged_line_is_named_with_its_number_and_what_to_do(
+    path: Path, line: bytes, why: str
+) -> None:
+    written(path, ("predict", 1))
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    told = rf"ledger, line 3, is damaged \(.*{why}.*\): begin anew with --overwrite$"
+    for look in (Ledger, Ledger.peek):
+        with pytest.raises(ResumeError, match=told):
+            look(path)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"fingerprint": 3},
+        {"fingerprint": [1]},
+        {"stage": "predict", "block": 1},  # no fingerprint comes first
+    ],
+)
+def test_a_ledger_that_begins_with_no_fingerprint_is_damaged(
+    path: Path, record: dict[str, Any]
+) -> None:
+    path.write_bytes(encode(record))
+    with pytest.raises(ResumeError, match=r"line 1, is damaged \(no record"):
+        Ledger(path)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"voxels": 1},
+        {"stage": ["predict"], "block": 1},
+        {"stage": "predict"},
+        {"stage": "predict", "block": True},
+        {"stage": "predict", "block": 1.0},
+        {"stage": "predict", "block": -1},
+        {"stage": "predict", "block": 2**70},
+        {"stage": "predict", "block": 1, "after": "x"},
+        {"stage": "predict", "lost": 1, "loss": 1},
+        {"stage": "predict", "lost": [[]], "loss": 1},
+        {"stage": "predict", "lost": [1]},
+        {"fingerprint": {}},  # a second one
+    ],
+)
+def test_a_line_that_is_no_record_is_damaged_whatever_its_checksum(
+    path: Path, record: dict[str, Any]
+) -> None:
+    written(path)
+    with path.open("ab") as file:
+        file.write(encode(record))
+    with pytest.raises(ResumeError, match=r"line 2, is damaged \(no record"):
+        Ledger(path)
+
+
+def test_the_ledger_of_a_part_can_be_removed_alone(path: Path) -> None:
+    part = path.with_name("part-1-of-2.jsonl")
+    part.write_bytes(b"{\n")
+    with pytest.raises(ResumeError, match="remove this file, and its blocks are computed again"):
+        Ledger(part)
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_any_byte_that_changes_is_noticed_or_leaves_what_is_done_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("ledger") / "ledger"
+    written(path, ("predict", 1), ("predict", 2))
+    whole = bytearray(path.read_bytes())
+    whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(whole)
+    with contextlib.suppress(ResumeError), resumed(path) as ledger:
+        assert ledger.done("predict") <= {1, 2}
+
+
+def test_the_judge_is_heard_after_it_is_known_that_the_run_is_the_same(path: Path) -> None:
+    written(path, ("predict", 1), ("predict", 9))
+    with Ledger(path, judge=lambda stage, block, _: "too large" if block > 5 else "") as ledger:
+        with pytest.raises(ResumeError, match="model was"):
+            ledger.check(FINGERPRINT | {"model": "x"})
+        ledger.check(FINGERPRINT)
+        with pytest.raises(ResumeError, match=r"line 3, is damaged \(too large\)"):
+            ledger.check_records()
+
+
+def test_blocks_that_were_lost_are_done_when_they_are_done_again(path: Path) -> None:
+    part = path.with_name("part-1-of-2.jsonl")
+    written(path, ("predict", 1), ("predict", 2))
+    with resumed(path) as ledger:
+        ledger.forget({"predict": [2], "merge": [0]})
+        assert ledger.done("predict") == {1}
+    with Ledger(path) as ledger:
+        assert ledger.done("predict") == {1}
+        assert [result["block"] for result in ledger.results("predict")] == [1]
+    with Ledger(part, beside=lambda: [path]) as ledger:
+        ledger.begin(FINGERPRINT)
+    with Ledger(part, beside=lambda: [path]) as ledger:
+        assert ledger.done("predict") == {1}
+        ledger.append("predict", 2, {"voxels": 7})
+    with Ledger(path, beside=lambda: [part]) as ledger:
+        assert ledger.done("predict") == {1, 2}
+        assert {r["block"]: r["voxels"] for r in ledger.results("predict")} == {1: 10, 2: 7}
+        ledger.forget({"predict": [1, 2]})
+    assert Ledger.peek(path, [part])[1]["predict"] == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(("done", "lost", "open")), st.integers(0, 3))))
+def test_what_is_done_is_what_was_done_since_it_was_lost(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("ledger") / "ledger"
+    ledger, done = begun(path), set()
+    for step, block in steps:
+        if step == "done":
+            ledger.append("a", block, {})
+            done.add(block)
+        elif step == "lost":
+            ledger.forget({"a": [block]})
+            done.discard(block)
+        else:
+            ledger.close()
+            ledger = resumed(path)
+        assert ledger.done("a") == done
+        assert {result["block"] for result in ledger.results("a")} == done
+    ledger.close()
+    assert Ledger.peek(path)[1].get("a", 0) == len(done)
+
+
+def test_a_ledger_that_was_moved_away_takes_no_more_blocks(path: Path) -> None:
+    with begun(path) as ledger:
+        path.parent.parent.rename(path.parent.parent.with_name("moved.zarr"))
+        with pytest.raises(OutputError, match=r"out\.zarr was moved or removed while it was writ"):
+            ledger.append("predict", 1, {})
+
+
+def test_a_pipe_in_place_of_the_ledger_is_refused_at_once(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="is no file"):
+        Ledger(path)
 
 
 @contextlib.contextmanager

@@ -135,35 +135,46 @@ def test_a_0_5_image_is_read(tmp_path: Path) -> None:
     [
         ({"channels": [{"label": "A"}, {"label": "B"}]}, ("A", "B")),
         ({"channels": [{"label": 7}, {"label": "B"}, {"label": "C"}]}, ("7", "B")),  # one too many
-        ({"channels": [{"color": "FF0000"}]}, ("0", "1")),  # no label, and one too few
-        ({"channels": "red"}, ("0", "1")),
-        (None, ("0", "1")),
+        ({"channels": [{"color": "FF0000"}]}, ("", "")),  # no label, and one too few
+        ({"channels": [{"label": " "}, {"label": "1"}]}, ("", "1")),  # a number that is stated
+        ({"channels": [{"label": True}, {"label": 0}]}, ("", "0")),
+        ({"channels": "red"}, ("", "")),
+        (None, ("", "")),
     ],
 )
-def test_channels_without_a_usable_label_are_named_by_index(
+def test_channels_without_a_usable_label_have_no_name_and_are_shown_by_index(
     tmp_path: Path, omero: object, expected: tuple[str, ...]
 ) -> None:
     entry = {"version": "0.4", "axes": ["c", "y", "x"]}
     image = open_multiscale(write_image(tmp_path / "i", entry, (2, 8, 9), omero=omero))
     assert image.channel_names == expected
+    assert image.shown_channels == tuple(name or str(k) for k, name in enumerate(expected))
 
 
-def test_of_several_multiscales_the_first_is_taken(tmp_path: Path) -> None:
+def test_of_several_multiscales_the_first_is_taken_and_the_others_are_named(tmp_path: Path) -> None:
     write_array(tmp_path / "i" / "0", (8, 9))
-    entries = [{"name": n, "axes": PLANE, "datasets": [{"path": "0"}]} for n in ("a", "b")]
-    assert open_multiscale(write_group(tmp_path / "i", {"multiscales": entries})).name == "a"
+    entries = [{"name": n, "axes": PLANE, "datasets": [{"path": "0"}]} for n in ("a", "b", None)]
+    image = open_multiscale(write_group(tmp_path / "i", {"multiscales": entries}))
+    assert image.name == "a"
+    (note,) = image.notes
+    assert note.endswith("has 3 multiscales: the first, 'a', is read, and not 'b', number 2")
+
+
+def test_one_multiscale_whose_levels_go_from_large_to_small_needs_no_note(tmp_path: Path) -> None:
+    entry = {"version": "0.4", "axes": PLANE}
+    assert open_multiscale(write_image(tmp_path / "i", entry, (8, 9), (4, 5))).notes == ()
 
 
 @pytest.mark.parametrize(
     ("shape", "stated", "expected"),
     [
         ((8, 9), None, "yx"),
-        ((3, 8, 9), None, "zyx"),
+        ((5, 8, 9), None, "zyx"),
+        ((1, 8, 9), None, "zyx"),
         ((3, 8, 9), ("c", "y", "x"), "cyx"),
         ((3, 8, 9), ("T", "X", "Y"), "txy"),
-        ((3, 8, 9), ("a", "y", "x"), "zyx"),  # not a legal name
-        ((3, 8, 9), ("y", "y", "x"), "zyx"),  # twice the same
-        ((3, 8, 9), ("z", "y", None), "zyx"),
+        ((8, 9, 3), ("height", "width", "channel"), "yxc"),
+        ((5, 8, 9), (None, "", " "), "zyx"),  # no names
         ((2, 3, 8, 9), None, "czyx"),
         ((1, 2, 3, 8, 9), None, "tczyx"),
     ],

@@ -7,7 +7,8 @@ import pytest
 import zarr
 
 from bigunet.errors import ImageError
-from bigunet.io.discovery import open_multiscale, plate_fields
+from bigunet.io.discovery import open_multiscale
+from bigunet.io.plates import open_plate
 
 
 def write_group(path: Path, attributes: dict[str, Any]) -> Path:
@@ -45,26 +46,54 @@ def test_several_series_are_named_to_choose_from(tmp_path: Path, index: bool) ->
 
 
 def write_plate(path: Path) -> Path:
-    wells = [{"path": "A/1"}, {"path": "B/2"}, {"path": "B/3"}, {"path": "C/1"}]
+    wells = [{"path": "A/1"}, {"path": "B/2"}, {"path": "B/3"}, {"path": "C/1"}, {"path": "D/1"}]
     write_group(path, {"plate": {"version": "0.4", "wells": wells}})
     write_group(path / "A/1", {"well": {"images": [{"path": "0"}, {"path": 1}]}})
     write_group(path / "B/2", {"well": {"images": [{"path": "f0"}]}})
     write_group(path / "C/1", {})  # a well that its writer did not describe
     write_image(path / "C/1/0")
+    write_image(path / "A/1/0")
+    write_group(path / "D/1", {})  # a folder, with nothing of a well in it
     return path
 
 
 def test_a_plate_lists_the_fields_of_its_stored_wells(tmp_path: Path) -> None:
     plate = write_plate(tmp_path / "p.zarr")
-    assert plate_fields(plate) == ["A/1/0", "A/1/1", "B/2/f0", "C/1/0"]
-    assert plate_fields(plate / "A/1") == ["0", "1"]
+    assert open_plate(plate).fields == ("A/1/0", "C/1/0")
+    assert open_plate(plate / "A/1").fields == ("0",)
 
 
-def test_wells_that_are_not_stored_are_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_wells_and_fields_that_are_listed_and_not_stored_are_told_in_one_line(
+    tmp_path: Path,
 ) -> None:
-    plate_fields(write_plate(tmp_path / "p.zarr"))
-    assert "1 wells that are not stored, the first B/3" in caplog.text
+    plate = open_plate(write_plate(tmp_path / "p.zarr"))
+    assert (plate.missing_wells, plate.missing_fields) == (("B/3", "D/1"), ("A/1/1", "B/2/f0"))
+    assert plate.notes == (
+        f"{tmp_path / 'p.zarr'} lists 2 wells and 2 fields that are not stored: "
+        "B/3, D/1, A/1/1, B/2/f0",
+    )
+
+
+def test_one_field_of_a_well_that_is_not_stored_is_told(tmp_path: Path) -> None:
+    (note,) = open_plate(write_plate(tmp_path / "p.zarr") / "A/1").notes
+    assert note.endswith("A/1 lists 1 field that is not stored: 1")
+
+
+def test_of_many_missing_wells_the_first_are_named(tmp_path: Path) -> None:
+    wells = [{"path": f"A/{k}"} for k in range(1, 1001)]
+    plate = open_plate(write_group(tmp_path / "p.zarr", {"plate": {"wells": wells}}))
+    (note,) = plate.notes
+    assert note.endswith("1000 wells that are not stored: A/1, A/2, A/3, A/4, A/5 and 995 more")
+    assert len(plate.missing) == 1000
+
+
+def test_a_plate_that_stores_all_that_it_lists_needs_no_note(tmp_path: Path) -> None:
+    listed = {"plate": {"wells": [{"path": "A/1"}, {"path": "A/1"}]}}
+    write_group(tmp_path / "p.zarr", listed)
+    write_group(tmp_path / "p.zarr/A/1", {"well": {"images": [{"path": "0"}, {"path": "0"}]}})
+    write_image(tmp_path / "p.zarr/A/1/0")
+    plate = open_plate(tmp_path / "p.zarr")
+    assert (plate.fields, plate.missing, plate.notes) == (("A/1/0",), (), ())
 
 
 def test_a_plate_or_well_is_refused_with_fields_to_give_instead(tmp_path: Path) -> None:
@@ -75,7 +104,14 @@ def test_a_plate_or_well_is_refused_with_fields_to_give_instead(tmp_path: Path) 
         open_multiscale(plate / "A/1")
 
 
+def test_a_series_that_is_no_image_is_refused(tmp_path: Path) -> None:
+    root = write_group(tmp_path / "b.zarr", {"bioformats2raw.layout": 3})
+    write_group(root / "0", {})
+    with pytest.raises(ImageError, match=r"b.zarr/0 has no multiscales, so it is no image"):
+        open_multiscale(root)
+
+
 def test_an_image_has_no_fields(tmp_path: Path) -> None:
     path = write_image(tmp_path / "i")
     with pytest.raises(ImageError, match="neither a plate nor a well"):
-        plate_fields(path)
+        open_plate(path)

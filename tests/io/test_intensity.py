@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bigunet.errors import ImageError, OptionError
+from bigunet.geometry import Box
+from bigunet.grey import GreyValues, grey_values
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.intensity import Intensity, percentiles
 from bigunet.io.multiscale import Multiscale
@@ -44,19 +46,16 @@ QUANTILES = st.lists(st.floats(0, 100) | st.integers(0, 100), max_size=5)
 
 @settings(max_examples=60, deadline=None)
 @given(voxels=images(), quantiles=QUANTILES, side=st.integers(1, 6))
-def test_percentiles_are_numpys_inverted_cdf_of_each_channel(
+def test_percentiles_are_those_of_each_channel_however_it_is_stored(
     tmp_path_factory: pytest.TempPathFactory, voxels: np.ndarray, quantiles: list, side: int
 ) -> None:
     image = stored(tmp_path_factory.mktemp("i"), voxels, chunks=(1, side, side))
     channels = tuple(reversed(range(len(voxels))))
     found = percentiles(image, quantiles, channels=channels)
-    expected = [
-        np.percentile(voxels[k].astype(float), np.array(quantiles, float), method="inverted_cdf")
-        for k in channels
-    ]
+    expected = [grey_values([voxels[k].astype(voxels.dtype.name)], quantiles) for k in channels]
     assert not found.sampled
     assert found.level == 0
-    np.testing.assert_array_equal(np.array(found.values), np.array(expected))
+    assert list(found.channels) == expected
 
 
 @pytest.mark.parametrize("slab_voxels", [1, 40, 300])
@@ -99,14 +98,14 @@ def test_the_largest_level_that_fits_is_measured(
     levels = [np.full((16 >> k, 16 >> k), k, np.uint8) for k in range(3)]
     image = stored(tmp_path / "i", *levels, axes="yx", chunks=(2, 2))
     found = percentiles(image, (50,), channels=(0,), max_voxels=max_voxels)
-    assert found == Intensity(level, sampled, ((float(level),),))
+    assert found == Intensity(level, sampled, (GreyValues((level,), median=level),))
 
 
 def test_a_level_of_another_dtype_is_passed_over(tmp_path: Path) -> None:
     levels = [np.full((8, 8), 7, np.uint16), np.full((4, 4), 9, np.uint8)]
     image = stored(tmp_path / "i", *levels, axes="yx", chunks=(2, 2))
     found = percentiles(image, (50,), channels=(0,), max_voxels=16)
-    assert found == Intensity(0, True, ((7.0,),))
+    assert found == Intensity(0, True, (GreyValues((7,), median=7),))
 
 
 @given(side=st.integers(9, 40), chunk=st.integers(1, 6), budget=st.integers(1, 80))
@@ -150,3 +149,48 @@ def test_a_budget_without_voxels_is_refused(tmp_path: Path) -> None:
     image = stored(tmp_path / "i", np.ones((4, 4), np.uint8), axes="yx")
     with pytest.raises(OptionError, match="max_voxels is 0"):
         percentiles(image, (50,), channels=(0,), max_voxels=0)
+
+
+def test_a_region_is_measured_on_the_level_that_fits_it(tmp_path: Path) -> None:
+    fine = np.indices((64, 64))[1].astype(np.uint16)
+    image = stored(tmp_path / "i", fine, fine[::2, ::2], axes="yx", chunks=(8, 8))
+    found = percentiles(
+        image, (0, 100), channels=(0,), region=(1, Box((4, 8), (20, 24))), max_voxels=1024
+    )
+    assert (found.level, found.values) == (0, ((16, 47),))  # columns 16 to 47 of level 0
+    found = percentiles(
+        image, (0, 100), channels=(0,), region=(0, Box((0, 16), (64, 48))), max_voxels=512
+    )
+    assert (found.level, found.values) == (1, ((16, 46),))
+
+
+def test_only_chosen_voxels_count(tmp_path: Path) -> None:
+    voxels = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    image = stored(tmp_path / "i", voxels, axes="yx", chunks=(16, 16))
+
+    class TopRows:
+        def read(self, box: Box) -> np.ndarray:
+            return np.broadcast_to(np.arange(box.start[0], box.stop[0])[:, None] < 2, box.shape)
+
+    for budget in (64 * 64, 32 * 64):  # all of it, and a sample
+        found = percentiles(
+            image, (0, 100), channels=(0,), chosen=lambda level: TopRows(), max_voxels=budget
+        )
+        assert 0 <= found.values[0][0] <= found.values[0][1] < 128
+
+
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_sample_is_taken_where_there_is_something(tmp_path: Path, absent: bool) -> None:
+    """One chunk of 256 holds an object; the others are empty, stored or not."""
+    voxels = np.zeros((128, 128), np.uint16)
+    voxels[80:88, 40:48] = np.arange(64).reshape(8, 8) + 1000
+    group = zarr.open_group(str(tmp_path / "i"), mode="w", zarr_format=2)
+    config = {"write_empty_chunks": not absent}
+    array = group.create_array("0", shape=(128, 128), dtype="u2", chunks=(8, 8), config=config)
+    array[...] = voxels
+    group.attrs["multiscales"] = [
+        {"version": "0.4", "axes": ["y", "x"], "datasets": [{"path": "0"}]}
+    ]
+    found = percentiles(open_multiscale(tmp_path / "i"), (1, 99), channels=(0,), max_voxels=1024)
+    assert found.sampled
+    assert found.values == ((1000, 1063),)

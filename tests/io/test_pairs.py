@@ -16,7 +16,8 @@ from PIL import Image
 
 from bigunet.errors import BigUNetError, OptionError, TrainingError
 from bigunet.geometry import Box
-from bigunet.io.pairs import Pair, _natural, check_pair, find_pairs, open_pair
+from bigunet.io.pair_checks import check_pair
+from bigunet.io.pairs import Pair, _natural, find_pairs, open_pair
 
 GREY = np.random.default_rng(0).integers(0, 256, (24, 20), np.uint8)
 CELLS = np.kron(np.arange(20).reshape(4, 5), np.ones((6, 4))).astype(np.uint16)
@@ -236,10 +237,8 @@ STACK = np.stack([CELLS] * 5)
 
 MISFITS = {
     "shape": (GREY, CELLS[1:], r"have shape \(23, 20\), the image \(24, 20\)"),
+    "transposed": (GREY, CELLS.T, "have shape .*; one of them has its axes in another order"),
     "axes": (GREY, STACK, "have the axes z, y, x, the image y, x"),
-    "float": (GREY, CELLS / 2, "are float64; give integers"),
-    "whole float": (GREY, CELLS.astype(np.float32), "are float32; give integers"),
-    "negative": (GREY, CELLS.astype(np.int32) - 1, "are as low as -1; labels are 0 or above"),
     "grey as colours": (
         GREY,
         np.stack([CELLS.astype(np.uint8)] * 3, axis=-1),
@@ -248,7 +247,7 @@ MISFITS = {
     "colours": (
         GREY,
         np.random.default_rng(0).integers(0, 9, (24, 20, 3), np.uint8),
-        "have 3 channels; give one integer per voxel",
+        "have 3 channels; give one integer per voxel: of colours, a number for each",
     ),
 }
 
@@ -265,11 +264,46 @@ def test_labels_that_do_not_fit_are_named_with_their_values(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "uint64"])
-def test_integers_of_any_type_are_labels(tmp_path: Path, dtype: str) -> None:
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int8", "int64", "uint64", "float16", "float32", "float64"]
+)
+def test_whole_numbers_of_any_type_are_labels(tmp_path: Path, dtype: str) -> None:
     write_folder(tmp_path, ["a.zarr"])
     write_folder(tmp_path, ["b.zarr"], CELLS.astype(dtype))
-    open_pair(Pair(str(tmp_path / "a.zarr"), str(tmp_path / "b.zarr")))
+    _, labels = open_pair(Pair(str(tmp_path / "a.zarr"), str(tmp_path / "b.zarr")))
+    assert labels.dtype.kind in "biu"
+    np.testing.assert_array_equal(labels.read(Box((0, 0), (24, 20)))[0], CELLS.astype(dtype))
+
+
+def changed(dtype: str, value: float) -> np.ndarray:
+    labels = CELLS.astype(dtype)
+    labels[5, 7] = value
+    return labels
+
+
+NO_LABELS = {
+    "half": (changed("f4", 0.5), (), "holds 0.5 at y 5, x 7; labels are whole numbers from 0 on"),
+    "not a number": (changed("f8", np.nan), (), "holds nan at y 5, x 7; .*: replace it"),
+    "negative": (changed("i4", -1), (), "holds -1 at y 5, x 7; .*: give --ignore -1 if nobody"),
+    "another one": (changed("i4", -2), (-1,), "holds -2 at y 5, x 7; .*: give --ignore -2"),
+    "negative float": (changed("f4", -1), (), r"holds -1\.0 at y 5, x 7; .*: give --ignore -1"),
+}
+
+
+@pytest.mark.parametrize(("labels", "ignore", "told"), NO_LABELS.values(), ids=NO_LABELS)
+def test_values_that_are_no_labels_are_named_with_their_place(
+    tmp_path: Path, labels: np.ndarray, ignore: tuple[int, ...], told: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    tifffile.imwrite(tmp_path / "b.tif", labels)
+    pair = Pair(str(tmp_path / "a.tif"), str(tmp_path / "b.tif"))
+    with pytest.raises(TrainingError, match=rf"b\.tif {told}") as caught:
+        open_pair(pair, ignore=ignore)
+    assert "swapped" not in str(caught.value)
+    tifffile.imwrite(tmp_path / "a.tif", GREY // 100)
+    if labels.dtype.kind == "f":
+        with pytest.raises(TrainingError, match="IMAGES and LABELS look swapped"):
+            open_pair(pair, ignore=ignore)
 
 
 def test_labels_in_a_jpeg_are_refused(tmp_path: Path) -> None:
@@ -339,12 +373,12 @@ def test_channels_are_those_of_the_image_alone(tmp_path: Path) -> None:
 def test_a_negative_label_anywhere_in_a_large_image_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bigunet.io.pairs._BOX_VOXELS", 64)
+    monkeypatch.setattr("bigunet.io.pair_checks._BOX_VOXELS", 64)
     labels = CELLS.astype(np.int16)
     labels[23, 19] = -7
     write_folder(tmp_path, ["a.tif"])
     write_folder(tmp_path, ["b.tif"], labels)
-    with pytest.raises(BigUNetError, match="as low as -7"):
+    with pytest.raises(BigUNetError, match="holds -7 at y 23, x 19"):
         open_pair(Pair(str(tmp_path / "a.tif"), str(tmp_path / "b.tif")))
 
 

@@ -193,7 +193,7 @@ def test_a_level_out_of_range_is_refused(tmp_path: Path, level: int) -> None:
 @pytest.mark.parametrize("channels", [(), (1,), (0, -1)])
 def test_channels_out_of_range_are_refused(tmp_path: Path, channels: tuple[int, ...]) -> None:
     image = open_multiscale(write_image(tmp_path / "i", random_voxels((8, 8), "uint8"), "yx"))
-    with pytest.raises(OptionError, match="choose one or more of 0 '0'"):
+    with pytest.raises(OptionError, match="choose one or more of 0"):
         VolumeReader(image, channels=channels)
 
 

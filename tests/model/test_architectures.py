@@ -24,7 +24,7 @@ from bigunet.model.file import load_model, save_model
 from bigunet.model.flops import flop_counter
 from bigunet.model.folding import fold_batch_norm
 from bigunet.model.network import Network, NetworkConfig
-from bigunet.model.probe import probe
+from bigunet.model.probe import Probed, probe
 from bigunet.model.sliding_window import SlidingWindow, SlidingWindowConfig
 from bigunet.model.unet import UNet, UNetConfig
 from bigunet.workflows.training_run.options import NetworkName
@@ -119,9 +119,8 @@ def test_a_networks_own_count_of_operations_is_torchs(config: NetworkConfig, wan
     ],
 )
 def test_the_probe_finds_what_arithmetic_gives(config: NetworkConfig) -> None:
-    found, scores = probe(network_of(config), in_channels=1, ndim=config.ndim)
-    assert found == config.receptive_field()
-    assert scores == config.classes
+    probed = probe(network_of(config), in_channels=1, ndim=config.ndim)
+    assert probed == Probed(config.receptive_field(), config.classes, "logits")
 
 
 @pytest.mark.parametrize(

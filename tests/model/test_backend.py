@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,8 @@ from bigunet.model.architectures import architecture_of, build
 from bigunet.model.backend import choose_backend
 from bigunet.model.description import default_classes
 from bigunet.model.fcn import FCNConfig
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.model.openvino_module import has_openvino
 from bigunet.model.sliding_window import SlidingWindowConfig
 from bigunet.model.turning import turned
@@ -169,3 +174,37 @@ def test_nothing_is_sent_to_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry.Telemetry, "start_session", refuse)
     model = model_of("unet", CONFIGS["unet"])
     Predictor(model, GREY, backend="openvino").scores(tile_of(model, 8))
+
+
+_QUIET = """
+import socket, sys, threading, urllib.request
+told = []
+def note(*given, **named):
+    told.append(given)
+    raise OSError("no network here")
+socket.socket.connect = socket.create_connection = urllib.request.urlopen = note
+import torch
+from bigunet.model.openvino_module import OpenVinoModule, has_openvino
+assert has_openvino()
+module = OpenVinoModule(
+    torch.nn.Conv2d(1, 2, 3).eval(), in_channels=1, sample_shape=(8, 8), precision="fp32", threads=1
+)
+assert module(torch.zeros(1, 1, 8, 8)).shape == (1, 2, 6, 6)
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join(5)
+print(told, [name for name in sys.modules if name.startswith("openvino_telemetry")])
+"""
+
+
+@needs_openvino
+def test_openvino_writes_nothing_into_home_and_sends_nothing(tmp_path: Path) -> None:
+    environment = os.environ | {"HOME": str(tmp_path)}
+    # Telemetry leaves out what runs in a service of continuous integration.
+    for name in ("CI", "TF_BUILD", "JENKINS_URL", "GITHUB_ACTIONS"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", _QUIET], env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("[] []\n", "")
+    assert list(tmp_path.rglob("*")) == []

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from bigunet import Model, UNet, UNetConfig
 from bigunet.errors import ModelError
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.model.link import CudaGpu, Event, Gpu, Stream, StreamLink, link_to
 
 GREY = GreyRange((0.0,), (100.0,))

@@ -18,7 +18,8 @@ from bigunet.errors import ModelError
 from bigunet.geometry import Box
 from bigunet.model.description import ModelDescription, Normalisation, default_classes
 from bigunet.model.flops import flop_counter
-from bigunet.model.forward import GreyRange, Predictor, labels_of, probabilities_of
+from bigunet.model.forward import Predictor, labels_of, probabilities_of
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.model.turning import MIRRORS, TURNS, Turn, Turning, num_turns, turned, turned_field
 from bigunet.model.unet import UNet, UNetConfig

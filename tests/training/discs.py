@@ -9,7 +9,7 @@ import numpy as np
 
 from bigunet.geometry import Box
 from bigunet.io.volume import mirror_indices
-from bigunet.model.forward import GreyRange
+from bigunet.model.inputs import GreyRange
 from bigunet.training.samples import Sample
 
 

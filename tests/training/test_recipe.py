@@ -10,6 +10,7 @@ from bigunet.errors import TrainingError
 from bigunet.training.augment import Augmentation
 from bigunet.training.recipe import Recipe
 from bigunet.training.schedule import learning_rate
+from bigunet.training.targets import TargetKind
 
 
 def test_a_recipe_comes_back_from_json() -> None:
@@ -20,7 +21,7 @@ def test_a_recipe_comes_back_from_json() -> None:
 def test_the_defaults_are_the_papers() -> None:
     recipe = Recipe()
     assert (recipe.batch, recipe.momentum, recipe.optimiser) == (1, 0.99, "sgd")
-    assert (recipe.border_weight, recipe.border_sigma, recipe.class_balance) == (10.0, 5.0, 1.0)
+    assert (recipe.border_sigma, recipe.class_balance) == (5.0, 1.0)
     augmentation = recipe.augmentation
     assert (augmentation.elastic_voxels, augmentation.elastic_points) == (10.0, 3)
     assert augmentation.interpolation_order == 3
@@ -55,3 +56,20 @@ def test_the_learning_rate_rises_and_then_falls() -> None:
 def test_a_constant_schedule_stays_where_the_warm_up_led() -> None:
     recipe = Recipe(learning_rate=0.5, warm_up=0.1, schedule="constant")
     assert {learning_rate(recipe, share) for share in (0.1, 0.5, 1.0)} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "ndim", "expected"),
+    [
+        (None, "cells", 2, 10.0),
+        (None, "cells", 3, 10.0),
+        (None, "boundaries", 2, 10.0),
+        (None, "boundaries", 3, 0.0),  # a distance transform for each segment takes too long
+        (4.0, "boundaries", 3, 4.0),
+        (0.0, "cells", 2, 0.0),
+    ],
+)
+def test_boundaries_of_volumes_have_no_border_weight_unless_one_is_given(
+    given: float | None, kind: TargetKind, ndim: int, expected: float
+) -> None:
+    assert Recipe(border_weight=given).border_weight_of(kind, ndim) == expected

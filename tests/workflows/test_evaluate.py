@@ -447,8 +447,18 @@ def test_metrics_that_are_not_wanted_are_not_told(tmp_path: Path, kind: str) -> 
             {},
             "is float32; give whole numbers, or a",
         ),
-        (np.zeros((4, 5), "u1"), np.zeros((4, 5), "f4"), {}, "the truth .* is float32"),
-        (np.zeros((4, 5), "u1"), np.full((4, 5), -1, "i2"), {}, "holds -1; labels are 0 or more"),
+        (
+            np.zeros((4, 5), "u1"),
+            np.full((4, 5), 0.5, "f4"),
+            {},
+            "truth.tif holds 0.5 at y 0, x 0; labels are whole numbers",
+        ),
+        (
+            np.zeros((4, 5), "u1"),
+            np.full((4, 5), -1, "i2"),
+            {},
+            "holds -1 at y 0, x 0; labels are whole",
+        ),
         (np.arange(400, dtype="u2").repeat(5).reshape(20, 100),) * 2 + ({}, "400 different values"),
         (np.full((4, 5), np.nan, "f4"), np.zeros((4, 5), "u1"), {"threshold": 0.5}, "no numbers"),
     ],
@@ -506,3 +516,68 @@ def test_several_channels_need_to_be_told_apart(
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         EvaluateOptions(**options)
+
+
+def with_unknown(truth: np.ndarray, value: int = 255) -> tuple[np.ndarray, np.ndarray]:
+    """The truth with stripes that nobody annotated, and where these are."""
+    unknown = np.zeros(truth.shape, bool)
+    unknown[..., 5:12], unknown[..., 30:33, :] = True, True
+    return np.where(unknown, value, truth.astype(np.int32)), unknown
+
+
+@pytest.mark.parametrize("value", [255, -1, 0])
+def test_classes_are_scored_where_somebody_annotated(tmp_path: Path, value: int) -> None:
+    found, truth = noise((40, 30), 3) + 1, noise((40, 30), 3) + 1
+    stored, unknown = with_unknown(truth, value)
+    seen = compare(tmp_path, found, stored, ignore=(value,)).scores
+    assert seen["pixel_error"] == pytest.approx((found != truth)[~unknown].mean())
+    for k in (1, 2, 3):
+        expected = dice((found == k)[~unknown], (truth == k)[~unknown])
+        assert seen["dice"][str(k)] == pytest.approx(expected)
+    found[unknown] = 1
+    assert compare(tmp_path, found, stored, ignore=(value,)).scores == seen
+
+
+def test_objects_are_scored_where_somebody_annotated(tmp_path: Path) -> None:
+    truth = np.zeros((20, 40), np.uint8)
+    truth[2:8, 2:8] = 1
+    truth[:, 20:30] = 255
+    truth[2:8, 30:34] = 2  # its left half is unknown
+    found = np.zeros((20, 40), np.uint8)
+    found[2:8, 2:8] = 5
+    found[2:8, 27:34] = 6  # 4 of 7 columns are known: it counts, there
+    found[12:16, 25:32] = 7  # 5 of 7 are unknown: it does not
+    seen = compare(tmp_path, found, truth, kind="instances", ignore=(255,)).scores
+    assert (seen["matched"], seen["missed"], seen["spurious"]) == (2, 0, 0)
+    assert (seen["panoptic_quality"], seen["seg"], seen["foreground_dice"]) == (1, 1, 1)
+    learned = compare(tmp_path, found, truth, kind="instances").scores
+    assert (learned["matched"], learned["missed"], learned["spurious"]) == (2, 1, 1)
+
+
+def test_boundaries_are_scored_where_somebody_annotated(tmp_path: Path) -> None:
+    truth = discs((40, 30), seed=2, count=9).astype(np.uint8)
+    stored, unknown = with_unknown(truth)
+    found = (np.roll(truth, 6, axis=0) > 0).astype(np.uint8)
+    options: dict[str, Any] = {"kind": "boundaries", "ignore": (255,)}
+    seen = compare(tmp_path, found, stored, **options).scores
+    assert seen["pixel_error"] == pytest.approx((found != (truth > 0))[~unknown].mean())
+    assert 0.3 < seen["v_rand"] < 1
+    for other in (np.uint8(0), np.uint8(1), noise((40, 30), 2)):
+        said = np.where(unknown, other, found)
+        assert compare(tmp_path, said, stored, **options).scores == seen
+    right = compare(tmp_path, (truth > 0).astype(np.uint8), stored, **options).scores
+    assert (right["pixel_error"], right["rand_error"], right["warping_error"]) == (0, 0, 0)
+    assert (right["v_rand"], right["v_info"]) == pytest.approx((1, 1))
+
+
+def test_an_image_of_which_nobody_annotated_a_voxel_is_refused(tmp_path: Path) -> None:
+    truth = np.full((4, 5), 7, np.uint8)
+    with pytest.raises(ImageError, match=r"nobody annotated a voxel of the truth .*truth\.tif"):
+        compare(tmp_path, truth, truth, ignore=(7,))
+    with pytest.raises(OptionError, match="7 is to be ignored and a class"):
+        EvaluateOptions(ignore=(7,), label_values=(0, 7))
+
+
+def test_a_truth_of_whole_float_numbers_is_read(tmp_path: Path) -> None:
+    found = noise((20, 30), 3)
+    assert compare(tmp_path, found, found.astype(np.float32)).scores["pixel_error"] == 0

@@ -18,7 +18,8 @@ from bigunet.geometry import Box
 from bigunet.model.architectures import architecture_names, build, config_class
 from bigunet.model.description import Normalisation, default_classes
 from bigunet.model.fcn import FCNConfig
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.forward import Predictor
+from bigunet.model.inputs import GreyRange
 from bigunet.model.network import NetworkConfig
 from bigunet.model.sliding_window import SlidingWindowConfig
 from bigunet.tiling import Tile, Tiling

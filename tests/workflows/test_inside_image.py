@@ -105,6 +105,32 @@ def test_labels_have_the_levels_shapes_and_places_of_their_image(
     assert beside(image) == before
 
 
+def list_small_levels_first(path: Path) -> Path:
+    """The same image, whose datasets are listed in the other order."""
+    group = zarr.open_group(path, mode="a")
+    stated: Any = group.attrs.asdict()["ome"]
+    stated["multiscales"][0]["datasets"].reverse()
+    group.attrs["ome"] = stated
+    return path
+
+
+def test_an_image_that_lists_small_levels_first_gets_the_labels_it_would_get_else(
+    tmp_path: Path, tiny_model: Path, client: Client
+) -> None:
+    usual = write_parent(tmp_path / "usual.zarr", FLOOR)
+    odd = list_small_levels_first(write_parent(tmp_path / "odd.zarr", FLOOR))
+    before = beside(odd)
+    for image in (usual, odd):
+        segment(image, tiny_model, client)
+    assert beside(odd) == before
+    label = open_multiscale(odd / "labels/classes")
+    assert label.levels == open_multiscale(usual / "labels/classes").levels
+    assert label.notes == ()
+    for level in range(len(FLOOR)):
+        np.testing.assert_array_equal(read(odd, level), read(usual, level))
+    assert bigunet.verify(odd, model=tiny_model, windows=2).passed
+
+
 @pytest.mark.parametrize("shapes", [FLOOR, CEIL, STACK_CEIL, STACK_FLOOR])
 def test_level_0_is_that_of_an_output_and_coarser_ones_downsample_the_whole(
     tmp_path: Path, tiny_model: Path, client: Client, shapes: list[tuple[int, ...]]

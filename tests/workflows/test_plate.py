@@ -52,6 +52,14 @@ def test_every_stored_field_gets_the_labels_it_would_get_alone(
     # One of all fields, with a task for each.
     assert "number of tasks: 3 " in page.read_text()
     assert list(done.json["fields"]) == ["A/1/0", "A/1/1", "B/1/0"]
+    # What is listed and not stored is told in one line.
+    assert done.json["missing"] == ["C/1", "B/1/1"]
+    told = f"{plate} lists 1 well and 1 field that are not stored: C/1, B/1/1"
+    assert done.told == [f"Warning: {told}"]
+    described = bigunet("info", plate, "--json")
+    assert described.told == done.told
+    assert described.json["missing"] == ["C/1", "B/1/1"]
+    assert described.json["fields"] == list(done.json["fields"])
     for field, report in done.json["fields"].items():
         assert report["output"] == str(plate / field / "labels/classes")
         alone = tmp_path / field.replace("/", "") / "out.zarr"
@@ -60,6 +68,18 @@ def test_every_stored_field_gets_the_labels_it_would_get_alone(
             np.asarray(zarr.open_group(plate / field, mode="r")["labels/classes/0"]),
             np.asarray(zarr.open_group(alone, mode="r")["labels/classes/0"]),
         )
+
+
+def test_a_plate_that_stores_no_field_is_refused_with_what_it_lacks(
+    bigunet: Any, tmp_path: Path, tiny_model: Path
+) -> None:
+    path = tmp_path / "plate.zarr"
+    wells = [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
+    zarr.open_group(path, mode="w", zarr_format=2).attrs["plate"] = {"wells": wells}
+    done = bigunet("segment", path, "--model", tiny_model)
+    assert done.code == 1
+    (line,) = done.told
+    assert line.endswith("has no stored field to segment: it lists 1 well that is not stored: A/1")
 
 
 def test_a_field_that_fails_is_told_in_one_line_and_the_others_go_on(

@@ -55,6 +55,30 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(
     assert tree(target) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("x" * 300, "File name too long; choose a shorter name"),
+        ("file/out.zarr", "file is a file, so .* cannot be made"),
+        ("file/deep/out.zarr", "file is a file, so .* cannot be made"),
+        ("loop", "loop is a link that leads nowhere"),
+        ("loop/out.zarr", "loop is a link that leads nowhere"),
+        ("dangling", "dangling is a link that leads nowhere"),
+    ],
+)
+@pytest.mark.parametrize("existing", ["refuse", "resume", "overwrite"])
+def test_a_place_that_cannot_be_is_refused_in_one_line_before_there_are_workers(
+    name, told, existing, image, tiny_model, tmp_path
+) -> None:
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nothing")
+    nobody = ClusterSpec(scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(OutputError, match=told) as caught:
+        bigunet.segment(image, tmp_path / name, model=tiny_model, client=nobody, existing=existing)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("source", ["probabilities", "labels/classes"])
 def test_an_image_inside_the_output_is_not_overwritten(
     source, image, tiny_model, client, tmp_path

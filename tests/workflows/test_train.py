@@ -25,6 +25,7 @@ from bigunet.training.augment import NO_AUGMENTATION
 from bigunet.training.validate import score_of, segment_samples
 from bigunet.workflows.training_run import judge
 from bigunet.workflows.training_run.job import (
+    AtWork,
     StepDone,
     TrainBegun,
     TrainEvent,
@@ -62,7 +63,7 @@ def report(folder: Path, events: list[TrainEvent]) -> TrainReport:
 
 def test_the_model_file_holds_the_whole_recipe(report: TrainReport) -> None:
     known = load_model(report.path).description
-    assert Recipe.from_dict(known.training["recipe"]) == quick()
+    assert Recipe.from_dict(known.training["recipe"]) == quick(border_weight=10.0)
     assert known.training["options"]["depth"] == 1
     assert known.training["images"] == 3
     assert len(known.training["validation_images"]) == 1
@@ -87,13 +88,30 @@ def test_curves_and_pictures_lie_beside_the_model(report: TrainReport) -> None:
 def test_events_tell_the_begin_each_step_and_each_validation(
     report: TrainReport, events: list[TrainEvent]
 ) -> None:
-    begun, *rest = events
-    assert begun == TrainBegun(3, 1, (40, 40), report.weights, 0, "average-precision")
+    begun, *rest = (event for event in events if not isinstance(event, AtWork))
+    assert isinstance(begun, TrainBegun)
+    shares = {"background": 0.691, "cell": 0.2611, "border": 0.0479}
+    assert begun.class_shares == pytest.approx(shares, abs=1e-4)
+    assert replace(begun, class_shares={}) == TrainBegun(
+        3, 1, (40, 40), report.weights, 0, "average-precision"
+    )
     assert [e.step for e in rest if isinstance(e, StepDone)] == list(range(1, 7))
     scores = [e for e in rest if isinstance(e, Validated)]
     assert [e.step for e in scores] == [2, 4, 6]
     assert report.best_step == max(scores, key=lambda e: (e.score, e.step)).step
     assert scores[0].kept
+
+
+def test_all_that_takes_time_besides_steps_has_a_name_and_comes_to_its_end(
+    report: TrainReport, events: list[TrainEvent]
+) -> None:
+    shares: dict[str, list[float]] = {}
+    for event in events:
+        if isinstance(event, AtWork):
+            shares.setdefault(event.stage, []).append(event.share)
+    named = {"reading images", "counting labels", "validation", "saving", "pictures"}
+    assert named <= set(shares) <= named | {"trying bf16"}
+    assert all(told[0] == 0 and told[-1] == 1 for told in shares.values())
 
 
 def test_the_report_is_json(report: TrainReport) -> None:

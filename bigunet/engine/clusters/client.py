@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,34 @@ from distributed import Client, LocalCluster
 from distributed.comm import get_address_host
 
 from bigunet.engine.clusters.batch import open_batch
+from bigunet.engine.clusters.certificates import security_of
 from bigunet.engine.clusters.cores import core_owner
 from bigunet.engine.clusters.cuda import auto_kind, cuda_cluster_class, gpus_for
+from bigunet.engine.clusters.dask_settings import check_dask_settings
 from bigunet.engine.clusters.environments import check_environments
 from bigunet.engine.clusters.exposure import (
-    configured_security,
     dashboards_of,
     exposures,
     listening_host,
+    moved_dashboard,
+    port_warnings_silenced,
 )
-from bigunet.engine.clusters.interrupts import interrupts_blocked
+from bigunet.engine.clusters.guard import check_processes
+from bigunet.engine.clusters.interrupts import interrupts_blocked, signals_for_main_thread
+from bigunet.engine.clusters.refusals import why_not_started
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
 from bigunet.engine.clusters.spec import ClusterSpec
+from bigunet.engine.clusters.threads import logs_silenced, thread_cluster
 from bigunet.errors import ClusterError
 
 logger = logging.getLogger(__name__)
 
 _WORKER_TIMEOUT_SECONDS = 120
 _CLOSING_SECONDS = 30
+# Of configuration, of the system, and what Distributed makes of them.
+_START_ERRORS = (
+    AttributeError, ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -61,32 +72,45 @@ def open_client(
         If it was asked to stop before there was a worker.
     """
     tell = tell or logger.warning
+    check_dask_settings()
     if spec.scheduler is not None:
         with _connect(spec.scheduler) as client:
             yield client
         return
     with dask.config.set(SETTINGS):
-        opened = open_batch(spec, tell, stop) if spec.is_batch else _open_here(spec)
+        opened = open_batch(spec, tell, stop) if spec.is_batch else _open_here(spec, tell)
         with opened as client:
-            for line in exposures(client.scheduler.address, dashboards_of(client)):
+            dashboards = dashboards_of(client)
+            for line in (
+                *exposures(client.scheduler.address, dashboards),
+                *moved_dashboard(spec.dashboard_address, dashboards),
+            ):
                 tell(line)
             yield client
 
 
 @contextlib.contextmanager
-def _open_here(spec: ClusterSpec) -> Iterator[Client]:
+def _open_here(spec: ClusterSpec, tell: Callable[[str], None]) -> Iterator[Client]:
     """A client of workers on this machine."""
     kind = spec.kind
     if kind == "auto":
         kind, idle = auto_kind()
         if idle:
             logger.warning("%s", idle)
-    cluster = _cuda_cluster(spec) if kind == "cuda" else _local_cluster(spec)
-    try:
-        with Client(cluster) as client:
-            yield client
-    finally:
-        close_cluster(cluster)
+    with logs_silenced() if kind == "threads" else contextlib.nullcontext():
+        cluster = _cluster(replace(spec, kind=kind), tell)
+        try:
+            # What else the caller computes with Dask is not for these workers.
+            with Client(cluster, set_as_default=False) as client:
+                yield client
+        finally:
+            close_cluster(cluster)
+
+
+def _cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> Any:
+    if spec.kind == "threads":
+        return _thread_cluster(spec)
+    return _cuda_cluster(spec, tell) if spec.kind == "cuda" else _local_cluster(spec, tell)
 
 
 def close_cluster(cluster: Any) -> None:
@@ -97,6 +121,20 @@ def close_cluster(cluster: Any) -> None:
     """
     with contextlib.suppress(TimeoutError):
         cluster.close(timeout=_CLOSING_SECONDS)
+
+
+def check_can_start(spec: ClusterSpec) -> None:
+    """See that this Python can start what a description asks for, without starting it.
+
+    Raises
+    ------
+    ClusterError
+        If workers would be processes, and it cannot start any.
+    """
+    starts_processes = spec.scheduler is None and spec.kind in ("auto", "local", "cuda")
+    # Workers that are forked import nothing again.
+    if starts_processes and dask.config.get("distributed.worker.multiprocessing-method") != "fork":
+        check_processes()
 
 
 def check_client(client: Client) -> None:
@@ -155,40 +193,49 @@ def _address(scheduler: str) -> str:
     return address
 
 
-def _local_cluster(spec: ClusterSpec) -> LocalCluster:
-    return _started(LocalCluster, n_workers=spec.workers or 1, **_common(spec))
+def _thread_cluster(spec: ClusterSpec) -> Any:
+    address = spec.dashboard_address or None
+    with signals_for_main_thread(), _starting(spec):
+        return thread_cluster(address)
 
 
-def _cuda_cluster(spec: ClusterSpec) -> Any:
+def _local_cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> LocalCluster:
+    return _started(LocalCluster, spec, n_workers=spec.workers or 1, **_common(spec, tell))
+
+
+def _cuda_cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> Any:
     cluster = cuda_cluster_class()
     names = [gpu.name for gpu in gpus_for(spec.workers)]
     try:
-        return _started(cluster, CUDA_VISIBLE_DEVICES=names, **_common(spec))
+        return _started(cluster, spec, CUDA_VISIBLE_DEVICES=names, **_common(spec, tell))
     except ClusterError:
         raise
     except Exception as error:  # NVML's own error classes exist only where pynvml does
         raise ClusterError(f"no GPU can be used here: {error}; try --cluster local") from error
 
 
-def _common(spec: ClusterSpec) -> dict[str, Any]:
-    security = configured_security()
+def _common(spec: ClusterSpec, tell: Callable[[str], None]) -> dict[str, Any]:
+    security = security_of(spec, tell)
     return {
         "threads_per_worker": THREADS_PER_WORKER,
         "host": listening_host(spec),
-        "dashboard_address": spec.dashboard_address,
+        "dashboard_address": spec.dashboard,
         "silence_logs": logging.CRITICAL,
         **({"security": security, "protocol": "tls://"} if security else {}),
     }
 
 
-def _started(cluster: Any, **options: Any) -> Any:
+def _started(cluster: Any, spec: ClusterSpec, **options: Any) -> Any:
+    check_can_start(spec)
+    with _starting(spec), interrupts_blocked():
+        return cluster(**options)
+
+
+@contextlib.contextmanager
+def _starting(spec: ClusterSpec) -> Iterator[None]:
+    """Say in one line why a cluster does not start."""
     try:
-        with interrupts_blocked():
-            return cluster(**options)
-    except (OSError, RuntimeError, ValueError) as error:
-        # Distributed wraps what went wrong in a word that only says that something did.
-        raise ClusterError(
-            f"cannot start workers at {options['host']} with the dashboard at "
-            f"{options['dashboard_address']}: {error.__cause__ or error}; is --host this "
-            "machine's, is --dashboard-address HOST:PORT, and free?"
-        ) from error
+        with port_warnings_silenced():
+            yield
+    except _START_ERRORS as error:
+        raise ClusterError(why_not_started(spec, error)) from error

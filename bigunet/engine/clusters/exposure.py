@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 import dask
 from distributed import Client, Security
@@ -73,7 +75,9 @@ def exposures(scheduler: str, dashboards: Sequence[str]) -> list[str]:
         ``host:port``.
     """
     told = []
-    if not scheduler.startswith("tls://") and not is_loopback(get_address_host(scheduler)):
+    # Nobody can reach a scheduler in threads of this process.
+    open_to_all = not scheduler.startswith(("inproc://", "tls://"))
+    if open_to_all and not is_loopback(get_address_host(scheduler)):
         told.append(
             f"the scheduler listens at {scheduler}: whoever reaches it can run code as you; on a "
             "network that you do not trust use TLS, with Dask's settings distributed.comm.tls and "
@@ -87,6 +91,27 @@ def exposures(scheduler: str, dashboards: Sequence[str]) -> list[str]:
                 "ssh tunnel"
             )
     return told
+
+
+def moved_dashboard(asked: str, dashboards: Sequence[str]) -> list[str]:
+    """That the dashboard is not at the port that was asked for, a line; none if it is.
+
+    >>> moved_dashboard("127.0.0.1:8787", ["127.0.0.1:40001"])
+    ["the dashboard's port 8787 is taken: it listens at 127.0.0.1:40001"]
+    """
+    port = asked.rpartition(":")[2]
+    ports = {dashboard.rpartition(":")[2] for dashboard in dashboards}
+    if port in ("", "0") or not ports or port in ports:
+        return []
+    return [f"the dashboard's port {port} is taken: it listens at {', '.join(dashboards)}"]
+
+
+@contextlib.contextmanager
+def port_warnings_silenced() -> Iterator[None]:
+    """Without Distributed's own warning, of three lines, that a port is taken."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Port .* is already in use")
+        yield
 
 
 def is_loopback(host: str) -> bool:

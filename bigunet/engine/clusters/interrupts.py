@@ -28,6 +28,20 @@ def interrupts_blocked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def signals_for_main_thread() -> Iterator[None]:
+    """Start threads that signals do not reach: the system hands them to the main thread at once.
+
+    Threads inherit what their starter blocks, and so do those that they start.
+    """
+    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Ignore Ctrl-C, SIGTERM and SIGHUP for as long as it takes to clean up."""
     if threading.current_thread() is not threading.main_thread():

@@ -120,8 +120,8 @@ def _scheduler_options(spec: ClusterSpec, configured: _Configured) -> dict[str, 
             f"--cluster {spec.kind}: at which address do jobs on other machines reach this one? "
             f"give --interface NAME or --host ADDRESS ({_addresses()})"
         )
-    if "dashboard_address" not in options or spec.dashboard_address != f"{LOOPBACK}:0":
-        options["dashboard_address"] = spec.dashboard_address
+    if "dashboard_address" not in options or spec.dashboard_address:
+        options["dashboard_address"] = spec.dashboard
     return options
 
 

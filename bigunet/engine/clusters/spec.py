@@ -8,7 +8,9 @@ from typing import Literal, get_args
 from bigunet.errors import OptionError
 
 BatchKind = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
-ClusterKind = Literal["auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
+ClusterKind = Literal[
+    "auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"
+]
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
 LOOPBACK = "127.0.0.1"
 
@@ -57,15 +59,17 @@ class ClusterSpec:
 
     Parameters
     ----------
-    kind : {"auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar"}
-        ``local``: processes on this machine's cores. ``cuda``: one worker per visible GPU.
-        ``auto``: the GPUs where there are some. The others: jobs of a batch system.
+    kind : {"auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"}
+        ``local``: processes on this machine's cores. ``threads``: one worker in this process.
+        ``cuda``: one worker per visible GPU. ``auto``: threads for small work, else the GPUs where
+        there are some, else processes. The others: jobs of a batch system.
     scheduler : str, optional
         Address or scheduler file of a running Dask cluster, used instead of starting one.
     workers : int, optional
         How many; 1 on cores, which then all serve it, one per GPU, or 1 job.
     dashboard_address : str
-        ``host:port`` of the dashboard; port 0 takes a free one.
+        ``host:port`` of the dashboard; port 0 takes a free one. By default a free one of the
+        loopback, and no dashboard for workers in threads.
     host, interface : str
         Address, or network interface, at which the scheduler listens, to let in other machines;
         by default the loopback. In jobs, workers listen at that interface, too.
@@ -76,7 +80,7 @@ class ClusterSpec:
     kind: ClusterKind = "auto"
     scheduler: str | None = None
     workers: int | None = None
-    dashboard_address: str = f"{LOOPBACK}:0"
+    dashboard_address: str = ""
     host: str = ""
     interface: str = ""
     job: JobSpec = field(default_factory=JobSpec)
@@ -91,11 +95,28 @@ class ClusterSpec:
             )
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"{self.workers} workers; give at least 1")
+        _check_dashboard(self.dashboard_address)
+        if self.kind == "threads" and self.scheduler is None:
+            self._check_threads()
         if self.job != JobSpec() and not self.is_batch:
             raise OptionError(
                 "queue, account, walltime and what else describes jobs are for batch systems: give "
                 "one of these clusters: " + ", ".join(BATCH_KINDS)
             )
+
+    def _check_threads(self) -> None:
+        if self.host or self.interface:
+            raise OptionError("--cluster threads listens nowhere: leave out --host and --interface")
+        if self.workers not in (None, 1):
+            raise OptionError(
+                f"--cluster threads is one worker, which uses all cores, not {self.workers}: leave "
+                "out --workers, or give --cluster local"
+            )
+
+    @property
+    def dashboard(self) -> str:
+        """Where the dashboard of workers that are no threads listens: ``host:port``."""
+        return self.dashboard_address or f"{LOOPBACK}:0"
 
     @property
     def is_batch(self) -> bool:
@@ -106,3 +127,14 @@ class ClusterSpec:
     def workers_per_machine(self) -> int:
         """How many share a machine's memory, or a job's, as far as is known before they start."""
         return self.job.num_workers if self.is_batch else self.workers or 1
+
+
+def _check_dashboard(address: str) -> None:
+    if not address:
+        return
+    port = address.rpartition(":")[2]
+    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise OptionError(
+            f"--dashboard-address {address}: give HOST:PORT, such as 127.0.0.1:8787, with a port "
+            "from 0 to 65535"
+        )

@@ -52,11 +52,11 @@ def _is_grey(labels: np.ndarray) -> bool:
 
 
 def _check_classes(compared: Compared, opened: OpenPair, options: EvaluateOptions) -> Iterator[str]:
-    found = set(np.unique(compared.found).astype(int).tolist())
+    found = set(np.unique(compared.found[compared.annotated]).astype(int).tolist())
     if options.label_values:
         truth = set(range(len(options.label_values)))
     else:
-        truth = set(np.unique(compared.truth).tolist())
+        truth = set(np.unique(compared.truth[compared.annotated]).tolist())
         _check_known(truth, opened)
     alone, both = found ^ truth, found | truth
     if len(alone) > max(_FEW_VALUES, len(both) // 2):

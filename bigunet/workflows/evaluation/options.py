@@ -58,6 +58,9 @@ class EvaluateOptions:
         by connected voxels, or interior). Whole numbers are shares of their type's highest.
     label_values : tuple of int
         For classes: value k of the truth's is class k; empty if values are classes.
+    ignore : tuple of int
+        Values of the truth that mean that nobody annotated the voxel: it is left out of all
+        scores, and so are found objects that lie on such voxels by more than half.
     objects_of : int, str or None
         For instances: the prediction is classes, and connected voxels (over faces) of this one
         are an object each. By number, or by name where the prediction names its classes.
@@ -92,6 +95,7 @@ class EvaluateOptions:
     channel: int | str | None = None
     threshold: float | None = None
     label_values: tuple[int, ...] = ()
+    ignore: tuple[int, ...] = ()
     objects_of: int | str | None = None
     border: int | str | None = None
     min_size: int = 0
@@ -116,6 +120,9 @@ class EvaluateOptions:
         self._check_threshold()
         if len(set(self.label_values)) != len(self.label_values):
             raise OptionError(f"label_values {self.label_values}: give each value once")
+        both = sorted(set(self.ignore) & set(self.label_values))
+        if both:
+            raise OptionError(f"{both[0]} is to be ignored and a class; give it once")
 
     @property
     def chosen(self) -> tuple[MetricName, ...]:

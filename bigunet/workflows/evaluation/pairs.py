@@ -9,10 +9,11 @@ import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
+from bigunet.io.annotations import annotated, is_annotated
 from bigunet.io.label_classes import class_names, is_labels
 from bigunet.io.multiscale import Multiscale
 from bigunet.io.pairs import Pair
-from bigunet.io.sources import ImageSource, describe_image
+from bigunet.io.sources import ImageSource, Source, describe_image
 from bigunet.workflows.evaluation.classes import Classes, example, listed
 from bigunet.workflows.evaluation.options import EvaluateOptions
 
@@ -32,6 +33,9 @@ class Compared:
     ----------
     found : ndarray of int, or of bool where there was a threshold
     truth : ndarray of int
+        0 where it is not annotated.
+    annotated : ndarray of bool
+        Where the truth is known: at one voxel at least.
     certainty : ndarray of float32 or None
         How far each probability is from the threshold.
     doubts : tuple of str
@@ -40,6 +44,7 @@ class Compared:
 
     found: np.ndarray
     truth: np.ndarray
+    annotated: np.ndarray
     certainty: np.ndarray | None = None
     doubts: tuple[str, ...] = ()
 
@@ -58,7 +63,7 @@ class OpenPair:
     """
 
     prediction: ImageSource
-    truth: ImageSource
+    truth: Source
     classes: Classes = field(default_factory=dict)
     is_prediction_labels: bool = False
     is_truth_labels: bool = False
@@ -91,7 +96,8 @@ class OpenPair:
         classes = _classes(described, prediction, options)
         if options.kind == "instances" and options.threshold is None:
             _check_objects_named(prediction, classes, options)
-        return cls(prediction, truth, classes, is_labels(described), is_labels(known))
+        labels = annotated(truth, options.ignore)
+        return cls(prediction, labels, classes, is_labels(described), is_labels(known))
 
     @property
     def is_class_image(self) -> bool:
@@ -99,26 +105,38 @@ class OpenPair:
         return bool(self.classes) and self.classes is not _FOREGROUND
 
     def read(self, options: EvaluateOptions) -> Iterator[Compared]:
-        """Each time point, whole.
+        """Each time point, whole; those of which nothing is annotated are left out.
 
         Raises
         ------
         ImageError
-            If labels are negative, or probabilities no numbers.
+            If labels are negative, probabilities no numbers, or nothing is annotated.
         """
+        is_any_known = False
         times = list(zip(_time_points(self.prediction), _time_points(self.truth)))
         for box, true_box in times:
-            truth = _plain(self.truth.read(true_box)[0], self.truth)
+            labels = self.truth.read(true_box)[0]
+            known = is_annotated(labels)
+            if not known.any():
+                continue
+            is_any_known = True
+            truth = _plain(np.where(known, labels, 0), self.truth)
+            known = _squeezed(known)
             voxels = self.prediction.read(box)
             if options.threshold is not None:
                 share = _share(_squeezed(voxels[0]), self.prediction)
                 certainty = np.abs(share - options.threshold).astype(np.float32)
-                yield Compared(share > options.threshold, truth, certainty)
+                yield Compared(share > options.threshold, truth, known, certainty)
             elif len(voxels) > 1:
                 doubts = () if _add_up(voxels) else (_NO_PROBABILITIES,)
-                yield Compared(_squeezed(voxels.argmax(axis=0)), truth, doubts=doubts)
+                yield Compared(_squeezed(voxels.argmax(axis=0)), truth, known, doubts=doubts)
             else:
-                yield Compared(_plain(voxels[0], self.prediction), truth)
+                yield Compared(_plain(voxels[0], self.prediction), truth, known)
+        if not is_any_known:
+            raise ImageError(
+                f"nobody annotated a voxel of the truth {self.truth.url}: all hold a value of "
+                "--ignore; leave the image out"
+            )
 
 
 def _check_truth(truth: ImageSource) -> None:
@@ -126,7 +144,7 @@ def _check_truth(truth: ImageSource) -> None:
         raise ImageError(
             f"the truth {truth.url} has {truth.num_channels} channels; give labels, one per voxel"
         )
-    if truth.dtype.kind not in "biu":
+    if truth.dtype.kind not in "biuf":
         raise ImageError(f"the truth {truth.url} is {truth.dtype}; give whole numbers")
 
 
@@ -198,7 +216,7 @@ def _classes(described: Multiscale, prediction: ImageSource, options: EvaluateOp
     if options.threshold is not None:
         return _FOREGROUND
     if prediction.num_channels > 1:
-        return dict(enumerate(described.channel_names))
+        return dict(enumerate(described.shown_channels))
     return class_names(described)
 
 
@@ -213,7 +231,7 @@ def _add_up(channels: np.ndarray) -> bool:
     return not sums.size or bool(np.mean(np.abs(sums - 1) <= _SUM_TOLERANCE) > 0.5)
 
 
-def _time_points(source: ImageSource) -> Iterator[Box]:
+def _time_points(source: Source) -> Iterator[Box]:
     whole = Box.of_shape(source.shape)
     if "t" not in source.axes:
         yield whole
@@ -230,7 +248,7 @@ def _squeezed(voxels: np.ndarray) -> np.ndarray:
     return voxels.squeeze(tuple(leading))
 
 
-def _plain(labels: np.ndarray, source: ImageSource) -> np.ndarray:
+def _plain(labels: np.ndarray, source: Source) -> np.ndarray:
     """Labels (y, x) or (z, y, x), of an integer type."""
     labels = _squeezed(labels.astype(np.uint8) if labels.dtype.kind == "b" else labels)
     if labels.size and labels.min() < 0:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.instances import connected, instances_of
+from bigunet.io.annotations import NOT_ANNOTATED
 from bigunet.metrics.confusion import Confusion
 from bigunet.metrics.objects import IOU_STEPS, Coverage, Matches, ObjectOverlaps
 from bigunet.metrics.partitions import foreground_agreement, rand_error
 from bigunet.metrics.pixels import PixelCounts, pixel_error
+from bigunet.metrics.thinning import segments_of
 from bigunet.metrics.warping import warping
 from bigunet.training.targets import INTERIOR, TargetRule, classes_of
 from bigunet.workflows.evaluation.options import EvaluateOptions
@@ -34,7 +36,7 @@ class ClassTally:
     def of(cls, pair: Compared, options: EvaluateOptions) -> ClassTally:
         """Count one image."""
         found = pair.found.astype(np.uint8) if pair.found.dtype.kind == "b" else pair.found
-        truth = pair.truth
+        found, truth = found[pair.annotated], pair.truth[pair.annotated]
         if options.label_values:
             truth = classes_of(truth, TargetRule("classes", options.label_values))
         confusion = Confusion.of(found, truth)
@@ -99,11 +101,13 @@ class ObjectTally:
                 border=None if options.border is None else int(options.border),
                 border_width=options.border_width or 1,
             )
-        found = _without_small(found, options.min_size)
+        found = _on_known(_without_small(found, options.min_size), pair.annotated)
         truth = connected(pair.truth) if options.connected else pair.truth
         overlaps = ObjectOverlaps.of(truth, found)
         matches = {iou: overlaps.matches(iou) for iou in IOU_STEPS}
-        return cls(matches, overlaps.coverage(), PixelCounts.of(found > 0, truth > 0), class_seen)
+        known = pair.annotated
+        foreground = PixelCounts.of(found[known] > 0, truth[known] > 0)
+        return cls(matches, overlaps.coverage(), foreground, class_seen)
 
     def __add__(self, other: ObjectTally) -> ObjectTally:
         return ObjectTally(
@@ -162,18 +166,22 @@ Tally: TypeAlias = ClassTally | ObjectTally | BoundaryTally
 
 
 def _plane_scores(pair: Compared, rule: TargetRule, options: EvaluateOptions) -> dict[str, float]:
-    truth = classes_of(pair.truth, rule) == INTERIOR
+    known = pair.annotated
+    truth = (classes_of(np.where(known, pair.truth, NOT_ANNOTATED), rule) == INTERIOR) & known
     if pair.found.dtype.kind == "b":
         found = pair.found
     else:
         found = pair.found > 0 if options.interior is None else pair.found == options.interior
+    # What was found elsewhere must neither join segments nor count.
+    found = found & known
     told: dict[str, float] = {}
     if "pixel-error" in options.chosen:
-        told["pixel_error"] = pixel_error(found, truth)
+        told["pixel_error"] = pixel_error(found[known], truth[known])
     if "rand-error" in options.chosen:
-        told["rand_error"] = rand_error(found, truth)
+        told["rand_error"] = rand_error(segments_of(found)[known], segments_of(truth)[known])
     if "warping-error" in options.chosen:
         warped = warping(found, truth, certainty=pair.certainty)
+        warped = replace(warped, pixels=int(np.count_nonzero(known)))
         told["warping_error"] = warped.error
         told["warping_error_splits_merges"] = warped.split_merge_error
     if {"v-rand", "v-info"} & set(options.chosen):
@@ -187,8 +195,22 @@ def _planes(pair: Compared) -> Iterator[Compared]:
     shape = pair.truth.shape[-2:]
     found, truth = pair.found.reshape(-1, *shape), pair.truth.reshape(-1, *shape)
     certainty = None if pair.certainty is None else pair.certainty.reshape(-1, *shape)
+    known = pair.annotated.reshape(-1, *shape)
     for z in range(len(truth)):
-        yield Compared(found[z], truth[z], None if certainty is None else certainty[z])
+        if known[z].any():
+            sure = None if certainty is None else certainty[z]
+            yield Compared(found[z], truth[z], known[z], sure)
+
+
+def _on_known(objects: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The objects where the truth is known, but for those that lie elsewhere by more than half."""
+    if known.all():
+        return objects
+    values, ranks, sizes = np.unique(objects, return_inverse=True, return_counts=True)
+    ranks = ranks.reshape(objects.shape)
+    outside = np.bincount(ranks[~known], minlength=len(values))
+    kept = np.where(2 * outside > sizes, 0, values).astype(objects.dtype)
+    return np.asarray(np.where(known, kept[ranks], 0))
 
 
 def _without_small(objects: np.ndarray, min_size: int) -> np.ndarray:

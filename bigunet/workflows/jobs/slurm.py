@@ -14,7 +14,8 @@ import torch
 from bigunet.engine.clusters.cores import cores
 from bigunet.errors import OptionError
 from bigunet.io.access import normal_url
-from bigunet.io.discovery import is_plate, open_multiscale
+from bigunet.io.discovery import open_multiscale
+from bigunet.io.plates import is_plate
 from bigunet.model.file import bundled_models, find_model, load_model
 from bigunet.urls import shown_url
 from bigunet.workflows.forecast import forecast
@@ -60,7 +61,7 @@ def slurm_script(
         If the run would fail for what can be told before it begins, or too little is known.
     """
     _check(request, options, existing)
-    _check_no_secret(source, options.mask)
+    _check_no_secret(source, options.mask, options.grey_range_of)
     plan, place = _planned(source, target, model, options, request, existing)
     # What is planned there is what was planned here, whatever memory the node has.
     options = replace(options, memory_limit=_limit_bytes(plan, request))
@@ -133,7 +134,7 @@ def _planned(
             f"{source} is a plate, whose fields run one after the other: print a script for each "
             "of its fields"
         )
-    image = open_multiscale(source)
+    image = open_multiscale(source, axes=options.axes)
     place = choose_place(image, target, options)
     array = request.way == "array"
     check_target(place, image.url, existing="resume" if array else existing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
+from bigunet.io.channels import by_index
 from bigunet.workflows.options import SegmentOptions
 
 # Where the option has another name than the field, and may be repeated.
@@ -43,8 +44,13 @@ def _words(field: str, value: object) -> list[str]:
         return [option]
     if isinstance(value, dict):
         return [f"{option}={axis}={start}:{stop}" for axis, (start, stop) in value.items()]
+    if field == "grey_range" and isinstance(value, tuple):
+        return [f"{option}={low!r}:{high!r}" for low, high in value]
+    if field == "percentiles" and isinstance(value, tuple):
+        return [f"{option}={value[0]!r}:{value[1]!r}"]
     if field in _REPEATED and isinstance(value, Sequence):
-        return [f"{option}={each}" for each in value]
+        # A number in text may be a name, too.
+        return [f"{option}={by_index(v) if isinstance(v, int) else v}" for v in value]
     if isinstance(value, tuple):
         return [f"{option}={','.join(map(str, value))}"]
     if field == "memory_limit" and isinstance(value, int) and value % 10**6 == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +23,19 @@ from bigunet.training.recipe import Recipe
 from bigunet.training.samples import Sample
 from bigunet.urls import shown_url
 from bigunet.workflows.training_run.job import TrainJob
+from bigunet.workflows.training_run.stages import Counted, OnStage, say_nothing
 from bigunet.workflows.training_run.training_set import TrainingSet
 
 _CHUNK_VOXELS = {2: 1024, 3: 96}
 
 
-def keep_border_terms(training_set: TrainingSet, job: TrainJob, machine: Machine) -> list[Source]:
+def keep_border_terms(
+    training_set: TrainingSet,
+    job: TrainJob,
+    machine: Machine,
+    *,
+    on_stage: OnStage = say_nothing,
+) -> list[Source]:
     """Border terms of all training samples, from the job's folder or computed into it.
 
     Labels on disk that were corrected are seen to have changed by the sizes and times of all
@@ -42,6 +50,8 @@ def keep_border_terms(training_set: TrainingSet, job: TrainJob, machine: Machine
         Its ``weight_cache`` is made where it is missing; one zarr array per sample.
     machine : Machine
         The first process computes, the others wait.
+    on_stage : callable
+        Told of the share that is done.
 
     Raises
     ------
@@ -58,15 +68,24 @@ def keep_border_terms(training_set: TrainingSet, job: TrainJob, machine: Machine
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make {folder}: {error.strerror}") from error
+        whole = sum(math.prod(sample.labels.shape) for sample in training_set.samples)
+        counted = Counted("weight maps", whole, on_stage)
         for sample, path, one in zip(training_set.samples, paths, about):
-            _keep(sample, path, one, recipe, training_set.ndim)
+            _keep(sample, path, one, recipe, training_set.ndim, counted)
     if machine.processes > 1:
         on_gpu = machine.device.type == "cuda"
         distributed.barrier(device_ids=[machine.device.index] if on_gpu else None)
     return [open_source(path) for path in paths]
 
 
-def _keep(sample: Sample, path: Path, about: dict[str, object], recipe: Recipe, ndim: int) -> None:
+def _keep(
+    sample: Sample,
+    path: Path,
+    about: dict[str, object],
+    recipe: Recipe,
+    ndim: int,
+    counted: Counted,
+) -> None:
     shape = sample.labels.shape
     chunks = (1,) * (len(shape) - ndim) + (_CHUNK_VOXELS[ndim],) * ndim
     array = ScratchArray(path, sample.labels.axes, shape, chunks, about)
@@ -74,6 +93,7 @@ def _keep(sample: Sample, path: Path, about: dict[str, object], recipe: Recipe, 
     def values() -> Iterator[tuple[Box, np.ndarray]]:
         for box in array.boxes():
             yield box, read_border_term(sample, box, recipe, ndim=ndim)
+            counted.some(box.size)
 
     array.write(values())
 
@@ -89,6 +109,7 @@ def _about(sample: Sample, job: TrainJob, ndim: int) -> dict[str, object]:
         "ndim": ndim,
         "level": job.options.level,
         "connected": job.options.connected,
+        "ignore": list(job.options.ignore),
         "w0": job.recipe.border_weight,
         "sigma": job.recipe.border_sigma,
     }

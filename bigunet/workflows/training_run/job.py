@@ -150,6 +150,12 @@ class TrainBegun:
         First image, if its channels are all the same; else empty.
     kept_model : str
         Path of another run's model, which stays until the first validation; else empty.
+    class_shares : mapping of str to float
+        Of the annotated voxels, by the value of the labels for classes, by name otherwise.
+    annotated_share : float
+        Of the voxels to learn from, those that somebody annotated.
+    doubts : tuple of str
+        What may not be as it was meant; a line each.
     """
 
     images: int
@@ -163,6 +169,9 @@ class TrainBegun:
     shared_images: int = 0
     equal_channels: str = ""
     kept_model: str = ""
+    class_shares: Mapping[str, float] = field(default_factory=dict)
+    annotated_share: float = 1.0
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +204,33 @@ class Validated:
         NaN without images to validate on.
     kept : bool
         Whether the network is the best so far, and now in the model file.
+    looked_at : float
+        Share of the voxels of the images to validate on, 0 to 1, that fits a run by the clock.
     """
 
     step: int
     score: float
     kept: bool
+    looked_at: float = 1.0
 
 
-TrainEvent = TrainBegun | StepDone | Validated
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """Told of what takes time besides steps: before them, between them, and after the last.
+
+    Parameters
+    ----------
+    stage : str
+        Such as validation.
+    share : float
+        Of the stage that is done, 0 to 1.
+    """
+
+    stage: str
+    share: float
+
+
+TrainEvent = TrainBegun | StepDone | Validated | AtWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +255,10 @@ class TrainReport:
         Share of the seconds in which the network waited for patches, 0 to 1.
     stopped_early : bool
     weights : int
+    class_shares, annotated_share, doubts
+        As of :class:`TrainBegun`.
+    voxel_size_um : tuple of float
+        That the model was trained at; empty if unknown.
     """
 
     path: Path
@@ -240,6 +272,10 @@ class TrainReport:
     waited: float
     stopped_early: bool
     weights: int
+    class_shares: Mapping[str, float] = field(default_factory=dict)
+    annotated_share: float = 1.0
+    doubts: tuple[str, ...] = ()
+    voxel_size_um: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet train --json` prints; no score is null."""
@@ -255,4 +291,8 @@ class TrainReport:
             "waited_share": round(self.waited, 4),
             "stopped_early": self.stopped_early,
             "weights": self.weights,
+            "classes": {name: round(share, 6) for name, share in self.class_shares.items()},
+            "annotated_share": round(self.annotated_share, 6),
+            "voxel_size_um": list(self.voxel_size_um) or None,
+            "warnings": list(self.doubts),
         }

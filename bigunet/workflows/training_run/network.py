@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from bigunet.engine.clusters.guard import can_start_processes, check_processes
 from bigunet.errors import ClusterError, OptionError
 from bigunet.model.architectures import build, config_class
 from bigunet.model.file import load_model
@@ -86,9 +87,14 @@ def choose_loaders(options: TrainOptions, device: torch.device) -> int:
     """Processes that draw patches ahead.
 
     One is enough beside a CPU, where the network's own threads want the cores; a GPU takes what
-    the cores give.
+    the cores give. None where this Python cannot start any, unless they are asked for: the patches
+    are the same.
     """
+    if options.loaders > 0:
+        check_processes("loaders=0")
     if options.loaders >= 0:
         return options.loaders
+    if not can_start_processes():
+        return 0
     cores = len(os.sched_getaffinity(0)) // options.processes
     return min(_MOST_LOADERS, max(1, cores - 1)) if device.type == "cuda" else 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from bigunet.choices import TargetKind
 from bigunet.errors import OptionError
-from bigunet.training.targets import TargetKind
 from bigunet.workflows.options import DeviceChoice
 
 NetworkName = Literal["unet", "fcn", "sliding-window"]
@@ -43,6 +43,9 @@ class TrainOptions:
     label_values : tuple of int
         For classes: the values of the labels in the order of the classes; empty: all, sorted,
         if they are 32 at most.
+    ignore : tuple of int
+        Values of labels that mean that nobody annotated the voxel: it has no weight in the loss
+        and no part in scores, class shares, objects and borders.
     class_names : tuple of str
         Empty for the target's own.
     border_width : int
@@ -89,6 +92,7 @@ class TrainOptions:
     target: TargetKind = "cells"
     connected: bool = False
     label_values: tuple[int, ...] = ()
+    ignore: tuple[int, ...] = ()
     class_names: tuple[str, ...] = ()
     border_width: int = 1
     level: int = 0
@@ -124,12 +128,17 @@ class TrainOptions:
             raise OptionError(f"low is {self.low}, high {self.high}; give low < high")
         if self.normalise == "percentile" and not 0 <= self.low < self.high <= 100:
             raise OptionError(f"percentiles {self.low} and {self.high}; give 0 to 100")
+        both = sorted(set(self.ignore) & set(self.label_values))
+        if both:
+            raise OptionError(f"{both[0]} is to be ignored and a class; give it once")
         if any(not size > 0 for size in self.voxel_size_um):
             raise OptionError(f"voxel_size_um is {self.voxel_size_um}; give positive sizes")
 
     def lasting(self) -> dict[str, Any]:
         """What a run must keep to when it goes on: all that decides its weights."""
         passing = {"loaders", "device", "half", "name"}
+        if not self.ignore:
+            passing.add("ignore")
         if self.begin_from:
             # That model's network is taken, whatever these say.
             passing |= {"network", "width", "depth", "batch_norm", "dropout"}

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from bigunet.engine.clusters.guard import check_processes
 from bigunet.workflows.training_run.job import TrainEvent, TrainJob, TrainReport
 from bigunet.workflows.training_run.member import READY, Tell
 from bigunet.workflows.training_run.network import choose_device
@@ -38,6 +39,7 @@ def run_processes(job: TrainJob, on_event: Callable[[TrainEvent], None]) -> Trai
     choose_device(job.options.device, processes - 1)
     if processes == 1:
         return _report(run(job, 0, 1, on_event))
+    check_processes("processes=1")
     with tempfile.TemporaryDirectory(prefix="bigunet-") as name:
         meeting_point = (Path(name) / "processes").as_uri()
         part = partial(_take_part, job=job, meeting_point=meeting_point)

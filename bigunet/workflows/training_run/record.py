@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,20 @@ import numpy as np
 
 from bigunet.errors import OutputError
 from bigunet.model.description import SegmentationClass
-from bigunet.model.forward import GreyRange, Predictor, labels_of
+from bigunet.model.forward import Predictor, labels_of
+from bigunet.model.inputs import GreyRange
 from bigunet.model.model import Model
 from bigunet.report.training_curves import draw_curves
 from bigunet.report.training_patches import SeenPatch, draw_patches
 from bigunet.training.patches import PatchSource
+from bigunet.workflows.training_run.stages import Counted, OnStage, say_nothing
 
 _COLUMNS = ("step", "loss", "score", "learning_rate", "seconds", "patches_per_second", "waited")
 _SHOWN_PATCHES = 4
+_MOST_SECONDS = 5.0
+"""For the patches of the picture; the first one is always drawn."""
+_BETWEEN_DRAWINGS = 20.0
+"""Seconds: a picture takes half a second, and some runs validate each second."""
 _FIRST_SHOWN = 2**40
 """Numbers of the patches that are shown: none that training draws."""
 
@@ -63,6 +70,7 @@ class Record:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._rows: list[Row] = []
+        self._drawn = -math.inf
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -94,11 +102,14 @@ class Record:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error}") from error
 
-    def draw(self) -> None:
-        """Draw the curves."""
+    def draw(self, *, now: bool = True) -> None:
+        """Draw the curves; if it need not be now, then only some time after the last drawing."""
+        if not now and time.monotonic() < self._drawn + _BETWEEN_DRAWINGS:
+            return
         rows = [{name: getattr(row, name) for name in _COLUMNS} for row in self._rows]
         if rows:
             draw_curves(rows, self._folder / "curves.png")
+            self._drawn = time.monotonic()
 
     def draw_patches(
         self,
@@ -107,8 +118,15 @@ class Record:
         classes: Sequence[SegmentationClass],
         *,
         device: str,
+        on_stage: OnStage = say_nothing,
     ) -> None:
-        """Draw some patches with truth, weight map and what the network makes of them."""
+        """Draw some small patches with truth, weights and what the network makes of them.
+
+        Where the border term would be computed in a volume it is left out of the weights.
+        """
+        source = source.for_pictures()
+        until = time.monotonic() + _MOST_SECONDS
+        counted = Counted("pictures", _SHOWN_PATCHES, on_stage)
         # Patches are normalised already.
         unit = GreyRange((0.0,) * model.in_channels, (1.0,) * model.in_channels)
         predictor = Predictor(model, unit, device=device)
@@ -119,7 +137,11 @@ class Record:
             inner = tuple(slice(b, n - b) for b, n in zip(border, patch.image.shape[1:]))
             found = labels_of(predictor.scores(patch.image)).cpu().numpy()
             seen.append(SeenPatch(patch.image[0][inner], patch.classes, patch.weights, found))
+            counted.one()
+            if time.monotonic() > until:
+                break
         draw_patches(seen, classes, self._folder / "patches.png")
+        on_stage("pictures", 1.0)
 
 
 def _row(fields: Mapping[str, str]) -> Row:

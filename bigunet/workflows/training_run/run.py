@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
-from bigunet.errors import ModelError, ResumeError, TrainingError
+from bigunet.errors import ModelError, TrainingError
 from bigunet.model.forward import compute_exactly_on_cuda
-from bigunet.model.network import Network
 from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
-from bigunet.training.loader import Batch, Share, batches, loaders_watched
-from bigunet.training.loop import Machine, Step, Trainer, layout_of
+from bigunet.training.loader import loaders_watched
+from bigunet.training.loop import Machine, Step, Trainer
 from bigunet.training.patches import PatchSource
-from bigunet.training.schedule import optimiser_of
 from bigunet.urls import shown_url
+from bigunet.workflows.training_run.begin import (
+    batches_of,
+    check_model_is_there,
+    fingerprint_of,
+    learner_of,
+    network_on,
+)
 from bigunet.workflows.training_run.border_terms import keep_border_terms
+from bigunet.workflows.training_run.budget import Budget
 from bigunet.workflows.training_run.job import (
+    AtWork,
     StepDone,
     TrainBegun,
     TrainEvent,
@@ -32,8 +36,9 @@ from bigunet.workflows.training_run.job import (
     Validated,
 )
 from bigunet.workflows.training_run.judge import Judge
-from bigunet.workflows.training_run.network import begin_network, choose_device, choose_loaders
+from bigunet.workflows.training_run.network import choose_device
 from bigunet.workflows.training_run.record import Record, Row
+from bigunet.workflows.training_run.stages import OnStage, say_nothing
 from bigunet.workflows.training_run.training_set import (
     TrainingSet,
     has_equal_channels,
@@ -80,33 +85,54 @@ def run(
         # Before the first step, so that a resumed run computes the same.
         compute_exactly_on_cuda()
     machine = Machine(device, rank, processes)
-    training_set = _training_set(job, machine)
-    module = _network(job, training_set, device)
-    learner = _learner(module, job)
-    fingerprint = _fingerprint(job, training_set)
+    on_stage = _stages_to(on_event) if rank == 0 else say_nothing
+    training_set = _training_set(job, machine, on_stage)
+    weight = job.recipe.border_weight_of(training_set.rule.kind, training_set.ndim)
+    job = replace(job, recipe=replace(job.recipe, border_weight=weight))
+    module = network_on(job, training_set, device)
+    learner = learner_of(module, job)
+    fingerprint = fingerprint_of(job, training_set)
     source = PatchSource(
         training_set.samples,
         job.recipe,
         training_set.rule,
         training_set.class_weights,
         module.config.receptive_field(),
+        annotated_share=training_set.annotated_share,
     )
     record = Record(job.folder)
     begun = _begin(job, learner, record, fingerprint, leads=rank == 0)
-    incoming = _batches(source, job, machine, begun.step)
+    incoming = batches_of(source, job, machine, begun.step)
     trainer = Trainer(learner, incoming, job.recipe, machine, begun=begun)
-    judge = Judge(training_set, job.recipe, job.options, job.card, job.path, str(device))
+    judge = Judge(
+        training_set,
+        job.recipe,
+        job.options,
+        job.card,
+        job.path,
+        str(device),
+        Budget(job.recipe.minutes),
+        on_stage,
+    )
     one = _Run(job, machine, learner, trainer, judge, record, source, fingerprint, on_event)
     with loaders_watched():
         return _train(one)
 
 
-def _training_set(job: TrainJob, machine: Machine) -> TrainingSet:
+def _stages_to(on_event: Callable[[TrainEvent], None]) -> OnStage:
+    return lambda stage, share: on_event(AtWork(stage, share))
+
+
+def _training_set(job: TrainJob, machine: Machine, on_stage: OnStage) -> TrainingSet:
     recipe = job.recipe
     validation = (job.validation[0], job.validation[1]) if job.validation else None
-    found = open_training_set(job.images, job.labels, job.options, recipe, validation=validation)
-    if job.weight_cache and recipe.border_weight > 0 and found.rule.kind != "classes":
-        return with_border_terms(found, keep_border_terms(found, job, machine))
+    found = open_training_set(
+        job.images, job.labels, job.options, recipe, validation=validation, on_stage=on_stage
+    )
+    weight = recipe.border_weight_of(found.rule.kind, found.ndim)
+    if job.weight_cache and weight > 0 and found.rule.kind != "classes":
+        job = replace(job, recipe=replace(recipe, border_weight=weight))
+        return with_border_terms(found, keep_border_terms(found, job, machine, on_stage=on_stage))
     return found
 
 
@@ -121,7 +147,7 @@ def _begin(
     """Where the run goes on, once all that can be checked before a step has been."""
     if job.existing == "resume":
         begun = load_checkpoint(job.checkpoint, learner, fingerprint)
-        _check_model_is_there(job, begun)
+        check_model_is_there(job, begun)
         record.reopen(begun.step)
         return begun
     if leads:
@@ -144,7 +170,7 @@ def _train(one: _Run) -> TrainReport | None:
         if one.leads:
             losses = one.trainer.progress.losses[-_SHOWN_LOSSES:]
             one.on_event(StepDone(step.number, step.share, float(np.mean(losses))))
-        if step.number % every == 0 or one.trainer.done:
+        if one.trainer.done or (step.number % every == 0 and _may_validate(one)):
             stopped = _validate(one, step)
         elif step.number % max(1, every // _ROWS_PER_VALIDATION) == 0:
             _add_row(one, step, math.nan)
@@ -183,9 +209,15 @@ def _validate(one: _Run, step: Step) -> bool:
             # Before the checkpoint: a run that is killed between the two keeps it again.
             one.judge.keep(one.learner.average, progress)
         save_checkpoint(one.job.checkpoint, one.learner, progress, one.fingerprint)
-        one.record.draw()
-        one.on_event(Validated(step.number, score, kept))
+        one.record.draw(now=False)
+        one.on_event(Validated(step.number, score, kept, one.judge.validated_share))
     return _stale(one)
+
+
+def _may_validate(one: _Run) -> bool:
+    """Whether a validation before the last one has its time; all processes agree."""
+    allowed = one.judge.budget.allows_another(one.trainer.progress.seconds)
+    return bool(one.machine.agreed(float(allowed)))
 
 
 def _stale(one: _Run) -> bool:
@@ -216,8 +248,15 @@ def _add_row(one: _Run, step: Step, score: float) -> None:
 def _finish(one: _Run, stopped: bool) -> TrainReport:
     progress = one.trainer.progress
     score = one.judge.finish(progress)
+    one.record.draw()
     model = one.judge.model_of_file()
-    one.record.draw_patches(one.source, model, one.judge.classes, device=str(one.machine.device))
+    one.record.draw_patches(
+        one.source,
+        model,
+        one.judge.classes,
+        device=str(one.machine.device),
+        on_stage=one.judge.on_stage,
+    )
     one.job.checkpoint.unlink(missing_ok=True)
     return TrainReport(
         path=one.job.path,
@@ -231,6 +270,10 @@ def _finish(one: _Run, stopped: bool) -> TrainReport:
         waited=progress.waited_seconds / max(progress.seconds, 1e-9),
         stopped_early=stopped,
         weights=_num_weights(one.learner),
+        class_shares=one.judge.training_set.class_shares,
+        annotated_share=one.judge.training_set.annotated_share,
+        doubts=one.judge.training_set.doubts,
+        voxel_size_um=one.judge.training_set.voxel_size_um,
     )
 
 
@@ -250,56 +293,10 @@ def _begun(one: _Run) -> TrainBegun:
         shared_images=shared if one.job.validation else 0,
         equal_channels=shown_url(first.url) if has_equal_channels(first) else "",
         kept_model=str(one.job.path) if not progress.best_step and one.job.path.exists() else "",
+        class_shares=training_set.class_shares,
+        annotated_share=training_set.annotated_share,
+        doubts=training_set.doubts,
     )
-
-
-def _check_model_is_there(job: TrainJob, begun: Progress) -> None:
-    if begun.best_step > 0 and not job.path.is_file():
-        raise ResumeError(
-            f"the model of step {begun.best_step} is gone from {job.path}; put it back, or begin "
-            "anew with --overwrite"
-        )
-
-
-def _network(job: TrainJob, training_set: TrainingSet, device: torch.device) -> Network:
-    module = begin_network(job.options, training_set, seed=job.recipe.seed)
-    module.to(device=device, memory_format=layout_of(module))  # type: ignore[call-overload]
-    return module
-
-
-def _learner(module: Network, job: TrainJob) -> Learner:
-    average = copy.deepcopy(module).eval().requires_grad_(False)
-    return Learner(module, average, optimiser_of(module, job.recipe))
-
-
-def _batches(source: PatchSource, job: TrainJob, machine: Machine, first: int) -> Iterator[Batch]:
-    return batches(
-        source,
-        Share(job.recipe.batch, machine.rank, machine.processes),
-        first=first,
-        loaders=choose_loaders(job.options, machine.device),
-        pinned=machine.device.type == "cuda",
-    )
-
-
-def _fingerprint(job: TrainJob, training_set: TrainingSet) -> dict[str, Any]:
-    """What decides the weights; of paths only the names, so that the images may be moved."""
-    parts = [
-        (
-            Path(shown_url(s.image.url)).name,
-            s.image.shape,
-            Path(shown_url(s.labels.url)).name,
-            s.grey_range.low,
-            s.grey_range.high,
-        )
-        for s in (*training_set.samples, *training_set.validation)
-    ]
-    return {
-        "recipe": job.recipe.to_dict(),
-        "options": job.options.lasting(),
-        "images": parts,
-        "voxels of the classes": list(training_set.census.counts),
-    }
 
 
 def _patches(one: _Run) -> int:

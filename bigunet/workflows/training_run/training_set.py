@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from bigunet.errors import OptionError, TrainingError
-from bigunet.geometry import Box
 from bigunet.io.connected import ConnectedLabels
 from bigunet.io.pairs import Pair, find_pairs, open_pair
 from bigunet.io.sources import Source
-from bigunet.model.forward import GreyRange
-from bigunet.training.census import Census, check_labels, label_values, take_census, weigh
+from bigunet.model.inputs import GreyRange
+from bigunet.training.census import (
+    Census,
+    check_labels,
+    label_values,
+    refuse_lone_mask,
+    take_census,
+    weigh,
+)
 from bigunet.training.recipe import Recipe, ScoreName
 from bigunet.training.samples import Sample
 from bigunet.training.split import split_samples
 from bigunet.training.targets import TargetRule
 from bigunet.training.weight_map import class_weights
+from bigunet.workflows.training_run.doubts import doubts_of, middle_of
 from bigunet.workflows.training_run.options import TrainOptions
+from bigunet.workflows.training_run.stages import Counted, OnStage, say_nothing
+from bigunet.workflows.training_run.voxel_sizes import common_voxel_size, doubt_of_sizes
 
-_LOOKED_AT = 1024
-"""Voxels along each of two axes that tell whether channels are equal."""
+_MOST_OF_8_BITS = 250
+"""Objects of one image; so many in 8 bits are likely more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,8 @@ class TrainingSet:
     in_channels : int
     voxel_size_um : tuple of float
         Along the network's axes; empty if unknown or not one.
+    doubts : tuple of str
+        What may not be as it was meant; a line each.
     """
 
     samples: tuple[Sample, ...]
@@ -52,6 +66,29 @@ class TrainingSet:
     ndim: int
     in_channels: int
     voxel_size_um: tuple[float, ...]
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def annotated_share(self) -> float:
+        """Of the voxels of the images to learn from, those that somebody annotated."""
+        sizes = [math.prod(sample.image.shape) for sample in self.samples]
+        known = sum(size * share for size, share in zip(sizes, self.census.shares))
+        return known / sum(sizes)
+
+    @property
+    def class_shares(self) -> dict[str, float]:
+        """Of the annotated voxels, by value for classes, by name otherwise."""
+        names = [str(v) for v in self.rule.values] or self.rule.class_names
+        return dict(zip(names, self.census.class_shares))
+
+    @property
+    def grey_median(self) -> tuple[float, float] | None:
+        """Between which the medians lie in their grey ranges, the outer 5 % left out."""
+        medians = [m for s in (*self.samples, *self.validation) for m in s.medians]
+        if not medians:
+            return None
+        low, high = np.quantile(medians, (0.025, 0.975))
+        return round(float(low), 4), round(float(high), 4)
 
     @property
     def num_shared(self) -> int:
@@ -67,6 +104,7 @@ def open_training_set(
     recipe: Recipe,
     *,
     validation: tuple[str | Path, str | Path] | None = None,
+    on_stage: OnStage = say_nothing,
 ) -> TrainingSet:
     """Open all pairs, look at their labels, and keep a part for validation.
 
@@ -78,26 +116,36 @@ def open_training_set(
     recipe : Recipe
     validation : pair of path, optional
         Images and labels to validate on, instead of a share of the others.
+    on_stage : callable
+        Told of the stage at work and its share that is done.
 
     Raises
     ------
     BigUNetError
         If pairs do not fit together, or a class never occurs.
     """
-    found = _open(find_pairs(images, labels), options)
-    apart = _open(find_pairs(*validation), options) if validation else []
+    pairs = find_pairs(images, labels)
+    others = find_pairs(*validation) if validation else []
+    opening = Counted("reading images", len(pairs) + len(others), on_stage)
+    found, apart = _open(pairs, options, opening.one), _open(others, options, opening.one)
     ndim = _ndim(found[0].image, options)
     _check_alike([*found, *apart], ndim)
     _check_target([*found, *apart], options, recipe.score)
-    if options.connected:
-        found, apart = _connected(found, ndim), _connected(apart, ndim)
-    rule = _rule(found, options)
     if validation:
         kept = found
     else:
         kept, apart = split_samples(found, options.validation, seed=recipe.seed)
-    census = take_census(kept, rule, warped_ndim=ndim)
-    check_labels(apart, rule)
+    doubts = list(doubts_of(kept, apart))
+    if options.connected:
+        refuse_lone_mask(found)
+        found, kept, apart = (_connected(some, ndim) for some in (found, kept, apart))
+    rule = _rule(found, options, on_stage)
+    counting = Counted("counting labels", len(kept) + len(apart), on_stage)
+    census = take_census(kept, rule, warped_ndim=ndim, on_sample=counting.one)
+    apart = check_labels(apart, rule, on_sample=counting.one)
+    doubts += _doubts_of_census(kept, census, options)
+    if not options.voxel_size_um and (doubt := doubt_of_sizes([*kept, *apart], ndim)):
+        doubts.append(doubt)
     return TrainingSet(
         samples=tuple(weigh(kept, census, recipe.sample_by)),
         validation=tuple(apart),
@@ -106,34 +154,62 @@ def open_training_set(
         census=census,
         ndim=ndim,
         in_channels=found[0].image.num_channels,
-        voxel_size_um=options.voxel_size_um[-ndim:] or _voxel_size(found, ndim),
+        voxel_size_um=options.voxel_size_um[-ndim:] or common_voxel_size(found, ndim),
+        doubts=tuple(doubts),
     )
 
 
-def _open(pairs: Sequence[Pair], options: TrainOptions) -> list[Sample]:
+def _open(
+    pairs: Sequence[Pair], options: TrainOptions, on_pair: Callable[[], None]
+) -> list[Sample]:
     samples = []
     for pair in pairs:
-        image, labels = open_pair(pair, level=options.level, channels=options.channels or None)
-        samples.append(
-            Sample(image, labels, _grey_range(image, options), spacing=_spacing(image, options))
+        image, labels = open_pair(
+            pair, level=options.level, channels=options.channels or None, ignore=options.ignore
         )
+        grey_range, medians = _grey_values(image, options)
+        samples.append(
+            Sample(
+                image,
+                labels,
+                grey_range,
+                spacing=_spacing(image, options),
+                medians=medians,
+            )
+        )
+        on_pair()
     return samples
+
+
+def _doubts_of_census(
+    samples: Sequence[Sample], census: Census, options: TrainOptions
+) -> Iterator[str]:
+    if options.ignore and min(census.shares) == 1:
+        listed = ", ".join(map(str, options.ignore))
+        yield f"no label holds {listed}, which --ignore leaves out"
+    for sample, num_objects in zip(samples, census.objects):
+        if sample.labels.dtype in (np.uint8, np.int16) and num_objects >= _MOST_OF_8_BITS:
+            yield (
+                f"{sample.labels.url} holds {num_objects} objects in 8 bits: numbers over 255 do "
+                "not fit; store labels as 16 bits"
+            )
+            return
 
 
 def _connected(samples: Sequence[Sample], ndim: int) -> list[Sample]:
     return [replace(s, labels=ConnectedLabels(s.labels, ndim)) for s in samples]
 
 
-def _grey_range(image: Source, options: TrainOptions) -> GreyRange:
-    """As ``segment`` normalises: a flat image keeps its values apart from 0."""
+def _grey_values(image: Source, options: TrainOptions) -> tuple[GreyRange, tuple[float, ...]]:
+    """As ``segment`` normalises, and where the medians lie; a flat image keeps its values."""
     if options.normalise == "fixed":
-        ends = ((options.low, options.high),) * image.num_channels
-    else:
-        ends = tuple((low, high) for low, high in image.percentiles((options.low, options.high)))
-    return GreyRange(
-        tuple(float(low) for low, _ in ends),
-        tuple(float(high if high > low else low + 1) for low, high in ends),
-    )
+        number = image.num_channels
+        return GreyRange((float(options.low),) * number, (float(options.high),) * number), ()
+    found = image.percentiles((options.low, options.high, 50.0))
+    low = tuple(float(values[0]) for values in found)
+    high = tuple(float(b if b > a else a + 1) for a, b, _ in found)
+    medians = tuple((values[2] - a) / (b - a) for values, a, b in zip(found, low, high))
+    return GreyRange(low, high), medians
 
 
 def _spacing(image: Source, options: TrainOptions) -> tuple[float, ...]:
@@ -188,10 +264,13 @@ def _check_target(samples: Sequence[Sample], options: TrainOptions, score: Score
         )
 
 
-def _rule(samples: Sequence[Sample], options: TrainOptions) -> TargetRule:
+def _rule(samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage) -> TargetRule:
     values: tuple[int, ...] = ()
     if options.target == "classes":
-        values = options.label_values or label_values(samples)
+        values = options.label_values
+        if not values:
+            reading = Counted("reading labels", len(samples), on_stage)
+            values = label_values(samples, on_sample=reading.one)
         if len(values) < 2:
             raise TrainingError(
                 f"all labels are {', '.join(map(str, values))}; a network tells 2 classes at least"
@@ -207,19 +286,11 @@ def _rule(samples: Sequence[Sample], options: TrainOptions) -> TargetRule:
     return rule
 
 
-def _voxel_size(samples: Sequence[Sample], ndim: int) -> tuple[float, ...]:
-    sizes = {tuple(round(s, 9) for s in (sample.image.scale_um or ())) for sample in samples}
-    return next(iter(sizes))[-ndim:] if len(sizes) == 1 else ()
-
-
 def has_equal_channels(image: Source) -> bool:
     """Whether an image repeats one channel, as far as its middle tells."""
     if image.num_channels == 1:
         return False
-    sizes = [min(n, _LOOKED_AT) for n in image.shape]
-    sizes[:-2] = [1] * len(sizes[:-2])
-    start = tuple((n - size) // 2 for n, size in zip(image.shape, sizes))
-    voxels = image.read(Box(start, tuple(a + size for a, size in zip(start, sizes))))
+    voxels = image.read(middle_of(image))
     return bool((voxels == voxels[:1]).all() and voxels.min() < voxels.max())
 
 

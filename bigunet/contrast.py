@@ -1,0 +1,99 @@
+"""How far the voxels of a cell lie apart, and how strong the noise is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigunet.cells import Part, by_cell, on_voxels
+from bigunet.exact_differences import subtract
+
+# Of each part, voxels that the noise is estimated from.
+_MOST_VOXELS = 2**18
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Greatest and least value of each cell, for each part; of voxels that count."""
+
+    highest: list[np.ndarray]
+    lowest: list[np.ndarray]
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Cells:
+        """Of parts of floating-point voxels."""
+        return cls(
+            [by_cell(np.maximum, part.filled(-np.inf)) for part in parts],
+            [by_cell(np.minimum, part.filled(np.inf)) for part in parts],
+        )
+
+    def beyond(self, contrast: float) -> list[np.ndarray]:
+        """Whether each cell holds more contrast than this."""
+        return [high - low > contrast for high, low in zip(self.highest, self.lowest)]
+
+
+def away_from(voxels: np.ndarray, start: float) -> np.ndarray:
+    """Voxels less a value, as float32; subtracted as integers where they are integers."""
+    return subtract(voxels, start).astype(np.float32)
+
+
+def noise(parts: Sequence[Part], start: float = 0.0) -> float:
+    """Standard deviation of the noise, from the differences of neighbours along x.
+
+    At least a half of the smallest step between two grey values, which hides weaker noise.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+    start : int or float
+        A grey value of the image: differences to it are small, even if integers are not.
+    """
+    steps = []
+    for part in parts:
+        rows = (..., slice(None, None, 1 + part.voxels.size // _MOST_VOXELS), slice(None))
+        step = np.abs(np.diff(subtract(part.voxels[rows], start), axis=-1))
+        if part.counts is not None:
+            counts = part.counts[rows]
+            step = step[counts[..., 1:] & counts[..., :-1]]
+        steps.append(step.ravel())
+    every = np.concatenate(steps)
+    if not every.size:
+        return 0.0
+    smallest = float(every[every > 0].min(initial=np.inf))
+    rounding = smallest / 2 if np.isfinite(smallest) else 0.0
+    return max(float(np.median(every)) / 0.6745 / math.sqrt(2), rounding)
+
+
+def with_contrast(parts: Sequence[Part], start: float, *, times: float) -> list[Part]:
+    """The voxels of cells with contrast beyond the noise, specks not counted; [] for none."""
+    away = [Part(away_from(part.voxels, start), part.counts) for part in parts]
+    for sign in (-1, 1):
+        away = [without_specks(Part(sign * part.voxels, part.counts)) for part in away]
+        away = [Part(sign * part.voxels, part.counts) for part in away]
+    held = Cells.of(away).beyond(times * noise(parts, start))
+    return [part for part in only_cells(parts, held) if part.size]
+
+
+def without_specks(part: Part) -> Part:
+    """Each voxel, no greater than the greatest of its eight neighbours in the plane."""
+    lowest = part.voxels.min()
+    known = part.filled(lowest)
+    pad = [(0, 0)] * (known.ndim - 2) + [(1, 1), (1, 1)]
+    wide = np.pad(known, pad, constant_values=lowest)
+    sides = np.maximum(wide[..., :-2], wide[..., 2:])
+    rows = np.maximum(sides, wide[..., 1:-1])
+    around = np.maximum(rows[..., :-2, :], rows[..., 2:, :])
+    np.maximum(around, sides[..., 1:-1, :], out=around)
+    return Part(np.minimum(part.voxels, around), part.counts)
+
+
+def only_cells(parts: Sequence[Part], kept: Sequence[np.ndarray]) -> list[Part]:
+    """The parts with nothing but these cells."""
+    rest = []
+    for part, cells in zip(parts, kept):
+        inside = on_voxels(cells, part.voxels.shape)
+        rest.append(Part(part.voxels, inside if part.counts is None else inside & part.counts))
+    return rest

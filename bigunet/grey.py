@@ -1,0 +1,260 @@
+"""The rule that turns grey values into a range: which voxels count, and how far the range goes.
+
+It takes arrays of one channel and gives numbers. Where the arrays come from is ``bigunet.io``'s
+work, and what the range is for is the model's.
+
+Percentiles of all voxels fail where most voxels carry no information (an empty background, a value
+that stands for "no data") and where a few voxels are far brighter than the rest. So the plane is
+cut into cells, and the rule asks what each cell holds::
+
+    0 0 0 0 | 0 0 0 3        left cell:  one value, it says nothing, and is left out
+    0 0 0 0 | 0 2 9 8        right cell: an object on its background, it counts
+    0 0 0 0 | 0 1 7 9
+
+References
+----------
+Percentiles 1 to 99.8: Weigert et al. 2018, doi:10.1038/s41592-018-0216-7; Schmidt et al. 2018,
+doi:10.1007/978-3-030-00934-2_30. Voxels of an empty background left out: Isensee et al. 2021,
+doi:10.1038/s41592-020-01008-z.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bigunet.cells import Part
+from bigunet.contrast import away_from, noise, with_contrast
+from bigunet.errors import OptionError
+from bigunet.outliers import upper_end
+
+_MOST_CONSTANTS = 4
+# A smaller share of the voxels moves no percentile that models use.
+_LEAST_SHARE = 0.001
+# Percentiles this near to an end may lie among outliers.
+_OUTER = 3.0
+# Percentiles 1 and 99.8 of Gaussian noise are 5.2 of its deviations apart.
+_NOISE_SPAN = 10.0
+# Where the range is no more than this factor of what the values 3 % further inside span, no rule of
+# ``outliers`` would move its end.
+_NEAR = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class GreyValues:
+    """Percentiles of one channel.
+
+    Parameters
+    ----------
+    values : tuple of int or float
+        The value at each quantile; integers stay integers, however large.
+    left_out : float
+        Share of the voxels, 0 to 1, that say nothing: cells of one value, and padding.
+    outliers : bool
+        Whether a plain percentile lay in a few voxels far beyond all others, which were left out.
+    least, greatest : int or float or None
+        Of the voxels that count, where outliers lie beyond them; else None. A network should see
+        nothing beyond: it would spoil what lies within a halo of it.
+    padding : tuple of int or float
+        Values that stand for "no data". A network should see the median in their place.
+    median : int or float
+        Of the voxels that count.
+    """
+
+    values: tuple[float, ...]
+    left_out: float = 0.0
+    outliers: bool = False
+    least: float | None = None
+    greatest: float | None = None
+    padding: tuple[float, ...] = ()
+    median: float = 0.0
+
+
+def grey_values(
+    parts: Sequence[np.ndarray],
+    quantiles: Sequence[float],
+    *,
+    wanted: Sequence[np.ndarray | None] = (),
+) -> GreyValues | None:
+    """Percentiles of the voxels that count.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray, each (*space)
+        The last two axes are y and x. Any integer, floating-point or boolean dtype, the same in
+        all. Values that are not finite do not count.
+    quantiles : sequence of float
+        In percent, 0 to 100.
+    wanted : sequence of (ndarray of bool, or None), optional
+        Which voxels of each part the user asks for; None for all.
+
+    Returns
+    -------
+    GreyValues or None
+        As ``np.percentile(voxels, quantiles, method="inverted_cdf")`` of the voxels that count;
+        None where no voxel is finite and wanted.
+
+    Raises
+    ------
+    OptionError
+        If a quantile is not in 0 to 100.
+
+    Notes
+    -----
+    1. Cells of 16 × 16 voxels of a plane that hold one single value are left out.
+    2. The value of such cells is padding, and is left out everywhere, if most of the other voxels
+       lie in cells without it (a strip of "no data" beside an image), or if it alone is below 0.
+       Otherwise it is the background on which objects lie, and counts beside them; so does a
+       greatest value that is near the others, which is that of saturated voxels.
+    3. If the outermost quantiles lie within the noise, cells that hold nothing but noise are left
+       out, where others are left: an image with one small object has no other contrast.
+    4. The first and the last quantile, where they are below 3 % or above 97 %, are moved inwards
+       if they lie far beyond the values that remain without outliers; ``bigunet.outliers`` says
+       which voxels are.
+    5. Where nothing is left by rule 1, all voxels count.
+
+    Examples
+    --------
+    >>> image = np.zeros((64, 64), np.uint8)
+    >>> image[20:28, 20:28] = np.arange(64).reshape(8, 8) + 100
+    >>> grey_values([image], (1, 99.8)).values
+    (0, 163)
+    """
+    check_quantiles(quantiles)
+    given = wanted or [None] * len(parts)
+    every = [part for part in map(Part.of, parts, given) if part.size]
+    if not every:
+        return None
+    kept, padding = _that_count(every)
+    *values, median = _quantiles(kept, (*quantiles, 50.0))
+    clear = _beyond_noise(kept, quantiles, values)
+    if clear:
+        kept = clear
+        values = list(_quantiles(kept, quantiles))
+    total = sum(part.size for part in every)
+    left_out = round(1 - sum(part.size for part in kept) / total, 6)
+    plain = GreyValues(tuple(values), left_out, padding=tuple(padding), median=median)
+    return _without_outliers(kept, quantiles, plain)
+
+
+def _beyond_noise(
+    kept: Sequence[Part], quantiles: Sequence[float], values: Sequence[Any]
+) -> list[Part]:
+    """The cells with contrast, if the range lies within the noise and there are such cells."""
+    outer = [q for q in quantiles if not _OUTER <= q <= 100 - _OUTER]
+    if len(outer) < 2:
+        return []
+    start, span = min(values), max(values) - min(values)
+    if span >= _NOISE_SPAN * noise(kept, start):
+        return []
+    return with_contrast(kept, start, times=_NOISE_SPAN)
+
+
+def check_quantiles(quantiles: Sequence[float]) -> None:
+    """Raise OptionError unless all are percentages."""
+    if not all(0 <= q <= 100 for q in quantiles):
+        raise OptionError(f"quantiles {tuple(quantiles)} are not all percentages from 0 to 100")
+
+
+def _that_count(every: Sequence[Part]) -> tuple[list[Part], list[Any]]:
+    """The voxels that say something, by rules 1, 2 and 5; and the values that are padding."""
+    lively = [part.without_flat_cells() for part in every]
+    kept = [part for part in lively if part.size]
+    if not kept:
+        return list(every), []
+    padding = []
+    for value in _constants(every, lively):
+        if _is_padding(kept, value):
+            padding.append(value)
+            kept = [less for part in kept if (less := part.without(value)).size]
+    return kept, padding
+
+
+def _constants(every: Sequence[Part], lively: Sequence[Part]) -> list[Any]:
+    """The values of the cells that were left out, the most frequent first."""
+    counts: dict[Any, int] = {}
+    for before, after in zip(every, lively):
+        if after.counts is None or after is before:
+            continue
+        left_out = ~after.counts if before.counts is None else before.counts & ~after.counts
+        values, times = np.unique(before.voxels[left_out], return_counts=True)
+        for value, number in zip(values.tolist(), times.tolist()):
+            counts[value] = counts.get(value, 0) + number
+    least = _LEAST_SHARE * sum(part.size for part in every)
+    frequent = [value for value, number in counts.items() if number >= least]
+    return sorted(frequent, key=lambda value: (-counts[value], value))[:_MOST_CONSTANTS]
+
+
+def _is_padding(kept: Sequence[Part], value: Any) -> bool:
+    """Whether a constant stands for "no data", rather than for the background of objects."""
+    others = [other for part in kept if (other := part.without(value)).size]
+    num_others = sum(part.size for part in others)
+    if not num_others:
+        return False
+    least = min(part.chosen().min() for part in others).item()
+    greatest = max(part.chosen().max() for part in others).item()
+    # No detector counts below 0. A value just above all others is that of saturated voxels.
+    if value < 0 <= least:
+        return True
+    if 0 < value - greatest <= greatest - least:
+        return False
+    apart = sum(int(np.count_nonzero(part.clear_of(value))) for part in kept)
+    return 2 * apart > num_others
+
+
+def _without_outliers(
+    kept: Sequence[Part], quantiles: Sequence[float], plain: GreyValues
+) -> GreyValues:
+    """The values, with the least and the greatest moved inwards where outliers made them."""
+    if len(quantiles) < 2:
+        return plain
+    values, least, greatest = list(plain.values), None, None
+    first, last = int(np.argmin(quantiles)), int(np.argmax(quantiles))
+    if quantiles[last] > 100 - _OUTER:
+        upper = _moved(kept, quantiles[last], values[first], values[last], sign=1)
+        if upper:
+            values[last], greatest = upper
+    if quantiles[first] < _OUTER:
+        lower = _moved(kept, quantiles[first], values[last], values[first], sign=-1)
+        if lower:
+            values[first], least = lower
+    moved = tuple(values)
+    return replace(
+        plain, values=moved, outliers=moved != plain.values, least=least, greatest=greatest
+    )
+
+
+def _moved(
+    kept: Sequence[Part], quantile: float, start: Any, end: Any, *, sign: int
+) -> tuple[Any, Any] | None:
+    """One end of the range and the last value that counts, if outliers lie beyond; else None.
+
+    ``sign`` is -1 for the lower end; ``start`` is the other end.
+    """
+    (inner,) = _quantiles(kept, (quantile - sign * _OUTER,))
+    if not sign * (end - start) > _NEAR * sign * (inner - start):
+        return None
+    # Differences are small enough for float32 where the values themselves need not be.
+    away = [Part(sign * away_from(part.voxels, start), part.counts) for part in kept]
+    upper = quantile if sign > 0 else 100 - quantile
+    found = upper_end(away, 0.0, lambda parts, q: float(_quantiles(parts, (q,))[0]), upper)
+    if found.greatest is None:
+        return None
+    whole = isinstance(start, int)
+    value, last = (round(v) if whole else v for v in (found.value, found.greatest))
+    return start + sign * value, start + sign * last
+
+
+def _quantiles(parts: Sequence[Part], quantiles: Sequence[float]) -> tuple[Any, ...]:
+    values = np.concatenate([part.chosen() for part in parts])
+    ranks = quantile_ranks(values.size, quantiles)
+    return tuple(np.partition(values, ranks)[ranks].tolist()) if ranks.size else ()
+
+
+def quantile_ranks(size: int, quantiles: Sequence[float]) -> np.ndarray:
+    """Which of ``size`` sorted values each quantile is: numpy's ``inverted_cdf``, step by step."""
+    return np.array([max(0, math.ceil(size * (q / 100) - 1)) for q in quantiles], np.intp)

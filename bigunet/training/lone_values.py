@@ -1,0 +1,73 @@
+"""Values of labels that stand alone, far above all others: most mean that nobody annotated."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection
+
+from bigunet.errors import TrainingError
+
+_TIMES = 8
+"""How much larger than any other gap between neighbours the gap below a lone value is."""
+_LEAST_GAP = 32
+_HIGHEST_OF_A_TYPE = frozenset(2**bits - 1 for bits in (7, 8, 15, 16, 31, 32, 63, 64))
+
+
+def lone_value(values: Collection[int]) -> int | None:
+    """The highest of three values or more, if it is far above the others.
+
+    Two values are a mask, whichever they are.
+
+    >>> lone_value([0, 1, 255]), lone_value([0, 255]), lone_value([0, 128, 255])
+    (255, None, None)
+    """
+    ordered = sorted(set(values))
+    if len(ordered) < 3:
+        return None
+    *others, gap = (b - a for a, b in itertools.pairwise(ordered))
+    return ordered[-1] if gap >= _LEAST_GAP and gap > _TIMES * max(others) else None
+
+
+def refuse_lone_class(values: Collection[int], *, share: float) -> None:
+    """Refuse to learn a value far above all others as a class that nobody named.
+
+    Parameters
+    ----------
+    values : collection of int
+        Of all labels.
+    share : float
+        Of the voxels that have the highest value.
+
+    Raises
+    ------
+    TrainingError
+    """
+    lone = lone_value(values)
+    if lone is None:
+        return
+    listed = ",".join(map(str, sorted(values)))
+    raise TrainingError(
+        f"the label {lone} ({100 * share:.1f} % of voxels) is far above all others: give --ignore "
+        f"{lone} if it means not annotated, or --label-values {listed} if it is a class"
+    )
+
+
+def refuse_lone_object(numbers: Collection[int]) -> None:
+    """Refuse to learn an object whose number is the highest of a type, far above all others.
+
+    Parameters
+    ----------
+    numbers : collection of int
+        Of all objects.
+
+    Raises
+    ------
+    TrainingError
+    """
+    lone = lone_value({0, *numbers})
+    if lone is None or lone not in _HIGHEST_OF_A_TYPE:
+        return
+    raise TrainingError(
+        f"the label {lone} is far above the numbers of all other objects: give --ignore {lone} if "
+        "it means not annotated, or renumber it if it is an object"
+    )
