@@ -15,6 +15,11 @@ Answer = tuple[int, dict[str, str], bytes]
 Fault = Callable[[str, Mapping[str, str]], "Answer | None"]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that hang up."""
+
+
 @contextlib.contextmanager
 def served(
     folder: Path, fault: Fault = lambda path, headers: None, *, ranges: bool = True
@@ -64,7 +69,7 @@ def served(
             told = {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}
             self._answer(206, told, body[start:stop])
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

@@ -94,8 +94,15 @@ class CheckedStore(Store):
             yield name
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        raise NotImplementedError(f"{self} lists one folder at a time")
-        yield  # an iterator, as zarr has it
+        waiting = [prefix.strip("/")]
+        while waiting:
+            folder = waiting.pop()
+            for name in await self.names(folder):
+                key = f"{folder}/{name}".lstrip("/")
+                if await self.names(key):
+                    waiting.append(key)
+                else:
+                    yield key
 
     def list(self) -> AsyncIterator[str]:
         return self.list_prefix("")

@@ -150,7 +150,7 @@ async def _chunks_of(array: zarr.Array[Any], file: Point, per_file: Point) -> np
     size = math.prod(per_file) * _ENTRY_BYTES
     has_checksum = any(isinstance(c, Crc32cCodec) for c in codec.index_codecs)
     length = size + _CHECKSUM_BYTES * has_checksum
-    at_start = codec.index_location.value == "start"
+    at_start = _word(codec.index_location) == "start"
     part = RangeByteRequest(0, length) if at_start else SuffixByteRequest(length)
     index = await store.get(key, default_buffer_prototype(), part)
     if index is None:
@@ -170,8 +170,13 @@ def _sharding_of(array: zarr.Array[Any]) -> ShardingCodec | None:
     return next(codec for codec in codecs if isinstance(codec, ShardingCodec))
 
 
+def _word(choice: object) -> object:
+    """What a setting of a codec says: zarr had enumerations once, and has words now."""
+    return getattr(choice, "value", choice)
+
+
 def _is_plain(codec: ShardingCodec) -> bool:
     """Whether the index of a shard is what everybody writes: little-endian, with a checksum."""
     first, *rest = codec.index_codecs
-    little = isinstance(first, BytesCodec) and getattr(first.endian, "value", "") == "little"
+    little = isinstance(first, BytesCodec) and _word(first.endian) == "little"
     return little and all(isinstance(c, Crc32cCodec) for c in rest)
