@@ -140,5 +140,5 @@ def test_volumes_are_refused_by_name_too() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.conv(x) + torch.linspace(0, 1, x.shape[-3], dtype=x.dtype)[:, None, None]
 
-    with pytest.raises(ModelError, match="torch.linspace in Volume"):
+    with pytest.raises(ModelError, match=r"torch\.linspace in Volume"):
         probe(Volume(), in_channels=1, ndim=3)
