@@ -46,7 +46,7 @@ def spreading_call(module: nn.Module, poisoned: Tensor) -> str | None:
         share = _nan_share(call.output)
         if share == 1:
             everywhere.append((min(shares), number, call))
-        elif share:
+        elif _reaches_rim(call.output) and not any(map(_reaches_rim, call.inputs)):
             # Ahead only, or along one axis.
             far.append((min(shares) / share, number, call))
     best = min(everywhere or far, default=None)
@@ -181,6 +181,13 @@ def same(a: Tensor, b: Tensor) -> bool:
 
 def _is_nan(value: Tensor) -> Tensor:
     return torch.isnan(value)
+
+
+def _reaches_rim(value: Tensor) -> bool:
+    if value.ndim < 3:
+        return False
+    wrong = _is_nan(value)
+    return any(bool(wrong.select(axis, end).any()) for axis in (-1, -2) for end in (0, -1))
 
 
 def _nan_share(value: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
 from typing import Any
@@ -28,10 +29,6 @@ class Scripted(nn.Module):
         scores: Tensor = self.script(image)
         return scores
 
-    def on_meta(self) -> Scripted:
-        """A copy without values; TorchScript refuses ``to("meta")``."""
-        return _restored(_bytes_of(self.script), self.training, "meta")
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (_bytes_of(self.script), self.training)
 
@@ -43,6 +40,19 @@ class Scripted(nn.Module):
             # It asks for the gradients of the parameters of TorchScript, which are no leaves.
             warnings.filterwarnings("ignore", "The .grad attribute of a Tensor")
             return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+
+def on_meta(module: nn.Module) -> nn.Module:
+    """A copy without values, whose passes cost nothing; the module itself where none can be had.
+
+    TorchScript refuses ``to("meta")``, and may hold constants that have no place there.
+    """
+    try:
+        if isinstance(module, Scripted):
+            return _restored(_bytes_of(module.script), module.training, "meta")
+        return copy.deepcopy(module).to("meta")
+    except (AssertionError, RuntimeError):
+        return module
 
 
 def with_scripts_wrapped(module: nn.Module) -> nn.Module:

@@ -5,7 +5,6 @@ What is concluded from them is ``bigunet.model.probe``'s work.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from bigunet.errors import ModelError
 from bigunet.geometry import ceil_div
 from bigunet.model.casts import WideCasts
-from bigunet.model.scripted import Scripted
+from bigunet.model.scripted import on_meta
 from bigunet.receptive import ReceptiveField
 
 MAX_STRIDE = 64
@@ -69,7 +68,7 @@ class Trial:
 
     def on_shapes(self) -> Trial:
         """The trial of a copy without values."""
-        return replace(self, module=_on_meta(self.module), failures=[])
+        return replace(self, module=on_meta(self.module), failures=[])
 
     def lost(self, sizes: Iterable[int], device: str = "cpu") -> Iterator[tuple[int, int]]:
         """Each size that is accepted, with the voxels that it loses per axis."""
@@ -142,15 +141,6 @@ def check_scores(scores: object, image: Tensor) -> None:
             f"the module gives {str(scores.dtype).removeprefix('torch.')} for float64: it casts, "
             "or TorchScript froze its weights; take out the cast, or give the module unfrozen"
         )
-
-
-def _on_meta(module: nn.Module) -> nn.Module:
-    try:
-        if isinstance(module, Scripted):
-            return module.on_meta()
-        return copy.deepcopy(module).to("meta")
-    except Exception:  # TorchScript's constants have no place there
-        return module
 
 
 def off_grid(image: Sequence[int], scores: Sequence[int]) -> ModelError:
