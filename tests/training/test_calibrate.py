@@ -39,7 +39,7 @@ def test_offsets_are_bounded() -> None:
     assert found == (0.0, 3.0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(offsets)
 def test_kept_scores_tell_the_labels_that_the_shifted_network_gives(
     added: tuple[float, ...],

@@ -40,13 +40,13 @@ def stream(first: int = 0) -> Iterator[Batch]:
 
 
 def test_the_loss_falls() -> None:
-    recipe = Recipe(**{**RECIPE.to_dict(), "steps": 60, "augmentation": RECIPE.augmentation})
+    recipe = Recipe(**{**RECIPE.to_dict(), "steps": 30, "augmentation": RECIPE.augmentation})
     batch = next(stream())
     trainer = Trainer(learner_of(), itertools.repeat(batch), recipe, CPU, begun=Progress())
     losses = []
     while not trainer.done:
         losses.append(trainer.step().loss)
-    assert len(losses) == 60
+    assert len(losses) == 30
     assert losses[-1] < losses[0] / 2
 
 

@@ -63,12 +63,19 @@ def curves(out: Path) -> list[list[str]]:
     return [line.split(",")[:4] for line in lines]
 
 
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Path:
+    """A run that nothing cuts off."""
+    out = folder / "whole.safetensors"
+    run(folder, out)
+    return out
+
+
 @pytest.mark.parametrize("cut_at", [1, 3, 4, 9])
 def test_a_run_that_was_cut_off_ends_as_the_whole_run(
-    folder: Path, tmp_path: Path, cut_at: int
+    folder: Path, whole: Path, tmp_path: Path, cut_at: int
 ) -> None:
-    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
-    run(folder, whole)
+    cut = tmp_path / "cut.safetensors"
     with pytest.raises(Stop):
         run(folder, cut, cut_at=cut_at)
     with pytest.raises(OutputError, match="continue its run with --resume, or begin anew"):
