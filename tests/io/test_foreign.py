@@ -48,7 +48,7 @@ FILES = [
     ("x", b"\x89HDF\r\n\x1a\n", "an HDF5 file", "h5py"),
     ("x.ims", b"\x89HDF\r\n\x1a\n", "an Imaris file", "bioformats2raw"),
     ("x", bytes(344) + b"n+1\0" + bytes(9), "a NIfTI file", "ngff-zarr"),
-    ("x.nii.gz", gzip.compress(b"x"), "a NIfTI file", "ngff-zarr"),
+    ("x.nii.gz", gzip.compress(b"x", mtime=0), "a NIfTI file", "ngff-zarr"),
     ("x", bytes(208) + b"MAP " + bytes(99), "an MRC file", "mrcfile"),
     ("x", bytes(128) + b"DICM", "a DICOM file", "bioformats2raw"),
     ("x", encoded("npy"), "a numpy file", "zarr.save_array"),
