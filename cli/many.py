@@ -39,8 +39,8 @@ def one_image(given: tuple[str, ...]) -> tuple[str, str | None]:
             else "stands for several images"
         )
         raise OptionError(
-            f"{source} {what}; give one of them, such as {example_of(source)}, or --into FOLDER to segment each into "
-            "FOLDER/NAME.zarr"
+            f"{source} {what}; give one of them, such as {example_of(source)}, or --into FOLDER to "
+            "segment each into FOLDER/NAME.zarr"
         )
     return source, rest[0] if rest else None
 
