@@ -162,7 +162,7 @@ def test_the_command_prints_range_origin_and_channel(tmp_path: Path) -> None:
         ({"grey_range": ((1, 2),), "percentiles": (1, 2)}, "give one of the two"),
         ({"grey_range": ((1, 2),), "grey_range_of": "x"}, "give one of the two"),
         ({"grey_range": ((3, 3),)}, "two numbers that differ"),
-        ({"grey_range": ((0, float("inf")),)}, "two numbers that differ"),
+        ({"grey_range": ((0, float("inf")),)}, "finite numbers"),
         ({"percentiles": (99, 1)}, "give 0 <= P < Q <= 100"),
         ({"percentiles": (-1, 50)}, "give 0 <= P < Q <= 100"),
         ({"level": "best"}, "unknown level 'best'"),

@@ -1,0 +1,262 @@
+"""Options x images x networks: the labels are those of one pass in memory, or one line says why."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+import warnings
+from pathlib import Path
+from typing import Any
+
+import fuzz_images
+import fuzz_modules
+import fuzz_reference
+import numpy as np
+import pytest
+import torch
+import zarr
+from distributed import Client
+from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import strategies as st
+
+from bigunet import (
+    BigUNetError,
+    Model,
+    SegmentOptions,
+    SegmentReport,
+    info,
+    plan,
+    segment,
+    verify,
+)
+
+SOAK = settings.default.max_examples > 1000  # type: ignore[union-attr]
+LAW = settings(
+    max_examples=settings.default.max_examples if SOAK else 40,  # type: ignore[union-attr]
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+LONGEST = 400
+
+
+@st.composite
+def option_specs(draw: Any, axes: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Some of the options, sensible or not."""
+    sizes = dict(zip(axes, shape))
+    found: dict[str, Any] = {}
+
+    def sometimes(name: str, values: Any, *, one_in: int = 4) -> None:
+        if draw(st.integers(1, one_in)) == 1:
+            found[name] = draw(values)
+
+    volume = [a for a in "tzyx" if a in sizes]
+    ends = st.tuples(st.integers(0, 20), st.integers(1, 41))
+    inside = {
+        a: st.integers(0, sizes[a] - 1).flatmap(
+            lambda s, n=sizes[a]: st.tuples(st.just(s), st.integers(s + 1, n))
+        )
+        for a in volume
+    }
+    channels = st.sampled_from(
+        [0, 1, 2, 3, 9, -1, "0", "1", "DAPI", "dapi", "GFP", "index:1", "name:0", "nothing", " "]
+    )
+    sides = st.lists(st.integers(1, 48), min_size=1, max_size=4).map(tuple)
+    sometimes("level", st.sampled_from([0, 0, 1, 2, 7, -1, "auto"]))
+    sometimes("channels", st.lists(channels, min_size=1, max_size=3).map(tuple), one_in=3)
+    sometimes("axes", st.sampled_from([axes, axes, "yx", "zyx", "qq", "yxc"]), one_in=5)
+    sometimes("roi", st.dictionaries(st.sampled_from("tzyxcq"), ends, max_size=2), one_in=8)
+    sometimes("roi", st.fixed_dictionaries({}, optional=inside), one_in=3)
+    sometimes("block_shape", sides)
+    sometimes("tile_shape", sides)
+    sometimes("outputs", st.sampled_from([("classes", "probabilities"), ("probabilities",)]))
+    sometimes("tta", st.just(True), one_in=6)
+    sometimes("skip_empty", st.just(True))
+    sometimes("nonfinite", st.just("background"), one_in=2)
+    grey = st.sampled_from([(0, 100), (100, 0), (0.5, 0.7), (-1e300, 1e300), (0, 2**63), (3, 4)])
+    how = draw(st.integers(0, 7))
+    if how == 0:
+        found["grey_range"] = tuple(draw(st.lists(grey, min_size=1, max_size=3)))
+    if how == 1:
+        found["percentiles"] = draw(st.sampled_from([(0, 100), (10, 90), (49, 51), (0, 0.001)]))
+    if how == 2:
+        found["grey_range_of"] = draw(st.sampled_from(["itself", "nowhere", "mask", "output"]))
+    sometimes("memory_limit", st.sampled_from([1, 10**6, 10**9]), one_in=8)
+    sometimes("ome_version", st.sampled_from(["0.4", "0.5"]))
+    sometimes("mask", st.sampled_from(["finer", "coarser", "empty", "nowhere", "channels"]))
+    return found
+
+
+class Bench:
+    """A folder with an image, masks beside it, and runs on it."""
+
+    def __init__(self, folder: Path, spec: dict[str, Any]) -> None:
+        self.folder = folder / uuid.uuid4().hex[:12]
+        self.folder.mkdir()
+        self.image = fuzz_images.write(spec, self.folder)
+        self.masks: dict[str, np.ndarray] = {}
+        random = np.random.default_rng(1)
+        for name, shape in {"finer": (53, 61), "coarser": (5, 3), "channels": (3, 8, 8)}.items():
+            self.masks[name] = (random.random(shape) > 0.4).astype(np.uint8)
+        self.masks["empty"] = np.zeros((8, 8), np.uint8)
+
+    def options(self, drawn: dict[str, Any]) -> SegmentOptions:
+        """The options, with paths in the place of words."""
+        given_ = dict(drawn)
+        if "mask" in drawn:
+            path = self.folder / f"{drawn['mask']}.zarr"
+            if drawn["mask"] in self.masks and not path.exists():
+                mask = self.masks[drawn["mask"]]
+                axes = ["c", "y", "x"][-mask.ndim :]
+                zarr.create_array(str(path), data=mask, dimension_names=axes, zarr_format=3)
+            given_["mask"] = str(path)
+        if "grey_range_of" in drawn:
+            where = {"itself": self.image.path, "output": self.folder / "out.zarr"}
+            given_["grey_range_of"] = str(where.get(drawn["grey_range_of"], self.folder / "no"))
+        return SegmentOptions(backend="torch", precision="fp32", **given_)
+
+    def mask(self, drawn: dict[str, Any]) -> np.ndarray | None:
+        return self.masks.get(drawn.get("mask", ""))
+
+
+def check_message(error: BigUNetError) -> None:
+    told = str(error)
+    assert told.strip(), "an error without a message"
+    assert "\n" not in told, f"several lines: {told!r}"
+    assert len(told) <= LONGEST + _paths_in(told), f"{len(told)} characters: {told}"
+
+
+def _paths_in(told: str) -> int:
+    """Characters of long paths of a test's folders, which are no fault of the message."""
+    return sum(len(word) for word in told.split() if word.startswith(("/", "'/")))
+
+
+def labels_in(target: Path, report: SegmentReport) -> dict[str, np.ndarray]:
+    root = zarr.open_group(str(target), mode="r")
+    found = {}
+    if "classes" in report.plan.options.outputs:
+        found["classes"] = np.asarray(root["labels/classes/0"])
+    if "probabilities" in report.plan.options.outputs:
+        found["probabilities"] = np.asarray(root["probabilities/0"])
+    return found
+
+
+def in_order(report: SegmentReport, stored: np.ndarray) -> np.ndarray:
+    """Labels of an output, whose axes are the image's in their order, as t, z, y, x."""
+    names = [axis.name for axis in report.plan.image.axes if axis.name != "c"]
+    return stored.transpose([names.index(name) for name in report.plan.image.volume_axes])
+
+
+def quiet(what: Any, *arguments: Any, **named: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return what(*arguments, **named)
+
+
+def attempt(what: Any, *arguments: Any, **named: Any) -> Any:
+    """What a call gives, or the error that it is refused with."""
+    try:
+        return quiet(what, *arguments, **named)
+    except BigUNetError as error:
+        check_message(error)
+        return error
+
+
+@LAW
+@given(data=st.data())
+def test_labels_are_those_of_one_pass_or_a_line_says_why_not(
+    tmp_path: Path, client: Client, data: st.DataObject
+) -> None:
+    spec = data.draw(fuzz_images.specs(), label="image")
+    drawn = data.draw(option_specs(spec["axes"], spec["shape"]), label="options")
+    network = fuzz_modules.model(data.draw(st.sampled_from(fuzz_modules.KINDS), label="network"))
+    bench = Bench(tmp_path, spec)
+    threads, files = torch.get_num_threads(), set(os.listdir(bench.folder))
+    described = attempt(info, bench.image.path)
+    options = attempt(bench.options, drawn)
+    if isinstance(options, BigUNetError):
+        return
+    if drawn.get("grey_range_of") == "output":
+        first = attempt(run, bench, "out", network, SegmentOptions(nonfinite="background"), client)
+        note(f"first run: {first}")
+    target = bench.folder / "made.zarr"
+    planned = attempt(plan, bench.image.path, model=network, options=options)
+    report = attempt(run, bench, "made", network, options, client)
+    event(f"plan {_kind(planned)}, run {_kind(report)}")
+    note(f"plan: {planned!r:.500}\nrun: {report!r:.500}")
+    if isinstance(planned, BigUNetError):
+        assert type(planned) is type(report), f"plan says {planned}, segment {report!r}"
+    if isinstance(described, BigUNetError) and "axes" not in drawn:
+        assert isinstance(report, BigUNetError)
+    if isinstance(report, SegmentReport):
+        check_output(bench, report, drawn, target)
+        check_other_blocks(bench, report, network, options, client, data)
+        checked = quiet(verify, bench.image.path, target, model=network, windows=3)
+        if "classes" in options.outputs:
+            assert checked.passed, checked
+    assert torch.get_num_threads() == threads
+    files |= {"made.zarr", "other.zarr", "out.zarr"}
+    assert {f for f in os.listdir(bench.folder) if not f.endswith(".zarr")} <= files
+    assert threading.active_count() < 60
+
+
+def _kind(outcome: Any) -> str:
+    """A word for statistics: what came of a call, and the option or place that an error names."""
+    if not isinstance(outcome, BigUNetError):
+        return "well"
+    return f"{type(outcome).__name__}"
+
+
+def run(
+    bench: Bench, name: str, network: Model, options: SegmentOptions, client: Client
+) -> SegmentReport:
+    return segment(
+        bench.image.path, bench.folder / f"{name}.zarr", model=network, options=options,
+        client=client, on_event=lambda event, dashboard: None,
+    )  # fmt: skip
+
+
+def check_output(bench: Bench, report: SegmentReport, drawn: dict[str, Any], target: Path) -> None:
+    want = fuzz_reference.expected(bench.image, report, bench.mask(drawn), drawn)
+    found = labels_in(target, report)
+    if "classes" in found:
+        labels = in_order(report, found["classes"])
+        wrong = (labels != want.labels) & want.firm
+        assert not wrong.any(), f"{int(wrong.sum())} of {wrong.size} labels are wrong"
+        shares = [float((labels == k).mean()) for k in range(len(report.class_shares))]
+        assert list(report.class_shares.values()) == pytest.approx(shares)
+
+
+def check_other_blocks(
+    bench: Bench,
+    report: SegmentReport,
+    network: Model,
+    options: SegmentOptions,
+    client: Client,
+    data: st.DataObject,
+) -> None:
+    sides = tuple(data.draw(st.integers(8, 40)) for _ in range(network.ndim))
+    other = SegmentOptions(**{**_fields(options), "block_shape": sides, "tile_shape": ()})
+    again = attempt(run, bench, "other", network, other, client)
+    assert isinstance(again, SegmentReport), f"refused with blocks of {sides}: {again}"
+    first = labels_in(bench.folder / "made.zarr", report)
+    second = labels_in(bench.folder / "other.zarr", again)
+    for name, values in first.items():
+        differ = np.abs(values.astype(int) - second[name].astype(int))
+        if name == "probabilities":
+            assert differ.max() <= 1
+        else:
+            want = fuzz_reference.expected(bench.image, report, None, {})
+            assert not (in_order(report, differ) * want.firm).any()
+
+
+def _fields(options: SegmentOptions) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in options.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("kind", fuzz_modules.REFUSED)
+def test_a_module_that_cannot_be_run_is_refused_in_one_line(kind: str) -> None:
+    made = fuzz_modules.REFUSED[kind]()
+    error = attempt(Model.of_module, made, ndim=2)
+    assert isinstance(error, BigUNetError), f"{kind} is accepted"
