@@ -107,8 +107,7 @@ def fix_normalisation(plan: SegmentPlan) -> tuple[FixedNormalisation, Bulk]:
     ImageError
         If the image cannot be read, or no voxel of it counts.
     OptionError
-        If the options name more or fewer grey ranges than channels, or another image without the
-        same channels.
+        If the options name another image without the same channels.
     """
     quantiles, fixed = _wish(plan)
     seen = _measured(plan, (*quantiles, *BULK))
@@ -136,10 +135,6 @@ def _wish(plan: SegmentPlan) -> tuple[tuple[float, ...], FixedNormalisation | No
     number = len(plan.channels)
     if options.grey_range:
         pairs = options.grey_range * (number if len(options.grey_range) == 1 else 1)
-        if len(pairs) != number:
-            raise OptionError(
-                f"{len(pairs)} grey ranges for {number} channel(s): give one for all, or one each"
-            )
         return (), _fixed(pairs, "options")
     if options.percentiles:
         return tuple(options.percentiles), None

@@ -91,7 +91,7 @@ def specs(draw: Any) -> dict[str, Any]:
         "fill": draw(st.sampled_from(fills)),
         "content": draw(st.sampled_from(CONTENTS)),
         "seed": draw(st.integers(0, 99)),
-        "range": draw(st.sampled_from([(0, 200), (5, 6), (-50, 60), (0, 1), "all"])),
+        "range": draw(st.sampled_from([(0, 200), (5, 6), (-50, 60), (0, 1), "all", "greatest"])),
         "absent": draw(st.integers(0, 3)) == 0,
         "hot": draw(st.integers(0, 3)) == 0,
         "sentinel": draw(st.integers(0, 4)) == 0,
@@ -132,6 +132,11 @@ def voxels_of(spec: dict[str, Any]) -> np.ndarray:
 
 
 def _range_of(spec: dict[str, Any], dtype: np.dtype) -> tuple[float, float]:
+    if spec["range"] == "greatest":
+        greatest = {2: 6e4, 4: 3e38, 8: 1.7e308}.get(dtype.itemsize, 1)
+        if dtype.kind != "f":
+            greatest = 1 if dtype.kind == "b" else np.iinfo(dtype).max
+        return (greatest - greatest // 2**20, greatest)
     if spec["range"] != "all":
         low, high = spec["range"]
         return (0, high) if dtype.kind == "u" else (low, high)

@@ -121,8 +121,9 @@ def test_integers_that_are_moved_have_ends_that_are_moved(
 @LAW
 @given(voxels=images(("uint8", "uint16", "float32")), power=st.integers(-20, 20))
 def test_voxels_that_are_scaled_have_ends_that_are_scaled(voxels: np.ndarray, power: int) -> None:
-    with np.errstate(over="ignore"):
-        assume(np.abs(voxels[np.isfinite(voxels)], dtype=np.float64).max(initial=0) < 1e30)
+    sizes = np.abs(voxels[np.isfinite(voxels)].astype(np.float64))
+    # Differences are float32, which rounds the smallest otherwise than others.
+    assume(sizes.max(initial=0) < 1e20 and sizes[sizes > 0].min(initial=1) > 1e-20)
     wide = voxels.astype(np.float64)
     found, scaled = rule(wide, (1, 99.8)), rule(wide * 2.0**power, (1, 99.8))
     assume(found is not None)

@@ -152,7 +152,8 @@ def test_the_command_prints_range_origin_and_channel(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "channel 1 'b': 100 to 300 (as given)" in result.stderr
     told = json.loads(result.stdout)
-    assert told["warnings"] == []
+    (line,) = told["warnings"]
+    assert "channel 1 'b' is brighter than the images that model 'nuclei' was trained on" in line
     assert told["channels"] == ["b"]
 
 
