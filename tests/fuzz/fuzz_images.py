@@ -102,6 +102,7 @@ def specs(draw: Any) -> dict[str, Any]:
         "scale": draw(st.sampled_from([None, 0.5, 0.65, 1, 2])
                       | st.sampled_from(ODD_SCALES)),
         "translation": draw(st.sampled_from([None, 0, 7.5, -1e300])),
+        "outer": draw(st.sampled_from([None, None, None, 0.5, 1e-200, 1e200])),
         "unit": draw(st.sampled_from(UNITS)),
         "zip": draw(st.integers(0, 7)) == 0,
         "name_axes": draw(st.integers(0, 3)) > 0,
@@ -247,6 +248,9 @@ def _write_group(
         datasets.append(dataset)
     np.random.default_rng(spec["order"]).shuffle(datasets)
     multiscale: dict[str, Any] = {"datasets": datasets, "name": "fuzz"}
+    if spec["outer"] is not None and version in ("0.4", "0.5"):
+        outer = [{"type": "scale", "scale": [spec["outer"]] * len(spec["axes"])}]
+        multiscale["coordinateTransformations"] = outer
     if version == "0.3":
         multiscale["axes"] = list(spec["axes"])
     elif version in ("0.4", "0.5"):

@@ -12,6 +12,8 @@ from bigunet import Model
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+# By the number of scores: what a network was trained at.
+SIZES = {1: (0.5, 0.5, 0.5), 2: (1e-3, 1e3, 1e3), 3: (2.0, 0.5, 0.5), 4: (1.0, 1.0, 1.0)}
 NAMES = {1: ("0",), 2: ("DAPI", "GFP"), 3: ("a", "b", "c")}
 
 
@@ -39,7 +41,9 @@ def valid(ndim: int, channels: int, scores: int, end: str, padding: int, stride:
     layers = _stack(ndim, channels, scores, padding=padding, stride=stride)
     if end:
         layers.append(nn.Sigmoid() if end == "sigmoid" else nn.Softmax(dim=1))
-    return Model.of_module(Net(*layers), ndim=ndim, channels=NAMES[channels])
+    return Model.of_module(
+        Net(*layers), ndim=ndim, channels=NAMES[channels], voxel_size_um=SIZES[scores][-ndim:]
+    )
 
 
 @functools.cache

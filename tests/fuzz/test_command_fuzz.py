@@ -25,7 +25,8 @@ LAW = settings(
 PATHS = (
     "in.zarr", "stack.zarr", "in.zarr/0", "labels.zarr", "tiny.safetensors", "plain.txt", "empty",
     "nothing", "", ".", "-", "a b", "é", "in.zarr::0", "s3://", "http://", "file:///nothing",
-    "memory://x", "~nobody/x", "x\n y", "nuclei", "in.tif", "%", "*.zarr", "[", "in.zarr/../in.zarr",
+    "memory://x", "~nobody/x", "x\n y", "nuclei", "in.tif", "%", "*.zarr", "[",
+    "in.zarr/../in.zarr",
 )  # fmt: skip
 NUMBERS = (
     "0",

@@ -16,9 +16,11 @@ from bigunet import SegmentOptions
 from bigunet.errors import OptionError
 
 ANYTHING = st.recursive(
-    st.sampled_from([None, True, False, 0, 1, -1, 10**400, 1.5, float("nan"), float("inf"), "", "x",
-                     "auto", "classes", b"x", Path("x"), np.int64(3), np.float32(0.5), object(), int,
-                     np.arange(2), np.array(3), 1j, slice(3), range(2), {1}])
+    st.sampled_from(
+        [None, True, False, 0, 1, -1, 10**400, 1.5, float("nan"), float("inf"), "", "x", "auto",
+         "classes", b"x", Path("x"), np.int64(3), np.float32(0.5), object(), int, np.arange(2),
+         np.array(3), 1j, slice(3), range(2), {1}]
+    )
     | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3)
     | st.lists(inner, max_size=3).map(tuple)
