@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import zarr
 from hypothesis import strategies as st
+from zarr.codecs import TransposeCodec
 
 DTYPES = (
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
@@ -66,9 +67,10 @@ def _canonical(array: np.ndarray, axes: str) -> np.ndarray:
 
 
 @st.composite
-def specs(draw: Any) -> dict[str, Any]:
-    """What an image is, in plain values."""
+def specs(draw: Any, only: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What an image is, in plain values; some of them may be given."""
     version = draw(st.sampled_from(["0.4", "0.5", "0.1", "0.2", "0.3", "bare2", "bare3"]))
+    version = (only or {}).get("version", version)
     few = "tczyx" if version in ("0.1", "0.2") else None
     axes = few or draw(st.sampled_from(["yx", "cyx", "zyx", "czyx", "tyx", "tczyx", "yxc", "xy"]))
     if not few and draw(st.booleans()):
@@ -106,6 +108,11 @@ def specs(draw: Any) -> dict[str, Any]:
         "unit": draw(st.sampled_from(UNITS)),
         "zip": draw(st.integers(0, 7)) == 0,
         "name_axes": draw(st.integers(0, 3)) > 0,
+        "fortran": draw(st.integers(0, 4)) == 0,
+        "compressed": draw(st.integers(0, 3)) > 0,
+        "separator": draw(st.sampled_from(["/", "."])),
+        "no_fill": draw(st.integers(0, 5)) == 0,
+        **(only or {}),
     }  # fmt: skip
 
 
@@ -194,11 +201,22 @@ def _write_array(
     more: dict[str, Any] = {}
     if is_v3 and spec["shards"]:
         more["shards"] = tuple(2 * c for c in chunks)
+    fill: Any = np.asarray(spec["fill"]).astype(voxels.dtype)[()]
+    if is_v3 and spec["fortran"] and not more:
+        more["filters"] = [TransposeCodec(order=tuple(range(voxels.ndim))[::-1])]
+    if not is_v3:
+        more["order"] = "F" if spec["fortran"] else "C"
+        encoding = {"name": "v2", "separator": spec["separator"]}
+        more["chunk_key_encoding"] = encoding
+        # Without a fill value all chunks are stored.
+        fill = None if spec["no_fill"] and not spec["absent"] else fill
+    if not spec["compressed"]:
+        more["compressors"] = None
     if is_v3 and spec["name_axes"]:
         more["dimension_names"] = list(spec["axes"])
     array = zarr.create_array(
         str(path), name=name or None, shape=voxels.shape, dtype=voxels.dtype, chunks=chunks,
-        fill_value=np.asarray(spec["fill"]).astype(voxels.dtype)[()],
+        fill_value=fill,
         zarr_format=3 if is_v3 else 2, **more,
     )  # fmt: skip
     if not is_v3 and not name and spec["name_axes"]:
@@ -211,7 +229,9 @@ def _write_array(
         array[...] = voxels
     # Read with plain zarr.
     found = np.asarray(zarr.open_array(str(path), path=name, mode="r")[...])
-    return found, _stored(found, chunks, np.asarray(spec["fill"]).astype(voxels.dtype))
+    if fill is None:
+        return found, np.ones(found.shape, bool)
+    return found, _stored(found, chunks, np.asarray(fill))
 
 
 def _stored(found: np.ndarray, chunks: tuple[int, ...], fill: np.ndarray) -> np.ndarray:

@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from bigunet_cli.main import main
 from conftest import Outcome, Run, save_random_model, write_ome_zarr
-from hypothesis import HealthCheck, event, given, settings
+from fuzz_law import law
+from hypothesis import event, given
 from hypothesis import strategies as st
 
-SOAK = settings.default.max_examples > 1000  # type: ignore[union-attr]
-LAW = settings(
-    max_examples=settings.default.max_examples // 2 if SOAK else 60,  # type: ignore[union-attr]
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
 # Paths of the folder that a run stands in.
 PATHS = (
     "in.zarr", "stack.zarr", "in.zarr/0", "labels.zarr", "tiny.safetensors", "plain.txt", "empty",
@@ -140,7 +133,7 @@ def check(words: list[str], outcome: Outcome) -> None:
     event(f"{words[0] or 'nothing'} leaves with {outcome.code}")
 
 
-@LAW
+@law(40)
 @given(words=lines())
 def test_a_command_line_runs_or_a_line_says_why_not(
     place: Path, monkeypatch: pytest.MonkeyPatch, bigunet: Run, words: list[str]
@@ -154,7 +147,3 @@ def test_a_command_line_runs_or_a_line_says_why_not(
     before = os.getcwd()
     check(words, bigunet(*words))
     assert os.getcwd() == before
-
-
-def test_main_is_what_the_command_runs() -> None:
-    assert callable(main)

@@ -17,7 +17,8 @@ import pytest
 import torch
 import zarr
 from distributed import Client
-from hypothesis import HealthCheck, Phase, event, given, note, settings
+from fuzz_law import law
+from hypothesis import event, given, note
 from hypothesis import strategies as st
 
 from bigunet import (
@@ -31,17 +32,6 @@ from bigunet import (
     verify,
 )
 
-SOAK = settings.default.max_examples > 1000  # type: ignore[union-attr]
-LAW = settings(
-    max_examples=settings.default.max_examples
-    if SOAK or settings.default.max_examples == 100
-    else 40,  # type: ignore[union-attr]
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-    # Smaller images of the same fault cost minutes, and all that was drawn is printed.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)
 LONGEST = 400
 
 
@@ -185,7 +175,7 @@ def attempt(what: Any, *arguments: Any, **named: Any) -> Any:
         return error
 
 
-@LAW
+@law(25)
 @given(data=st.data())
 def test_labels_are_those_of_one_pass_or_a_line_says_why_not(
     tmp_path: Path, client: Client, data: st.DataObject
@@ -234,12 +224,55 @@ def _kind(outcome: Any) -> str:
     return f"{type(outcome).__name__}"
 
 
+@law(5)
+@given(data=st.data())
+def test_labels_inside_an_image_are_those_of_one_pass_and_it_stays_an_image(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    drawn = {"version": "0.4" if data.draw(st.booleans(), label="zarr 2") else "0.5", "zip": False}
+    spec = data.draw(fuzz_images.specs(only=drawn), label="image")
+    bench = Bench(tmp_path, spec)
+    before = attempt(info, bench.image.path)
+    network = fuzz_modules.model((2, 1, 3, "", 1, 1))
+    count = dict(zip(spec["axes"], spec["shape"])).get("c", 1)
+    channel = data.draw(st.integers(0, count - 1), label="channel")
+    options = SegmentOptions(
+        backend="torch", precision="fp32", channels=(channel,), nonfinite="background",
+        ome_version=data.draw(st.sampled_from(["auto", "auto", "0.4", "0.5"]), label="version"),
+    )  # fmt: skip
+    count_of_threads = threading.active_count()
+    # With workers of its own, in threads.
+    report = attempt(segment, bench.image.path, model=network, options=options, on_event=_ignore)
+    event(_kind(report))
+    note(f"run: {report!r:.500}")
+    assert threading.active_count() <= count_of_threads + 2
+    after = attempt(info, bench.image.path)
+    if isinstance(report, BigUNetError):
+        assert isinstance(before, BigUNetError) or "segmentation" not in after
+        return
+    assert {k: v for k, v in after.items() if k != "segmentation"} == before
+    root = zarr.open_group(str(bench.image.path), mode="r")
+    told = root["labels/classes"].attrs.asdict()
+    datasets = told.get("ome", told)["multiscales"][0]["datasets"]
+    axes = [a for a in spec["axes"] if a != "c"]
+    order = [axes.index(a) for a in "tzyx" if a in axes]
+    want = fuzz_reference.expected(bench.image, report, None, {"nonfinite": "background"})
+    labels = np.asarray(root[f"labels/classes/{datasets[0]['path']}"]).transpose(order)
+    assert not ((labels != want.labels) & want.firm).any()
+    assert len(datasets) == len(report.plan.image.levels)
+    assert quiet(verify, bench.image.path, model=network, windows=3).passed
+
+
+def _ignore(event_: Any, dashboard: str) -> None:
+    """Nobody listens."""
+
+
 def run(
     bench: Bench, name: str, network: Model, options: SegmentOptions, client: Client
 ) -> SegmentReport:
     return segment(
         bench.image.path, bench.folder / f"{name}.zarr", model=network, options=options,
-        client=client, on_event=lambda event, dashboard: None,
+        client=client, on_event=_ignore,
     )  # fmt: skip
 
 
