@@ -13,6 +13,8 @@ from bigunet.exact_differences import subtract
 
 # Of each part, voxels that the noise is estimated from.
 _MOST_VOXELS = 2**18
+# Far from where float32 ends.
+_FLOAT32 = (1e-25, 1e30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,14 @@ class Cells:
 
 
 def away_from(voxels: np.ndarray, start: float) -> np.ndarray:
-    """Voxels less a value, as float32; subtracted as integers where they are integers."""
-    return subtract(voxels, start).astype(np.float32)
+    """Voxels less a value; subtracted as integers where they are integers.
+
+    As float32, which is half as large, where it holds them, and multiples and parts of them.
+    """
+    away = subtract(voxels, start)
+    furthest = max(-float(away.min(initial=0)), float(away.max(initial=0)))
+    fits = furthest == 0 or _FLOAT32[0] < furthest < _FLOAT32[1]
+    return away.astype(np.float32) if fits else away
 
 
 def noise(parts: Sequence[Part], start: float = 0.0) -> float:

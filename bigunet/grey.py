@@ -44,6 +44,9 @@ _NOISE_SPAN = 10.0
 # Where the range is no more than this factor of what the values 3 % further inside span, no rule of
 # ``outliers`` would move its end.
 _NEAR = 1.2
+# Differences of greater numbers, and their multiples, may be greater than float64 holds.
+_HUGE = 1e300
+_SMALLER = 2.0**-32
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ def grey_values(
     every = [part for part in map(Part.of, parts, given) if part.size]
     if not every:
         return None
+    if _are_huge(every):
+        return _of_smaller(parts, quantiles, given)
     kept, padding = _that_count(every)
     *values, median = _quantiles(kept, (*quantiles, 50.0))
     clear = _beyond_noise(kept, quantiles, values)
@@ -142,6 +147,29 @@ def grey_values(
     left_out = round(1 - sum(part.size for part in kept) / total, 6)
     plain = GreyValues(tuple(values), left_out, padding=tuple(padding), median=median)
     return _without_outliers(kept, quantiles, plain)
+
+
+def _are_huge(every: Sequence[Part]) -> bool:
+    return every[0].voxels.dtype == np.float64 and any(
+        max(-part.voxels.min(), part.voxels.max()) > _HUGE for part in every
+    )
+
+
+def _of_smaller(
+    parts: Sequence[np.ndarray], quantiles: Sequence[float], wanted: Sequence[np.ndarray | None]
+) -> GreyValues | None:
+    """The same, of numbers that are smaller by a power of two."""
+    found = grey_values([part * _SMALLER for part in parts], quantiles, wanted=wanted)
+    if found is None:
+        return None
+    return replace(
+        found,
+        values=tuple(value / _SMALLER for value in found.values),
+        least=None if found.least is None else found.least / _SMALLER,
+        greatest=None if found.greatest is None else found.greatest / _SMALLER,
+        padding=tuple(value / _SMALLER for value in found.padding),
+        median=found.median / _SMALLER,
+    )
 
 
 def _beyond_noise(
@@ -217,10 +245,10 @@ def _without_outliers(
     kept: Sequence[Part], quantiles: Sequence[float], plain: GreyValues
 ) -> GreyValues:
     """The values, with the least and the greatest moved inwards where outliers made them."""
-    if len(quantiles) < 2:
-        return plain
     values, least, greatest = list(plain.values), None, None
     first, last = int(np.argmin(quantiles)), int(np.argmax(quantiles))
+    if quantiles[first] == quantiles[last]:
+        return plain
     if quantiles[last] > 100 - _OUTER:
         upper = _moved(kept, quantiles[last], values[first], values[last], sign=1)
         if upper:
@@ -229,7 +257,8 @@ def _without_outliers(
         lower = _moved(kept, quantiles[first], values[last], values[first], sign=-1)
         if lower:
             values[first], least = lower
-    moved = tuple(values)
+    # What lies beyond an end that moved inwards moves with it.
+    moved = tuple(min(max(value, values[first]), values[last]) for value in values)
     return replace(
         plain, values=moved, outliers=moved != plain.values, least=least, greatest=greatest
     )

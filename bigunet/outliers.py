@@ -55,7 +55,7 @@ def upper_end(parts: Sequence[Part], low: float, quantile: Quantile, percent: fl
     Parameters
     ----------
     parts : sequence of Part
-        Of float32 voxels, each with at least one voxel.
+        Of floating-point voxels, each with at least one voxel.
     low : float
         The lower end of the grey values.
     quantile : callable
@@ -116,7 +116,7 @@ def _below_plateau(parts: Sequence[Part], low: float, greatest: float) -> float 
     bright = np.concatenate([part.chosen()[part.chosen() > low + 0.4 * span] for part in parts])
     few, many = (share * sum(part.size for part in parts) for share in _PLATEAU_SHARE)
     # One value exactly, as of saturated voxels; or values close to one another, above a gap.
-    for limit, below in ((_just_below(greatest), 0.8), (low + 0.8 * span, 0.4)):
+    for limit, below in ((_just_below(greatest, bright.dtype), 0.8), (low + 0.8 * span, 0.4)):
         at_top = int(np.count_nonzero(bright > limit))
         beside = int(np.count_nonzero(bright > low + below * span)) - at_top
         if few <= at_top <= many and at_top >= _PLATEAU_TIMES * beside:
@@ -124,6 +124,6 @@ def _below_plateau(parts: Sequence[Part], low: float, greatest: float) -> float 
     return None
 
 
-def _just_below(value: float) -> float:
-    """The next smaller number that float32, the voxels' type, holds."""
-    return float(np.nextafter(np.float32(value), np.float32(-np.inf)))
+def _just_below(value: float, dtype: np.dtype) -> float:
+    """The next smaller number that the voxels' type holds."""
+    return float(np.nextafter(dtype.type(value), dtype.type(-np.inf)))

@@ -32,6 +32,8 @@ BIGUNET = Path(sys.executable).with_name("bigunet")
 
 # Half as many as usual, for a suite of hundreds of laws; HYPOTHESIS_PROFILE=default for all.
 settings.register_profile("suite", max_examples=50)
+# For hours by hand; what tests state of their own is more than the suite, and less than this.
+settings.register_profile("soak", max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 WriteModel = Callable[..., Path]

@@ -67,8 +67,18 @@ def read_levels(
             first_scale = scale
         total = tuple(a * f for a, f in zip(scale, outer_scale))
         translation = tuple(t * f + o for t, f, o in zip(offset, outer_scale, outer_translation))
+        _check_place(where, total, translation)
         levels.append(level_of(level.path, level.array, total, translation))
     return tuple(levels), _notes(url, listed, stored)
+
+
+def _check_place(where: str, scale: Sequence[float], translation: Sequence[float]) -> None:
+    """Raise ImageError where transformations together are beyond what floats hold."""
+    if not all(math.isfinite(n) for n in (*scale, *translation)) or min(scale) <= 0:
+        raise ImageError(
+            f"{where}: all together are the scale {tuple(scale)} and the translation "
+            f"{tuple(translation)}, which are no places; correct them"
+        )
 
 
 def level_of(

@@ -72,6 +72,7 @@ class NetworkInputs:
         self._range = grey_range
         low = torch.tensor(grey_range.low, dtype=torch.float64).reshape(along)
         span = [b - a for a, b in zip(grey_range.low, grey_range.high)]
+        self._is_wide = not all(map(_fits_float32, (*grey_range.low, *span)))
         self._span = torch.tensor(span, dtype=torch.float64).reshape(along)
         self._device_low = low.float().to(device)
         self._device_span = self._span.float().to(device)
@@ -88,7 +89,7 @@ class NetworkInputs:
             Grey values in any numeric dtype.
         """
         tile = self._without_padding(np.ascontiguousarray(tile))
-        if _exceeds_float32(tile.dtype):
+        if self._is_wide or _exceeds_float32(tile.dtype):
             # In integers where they are integers: past 2^53 their floats are too far apart.
             away = [subtract(channel, low) for channel, low in zip(tile, self._range.low)]
             return torch.from_numpy(np.stack(away)).div_(self._span)
@@ -121,6 +122,11 @@ class NetworkInputs:
 def _exceeds_float32(dtype: np.dtype) -> bool:
     """Whether float32 would round or overflow grey values that the grey range tells apart."""
     return (dtype.kind in "iu" and dtype.itemsize > 2) or (dtype.kind == "f" and dtype.itemsize > 4)
+
+
+def _fits_float32(number: float) -> bool:
+    """Whether float32 holds a number, and such as are some times as large or as small."""
+    return number == 0 or 1e-30 < abs(number) < 1e30
 
 
 def _supported(tile: np.ndarray) -> np.ndarray:

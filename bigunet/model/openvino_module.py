@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,9 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from bigunet.errors import ModelError, OptionError
+from bigunet.model.network import Network
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 OPENVINO_PRECISIONS = tuple(_HINTS)
+# Tracing leaves some 7 MB of a network of 2 million weights in torch and OpenVINO for as long as
+# Python runs, so a process that runs one network again and again traces it once.
+_MOST_GRAPHS = 4
+_graphs: OrderedDict[bytes, Any] = OrderedDict()
+_GRAPHS = threading.Lock()
 
 
 class OpenVinoModule(nn.Module):
@@ -59,16 +67,7 @@ class OpenVinoModule(nn.Module):
             known = " or ".join(OPENVINO_PRECISIONS)
             raise OptionError(f"OpenVINO runs in {known}, not in {precision}; give --backend torch")
         openvino = _openvino()
-        sample = torch.zeros((1, in_channels, *sample_shape))
-        with warnings.catch_warnings(), torch.inference_mode():
-            # It traces with torch.jit, which is deprecated; and that Python looks at the input's
-            # shape is as it should be, since each shape has a graph of its own.
-            warnings.simplefilter("ignore")
-            try:
-                self._graph = _converted(module, sample)
-            except Exception as error:
-                raise ModelError(f"OpenVINO cannot run this network: {error}") from error
-        self._graph.reshape([1, in_channels, *(-1 for _ in sample_shape)])
+        self._graph = _graph_of(module, torch.zeros((1, in_channels, *sample_shape)))
         self._core = openvino.Core()
         self._settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
@@ -97,7 +96,8 @@ class OpenVinoModule(nn.Module):
         if shape not in requests:
             with self._lock:
                 if shape not in self._compiled:
-                    graph = self._graph.clone()
+                    with _GRAPHS:
+                        graph = self._graph.clone()
                     graph.reshape(list(shape))
                     self._compiled[shape] = self._core.compile_model(graph, "CPU", self._settings)
             requests[shape] = self._compiled[shape].create_infer_request()
@@ -111,6 +111,43 @@ def has_openvino() -> bool:
     except ImportError:
         return False
     return True
+
+
+def _graph_of(module: nn.Module, sample: Tensor) -> Any:
+    """The module's graph for tiles of any shape, which others may use too: to be cloned only."""
+    with _GRAPHS:
+        key = _key(module, sample) if isinstance(module, Network) else None
+        graph = None if key is None else _graphs.get(key)
+        if graph is None:
+            graph = _traced(module, sample)
+        if key is not None:
+            _graphs[key] = graph
+            _graphs.move_to_end(key)
+            if len(_graphs) > _MOST_GRAPHS:
+                _graphs.popitem(last=False)
+        return graph
+
+
+def _key(network: Network, sample: Tensor) -> bytes:
+    """What tells networks apart: their layers and weights say all that they do."""
+    digest = hashlib.sha256(f"{network!r} {network.config!r} {sample.shape[:2]}".encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.digest()
+
+
+def _traced(module: nn.Module, sample: Tensor) -> Any:
+    with warnings.catch_warnings(), torch.inference_mode():
+        # It traces with torch.jit, which is deprecated; and that Python looks at the input's
+        # shape is as it should be, since each shape has a graph of its own.
+        warnings.simplefilter("ignore")
+        try:
+            graph = _converted(module, sample)
+        except Exception as error:
+            raise ModelError(f"OpenVINO cannot run this network: {error}") from error
+    graph.reshape([*sample.shape[:2], *(-1 for _ in sample.shape[2:])])
+    return graph
 
 
 def _converted(module: nn.Module, sample: Tensor) -> Any:

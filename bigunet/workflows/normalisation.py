@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -106,8 +107,7 @@ def fix_normalisation(plan: SegmentPlan) -> tuple[FixedNormalisation, Bulk]:
     ImageError
         If the image cannot be read, or no voxel of it counts.
     OptionError
-        If the options name more or fewer grey ranges than channels, or another image without the
-        same channels.
+        If the options name another image without the same channels.
     """
     quantiles, fixed = _wish(plan)
     seen = _measured(plan, (*quantiles, *BULK))
@@ -135,10 +135,6 @@ def _wish(plan: SegmentPlan) -> tuple[tuple[float, ...], FixedNormalisation | No
     number = len(plan.channels)
     if options.grey_range:
         pairs = options.grey_range * (number if len(options.grey_range) == 1 else 1)
-        if len(pairs) != number:
-            raise OptionError(
-                f"{len(pairs)} grey ranges for {number} channel(s): give one for all, or one each"
-            )
         return (), _fixed(pairs, "options")
     if options.percentiles:
         return tuple(options.percentiles), None
@@ -169,8 +165,7 @@ def _of_percentiles(
     quantiles: tuple[float, ...], found: Intensity, origin: Origin, other: str = ""
 ) -> FixedNormalisation:
     low = tuple(channel.values[0] for channel in found.channels)
-    # An even channel becomes 0 everywhere rather than infinite.
-    high = tuple(b if b > a else a + 1 for a, b, *_ in found.values)
+    high = tuple(b if b > a else _above(a) for a, b, *_ in found.values)
     return FixedNormalisation(
         "percentile",
         quantiles[0],
@@ -183,6 +178,16 @@ def _of_percentiles(
         left_out=tuple(channel.left_out for channel in found.channels),
         outliers=tuple(channel.outliers for channel in found.channels),
     )
+
+
+def _above(value: float) -> float:
+    """A high end for an even channel, which becomes 0 everywhere rather than infinite.
+
+    One more, unless the value is so large that a float does not change by it.
+    """
+    if value + 1 > value:
+        return value + 1
+    return value / 2 if value < 0 or math.isinf(2 * value) else 2 * value
 
 
 def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from bigunet.choices import BackendChoice
 from bigunet.errors import OptionError
 from bigunet.io.axes import checked_letters
 from bigunet.urls import shown_url
+from bigunet.workflows import option_types
 
 Output = Literal["classes", "probabilities"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
@@ -112,9 +113,11 @@ class SegmentOptions:
     nonfinite: Nonfinite = "refuse"
 
     def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            object.__setattr__(self, name, kind(getattr(self, name), name))
         object.__setattr__(self, "axes", checked_letters(self.axes))
         _check("output", self.outputs, Output)
-        if not isinstance(self.level, int):
+        if isinstance(self.level, str):
             _check("level", (self.level,), Literal["auto"])
         _check("precision", (self.precision,), PrecisionChoice)
         _check("device", (self.device,), DeviceChoice)
@@ -169,10 +172,54 @@ class SegmentOptions:
         return cls(**fields)
 
 
+def _level(value: Any, name: str) -> LevelChoice:
+    return value if isinstance(value, str) else option_types.whole(value, name)  # type: ignore[return-value]
+
+
+def _outputs(value: Any, name: str) -> tuple[str, ...]:
+    return option_types.listed(value, name, "names, such as ('classes',)")
+
+
+def _channels(value: Any, name: str) -> tuple[int | str, ...]:
+    items = option_types.listed(value, name, "indices or names, such as ('DAPI',)")
+    return tuple(k if isinstance(k, str) else option_types.whole(k, name) for k in items)
+
+
+def _grey_range(value: Any, name: str) -> tuple[tuple[float, float], ...]:
+    items = option_types.listed(value, name, "pairs, such as ((100, 4000),)")
+    return tuple(option_types.pair(item, name) for item in items)
+
+
+def _percentiles(value: Any, name: str) -> tuple[float, ...]:
+    items = option_types.listed(value, name, "two numbers")
+    return option_types.pair(items, name) if items else ()
+
+
+_KINDS: dict[str, Callable[[Any, str], Any]] = {
+    "outputs": _outputs,
+    "level": _level,
+    "channels": _channels,
+    "axes": option_types.text,
+    "roi": option_types.ranges,
+    "block_shape": option_types.wholes,
+    "tile_shape": option_types.wholes,
+    "tta": option_types.flag,
+    "skip_empty": option_types.flag,
+    "mask": option_types.path,
+    "grey_range": _grey_range,
+    "percentiles": _percentiles,
+    "grey_range_of": option_types.path,
+    "memory_limit": option_types.whole,
+    "tune": option_types.flag,
+}
+
+
 def _check(what: str, values: tuple[str, ...], choices: Any) -> None:
     for value in values:
         if value not in get_args(choices):
-            raise OptionError(f"unknown {what} {value!r}; known: {', '.join(get_args(choices))}")
+            raise OptionError(
+                f"unknown {what} {value!r:.60}; known: {', '.join(get_args(choices))}"
+            )
 
 
 def _check_grey(
@@ -182,7 +229,9 @@ def _check_grey(
     if grey_range and (percentiles or other):
         raise OptionError("a grey range is given in numbers or measured: give one of the two")
     for low, high in grey_range:
-        if not (math.isfinite(low) and math.isfinite(high)) or low == high:
+        if low == high:
             raise OptionError(f"grey range {low}:{high}: give two numbers that differ")
+        if math.isinf(float(high) - float(low)):
+            raise OptionError(f"grey range {low}:{high}: give two numbers that are less far apart")
     if percentiles and not (len(percentiles) == 2 and 0 <= percentiles[0] < percentiles[1] <= 100):
         raise OptionError(f"percentiles {percentiles}: give 0 <= P < Q <= 100")

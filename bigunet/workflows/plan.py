@@ -274,6 +274,11 @@ def make_plan(
     run = _turned(image, model, level) if options.tta else model
     field = run.receptive_field.with_leading_axes(len(shape) - model.ndim)
     channels = choose_channels(image, model.description, options.channels)
+    if len(options.grey_range) not in (0, 1, len(channels)):
+        raise OptionError(
+            f"{len(options.grey_range)} grey ranges for {len(channels)} channel(s): give one for "
+            "all, or one each"
+        )
     share = MemoryShare.of(options.memory_limit or memory_bytes, workers, gpu_bytes)
     pixel = np.dtype(image.level(level).dtype).itemsize * len(channels)
     output = _output_bytes(model, options)

@@ -166,9 +166,9 @@ class _Check:
             wanted = self._plan.wanted.read(window)
             kept = torch.ones(labels.shape, dtype=torch.bool)
             if wanted is not None:
-                kept = torch.from_numpy(wanted)
+                # A copy: what a mask of fewer axes gives cannot be written to.
+                kept = torch.from_numpy(wanted.copy())
             if self._plan.options.nonfinite == "background":
-                # Not in place: what is wanted may be broadcast from a mask of fewer axes.
                 kept = kept & torch.from_numpy(np.isfinite(self._reader.read(window)).all(axis=0))
             unequal = torch.where(kept, labels_of(shifted), 0) != labels
             firm = score_margin(shifted) > tolerance * spread

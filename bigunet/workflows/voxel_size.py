@@ -41,5 +41,10 @@ def size_factors(image: Multiscale, model: Model) -> dict[int, float]:
         if wanted is None or size is None or len(size) < len(wanted):
             return {}
         pairs = zip(size[-len(wanted) :], wanted)
-        factors[level] = math.exp(max(abs(math.log(a / b)) for a, b in pairs))
+        factors[level] = max(_factor(a, b) for a, b in pairs)
     return factors
+
+
+def _factor(a: float, b: float) -> float:
+    """How many times one size is the other; infinite where that is beyond what floats hold."""
+    return max(a / b, b / a) if a and b else math.inf

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,3 +151,14 @@ def test_a_client_of_the_callers_own_stays_the_default(client: Client) -> None:
     with open_client(THREADS) as other:
         assert other is not before
         assert default_client() is before
+
+
+def test_nothing_keeps_workers_in_threads_that_are_closed() -> None:
+    with open_client(THREADS) as client:
+        assert client.submit(len, "abc").result() == 3
+        cluster = client.cluster
+        kept = [weakref.ref(cluster.scheduler), *map(weakref.ref, cluster.workers.values())]
+        del cluster
+    del client
+    gc.collect()
+    assert [ref() for ref in kept] == [None, None]

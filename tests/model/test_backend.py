@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import nn
 from bigunet import Model, ModelDescription, Normalisation
 from bigunet.errors import ModelError, OptionError
 from bigunet.model import backend as backends
+from bigunet.model import openvino_module
 from bigunet.model.architectures import architecture_of, build
 from bigunet.model.backend import choose_backend
 from bigunet.model.description import default_classes
@@ -208,3 +210,29 @@ def test_openvino_writes_nothing_into_home_and_sends_nothing(tmp_path: Path) -> 
     )
     assert (done.stdout, done.stderr) == ("[] []\n", "")
     assert list(tmp_path.rglob("*")) == []
+
+
+@needs_openvino
+def test_a_network_is_traced_once_in_a_process_and_another_one_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What a trace leaves in torch stays as long as Python runs.
+    traced = []
+
+    def converted(module: nn.Module, sample: torch.Tensor) -> Any:
+        traced.append(module)
+        return convert(module, sample)
+
+    convert = openvino_module._converted
+    monkeypatch.setattr(openvino_module, "_converted", converted)
+    monkeypatch.setattr(openvino_module, "_graphs", OrderedDict())
+    image = torch.rand(1, 1, 44, 44)
+    networks = [UNet(UNetConfig(width=2, depth=2, classes=2)).initialise().eval() for _ in "ab"]
+    for module in (*networks, *networks):
+        run = openvino_module.OpenVinoModule(
+            module, in_channels=1, sample_shape=(44, 44), precision="fp32", threads=1
+        )
+        with torch.inference_mode():
+            torch.testing.assert_close(run(image), module(image))
+    assert traced == networks
+    assert len(openvino_module._graphs) == 2

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from distributed import Scheduler, SpecCluster, Worker
+from distributed import Scheduler, SpecCluster, Worker, core
 from distributed.http.routing import RoutingApplication
 from distributed.utils import format_dashboard_link
 
@@ -46,6 +46,16 @@ class _ThreadWorker(_WithoutPort, Worker):  # type: ignore[misc]
 
 class _ThreadCluster(SpecCluster):  # type: ignore[misc]
     """Tells where its dashboard listens: Distributed takes the scheduler's host, which is none."""
+
+    def close(self, timeout: float | None = None) -> Any:
+        """Close it, and let go of its scheduler and worker.
+
+        Distributed keeps the methods of every server that it ever ran in a cache without end.
+        """
+        closed = super().close(timeout)
+        if (cache := getattr(core, "_expects_comm", None)) is not None:
+            cache.cache_clear()
+        return closed
 
     @property
     def dashboard_link(self) -> str:

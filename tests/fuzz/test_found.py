@@ -1,0 +1,152 @@
+"""Faults that the fuzz found, each by itself, with its right value."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import zarr
+from conftest import write_ome_zarr
+from distributed import Client
+from torch import nn
+
+from bigunet import Model, SegmentOptions, plan, segment, verify
+from bigunet.errors import ImageError, OptionError
+from bigunet.grey import grey_values
+from bigunet.model.inputs import GreyRange, NetworkInputs
+from bigunet.workflows.fit import check_fit
+from bigunet.workflows.normalisation import fix_normalisation
+
+
+class Above(nn.Module):
+    """One score: how far the network's input lies above a half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, 1)
+        nn.init.constant_(self.layer.weight, 10.0)
+        nn.init.constant_(self.layer.bias, -5.0)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.layer(image)
+        return scores
+
+
+MODEL = Model.of_module(Above(), ndim=2, voxel_size_um=(0.5, 0.5))
+
+
+def inputs(values: list[float], dtype: str, low: float, high: float) -> list[float]:
+    made = NetworkInputs(GreyRange((low,), (high,)), ndim=1, device=torch.device("cpu"))
+    tile = np.array([values], dtype)
+    return [float(n) for n in made.normalised(made.prepared(tile))[0]]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "low", "high", "expected"),
+    [
+        ([0, 3e38], "float32", -1e300, 1e300, [0.5, 0.5]),
+        ([-3e38, 0, 3e38], "float32", -3e38, 3e38, [0, 0.5, 1]),
+        ([0, 3e-45, 6e-45], "float32", 0.0, 5.605193857299268e-45, [0, 0.5, 1]),
+        ([0, 65504], "float16", -1e39, 1e39, [0.5, 0.5]),
+        ([0, 255], "uint8", -1e300, 1e300, [0.5, 0.5]),
+        ([0, 1], "bool", -1e300, 1e300, [0.5, 0.5]),
+    ],
+)
+def test_a_range_beyond_float32_is_not_lost(
+    values: list[float], dtype: str, low: float, high: float, expected: list[float]
+) -> None:
+    assert inputs(values, dtype, low, high) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [1e38, -1e38, 1e300, 1.7e308, -1.7e308])
+def test_a_constant_image_of_huge_numbers_becomes_0(tmp_path: Path, value: float) -> None:
+    zarr.create_array(str(tmp_path / "in.zarr"), data=np.full((20, 20), value), chunks=(9, 9))
+    made = plan(tmp_path / "in.zarr", model=MODEL)
+    normalisation, bulk = fix_normalisation(made)
+    low, high = normalisation.values.low[0], normalisation.values.high[0]
+    assert low == value
+    assert low < high < np.inf or value > 1e308
+    assert check_fit(made, normalisation, bulk).medians == (0,)
+    assert inputs([value], "float64", low, high) == [0]
+
+
+def test_a_mask_of_fewer_axes_is_verified_without_a_warning(tmp_path: Path, client: Client) -> None:
+    write_ome_zarr(tmp_path / "in.zarr", "zyx", shape=(3, 20, 20))
+    mask = np.ones((20, 20), np.uint8)
+    mask[:5] = 0
+    zarr.create_array(str(tmp_path / "mask.zarr"), data=mask, chunks=(20, 20))
+    options = SegmentOptions(mask=str(tmp_path / "mask.zarr"))
+    where = tmp_path / "in.zarr", tmp_path / "out.zarr"
+    segment(*where, model=MODEL, client=client, options=options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert verify(*where, model=MODEL).passed
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-310, 1e-200, 1e200])
+def test_voxels_of_any_size_are_compared(tmp_path: Path, scale: float) -> None:
+    write_ome_zarr(tmp_path / "in.zarr", shape=(20, 20), metadata={"scale": (scale, scale)})
+    made = plan(tmp_path / "in.zarr", model=MODEL, options=SegmentOptions(level="auto"))
+    fit = check_fit(made, *fix_normalisation(made))
+    assert any("resample the image" in line for line in fit.warnings)
+
+
+@pytest.mark.parametrize("outer", [1e-200, 1e200])
+def test_transformations_that_together_leave_the_numbers_are_refused(
+    tmp_path: Path, outer: float
+) -> None:
+    told: dict[str, Any] = {
+        "scale": (outer, outer),
+        "outer": [{"type": "scale", "scale": [outer, outer]}],
+    }
+    write_ome_zarr(tmp_path / "in.zarr", shape=(20, 20), metadata=told)
+    with pytest.raises(ImageError, match=r"all together are the scale .* correct them"):
+        plan(tmp_path / "in.zarr", model=MODEL)
+
+
+def test_the_number_of_grey_ranges_is_seen_by_the_plan(tmp_path: Path) -> None:
+    write_ome_zarr(tmp_path / "in.zarr", shape=(20, 20))
+    with pytest.raises(OptionError, match=r"2 grey ranges for 1 channel\(s\)"):
+        plan(
+            tmp_path / "in.zarr",
+            model=MODEL,
+            options=SegmentOptions(grey_range=((0, 1), (1, 2))),
+        )
+
+
+def test_equal_quantiles_have_equal_values_wherever_they_stand() -> None:
+    image = np.random.default_rng(0).normal(100, 10, (64, 64)).astype(np.float32)
+    image.flat[::200] = 5000
+    found = grey_values([image], (1, 99.8, 1, 50, 99.8, 100, 99.8))
+    assert found is not None
+    assert found.outliers
+    low, high, again, _, *others = found.values
+    assert low == again
+    assert high < 200
+    assert others == [high] * 3
+    once = grey_values([image], (99.8, 99.8))
+    assert once is not None
+    assert once.values == (5000, 5000)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", ["greatest", "least"])
+def test_the_rule_holds_for_the_greatest_and_the_least_floats(dtype: str, size: str) -> None:
+    plain = np.random.default_rng(0).normal(100, 10, (64, 64)).clip(1, 200)
+    plain[np.random.default_rng(1).random((64, 64)) < 0.003] = 5000
+    ends = np.finfo(dtype)
+    factor = float(ends.max) / 8192 if size == "greatest" else float(ends.tiny)
+    exponent = int(np.floor(np.log2(factor)))
+    image = np.ldexp(plain.astype("float32"), 0).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = grey_values([image], (1, 99.8))
+        found = grey_values([np.ldexp(image, exponent)], (1, 99.8))
+    assert expected is not None
+    assert found is not None
+    assert expected.outliers
+    assert found.values == tuple(float(np.ldexp(v, exponent)) for v in expected.values)

@@ -1,0 +1,93 @@
+"""Options of every type, as a caller in Python may give them: taken, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bigunet import SegmentOptions
+from bigunet.errors import OptionError
+
+ANYTHING = st.recursive(
+    st.sampled_from(
+        [None, True, False, 0, 1, -1, 10**400, 1.5, float("nan"), float("inf"), "", "x", "auto",
+         "classes", b"x", Path("x"), np.int64(3), np.float32(0.5), object(), int, np.arange(2),
+         np.array(3), 1j, slice(3), range(2), {1}]
+    )
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.lists(inner, max_size=3).map(tuple)
+    | st.dictionaries(st.sampled_from(["x", "y", 1, None]), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+NAMES = [field.name for field in fields(SegmentOptions)]
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(given_=st.dictionaries(st.sampled_from(NAMES), ANYTHING, min_size=1, max_size=3))
+def test_options_of_any_type_are_taken_or_refused_in_one_line(given_: dict[str, Any]) -> None:
+    try:
+        made = SegmentOptions(**given_)
+    except OptionError as error:
+        told = str(error)
+        assert told
+        assert "\n" not in told
+        assert len(told) <= 250
+    else:
+        again = SegmentOptions.from_dict(json.loads(json.dumps(made.to_dict())))
+        assert again == made
+        hash((made.outputs, made.channels, made.grey_range, made.block_shape))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("channels", "DAPI", r"channels is 'DAPI': give a tuple of indices or names"),
+        ("channels", 0, r"channels is 0: give a tuple"),
+        ("channels", (1.0,), r"channels is 1.0: give a whole number"),
+        ("block_shape", 512, r"block_shape is 512: give a tuple of whole numbers"),
+        ("block_shape", (512.0, 512), r"block_shape is 512.0: give a whole number"),
+        ("outputs", "classes", r"outputs is 'classes': give a tuple of names"),
+        ("roi", {"x": 5}, r"roi x is 5: give a tuple of whole numbers"),
+        ("roi", {"x": (0, 1, 2)}, r"roi x is \(0, 1, 2\): give START and STOP"),
+        ("roi", (0, 5), r"roi is \(0, 5\): give a mapping"),
+        ("level", None, r"level is None: give a whole number"),
+        ("level", True, r"level is True: give a whole number"),
+        ("tta", 1, r"tta is 1: give True or False"),
+        ("mask", None, r"mask is None: give a path"),
+        ("grey_range", (0, 255), r"grey_range is 0: give a tuple of two numbers"),
+        ("grey_range", ((0, 10**400),), r"grey_range is 1000.*…: give finite numbers"),
+        ("grey_range", ((-1.7e308, 1.7e308),), r"give two numbers that are less far apart"),
+        ("percentiles", ("1", "99"), r"percentiles is '1': give finite numbers"),
+        ("memory_limit", "8GB", r"memory_limit is '8GB': give a whole number"),
+        ("precision", None, r"unknown precision None; known: auto"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_with_what_to_give(
+    option: str, value: Any, message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        SegmentOptions(**{option: value})
+
+
+def test_what_means_the_same_is_taken() -> None:
+    made = SegmentOptions(
+        block_shape=[16, np.int64(32)],  # type: ignore[arg-type]
+        channels=[np.int8(1), "DAPI"],  # type: ignore[arg-type]
+        roi={"x": [0, 5]},  # type: ignore[dict-item]
+        mask=Path("mask.zarr"),  # type: ignore[arg-type]
+        percentiles=np.array([1, 99]),  # type: ignore[arg-type]
+        grey_range=(),
+    )
+    assert made.block_shape == (16, 32)
+    assert made.channels == (1, "DAPI")
+    assert made.roi == {"x": (0, 5)}
+    assert made.mask == "mask.zarr"
+    assert made.percentiles == (1, 99)
