@@ -51,10 +51,6 @@ class CheckedStore(Store):
     async def names(self, folder: str) -> list[str]:
         """Names of the files and folders in a folder."""
 
-    async def changed(self, key: str) -> str:
-        """When a file was changed, or its ETag; empty if the store does not say."""
-        return ""
-
     async def get(
         self,
         key: str,

@@ -26,8 +26,6 @@ _ADVICE = {
 }
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 _MISSING = 404
-# What file systems call the time or the identity of a file.
-_TIMES = ("ETag", "etag", "LastModified", "mtime")
 _CLOSE_SECONDS = 1
 
 
@@ -157,23 +155,6 @@ class RemoteFiles(CheckedStore):
             return []
         found = await self._fs._ls(join_url(self._root, folder), detail=False)
         return sorted(str(one).rstrip("/").rpartition("/")[2] for one in found)
-
-
-    async def getsize(self, key: str) -> int:
-        about = await self._about(key)
-        return int(about["size"]) if about else await super().getsize(key)
-
-    async def changed(self, key: str) -> str:
-        about = await self._about(key)
-        return next((str(about[n]) for n in _TIMES if about.get(n)), "")
-
-    async def _about(self, key: str) -> dict[str, Any]:
-        """What the file system says of a file; empty if the server gives no parts of files."""
-        try:
-            found: dict[str, Any] = await self._fs._info(join_url(self._root, key))
-        except ImageError:
-            return {}
-        return found
 
 
 class RemoteArchive:

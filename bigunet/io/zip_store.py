@@ -107,11 +107,6 @@ class ZippedFiles(CheckedStore):
         self._folders: dict[str, set[str]] | None = None
 
     @property
-    def local_path(self) -> str:
-        """Where the archive is on this machine; empty if it is elsewhere."""
-        return self._archive.place if isinstance(self._archive, LocalArchive) else ""
-
-    @property
     def files(self) -> Iterable[str]:
         """Keys of all files."""
         return self._files.keys()
