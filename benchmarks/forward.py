@@ -1,8 +1,10 @@
 """The forward pass alone, tile in memory to labels in memory: what a run cannot be faster than.
 
     python benchmarks/forward.py LOAD --tile 900 1924 [--precision bf16] [--backend auto]
+        [--device cuda]
 
-Prints JSON: for each tile that keeps so many voxels per axis, microseconds per voxel kept.
+Prints JSON: for each tile that keeps so many voxels per axis, microseconds per voxel kept; of a
+GPU also those in which it computed, without the way there and back.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from limit import cpu_model, seconds
+from limit import device_name, seconds
 from loads import LOADS, Load
 
 from bigunet import Model, ModelDescription, Normalisation, UNet
@@ -39,14 +41,27 @@ def model_of(load: Load) -> Model:
 
 
 def measure(
-    load: Load, tiles: list[int], *, precision: str, backend: str, threads: int, repeats: int
+    load: Load,
+    tiles: list[int],
+    *,
+    precision: str,
+    backend: str,
+    device: str,
+    threads: int,
+    repeats: int,
 ) -> dict[str, Any]:
     """Microseconds per kept voxel of each tile."""
     torch.set_num_threads(threads)
     model = model_of(load)
-    predictor = Predictor(model, GreyRange((0.0,), (255.0,)), precision=precision, backend=backend)  # type: ignore[arg-type]
+    predictor = Predictor(
+        model,
+        GreyRange((0.0,), (255.0,)),
+        precision=precision,  # type: ignore[arg-type]
+        backend=backend,  # type: ignore[arg-type]
+        device=device,
+    )
     field = model.receptive_field
-    found = {}
+    found, computing = {}, {}
     for extent in tiles:
         shape = field.input_shape((extent,) * model.ndim)
         pixels = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
@@ -54,13 +69,17 @@ def measure(
         inner = (slice(first, first + extent),) * model.ndim
         taken = seconds(lambda p=pixels, i=inner: predictor.predict(p, i), repeats=repeats)  # type: ignore[misc]
         found[str(extent)] = 1e6 * taken / extent**model.ndim
+        pending = predictor.begin(pixels, inner)
+        pending.result()
+        computing[str(extent)] = 1e6 * pending.seconds / extent**model.ndim
     return {
         "load": load.name,
-        "cpu": cpu_model(),
+        "device": device_name(device),
         "precision": precision,
         "backend": predictor.backend,
         "threads": threads,
         "microseconds_per_voxel": found,
+        "computing_microseconds_per_voxel": computing,
     }
 
 
@@ -70,6 +89,7 @@ def main() -> None:
     parser.add_argument("--tile", type=int, nargs="+", required=True)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
     parser.add_argument("--backend", choices=get_args(BackendChoice), default="auto")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
@@ -78,6 +98,7 @@ def main() -> None:
         given.tile,
         precision=given.precision,
         backend=given.backend,
+        device=given.device,
         threads=given.threads,
         repeats=given.repeats,
     )

@@ -1,6 +1,6 @@
 """What this machine can do at best: matrix products, copies, and reading and writing a disk.
 
-    python benchmarks/limit.py FOLDER
+    python benchmarks/limit.py FOLDER [--device cuda]
 
 Prints JSON. No network can take fewer seconds than its operations divided by the matrix-product
 peak of the precision it runs in; FOLDER lies on the disk that is measured.
@@ -34,17 +34,31 @@ def seconds(task: Callable[[], object], *, repeats: int) -> float:
     return statistics.median(taken)
 
 
-def matrix_product(precision: str, size: int, repeats: int) -> float:
+def matrix_product(precision: str, size: int, repeats: int, device: str = "cpu") -> float:
     """Operations per second of a square matrix product; multiply and add are two."""
-    a, b = (torch.rand(size, size).to(DTYPES[precision]) for _ in range(2))
-    return 2 * size**3 / seconds(lambda: a @ b, repeats=repeats)
+    a, b = (torch.rand(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
+    return 2 * size**3 / seconds(lambda: settled(a @ b), repeats=repeats)
 
 
-def copying(megabytes: int, repeats: int) -> float:
+def settled(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor, once its device has computed it."""
+    if tensor.is_cuda:
+        torch.cuda.synchronize()
+    return tensor
+
+
+def copying(megabytes: int, repeats: int, device: str = "cpu") -> float:
     """Bytes read and written per second by a copy between two large arrays, all threads."""
-    source = torch.ones(megabytes * 250_000)
+    source = torch.ones(megabytes * 250_000, device=device)
     target = torch.empty_like(source)
-    return 2 * source.nbytes / seconds(lambda: target.copy_(source), repeats=repeats)
+    return 2 * source.nbytes / seconds(lambda: settled(target.copy_(source)), repeats=repeats)
+
+
+def sending(megabytes: int, repeats: int) -> float:
+    """Bytes per second from pinned memory of the host to a GPU."""
+    source = torch.ones(megabytes * 250_000).pin_memory()
+    target = torch.empty_like(source, device="cuda")
+    return source.nbytes / seconds(lambda: settled(target.copy_(source)), repeats=repeats)
 
 
 def disk(folder: Path, megabytes: int, repeats: int) -> dict[str, float]:
@@ -86,14 +100,24 @@ def cpu_model() -> str:
     return f"{fields.get('model name', 'unknown')} ({', '.join(named)})"
 
 
-def measure(folder: Path, *, size: int, megabytes: int, repeats: int) -> dict[str, Any]:
+def device_name(device: str) -> str:
+    """Name of the processor or the GPU that computes."""
+    return cpu_model() if device == "cpu" else torch.cuda.get_device_name(device)
+
+
+def measure(
+    folder: Path, *, size: int, megabytes: int, repeats: int, device: str = "cpu"
+) -> dict[str, Any]:
     """All figures; per second."""
+    gpu = {} if device == "cpu" else {"send_bytes": sending(megabytes, repeats)}
     return {
+        "device": device_name(device),
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "threads": torch.get_num_threads(),
-        "flops": {name: matrix_product(name, size, repeats) for name in ("fp32", "bf16")},
-        "copy_bytes": copying(megabytes, repeats),
+        "flops": {name: matrix_product(name, size, repeats, device) for name in ("fp32", "bf16")},
+        "copy_bytes": copying(megabytes, repeats, device),
+        **gpu,
         **disk(folder, megabytes, repeats),
     }
 
@@ -104,9 +128,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4096, help="of the matrices")
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    found = measure(given.folder, size=given.size, megabytes=given.megabytes, repeats=given.repeats)
+    found = measure(
+        given.folder,
+        size=given.size,
+        megabytes=given.megabytes,
+        repeats=given.repeats,
+        device=given.device,
+    )
     print(json.dumps(found, indent=2))
 
 

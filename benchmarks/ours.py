@@ -1,6 +1,7 @@
 """Segment a load as a user does, from zarr to zarr, and say how near the machine's limit that is.
 
-    python benchmarks/ours.py FOLDER LOAD [--repeats 3] [--precision bf16] [-- OPTION...]
+    python benchmarks/ours.py FOLDER LOAD [--repeats 3] [--precision bf16] [--device cuda]
+        [-- OPTION...]
 
 FOLDER has what ``loads.py`` writes, which is made if it is not there; what follows ``--`` goes to
 ``bigunet segment``. Prints JSON: medians over the repeats, and each run's own report.
@@ -23,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from limit import cpu_model, matrix_product
+from limit import cpu_model, device_name, matrix_product
 from loads import LOADS, Load
 
 
@@ -42,19 +43,29 @@ def segment(load: Load, folder: Path, options: list[str]) -> dict[str, Any]:
 
 
 def measure(
-    load: Load, folder: Path, *, repeats: int, precision: str, options: list[str], size: int = 4096
+    load: Load,
+    folder: Path,
+    *,
+    repeats: int,
+    precision: str,
+    device: str = "cpu",
+    options: list[str],
+    size: int = 4096,
 ) -> dict[str, Any]:
     """Medians of several runs, and the peak measured between them."""
     load.prepare(folder)
     reports, peaks = [], []
     for _ in range(repeats):
-        peaks.append(matrix_product(precision, size, 3))
-        reports.append(segment(load, folder, ["--precision", precision, *options]))
+        peaks.append(matrix_product(precision, size, 3, device))
+        reports.append(
+            segment(load, folder, ["--precision", precision, "--device", device, *options])
+        )
     seconds = statistics.median(report["seconds"] for report in reports)
     computed = statistics.median(report["compute_seconds"] for report in reports)
     image_bytes = load.voxels
     return {
         "load": load.name,
+        "device": device_name(device),
         "cpu": cpu_model(),
         "precision": precision,
         "options": options,
@@ -81,6 +92,7 @@ def main() -> None:
     parser.add_argument("load", choices=LOADS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     given = parser.parse_args(sys.argv[1:end])
     found = measure(
@@ -88,6 +100,7 @@ def main() -> None:
         given.folder,
         repeats=given.repeats,
         precision=given.precision,
+        device=given.device,
         options=sys.argv[end + 1 :],
     )
     print(json.dumps(found, indent=2))

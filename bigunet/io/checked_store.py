@@ -51,6 +51,24 @@ class CheckedStore(Store):
     async def names(self, folder: str) -> list[str]:
         """Names of the files and folders in a folder."""
 
+    @abstractmethod
+    async def size_of(self, key: str) -> int | None:
+        """How many bytes a file has; None if it is not there."""
+
+    def local_path(self, key: str) -> str:
+        """The file of this machine that a key is in; empty where it is elsewhere."""
+        return ""
+
+    async def identity_of(self, key: str) -> str:
+        """What a store gives, such as an ETag, that changes with a file; empty if nothing."""
+        return ""
+
+    async def getsize(self, key: str) -> int:
+        size = await self.size_of(key)
+        if size is None:
+            raise FileNotFoundError(self.place(key))
+        return size
+
     async def get(
         self,
         key: str,

@@ -38,8 +38,14 @@ class LocalFiles(CheckedStore):
     async def fetch(self, key: str, part: ByteRequest | None) -> bytes | None:
         return await asyncio.to_thread(_read, self.place(key), part)
 
+    def local_path(self, key: str) -> str:
+        return self.place(key)
+
+    async def size_of(self, key: str) -> int | None:
+        return await asyncio.to_thread(_size_of, self.place(key))
+
     async def exists(self, key: str) -> bool:
-        size = await asyncio.to_thread(_size_of, self.place(key))
+        size = await self.size_of(key)
         if size is not None:
             self._check(key, size, None)
         return size is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -72,13 +72,14 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
         session = await self.set_session()
         async with session.get(self.encode_url(url), headers={"Range": "bytes=0-0"}) as response:
             _check_answer(url, response, b"")
-            total = response.headers.get("Content-Range", "").rpartition("/")[2]
-            if response.status != 206 or not total.isdigit():
-                raise ImageError(
-                    f"{shown_url(url)}: its server does not give parts of files; download it first"
-                )
-            stamp = response.headers.get("ETag") or response.headers.get("Last-Modified", "")
-        return {"name": url, "size": int(total), "type": "file", "ETag": stamp}
+            told = response.headers
+            total = told.get("Content-Range", "").rpartition("/")[2]
+            partial = response.status == 206 and total.isdigit()
+            if not partial:
+                total = told.get("Content-Length") or str(len(await response.read()))
+            size = 0 if response.status == 416 else int(total)
+            stamp = told.get("ETag") or told.get("Last-Modified", "")
+        return {"name": url, "size": size, "type": "file", "ETag": stamp, "partial": partial}
 
 
 def _close(loop: asyncio.AbstractEventLoop, session: ClientSession) -> None:
@@ -133,9 +134,23 @@ class RemoteFiles(CheckedStore):
         return shown_url(join_url(self._url, key))
 
     async def fetch(self, key: str, part: ByteRequest | None) -> bytes | None:
+        found: bytes | None = await self._asked(
+            key, self._fs._cat_file(join_url(self._root, key), **asked(part))
+        )
+        return found
+
+    async def size_of(self, key: str) -> int | None:
+        about = await self._asked(key, self._fs._info(join_url(self._root, key)))
+        return None if about is None else int(about["size"])
+
+    async def identity_of(self, key: str) -> str:
+        about = await self._asked(key, self._fs._info(join_url(self._root, key)))
+        return _identity(about or {})
+
+    async def _asked(self, key: str, answer: Awaitable[Any]) -> Any:
+        """What is answered of a file; None only where it is known not to be there."""
         try:
-            found: bytes = await self._fs._cat_file(join_url(self._root, key), **asked(part))
-            return found
+            return await answer
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             if any(word in str(cause) for cause in _causes(error) for word in _NO_BUCKET):
                 raise ImageError(
@@ -185,7 +200,16 @@ async def remote_stamp(url: str) -> tuple[int, str] | None:
         return None
     if found.get("type") != "file":
         return None
-    return int(found["size"]), str(found.get("ETag") or found.get("LastModified") or "")
+    if not found.get("partial", True):
+        raise ImageError(
+            f"{shown_url(url)}: its server does not give parts of files; download it first"
+        )
+    return int(found["size"]), _identity(found)
+
+
+def _identity(about: Mapping[str, Any]) -> str:
+    names = ("ETag", "etag", "LastModified", "mtime")
+    return next((str(about[name]) for name in names if about.get(name)), "")
 
 
 def _file_system(url: str) -> tuple[Any, str]:

@@ -15,7 +15,10 @@ import zarr
 from zarr.abc.store import RangeByteRequest, Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore, WrapperStore, ZipStore
+
+from bigunet.io.checked_store import CheckedStore
+from bigunet.io.local_store import LocalFiles
+from bigunet.io.zip_store import ZippedFiles
 
 # Local files: to look at one costs far less than to read it, which the run will do.
 _MAX_LOCAL_FILES = 16_384
@@ -63,14 +66,11 @@ def stamps_of(array: zarr.Array[Any], sample: Callable[[int], Iterable[str]]) ->
         Gives the keys of files, no more than the number it gets; a key may have no file.
     """
     store: Store = array.store_path.store
-    while isinstance(store, WrapperStore):
-        store = store._store
-    if isinstance(store, LocalStore):
-        keys = list(sample(_MAX_LOCAL_FILES))
-        return _local([(key, store.root / key) for key in keys])
-    if isinstance(store, ZipStore):
+    if isinstance(store, ZippedFiles) and store.local_path(""):
         # One file; at its end stand the checksums of all that it holds.
-        return _local([("", Path(store.path))])
+        return _local([("", Path(store.local_path("")))])
+    if isinstance(store, LocalFiles):
+        return _local([(key, Path(store.place(key))) for key in sample(_MAX_LOCAL_FILES)])
     return list(sync(_remote(store, list(sample(_MAX_REMOTE_FILES)))))
 
 
@@ -123,12 +123,7 @@ async def _remote_stamp(store: Store, key: str, budget: int) -> Stamp:
 
 async def _time(store: Store, key: str) -> str:
     """What a remote store says of when a file was changed, or its ETag; empty if nothing."""
-    if not isinstance(store, FsspecStore):
-        return ""
-    about = await store.fs._info(f"{store.path}/{key}")
-    return next(
-        (str(about[n]) for n in ("ETag", "etag", "LastModified", "mtime") if n in about), ""
-    )
+    return await store.identity_of(key) if isinstance(store, CheckedStore) else ""
 
 
 def _pieces(size: int, budget: int) -> Iterator[tuple[int, int]]:

@@ -124,6 +124,16 @@ class ZippedFiles(CheckedStore):
     def place(self, key: str) -> str:
         return f"{self._archive.place}/{key}" if key else self._archive.place
 
+    def local_path(self, key: str) -> str:
+        return self._archive.place if isinstance(self._archive, LocalArchive) else ""
+
+    async def size_of(self, key: str) -> int | None:
+        info = self._files.get(key)
+        return None if info is None else info.file_size
+
+    async def identity_of(self, key: str) -> str:
+        return f"{self._files[key].CRC:08x}" if key in self._files else ""
+
     async def exists(self, key: str) -> bool:
         info = self._files.get(key)
         if info is not None:

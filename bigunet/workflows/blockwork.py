@@ -167,8 +167,10 @@ class SegmentWork:
                 self._finite.kept(image, source, write, wanted)
             try:
                 for tile, found in self._predictions(predictor, tiles, image, source, values):
+                    prediction = found.result()
+                    # A GPU knows its time only once the result is there.
                     seconds += found.seconds
-                    _fill_in(values, tile, write, found.result())
+                    _fill_in(values, tile, write, prediction)
                 return {
                     **told,
                     "tiles_computed": predictor.num_computed - before,

@@ -57,6 +57,7 @@ def test_in_fp32_labels_are_the_cpus_but_for_rounding(
 ) -> None:
     report, labels = run(tmp_path / "out.zarr", device="cuda", precision="fp32")
     assert report.device.startswith("cuda")
+    assert report.compute_seconds > 0
     assert (labels != cpu_labels).mean() < 1e-4
     # Recomputed on the CPU: no label differs that rounding cannot explain.
     checked = bigunet.verify(image, tmp_path / "out.zarr")
@@ -74,10 +75,10 @@ def test_in_half_precision_99_percent_of_the_labels_are_the_same(
 
 @pytest.fixture
 def little_memory() -> Iterator[None]:
-    """64 MB beyond what is held: less than a pass over a block takes."""
+    """20 MB beyond what is held: PyTorch takes that much at once for a tensor of 1 MB or more."""
     torch.cuda.empty_cache()
     _, total = torch.cuda.mem_get_info()
-    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 64e6) / total)
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 20e6) / total)
     yield
     torch.cuda.set_per_process_memory_fraction(1.0)
 

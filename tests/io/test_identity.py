@@ -16,6 +16,7 @@ from zarr.storage import ZipStore
 
 from bigunet.geometry import Box
 from bigunet.io import stored_files
+from bigunet.io.access import open_array
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.identity import content_of
 
@@ -161,7 +162,9 @@ def test_hundreds_of_files_make_a_short_fingerprint(tmp_path: Path) -> None:
 def test_a_store_that_is_not_local_is_looked_at_through_its_keys(tmp_path: Path) -> None:
     write(tmp_path / "in.zarr")
     url = f"memory://identity-{os.getpid()}"
-    target = zarr.open_array(f"{url}/0", mode="w", shape=SHAPE, chunks=CHUNK, dtype="uint8")
+    target = zarr.create_array(
+        f"{url}/0", shape=SHAPE, chunks=CHUNK, dtype="uint8", dimension_names=["z", "y", "x"]
+    )
     target[:] = zarr.open_array(str(tmp_path / "in.zarr/0"))[:]
     before = content(f"{url}/0")
     assert difference(f"{url}/0", before) == ""
@@ -185,9 +188,7 @@ def test_a_zip_is_one_file_whose_end_tells_of_all_members(
                 store, shape=voxels.shape, chunks=(64, 64), dtype="u1", compressors=None
             )
             array[:] = voxels
-        (found,) = stored_files.stamps_of(
-            zarr.open_array(ZipStore(path, mode="r"), mode="r"), lambda limit: []
-        )
+        (found,) = stored_files.stamps_of(open_array(str(path)), lambda limit: [])
         assert not found.whole
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from web import LOGIN_PAGE, Answer, served
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
 from bigunet.io.discovery import open_multiscale
+from bigunet.io.identity import content_of
 from bigunet.io.occupancy import StoredChunks
 from bigunet.io.volume import VolumeReader
 
@@ -133,6 +135,20 @@ def test_a_shorter_answer_than_was_asked_for_is_an_error(
     file.write_bytes(file.read_bytes()[:-9])
     with served(tmp_path) as url, pytest.raises(ImageError):
         read(f"{url}/i.zarr", Box((1, 1), (5, 5)))
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
+def test_another_content_on_the_server_is_seen(tmp_path: Path, ranges: bool) -> None:
+    stored(tmp_path / "i.zarr")
+    with served(tmp_path, ranges=ranges) as url:
+        image = open_multiscale(f"{url}/i.zarr?token=Secret99")
+        before = content_of(image).to_dict()
+        assert content_of(image).difference(before) == ""
+        array = zarr.open_array(tmp_path / "i.zarr", mode="r+")
+        array[0, 9] = array[0, 9] + 1
+        told = content_of(image).difference(before)
+    assert told == "c/0/1 changed"
+    assert "Secret99" not in json.dumps(before)
 
 
 def test_a_bucket_that_does_not_exist_is_named(
