@@ -152,7 +152,7 @@ def test_the_command_prints_range_origin_and_channel(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "channel 1 'b': 100 to 300 (as given)" in result.stderr
     told = json.loads(result.stdout)
-    assert told["warnings"] == []
+    assert [line.split(" than")[0] for line in told["warnings"]] == ["channel 1 'b' is brighter"]
     assert told["channels"] == ["b"]
 
 
