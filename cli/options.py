@@ -267,8 +267,8 @@ def segment_options(command: F) -> F:
             "--grey-range-of",
             default="",
             metavar="PATH",
-            help="Another image to measure the grey range on, or an output to take it from: a series "
-            "of images then shares one range.",
+            help="Another image to measure the grey range on, or an output to take it from, for "
+            "series of images that share one range.",
         ),
         click.option(
             "--nonfinite",

@@ -13,7 +13,9 @@ _OF_MODULE += " The README shows how."
 
 
 def _script(*lines: str) -> str:
-    return "\n".join(["import torch", "from torch import nn", "import bigunet", "", *lines, ""])
+    used = ["import torch"] * any("torch." in line for line in lines)
+    gap = [""] * (1 + lines[0].startswith("class"))
+    return "\n".join([*used, "from torch import nn", "", "import bigunet", *gap, *lines, ""])
 
 
 def _layers(*layers: str) -> str:
@@ -28,8 +30,10 @@ def _network(*body: str, layers: str = "self.layer = nn.Conv2d(1, 2, 3, padding=
         "    def __init__(self):",
         "        super().__init__()",
         f"        {layers}",
+        "",
         "    def forward(self, image):",
         *(f"        {line}" for line in body),
+        "",
         "",
         "bigunet.Model.of_module(Network(), ndim=2)",
     )
