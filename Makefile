@@ -1,17 +1,24 @@
 # make demo: a first result.  make test: lint, types, layers, tests.  Both set up what they need.
+# make test-clusters: tests that start many processes, kill them, or run a batch system.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint peers clean constraints
+.PHONY: demo test test-clusters compiled lint peers clean constraints
 
 demo: .venv/installed
 	$(BIN)/bigunet demo demo
 
-test: .venv/installed-test lint
+test: lint compiled
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(PYTEST)
+
+# As root on Debian or Ubuntu it installs Slurm first; without Slurm its tests are skipped.
+test-clusters: compiled
 	-tests/slurm/install.sh
-	# Hundreds of processes start here, and each would compile the package anew.
+	$(BIN)/pytest -n 2 --dist loadfile -m slow $(PYTEST)
+
+# Hundreds of processes start in the tests, and each would compile the package anew.
+compiled: .venv/installed-test
 	$(BIN)/python -m compileall -q bigunet cli
-	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
 from bigunet.workflows.images import segment_images
-from bigunet.workflows.inputs import is_several
+from bigunet.workflows.inputs import example_of, is_several
 
 
 def one_image(given: tuple[str, ...]) -> tuple[str, str | None]:
@@ -39,8 +39,8 @@ def one_image(given: tuple[str, ...]) -> tuple[str, str | None]:
             else "stands for several images"
         )
         raise OptionError(
-            f"{source} {what}; give one of them, or --into FOLDER to segment each into "
-            "FOLDER/NAME.zarr"
+            f"{source} {what}; give one of them, such as {example_of(source)}, or --into FOLDER to "
+            "segment each into FOLDER/NAME.zarr"
         )
     return source, rest[0] if rest else None
 

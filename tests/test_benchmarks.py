@@ -54,6 +54,7 @@ def test_the_forward_pass_alone_is_timed(tmp_path: Path) -> None:
     assert min(found.values()) > 0
 
 
+@pytest.mark.slow
 def test_peers_give_the_same_labels_and_a_table_tells(tmp_path: Path) -> None:
     load, peers = LOADS["tiny"], ["naive", "dask"]
     contenders = [compare.Contender.parse(f"{peer}:fp32:32", load) for peer in peers]
@@ -86,6 +87,7 @@ def test_blocks_of_no_work_are_timed() -> None:
     assert len(found["memory_bytes_after_each_part"]) == 10
 
 
+@pytest.mark.slow
 def test_what_a_lower_precision_changes_is_told(tmp_path: Path) -> None:
     load = LOADS["tiny"]
     load.prepare(tmp_path)

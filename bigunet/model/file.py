@@ -194,13 +194,11 @@ def find_model(source: str | os.PathLike[str]) -> Path:
         elif path.is_file() and kind is None:
             return path
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{str(source)[-80:]!r} cannot be read: {error}") from error
+        raise ModelError(f"{str(source)!r} cannot be read: {error}") from error
     if kind is not None:
-        raise ModelError(f"{str(source)[-60:]} is {kind[0]}, no model of bigunet: {kind[1]}")
+        raise ModelError(f"{source} is {kind[0]}, no model of bigunet: {kind[1]}")
     names = ", ".join(bundled) or "none"
-    raise ModelError(
-        f"no model {str(source)[-80:]!r}: neither a file nor bundled (bundled: {names})"
-    )
+    raise ModelError(f"no model {str(source)!r}: neither a file nor bundled (bundled: {names})")
 
 
 def _on_meta(description: ModelDescription) -> Network:

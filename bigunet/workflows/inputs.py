@@ -61,6 +61,13 @@ def is_several(source: str) -> bool:
     return glob.has_magic(source) and bool(glob.glob(source, recursive=True))
 
 
+def example_of(source: str) -> str:
+    """The first of the paths that a folder or a pattern stands for."""
+    if os.path.lexists(source):
+        return _images_in(source)[0]
+    return sorted(glob.glob(source, recursive=True), key=_natural)[0]
+
+
 def stem_of(source: str) -> str:
     """Name of an image without its folder and suffix.
 

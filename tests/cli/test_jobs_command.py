@@ -65,7 +65,7 @@ FEW = ("--block-shape", "128,128")
     st.builds(
         SegmentOptions,
         outputs=st.sampled_from([("classes",), ("probabilities", "classes")]),
-        level=st.integers(0, 3),
+        level=st.integers(0, 3) | st.just("auto"),
         channels=st.lists(st.text(min_size=1), max_size=2).map(tuple),
         axes=st.sampled_from(["", "yxc"]),
         roi=st.dictionaries(st.sampled_from("xyz"), st.just((1, 5))),
@@ -78,6 +78,8 @@ FEW = ("--block-shape", "128,128")
         tta=st.booleans(),
         skip_empty=st.booleans(),
         mask=st.sampled_from(["", "/a mask.zarr"]),
+        nonfinite=st.sampled_from(["refuse", "background"]),
+        grey_range=st.sampled_from([(), ((-1, 2**60 + 1),), ((9.5, 0.25), (1e-9, 3))]),
         memory_limit=st.sampled_from([0, 10**9, 123456789]),
         tune=st.booleans(),
     )
@@ -87,8 +89,8 @@ def test_segment_reads_from_the_words_what_was_described(options: SegmentOptions
     # As the group has them: click keeps the first that it sees.
     context = segment.make_context("segment", words, **cli.context_settings)
     assert options_from(context.params) == options
-    told = {name: context.params[name] for name in ("source", "target", "model")}
-    assert told == {"source": "/in.zarr", "target": "/out.zarr", "model": "/m.safetensors"}
+    assert context.params["sources"] == ("/in.zarr", "/out.zarr")
+    assert context.params["model"] == "/m.safetensors"
 
 
 def test_a_channels_number_stays_an_index_in_the_words() -> None:

@@ -64,6 +64,7 @@ def held(client: Client) -> dict[str, int]:
     return {**found, "allocated": sys.getallocatedblocks()}
 
 
+@pytest.mark.slow
 def test_what_is_held_does_not_grow_with_the_blocks(quiet_client: Client, tmp_path: Path) -> None:
     grid = (BLOCKS // 50, 50)
     stage = Stage(

@@ -148,9 +148,9 @@ def test_the_command_prints_range_origin_and_channel(tmp_path: Path) -> None:
         tmp_path / "i", np.stack([ramp(0, 9), ramp(0, 900)]), axes="cyx", names=("a", "b")
     )
     words = ["segment", str(path), str(tmp_path / "o"), "--channel", "b"]
-    result = CliRunner().invoke(cli, [*words, "--grey-range", "100:300", "--json"])
+    result = CliRunner().invoke(cli, [*words, "--grey-range", "100:9000", "--json"])
     assert result.exit_code == 0, result.output
-    assert "channel 1 'b': 100 to 300 (as given)" in result.stderr
+    assert "channel 1 'b': 100 to 9000 (as given)" in result.stderr
     told = json.loads(result.stdout)
     assert [line.split(" than")[0] for line in told["warnings"]] == ["channel 1 'b' is brighter"]
     assert told["channels"] == ["b"]

@@ -102,6 +102,7 @@ def test_parts_one_after_the_other_give_the_bytes_of_one_run(
     assert read_progress(output)["blocks_done"]["segment"] == 48
 
 
+@pytest.mark.slow
 def test_at_the_same_time_killed_and_again_they_give_the_bytes_of_one_run(
     image: Path, tiny_model: Path, whole: Path, tmp_path: Path
 ) -> None:
