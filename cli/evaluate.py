@@ -46,7 +46,8 @@ from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind
     type=int,
     multiple=True,
     metavar="VALUE",
-    help="Of the truth: voxels that nobody annotated are left out. May be repeated.",
+    help="Label of voxels in the truth that nobody annotated: scores leave them out. May be "
+    "repeated.",
 )
 @click.option(
     "--objects-of",

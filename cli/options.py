@@ -137,8 +137,8 @@ def axes_option(command: F) -> F:
         "--axes",
         default="",
         metavar="LETTERS",
-        help="Axes of an array that does not name them, in the order of storage, such as yxc; "
-        "letters of t, c, z, y, x.",
+        help="Axes of an array that does not name them: letters of t, c, z, y, x in the order of "
+        "storage, such as yxc.",
     )(command)
 
 
@@ -167,15 +167,17 @@ def segment_options(command: F) -> F:
             type=LevelType(),
             default=0,
             show_default=True,
-            help="Level of the image; auto: the one with voxels most like the model's.",
+            metavar="K|auto",
+            help="Level of the image; auto takes the level with voxels most like those of the "
+            "model's training.",
         ),
         click.option(
             "--channel",
             "channels",
             multiple=True,
             metavar="C",
-            help="Channel that the model reads, by index or name (index:1 or name:1 where these "
-            "differ); repeat it in the model's order.",
+            help="Channel that the model reads, by index or name; index:1 or name:1 where a number "
+            "is the name of another channel. Repeat it for each channel of the model.",
         ),
         axes_option,
         click.option(
@@ -244,34 +246,37 @@ def segment_options(command: F) -> F:
             "--mask",
             default="",
             metavar="PATH",
-            help="Where this image, of any resolution, is 0: label 0, at no cost.",
+            help="Voxels where this image is 0 become label 0, at no cost; its resolution may be "
+            "any.",
         ),
         click.option(
             "--grey-range",
             multiple=True,
             type=RangeType("LOW:HIGH"),
-            help="Grey values that become 0 and 1; repeat it for each channel. HIGH:LOW turns "
-            "bright and dark over.  [default: as the model wishes]",
+            help="Grey values that the network reads as 0 and 1; repeat it for each channel. "
+            "HIGH:LOW turns bright and dark over.  [default: what the model file says]",
         ),
         click.option(
             "--percentiles",
             type=RangeType("P:Q"),
             default=(),
-            help="Percentiles of the image that become 0 and 1.  [default: the model's]",
+            help="Percentiles of the image that the network reads as 0 and 1.  [default: what the "
+            "model file says]",
         ),
         click.option(
             "--grey-range-of",
             default="",
             metavar="PATH",
-            help="Measure the grey range on another image, or take that of an output: one for a "
-            "whole series.",
+            help="Another image to measure the grey range on, or an output to take it from, for "
+            "series of images that share one range.",
         ),
         click.option(
             "--nonfinite",
             type=click.Choice(get_args(Nonfinite)),
             default="refuse",
             show_default=True,
-            help="NaN and infinity in the image: an error, or label 0.",
+            help="NaN and infinity in the image: refuse ends the run with their place, background "
+            "makes them label 0.",
         ),
     ]
     for decorator in reversed(decorators):
@@ -287,9 +292,9 @@ def cluster_options(command: F) -> F:
             type=click.Choice(get_args(ClusterKind)),
             default="auto",
             show_default=True,
-            help="local: processes on this machine's cores; threads: this process alone; cuda: a "
-            "worker per GPU; auto: threads for small images, else GPUs, if torch can use them, "
-            "else local; the others: jobs of a batch system.",
+            help="threads: workers in this process; local: processes on this machine; cuda: a "
+            "worker for each GPU; the others: jobs of a batch system. auto: threads for images "
+            "under 16 million voxels, else cuda if torch can use a GPU, else local.",
         ),
         click.option(
             "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."

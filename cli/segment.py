@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     "--into",
     type=click.Path(),
     metavar="FOLDER",
-    help="Segment every IN (images, folders of images, quoted patterns) into FOLDER/NAME.zarr.",
+    help="Write an output FOLDER/NAME.zarr for every image of IN: images, folders of images, or "
+    "quoted patterns.",
 )
 @segment_options
 @cluster_options

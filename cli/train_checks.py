@@ -53,7 +53,7 @@ def _check_network(
             option = f"--{name.replace('_', '-')}"
             raise OptionError(
                 f"{option} is {value}, but {network[name]} in the model {given['begin_from']}, "
-                f"whose network is taken: leave out {option}, or --from"
+                f"which gives the network: leave out {option}, or --from"
             )
 
 

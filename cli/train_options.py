@@ -88,7 +88,8 @@ _TARGET = [
         "--label-values",
         type=_Numbers(int),
         default=(),
-        help="Of the classes, in their order; all values (32 at most), sorted, if left out.",
+        help="Label values of the classes, in their order.  [default: all values that occur, "
+        "sorted, 32 at most]",
     ),
     _option(
         "--ignore",
@@ -96,7 +97,7 @@ _TARGET = [
         multiple=True,
         default=(),
         metavar="VALUE",
-        help="Label of voxels that nobody annotated: they have no part in loss and scores. May be "
+        help="Label of voxels that nobody annotated: loss and scores leave them out. May be "
         "repeated.",
     ),
     _option("--class-name", "class_names", multiple=True, default=(), help="One per class."),
@@ -153,7 +154,7 @@ _LOSS = [
         "--border-weight",
         type=float,
         default=None,
-        help="w0 of the weight map; if left out 10, and 0 for boundaries in 3D.",
+        help="w0 of the weight map.  [default: 10, and 0 for boundaries in 3D]",
     ),
     _option("--border-sigma", default=_RECIPE.border_sigma, help="Its sigma, in voxels."),
     _option("--class-balance", default=_RECIPE.class_balance, help="1 balances classes, 0 not."),

@@ -46,6 +46,8 @@ class TrainingBar:
     def __call__(self, event: TrainEvent) -> None:
         """Draw one event."""
         if not self._shown:
+            if isinstance(event, TrainBegun):
+                _warn(event)
             return
         if isinstance(event, TrainBegun):
             self._begin(event)
@@ -112,6 +114,13 @@ def _beginning(event: TrainBegun) -> Iterator[str]:
         )
     if event.kept_model:
         yield f"{event.kept_model} stays that of the run before until the first validation"
+
+
+def _warn(event: TrainBegun) -> None:
+    """Doubts are said to whoever wants no progress, too."""
+    for line in _beginning(event):
+        if line.startswith("Warning: "):
+            click.echo(line, err=True)
 
 
 def _percent(share: float) -> str:

@@ -39,7 +39,7 @@ def summary(report: SegmentReport) -> str:
     shares = ", ".join(f"{name} {share:.1%}" for name, share in told["class_shares"].items())
     if report.already_finished:
         return (
-            f"already finished: all {counted(told['blocks'], 'block')} are there\n"
+            f"already finished, in {counted(told['blocks'], 'block')}\n"
             f"classes: {shares}\n"
             f"written to {told['output']}"
         )

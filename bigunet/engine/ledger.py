@@ -112,6 +112,8 @@ class Ledger:
     def _check_same(self, before: Fingerprint, now: Fingerprint) -> None:
         differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         if differing:
+            # Of an option and the number that it chose, one is said.
+            differing = [k for k in differing if k.partition("option ")[2] not in differing]
             changes = "; ".join(f"{k} was {before.get(k)}, is {now.get(k)}" for k in differing)
             raise ResumeError(
                 f"cannot resume {self._path.parent.parent}: {changes}. Give the same options, "

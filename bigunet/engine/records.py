@@ -151,4 +151,4 @@ def _is_record(record: Record, *, first: bool) -> bool:
 
 
 def _shown(line: bytes) -> str:
-    return repr(line[:40])[1:]
+    return repr(line[:12])[1:]

@@ -137,7 +137,7 @@ class _Look:
             if values is None:
                 raise ImageError(
                     f"channel {channel} of {self.image.url} has no finite voxel at level "
-                    f"{self.level}"
+                    f"{self.level}: choose another channel"
                 )
             found.append(values)
         return found

@@ -44,7 +44,7 @@ class Mask:
         if not set(mask.volume_axes) <= set(image.volume_axes):
             raise OptionError(
                 f"mask {mask.url} has the axes {', '.join(mask.volume_axes)}; the image only "
-                f"{', '.join(image.volume_axes)}"
+                f"{', '.join(image.volume_axes)}: give a mask of these axes"
             )
         levels = [_lines(mask, k, image, level) for k in range(len(mask.levels))]
         fine = [k for k, lines in enumerate(levels) if all(line.is_fine for line in lines)]

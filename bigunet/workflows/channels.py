@@ -44,6 +44,11 @@ def choose_channels(
             f"{image.url} is an RGB image (channels {listed(image.channel_names)}), but model "
             f"{model.name!r} reads 1 grey channel: choose one with --channel"
         )
+    if image.num_channels < len(needed):
+        raise OptionError(
+            f"{_reads(model)}, but {image.url} has {image.num_channels}: "
+            f"{listed(image.channel_names)}; choose another model"
+        )
     raise OptionError(
         f"{_reads(model)}; choose from those of {image.url} with --channel: "
         f"{listed(image.channel_names)}"

@@ -138,18 +138,12 @@ def test_a_misspelt_model_is_told_from_a_missing_image(bigunet: Any) -> None:
     assert_refused(bigunet("info", "qqqq"), "bundled: em-boundaries, nuclei)")
 
 
-def test_a_3d_model_refuses_a_2d_image(bigunet: Any, place: Place, write_model: Any) -> None:
-    model = write_model(place.folder / "deep.safetensors", ndim=3)
-    assert_refused(bigunet(*place.segment(model=model)), "is 3D", "choose a 2D model")
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--roi", "x=60:80"], ("x=60:80", "70 voxels")),
         (["--roi", "z=0:1"], ("z=0:1", "axes y, x")),
         (["--roi", "x=5:5"], ("x=5:5",)),
-        (["--roi", "x=5"], ("'x=5'", "AXIS=START:STOP")),
         (["--level", "1"], ("no level 1", "0 (90, 70)")),
         (["--level", "-1"], ("no level -1",)),
         (["--level", "one"], ("'one'",)),
@@ -164,7 +158,6 @@ def test_a_3d_model_refuses_a_2d_image(bigunet: Any, place: Place, write_model: 
         (["--tile-shape", "64,64,64"], ("64, 64, 64", "3 axes")),
         (["--workers", "0"], ("0 workers",)),
         (["--cluster", "cloud"], ("'cloud'", "local")),
-        (["--resume", "--overwrite"], ("--resume", "--overwrite")),
     ],
 )
 def test_an_option_that_does_not_fit_is_said_in_one_line(

@@ -239,9 +239,9 @@ def test_what_does_not_fit_is_one_line(
     spoil(folder)
     outcome = bigunet(*command(folder, *more, "--quiet"))
     assert outcome.code == 1, outcome.err
-    assert len(outcome.told) == 1, outcome.err
+    (line,) = (line for line in outcome.told if not line.startswith("Warning: "))
     for word in words:
-        assert word in outcome.told[0]
+        assert word in line
     assert not (folder / "m.safetensors").exists()
 
 

@@ -61,8 +61,6 @@ ONNX = b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:\x8e\x01"
         ("net.safetensors", lambda p: p.write_bytes(pickle.dumps(Runs())), "a pickle"),
         ("a.ckpt", lambda p: torch.save({"state_dict": Runs()}, p), "a checkpoint of torch.save"),
         ("a.pt2", zipped("a/archive_format", "a/models/model.json"), "a program of torch.export"),
-        ("script.pt", zipped("a/data.pkl", "a/constants.pkl", "a/code/x"), "a TorchScript module"),
-        ("a.zip", zipped("rdf.yaml", "weights.pt"), "a bioimage.io package"),
         ("a.zip", zipped("unet/bioimageio.yaml"), "a bioimage.io package"),
         ("a.keras", zipped("config.json", "model.weights.h5"), "a Keras model"),
         ("a.npz", zipped("weights.npy"), "an archive of NumPy arrays"),

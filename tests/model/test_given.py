@@ -143,9 +143,7 @@ def test_other_floats_are_computed_with_in_float32_and_this_is_said(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (lambda: "net.pt", r"'net.pt' is a path, not a module: .*bigunet\.load_model\(path\)"),
         (lambda: Path("a/net.pt"), "'net.pt' is a path, not a module"),
-        (lambda: network().state_dict(), r"a dict of 9 entries .*call its load_state_dict"),
         (lambda: {"model": 1, "epoch": 2}, r"a dict of 2 entries \('model', 'epoch', …\)"),
         (lambda: nn.Conv2d, "Conv2d is a class: give a module made of it"),
         (lambda: network().forward, "a method is no torch module"),

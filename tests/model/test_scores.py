@@ -137,7 +137,6 @@ def test_log_softmax_gives_the_probabilities_of_the_softmax(tile: np.ndarray) ->
 @pytest.mark.parametrize(
     ("step", "scores", "message"),
     [
-        (torch.sigmoid, 3, "3 scores within 0 to 1 that do not sum to 1"),
         (lambda x: x.clamp(0, 1), 1, "one score that ends in clamp, 0 to 1: logit or probability"),
         (lambda x: x.clamp(0, 1), 2, "2 scores within 0 to 1 that do not sum to 1"),
         (functional.relu6, 1, "one score that ends in relu6, 0 to 6: logit or probability"),

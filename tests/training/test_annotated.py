@@ -19,7 +19,7 @@ from bigunet.io.annotations import NOT_ANNOTATED, annotated, is_annotated
 from bigunet.io.connected import ConnectedLabels
 from bigunet.model.unet import UNetConfig
 from bigunet.training.augment import Augmentation
-from bigunet.training.census import label_values, take_census, weigh
+from bigunet.training.census import take_census, weigh
 from bigunet.training.lone_values import lone_value
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.training.patches import PatchSource
@@ -238,15 +238,3 @@ def test_an_image_of_which_nothing_is_annotated_is_named() -> None:
 )
 def test_a_lone_value_is_far_above_all_others(values: list[int], lone: int | None) -> None:
     assert lone_value(values) == lone
-
-
-def test_a_lone_value_is_learned_neither_as_class_nor_as_object() -> None:
-    labels = discs()
-    sample = sample_of(np.where(labels % 5 == 4, IGNORED, labels % 2).astype(np.uint8))
-    with pytest.raises(
-        TrainingError, match=r"label 255 \(.* %.*--ignore 255 .* --label-values 0,1,255"
-    ):
-        label_values([sample])
-    objects = sample_of(np.where(labels == 14, IGNORED, labels).astype(np.uint8))
-    with pytest.raises(TrainingError, match=r"label 255 is far above the numbers .* --ignore 255"):
-        take_census([objects], RULES["cells"], warped_ndim=2)

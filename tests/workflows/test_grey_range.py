@@ -231,9 +231,3 @@ def test_voxels_of_another_size_are_a_warning_that_names_the_level(
     lines = warned(path, described(voxel_size_um=(0.5, 0.5)), level=level)
     assert len(lines) == (said is not None)
     assert said is None or said in lines[0]
-
-
-def test_level_auto_needs_sizes(tmp_path: Path) -> None:
-    path = stored(tmp_path / "i", ramp(0, 100))
-    with pytest.raises(OptionError, match="the model states none; give --level"):
-        plan(path, model=MODEL, options=SegmentOptions(level="auto"))

@@ -70,18 +70,6 @@ def test_every_stored_field_gets_the_labels_it_would_get_alone(
         )
 
 
-def test_a_plate_that_stores_no_field_is_refused_with_what_it_lacks(
-    bigunet: Any, tmp_path: Path, tiny_model: Path
-) -> None:
-    path = tmp_path / "plate.zarr"
-    wells = [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
-    zarr.open_group(path, mode="w", zarr_format=2).attrs["plate"] = {"wells": wells}
-    done = bigunet("segment", path, "--model", tiny_model)
-    assert done.code == 1
-    (line,) = done.told
-    assert line.endswith("has no stored field to segment: it lists 1 well that is not stored: A/1")
-
-
 def test_a_field_that_fails_is_told_in_one_line_and_the_others_go_on(
     bigunet: Any, plate: Path, tiny_model: Path, client: Client
 ) -> None:

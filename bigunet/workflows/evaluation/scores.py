@@ -43,7 +43,7 @@ class ClassTally:
         if len(confusion.classes) > _MOST_CLASSES:
             raise ImageError(
                 f"{len(confusion.classes)} different values are no classes; for numbered "
-                "objects, give the kind instances"
+                "objects, give --kind instances"
             )
         return cls(confusion)
 

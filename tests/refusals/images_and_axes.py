@@ -1,0 +1,108 @@
+"""What is refused of images and their axes."""
+
+from refusals.case import Case
+from refusals.things import array, image, noise
+
+CASES = (
+    Case(
+        "A bare array (60, 50, 3): colours in its last axis, and no names of axes",
+        command="segment slide.zarr out.zarr",
+        make=lambda: array("slide.zarr", noise(60, 50, 3)),
+        says=r"slide.zarr has shape \(60, 50, 3\) .* --axes yxc",
+        why="Three voxels may be three colours, or an image that is three voxels wide.",
+        instead="State the axes with `--axes yxc`, and choose a channel.",
+    ),
+    Case(
+        "A bare array (3, 60, 50) without names of axes",
+        command="segment stack.zarr out.zarr",
+        make=lambda: array("stack.zarr", noise(3, 60, 50)),
+        says="what its 3 are, with --axes cyx if channels, with --axes zyx if planes",
+        why="Channels are read one at a time, planes one after the other.",
+        instead="State the axes with `--axes cyx` or `--axes zyx`.",
+    ),
+    Case(
+        "An array with names of axes that nobody knows",
+        command="segment scan.zarr out.zarr",
+        make=lambda: array("scan.zarr", noise(60, 50), ["foo", "bar"]),
+        says="'foo' is unknown.*--axes",
+        why="A guess may turn the image, or take planes for channels.",
+        instead="State the axes; `height`, `row`, `depth`, `channel` and their like are known.",
+    ),
+    Case(
+        "`--axes` that contradicts the names in the array",
+        command="segment slide.zarr out.zarr --axes cyx",
+        make=lambda: array("slide.zarr", noise(60, 50, 3), ["height", "width", "channel"]),
+        says="'height', 'width', 'channel', but --axes cyx",
+        why="One of the two is wrong.",
+        instead="Leave out `--axes`, or correct it.",
+    ),
+    Case(
+        "`--axes` with a letter that is no axis",
+        command="segment slide.zarr out.zarr --axes yxq",
+        make=lambda: array("slide.zarr", noise(60, 50, 3)),
+        says="'yxq'.*t, c, z",
+        why="Known axes are t, c, z, y, x.",
+        instead="Use these letters, each once.",
+    ),
+    Case(
+        "An axis named z with the type of channels",
+        command="info cells.zarr",
+        make=lambda: image(
+            "cells.zarr",
+            noise(3, 60, 50),
+            axes="zyx",
+            metadata={"axes": [{"name": "z", "type": "channel"}, {"name": "y"}, {"name": "x"}]},
+        ),
+        says=r"axes\[0\] is named 'z' and has type 'channel'",
+        why="It is unclear whether these are planes or channels.",
+        instead="Correct the metadata of the image.",
+    ),
+    Case(
+        "Levels that are not of one image",
+        command="info cells.zarr",
+        make=lambda: image("cells.zarr", noise(40, 30), noise(50, 10)),
+        says="neither is the larger on every axis",
+        why="A pyramid becomes smaller from level to level.",
+        instead="Correct the list of datasets.",
+    ),
+    Case(
+        "Metadata of a billion channels, or 20,000 levels",
+        command="info bomb.zarr",
+        make=lambda: image(
+            "bomb.zarr", noise(9, 9), metadata={"datasets": [{"path": "0"}] * 20_000}
+        ),
+        says="20000 levels; .*at most 100",
+        why="Metadata that list too much would fill the memory.",
+        instead="Correct the metadata; look at where the file comes from.",
+    ),
+    Case(
+        "A level that the image does not have",
+        command="segment cells.zarr out.zarr --level 1",
+        make=lambda: image("cells.zarr", noise(60, 50)),
+        says=r"no level 1.*0 \(60, 50\)",
+        why="The line lists the levels with their shapes.",
+        instead="Choose one of them.",
+    ),
+    Case(
+        "A 2D image for a 3D model",
+        command="segment cells.zarr out.zarr --model em-boundaries",
+        make=lambda: image("cells.zarr", noise(60, 50)),
+        says="is 3D.*choose a 2D model",
+        why="The network needs planes above and below.",
+        instead="Choose a model of the image's axes.",
+    ),
+    Case(
+        "Levels that are listed from small to large",
+        command="info cells.zarr",
+        make=lambda: image(
+            "cells.zarr",
+            noise(40, 30),
+            noise(20, 15),
+            metadata={"datasets": [{"path": "1"}, {"path": "0"}]},
+        ),
+        code=0,
+        says="lists its levels as 1, 0",
+        why="Some programs list them so; level 0 is always the largest.",
+        instead="Nothing; or correct the metadata.",
+    ),
+)

@@ -1,0 +1,186 @@
+"""What is refused of stores and files."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import zarr
+from PIL import Image
+from refusals.case import Case
+from refusals.things import array, damaged, file, image, noise, plate
+
+
+def _picture(name: str) -> None:
+    Image.fromarray(noise(8, 8)).save(name)
+
+
+def _slide(name: str) -> None:
+    made = io.BytesIO()
+    tifffile.imwrite(made, noise(8, 8))
+    file(name, made.getvalue())
+
+
+def _slides() -> None:
+    Path("slides").mkdir()
+    for k in range(3):
+        _slide(f"slides/{k}.tif")
+
+
+def _series() -> None:
+    root = zarr.open_group("run.zarr", mode="w")
+    for k in range(2):
+        root.create_group(f"series/{k}").attrs["ome"] = {"version": "0.5", "multiscales": [{}]}
+
+
+def _pipe() -> None:
+    Path("cells.zarr").mkdir()
+    os.mkfifo("cells.zarr/zarr.json")
+
+
+def _incomplete() -> None:
+    image("cells.zarr", noise(60, 50))
+    Path("cells.zarr/0/.zarray").unlink()
+
+
+def _torn() -> None:
+    image("cells.zarr", noise(60, 50))
+    file("cells.zarr/.zattrs", '{"multiscales": [')
+
+
+_CONVERT = "bigunet reads OME-Zarr and zarr; convert it with the program that the line names."
+
+CASES = (
+    Case(
+        "A TIFF file",
+        command="segment cells.tif out.zarr",
+        make=lambda: _slide("cells.tif"),
+        says="is a TIFF file.*bioformats2raw",
+        why="TIFF cannot be read block by block from everywhere.",
+        instead=_CONVERT,
+    ),
+    Case(
+        "A slide of a scanner (SVS, NDPI, MRXS)",
+        command="info slide.svs",
+        make=lambda: _slide("slide.svs"),
+        says=r"an Aperio slide \(SVS\).*bioformats2raw",
+        why="Each maker has a format of its own.",
+        instead=_CONVERT,
+    ),
+    Case(
+        "A file of a microscope (CZI, ND2, LIF, Imaris)",
+        command="info stack.czi",
+        make=lambda: file("stack.czi", b"ZISRAWFILE" + bytes(32)),
+        says="a Zeiss CZI file.*bioformats2raw",
+        why="Each maker has a format of its own.",
+        instead=_CONVERT,
+    ),
+    Case(
+        "An N5",
+        command="info cells.n5",
+        make=lambda: file("cells.n5/attributes.json", '{"n5": "2.0.0"}'),
+        says="is an N5, not a zarr",
+        why="Its axes are in another order than those of zarr.",
+        instead=_CONVERT,
+    ),
+    Case(
+        "A folder of TIFF files",
+        command="segment slides out.zarr",
+        make=_slides,
+        says=r"a folder with a TIFF file \(3 files.*bioformats2raw",
+        why="It is unclear whether they are planes, or images of their own.",
+        instead=_CONVERT,
+    ),
+    Case(
+        "A web page that was saved in the place of an image",
+        command="info cells.zarr",
+        make=lambda: file("cells.zarr", "<!DOCTYPE html><html>"),
+        says="a web page.*login",
+        why="The download asked for a login, and nobody answered.",
+        instead="Log in, and load it again.",
+    ),
+    Case(
+        "A group that holds images, and is none",
+        command="segment run.zarr out.zarr",
+        make=_series,
+        says="give one of the images inside: .*series/0",
+        why="They may differ in everything.",
+        instead="Give one of them, or all of them with `--into FOLDER`.",
+    ),
+    Case(
+        "A folder of images without `--into`",
+        command="segment images out.zarr",
+        make=lambda: [image(f"images/{k}.zarr", noise(9, 9)) for k in range(2)],
+        says="holds images.*--into FOLDER",
+        why="One output holds one image.",
+        instead="`bigunet segment images --into FOLDER` segments each.",
+    ),
+    Case(
+        "A name that does not exist",
+        command="segment cels.zarr out.zarr",
+        says="cels.zarr does not exist",
+        why="There is no such file or folder here.",
+        instead="Look at the spelling, and at the folder that you are in.",
+    ),
+    Case(
+        "An image with a level that is missing",
+        command="segment cells.zarr out.zarr",
+        make=_incomplete,
+        says="array '0' .*is missing",
+        why="The copy is incomplete.",
+        instead="Copy it again.",
+    ),
+    Case(
+        "A chunk that is cut short",
+        command="segment scan.zarr out.zarr",
+        make=lambda: damaged("scan.zarr", b""),
+        says="a blosc chunk is cut short.*copy it anew",
+        why="What a decoder makes of the rest are no voxels of yours.",
+        instead="Copy the image again.",
+    ),
+    Case(
+        "A named pipe where metadata should be",
+        command="info cells.zarr",
+        make=_pipe,
+        says="cells.zarr",
+        why="Reading it would wait for ever.",
+        instead="Look at where the folder comes from.",
+    ),
+    Case(
+        "A plate with an OUT",
+        command="segment plate.zarr out.zarr",
+        make=lambda: plate("plate.zarr", "A1", A1=["0"]),
+        says="give one of its fields.*give no OUT",
+        why="A plate holds many images.",
+        instead="Leave out OUT: every field gets labels of its own.",
+    ),
+    Case(
+        "A plate that stores none of its fields",
+        command="segment plate.zarr",
+        make=lambda: plate("plate.zarr", "A1", "B1"),
+        says="no stored field to segment: it lists 2 wells",
+        why="The metadata were copied, and the images were not.",
+        instead="Copy the images.",
+    ),
+    Case(
+        "A plate that lists more fields than it stores",
+        command="info plate.zarr",
+        make=lambda: plate("plate.zarr", "A1", "B1", A1=["0", "1"]),
+        code=0,
+        says="1 well and 1 field that are not stored: B/1, A/1/1",
+        why="Many plates are stored in part; the others would be missing in silence.",
+        instead="Nothing, if you know it; else copy the others.",
+    ),
+    Case(
+        "A mask of another shape than any level",
+        command="segment cells.zarr out.zarr --mask mask.zarr",
+        make=lambda: (
+            image("cells.zarr", noise(60, 50)),
+            array("mask.zarr", np.ones((4, 60, 50), np.uint8), "zyx"),
+        ),
+        says="mask.zarr",
+        why="A mask without the axes of the image does not say where.",
+        instead="Give a mask of the same axes, at any resolution.",
+    ),
+)
