@@ -13,6 +13,8 @@ from bigunet.exact_differences import subtract
 
 # Of each part, voxels that the noise is estimated from.
 _MOST_VOXELS = 2**18
+# Voxels along y and x of which a mean is taken.
+_MEAN = 4
 # Far from where float32 ends.
 _FLOAT32 = (1e-25, 1e30)
 
@@ -61,13 +63,19 @@ def noise(parts: Sequence[Part], start: float = 0.0) -> float:
     """
     steps = []
     for part in parts:
-        rows = (..., slice(None, None, 1 + part.voxels.size // _MOST_VOXELS), slice(None))
-        step = np.abs(np.diff(subtract(part.voxels[rows], start), axis=-1))
-        if part.counts is not None:
-            counts = part.counts[rows]
-            step = step[counts[..., 1:] & counts[..., :-1]]
-        steps.append(step.ravel())
-    every = np.concatenate(steps)
+        width = part.voxels.shape[-1]
+        # Rows of all planes alike, so that no row of each plane decides alone.
+        chosen = slice(None, None, 1 + part.voxels.size // _MOST_VOXELS)
+        rows = part.voxels.reshape(-1, width)[chosen]
+        step = np.abs(np.diff(subtract(rows, start), axis=-1))
+        counts = None if part.counts is None else part.counts.reshape(-1, width)[chosen]
+        steps += [
+            row if counts is None else row[counts[k, 1:] & counts[k, :-1]]
+            # A row of one value is an edge that a registration left, not an image without noise.
+            for k, row in enumerate(step)
+            if row.any()
+        ]
+    every = np.concatenate(steps) if steps else np.empty(0)
     if not every.size:
         return 0.0
     smallest = float(every[every > 0].min(initial=np.inf))
@@ -75,14 +83,37 @@ def noise(parts: Sequence[Part], start: float = 0.0) -> float:
     return max(float(np.median(every)) / 0.6745 / math.sqrt(2), rounding)
 
 
-def with_contrast(parts: Sequence[Part], start: float, *, times: float) -> list[Part]:
-    """The voxels of cells with contrast beyond the noise, specks not counted; [] for none."""
+def by_contrast(
+    parts: Sequence[Part], start: float, contrast: float
+) -> tuple[list[Part], list[Part]]:
+    """The voxels of cells with more contrast than this, specks not counted, and all others."""
     away = [Part(away_from(part.voxels, start), part.counts) for part in parts]
     for sign in (-1, 1):
         away = [without_specks(Part(sign * part.voxels, part.counts)) for part in away]
         away = [Part(sign * part.voxels, part.counts) for part in away]
-    held = Cells.of(away).beyond(times * noise(parts, start))
-    return [part for part in only_cells(parts, held) if part.size]
+    held = Cells.of(away).beyond(contrast)
+    clear, rest = only_cells(parts, held), only_cells(parts, [~cells for cells in held])
+    return [p for p in clear if p.size], [p for p in rest if p.size]
+
+
+def holds_weak_objects(parts: Sequence[Part], start: float, strength: float) -> bool:
+    """Whether means over 4 × 4 voxels differ by more than means of noise do."""
+    means = []
+    for part in parts:
+        ny, nx = (n // _MEAN * _MEAN for n in part.voxels.shape[-2:])
+        away = away_from(part.voxels[..., :ny, :nx], start)
+        blocks = (*away.shape[:-2], ny // _MEAN, _MEAN, nx // _MEAN, _MEAN)
+        mean = away.reshape(blocks).mean(axis=(-3, -1))
+        if part.counts is None:
+            means.append(mean.ravel())
+        else:
+            means.append(mean[part.counts[..., :ny, :nx].reshape(blocks).all(axis=(-3, -1))])
+    every = np.concatenate(means) if means else np.empty(0)
+    if every.size < 2:
+        return False
+    low, high = np.percentile(every, (1, 99))
+    # Of the means of Gaussian noise, 4.7 deviations, each a quarter of that of one voxel.
+    return bool(high - low > 2 * 4.7 * strength / _MEAN)
 
 
 def without_specks(part: Part) -> Part:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.cells import Part
-from bigunet.contrast import away_from, noise, with_contrast
+from bigunet.contrast import away_from, by_contrast, holds_weak_objects, noise
 from bigunet.errors import OptionError
 from bigunet.outliers import upper_end
 
@@ -37,8 +37,9 @@ _MOST_CONSTANTS = 4
 _LEAST_SHARE = 0.001
 # Percentiles this near to an end may lie among outliers.
 _OUTER = 3.0
-# Share of the range in which a value is the next one below it.
-_NEXT = 0.03
+# How far beyond the others padding lies, in ranges of the others.
+_FAR = 0.5
+_SENTINEL = 3.0
 # Percentiles 1 and 99.8 of Gaussian noise are 5.2 of its deviations apart.
 _NOISE_SPAN = 10.0
 # Where the range is no more than this factor of what the values 3 % further inside span, no rule of
@@ -65,9 +66,10 @@ class GreyValues:
         Of the voxels that count, where outliers lie beyond them; else None. A network should see
         nothing beyond: it would spoil what lies within a halo of it.
     padding : tuple of int or float
-        Values that stand for "no data". A network should see the median in their place.
-    median : int or float
-        Of the voxels that count.
+        Values that stand for "no data". A network should see the low end of the range in their
+        place.
+    others : tuple of int or float
+        The values at the quantiles that were asked for beside the range.
     """
 
     values: tuple[float, ...]
@@ -76,7 +78,7 @@ class GreyValues:
     least: float | None = None
     greatest: float | None = None
     padding: tuple[float, ...] = ()
-    median: float = 0.0
+    others: tuple[float, ...] = ()
 
 
 def grey_values(
@@ -84,6 +86,8 @@ def grey_values(
     quantiles: Sequence[float],
     *,
     wanted: Sequence[np.ndarray | None] = (),
+    others: Sequence[float] = (),
+    specks: bool = True,
 ) -> GreyValues | None:
     """Percentiles of the voxels that count.
 
@@ -96,6 +100,11 @@ def grey_values(
         In percent, 0 to 100.
     wanted : sequence of (ndarray of bool, or None), optional
         Which voxels of each part the user asks for; None for all.
+    others : sequence of float, optional
+        Further quantiles, of the same voxels; outliers do not move them.
+    specks : bool, optional
+        Whether single bright voxels may be outliers. On a level that is coarser than the one that
+        a network sees, they may be objects.
 
     Returns
     -------
@@ -111,13 +120,14 @@ def grey_values(
     Notes
     -----
     1. Cells of 16 × 16 voxels of a plane that hold one single value are left out.
-    2. The value of such cells is padding, and is left out everywhere, if most of the other voxels
-       lie in cells without it (a strip of "no data" beside an image), or if it alone is below 0.
-       Otherwise it is the background on which objects lie, and counts beside them; so does a
-       greatest value that is near the others, which is that of saturated voxels, and a value just
-       below the others.
+    2. The value of such cells is padding, and is left out everywhere, if it lies far beyond all
+       others (by more than half of their range) and most of the other voxels lie in cells without
+       it: a strip of "no data" beside an image. It is padding as well if it alone is below 0 and
+       lies three ranges below the others. Otherwise it is the background on which objects lie, and
+       counts beside them.
     3. If the outermost quantiles lie within the noise, cells that hold nothing but noise are left
-       out, where others are left: an image with one small object has no other contrast.
+       out, where others are left: an image with one small object has no other contrast. The rule
+       does not hold where the cells to leave out hold weak objects, which their means show.
     4. The first and the last quantile, where they are below 3 % or above 97 %, are moved inwards
        if they lie far beyond the values that remain without outliers; ``bigunet.outliers`` says
        which voxels are.
@@ -130,23 +140,24 @@ def grey_values(
     >>> grey_values([image], (1, 99.8)).values
     (0, 163)
     """
-    check_quantiles(quantiles)
+    check_quantiles((*quantiles, *others))
     given = wanted or [None] * len(parts)
     every = [part for part in map(Part.of, parts, given) if part.size]
     if not every:
         return None
     if _are_huge(every):
-        return _of_smaller(parts, quantiles, given)
+        return _of_smaller(parts, quantiles, given, others, specks)
     kept, padding = _that_count(every)
-    *values, median = _quantiles(kept, (*quantiles, 50.0))
+    values = _quantiles(kept, quantiles)
     clear = _beyond_noise(kept, quantiles, values)
+    beside = _quantiles(kept, others)
     if clear:
         kept = clear
-        values = list(_quantiles(kept, quantiles))
+        values = _quantiles(kept, quantiles)
     total = sum(part.size for part in every)
     left_out = round(1 - sum(part.size for part in kept) / total, 6)
-    plain = GreyValues(tuple(values), left_out, padding=tuple(padding), median=median)
-    return _without_outliers(kept, quantiles, plain)
+    plain = GreyValues(values, left_out, padding=tuple(padding), others=beside)
+    return _without_outliers(kept, quantiles, plain, specks=specks)
 
 
 def _are_huge(every: Sequence[Part]) -> bool:
@@ -156,10 +167,15 @@ def _are_huge(every: Sequence[Part]) -> bool:
 
 
 def _of_smaller(
-    parts: Sequence[np.ndarray], quantiles: Sequence[float], wanted: Sequence[np.ndarray | None]
+    parts: Sequence[np.ndarray],
+    quantiles: Sequence[float],
+    wanted: Sequence[np.ndarray | None],
+    others: Sequence[float],
+    specks: bool,
 ) -> GreyValues | None:
     """The same, of numbers that are smaller by a power of two."""
-    found = grey_values([part * _SMALLER for part in parts], quantiles, wanted=wanted)
+    smaller = [part * _SMALLER for part in parts]
+    found = grey_values(smaller, quantiles, wanted=wanted, others=others, specks=specks)
     if found is None:
         return None
     return replace(
@@ -168,7 +184,7 @@ def _of_smaller(
         least=None if found.least is None else found.least / _SMALLER,
         greatest=None if found.greatest is None else found.greatest / _SMALLER,
         padding=tuple(value / _SMALLER for value in found.padding),
-        median=found.median / _SMALLER,
+        others=tuple(value / _SMALLER for value in found.others),
     )
 
 
@@ -180,9 +196,11 @@ def _beyond_noise(
     if len(outer) < 2:
         return []
     start, span = min(values), max(values) - min(values)
-    if span >= _NOISE_SPAN * noise(kept, start):
+    strength = noise(kept, start)
+    if span >= _NOISE_SPAN * strength:
         return []
-    return with_contrast(kept, start, times=_NOISE_SPAN)
+    clear, rest = by_contrast(kept, start, _NOISE_SPAN * strength)
+    return [] if holds_weak_objects(rest, start, strength) else clear
 
 
 def check_quantiles(quantiles: Sequence[float]) -> None:
@@ -226,35 +244,31 @@ def _is_padding(kept: Sequence[Part], value: Any) -> bool:
     num_others = sum(part.size for part in others)
     if not num_others:
         return False
-    least = min(part.chosen().min() for part in others).item()
-    greatest = max(part.chosen().max() for part in others).item()
-    # No detector counts below 0. A value just above all others is that of saturated voxels, and
-    # one just below them that of a dark background, which changes no range if it counts.
-    if value < 0 <= least:
-        return True
-    if 0 < value - greatest <= greatest - least:
-        return False
     dark, bright = _quantiles(others, (1.0, 99.8))
-    if 0 <= dark - value <= _NEXT * (bright - dark):
+    gap, span = max(dark - value, value - bright), bright - dark
+    # No detector counts below 0.
+    if value < 0 and gap > _SENTINEL * span and min(part.chosen().min() for part in others) >= 0:
+        return True
+    if not gap > _FAR * span:
         return False
     apart = sum(int(np.count_nonzero(part.clear_of(value))) for part in kept)
     return 2 * apart > num_others
 
 
 def _without_outliers(
-    kept: Sequence[Part], quantiles: Sequence[float], plain: GreyValues
+    kept: Sequence[Part], quantiles: Sequence[float], plain: GreyValues, *, specks: bool
 ) -> GreyValues:
     """The values, with the least and the greatest moved inwards where outliers made them."""
+    if len(set(quantiles)) < 2:
+        return plain
     values, least, greatest = list(plain.values), None, None
     first, last = int(np.argmin(quantiles)), int(np.argmax(quantiles))
-    if quantiles[first] == quantiles[last]:
-        return plain
     if quantiles[last] > 100 - _OUTER:
-        upper = _moved(kept, quantiles[last], values[first], values[last], sign=1)
+        upper = _moved(kept, quantiles[last], values[first], values[last], sign=1, specks=specks)
         if upper:
             values[last], greatest = upper
     if quantiles[first] < _OUTER:
-        lower = _moved(kept, quantiles[first], values[last], values[first], sign=-1)
+        lower = _moved(kept, quantiles[first], values[last], values[first], sign=-1, specks=specks)
         if lower:
             values[first], least = lower
     # What lies beyond an end that moved inwards moves with it.
@@ -265,7 +279,7 @@ def _without_outliers(
 
 
 def _moved(
-    kept: Sequence[Part], quantile: float, start: Any, end: Any, *, sign: int
+    kept: Sequence[Part], quantile: float, start: Any, end: Any, *, sign: int, specks: bool
 ) -> tuple[Any, Any] | None:
     """One end of the range and the last value that counts, if outliers lie beyond; else None.
 
@@ -277,7 +291,9 @@ def _moved(
     # Differences are small enough for float32 where the values themselves need not be.
     away = [Part(sign * away_from(part.voxels, start), part.counts) for part in kept]
     upper = quantile if sign > 0 else 100 - quantile
-    found = upper_end(away, 0.0, lambda parts, q: float(_quantiles(parts, (q,))[0]), upper)
+    found = upper_end(
+        away, 0.0, lambda parts, q: float(_quantiles(parts, (q,))[0]), upper, specks=specks
+    )
     if found.greatest is None:
         return None
     whole = isinstance(start, int)

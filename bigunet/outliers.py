@@ -49,7 +49,9 @@ class UpperEnd:
     greatest: float | None = None
 
 
-def upper_end(parts: Sequence[Part], low: float, quantile: Quantile, percent: float) -> UpperEnd:
+def upper_end(
+    parts: Sequence[Part], low: float, quantile: Quantile, percent: float, *, specks: bool
+) -> UpperEnd:
     """The upper end of the grey values, without outliers where there are some.
 
     Parameters
@@ -62,6 +64,8 @@ def upper_end(parts: Sequence[Part], low: float, quantile: Quantile, percent: fl
         Gives a percentile of any parts.
     percent : float
         Which percentile is the upper end.
+    specks : bool
+        Whether single bright voxels may be outliers.
     """
 
     def end(some: Sequence[Part]) -> float:
@@ -72,9 +76,9 @@ def upper_end(parts: Sequence[Part], low: float, quantile: Quantile, percent: fl
         return quantile(some, 100 - (100 - percent) / 10)
 
     plain = end(parts)
-    smooth = [without_specks(part) for part in parts]
+    smooth = [without_specks(part) for part in parts] if specks else list(parts)
     high, greatest = end(smooth), None
-    if _is_moved(plain, high, low, _MOVED):
+    if _is_moved(plain, high, low, _MOVED) and _enough(_lively(smooth)):
         greatest = greatest_of(smooth)
     else:
         smooth, high = list(parts), plain
@@ -91,9 +95,7 @@ def _is_moved(high: float, inner: float, low: float, factor: float) -> bool:
 
 def _without_outliers(parts: Sequence[Part], low: float) -> list[tuple[list[Part], float]]:
     """What may be left without outliers, and by which factor the end must move for it."""
-    cells = Cells.of(parts)
-    tops, held = cells.highest, cells.beyond(_CONTRAST * noise(parts))
-    lively = np.sort(np.concatenate([top[h] for top, h in zip(tops, held)]))
+    tops, lively = Cells.of(parts).highest, _lively(parts)
     found = []
     limit = _below_plateau(parts, low, max(float(top.max()) for top in tops))
     if limit is not None and _enough(lively <= limit):
@@ -103,6 +105,13 @@ def _without_outliers(parts: Sequence[Part], low: float) -> list[tuple[list[Part
             limit = float(lively[-1 - int(share * lively.size)])
             found.append((only_cells(parts, [top <= limit for top in tops]), factor))
     return found
+
+
+def _lively(parts: Sequence[Part]) -> np.ndarray:
+    """The greatest value of each cell with contrast, sorted."""
+    cells = Cells.of(parts)
+    held = cells.beyond(_CONTRAST * noise(parts))
+    return np.sort(np.concatenate([top[h] for top, h in zip(cells.highest, held)]))
 
 
 def _enough(cells: np.ndarray) -> bool:

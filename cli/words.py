@@ -66,7 +66,7 @@ def grey_range(report: SegmentReport) -> str:
     for channel, low, high in zip(plan.channels, made.values.low, made.values.high):
         name = plan.image.channel_names[channel]
         label = f" {name!r}" if name and name != str(channel) else ""
-        ranges.append(f"channel {channel}{label}: {low:.6g} to {high:.6g}")
+        ranges.append(f"channel {channel}{label}: {_grey(low)} to {_grey(high)}")
     measured = f"percentiles {made.low:g} and {made.high:g}"
     if made.level is not None:
         part = "a sample of " if made.sampled else ""
@@ -79,11 +79,19 @@ def grey_range(report: SegmentReport) -> str:
         "model": "fixed by the model",
     }
     notes = [origins[made.origin]]
-    if any(made.left_out):
-        notes.append(f"{max(made.left_out):.0%} of the voxels did not count: empty or padding")
+    if any(share >= 0.005 for share in made.left_out):
+        notes.append(f"{max(made.left_out):.0%} of the voxels say nothing, and did not count")
+    if any(made.values.padding):
+        listed = ", ".join(f"{v:g}" for values in made.values.padding for v in values)
+        notes.append(f"no data: {listed}")
     if any(made.outliers):
         notes.append("a few voxels far beyond all others did not count")
     return f"grey values used, {'; '.join(ranges)} ({'; '.join(notes)})"
+
+
+def _grey(value: float) -> str:
+    """A grey value: integers in full, other numbers with six digits."""
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bigunet.cells import Part
+from bigunet.contrast import noise
 from bigunet.exact_differences import subtract
 from bigunet.grey import grey_values
 
@@ -48,8 +50,11 @@ def test_one_nucleus_on_exact_zeros_sets_the_range() -> None:
 
 @pytest.mark.parametrize("value", [-9999, -1, 0, 65_000], ids="no data is {}".format)
 @pytest.mark.parametrize("dtype", ["float32", "int32"])
-def test_a_strip_without_data_changes_nothing(dtype: str, value: int) -> None:
+@pytest.mark.parametrize("hot", [False, True])
+def test_a_strip_without_data_changes_nothing(dtype: str, value: int, hot: bool) -> None:
     image = nuclei().astype(dtype) + 100
+    if hot:
+        image[200, 200] = 40_000
     expected = grey_values([image[:, 103:]], RANGE)
     image[:, :103] = value  # no whole number of cells
     found = grey_values([image], RANGE)
@@ -57,17 +62,79 @@ def test_a_strip_without_data_changes_nothing(dtype: str, value: int) -> None:
     assert expected is not None
     assert found.values == expected.values
     assert found.padding == (value,)
-    assert found.median == expected.median
     assert found.left_out == pytest.approx(103 / 256, abs=1e-3)
 
 
 def test_objects_cut_out_on_a_negative_value_keep_their_own_range() -> None:
-    """Masked by -1: every cell holds it, and it is no grey value all the same."""
+    """Masked by -9999: every cell holds it, and it is no grey value all the same."""
     image = nuclei()
-    image[image < 40] = -1
+    image[image < 40] = -9999
     found = grey_values([image], RANGE)
     assert found is not None
     assert found.values == plain(image[image >= 0])
+    assert found.padding == (-9999,)
+
+
+def test_the_background_of_large_objects_is_no_padding() -> None:
+    """Discs of 50 voxels, cut off at 0: most of their voxels lie apart from it."""
+    y, x = np.mgrid[:1024, :1024]
+    image = np.zeros((1024, 1024))
+    for cy, cx in np.random.default_rng(0).integers(0, 1024, (40, 2)):
+        image = np.maximum(image, 900 * np.exp(-((((y - cy) ** 2 + (x - cx) ** 2) / 50**2) ** 4)))
+    image *= np.random.default_rng(1).normal(1, 0.1, image.shape)
+    image[image < 100] = 0
+    found = grey_values([image.astype(np.uint16)], RANGE)
+    assert found is not None
+    assert (found.padding, found.values[0]) == ((), 0)
+
+
+def dim(amplitude: float, deviation: float) -> np.ndarray:
+    """Discs that a single voxel does not show: they are as weak as the noise is strong."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:1024, :1024]
+    image = np.zeros((1024, 1024))
+    for cy, cx in rng.integers(0, 1024, (300, 2)):
+        image = np.maximum(image, amplitude * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 150))
+    return image + 100 + rng.normal(0, deviation, image.shape)
+
+
+@pytest.mark.parametrize(("side", "amount"), [(6, 2000), (6, 200), (2, 2000)])
+@pytest.mark.parametrize("deviation", [9, 10, 11])
+def test_dust_on_weak_objects_does_not_set_the_range(
+    side: int, amount: int, deviation: int
+) -> None:
+    image = dim(30, deviation)
+    expected = plain(image)
+    image[500 : 500 + side, 500 : 500 + side] += amount
+    found = grey_values([image], RANGE)
+    assert found is not None
+    np.testing.assert_allclose(found.values, expected, atol=3)
+
+
+def test_spots_of_one_voxel_are_objects_where_there_are_no_others() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.normal(100, 5, (512, 512))
+    image.ravel()[rng.choice(image.size, round(0.003 * image.size), replace=False)] = 1000
+    found = grey_values([image], RANGE)
+    assert found is not None
+    assert found.values[1] == 1000
+    assert found.greatest is None
+
+
+def test_an_edge_row_of_one_value_in_each_plane_does_not_hide_the_noise() -> None:
+    stack = np.random.default_rng(0).normal(100, 5, (600, 64, 64))
+    stack[:, 0] = 0
+    assert noise([Part(stack, None)]) == pytest.approx(5, rel=0.05)
+
+
+def test_further_quantiles_are_measured_and_change_nothing() -> None:
+    image = nuclei(768, number=1, seed=3)
+    alone = grey_values([image], (5, 95))
+    beside = grey_values([image], (5, 95), others=(1, 50, 99.8))
+    assert alone is not None
+    assert beside is not None
+    assert alone.values == beside.values
+    assert beside.others == plain(image, (1, 50, 99.8))
 
 
 def test_saturated_objects_are_no_padding() -> None:

@@ -24,6 +24,8 @@ _SLAB_VOXELS = 2**22
 """Voxels read at once, all channels together, unless one chunk has more."""
 _MOST_TRIES = (1, 4, 16)
 """How many times as many boxes are tried where most hold one single value."""
+_LEAST_SIDE = 64
+"""Voxels along y and x of the boxes of a sample, at least."""
 _ENOUGH = 0.25
 """Share of the voxels to look at that need no further tries."""
 
@@ -66,6 +68,7 @@ def percentiles(
     *,
     channels: Sequence[int],
     region: tuple[int, Box] | None = None,
+    others: Sequence[float] = (),
     chosen: Callable[[int], Chosen] | None = None,
     max_voxels: int = 2**24,
 ) -> Intensity:
@@ -73,7 +76,8 @@ def percentiles(
 
     Exact for the largest level of at most ``max_voxels`` voxels. Where no level is that small,
     evenly spaced chunks of the smallest level are read instead, and more of them where most hold
-    one single value. Levels whose dtype differs from level 0 are passed over. Which voxels count
+    one single value. Levels with another dtype than the one that is segmented are passed over.
+    Which voxels count
     is the rule of :func:`bigunet.grey.grey_values`.
 
     Parameters
@@ -84,7 +88,9 @@ def percentiles(
     channels : sequence of int
         Which channels to measure, in this order.
     region : tuple of int and Box, optional
-        A level, and the part of it to measure; by default the whole image.
+        The level that is segmented, and the part of it to measure; by default all of level 0.
+    others : sequence of float, optional
+        Further quantiles of the same voxels, which outliers do not move.
     chosen : callable, optional
         Gives, for a level, the voxels that the user asks for; by default all.
     max_voxels : int, optional
@@ -97,7 +103,7 @@ def percentiles(
     ImageError
         If no voxel of a channel counts, or voxels cannot be read.
     """
-    check_quantiles(quantiles)
+    check_quantiles((*quantiles, *others))
     if max_voxels < 1:
         raise OptionError(f"max_voxels is {max_voxels}; at least 1 voxel must be read")
     level, sampled = _choose_level(image, region, max_voxels)
@@ -108,7 +114,13 @@ def percentiles(
     for first in range(0, len(channels), together):
         some = channels[first : first + together]
         look = _Look(image, level, box, some, None if chosen is None else chosen(level))
-        found += look.measured(quantiles, max_voxels if sampled else None)
+        found += look.measured(
+            quantiles,
+            max_voxels if sampled else None,
+            others=others,
+            # Averages of a coarser level make single voxels of what is larger.
+            specks=level <= (region[0] if region else 0),
+        )
     return Intensity(level, sampled, tuple(found))
 
 
@@ -126,14 +138,23 @@ class _Look:
     channels: Sequence[int]
     chosen: Chosen | None
 
-    def measured(self, quantiles: Sequence[float], max_voxels: int | None) -> list[GreyValues]:
+    def measured(
+        self,
+        quantiles: Sequence[float],
+        max_voxels: int | None,
+        *,
+        others: Sequence[float],
+        specks: bool,
+    ) -> list[GreyValues]:
         """Of each channel, on a sample of so many voxels or on all (None)."""
         parts, wanted = self.whole() if max_voxels is None else self.sample(max_voxels)
         found = []
         for k, channel in enumerate(self.channels):
             voxels = [part[k] for part in parts]
             # Where nothing is wanted, nothing will be segmented, and any range does.
-            values = grey_values(voxels, quantiles, wanted=wanted) or grey_values(voxels, quantiles)
+            values = grey_values(
+                voxels, quantiles, wanted=wanted, others=others, specks=specks
+            ) or grey_values(voxels, quantiles, others=others, specks=specks)
             if values is None:
                 raise ImageError(
                     f"channel {channel} of {self.image.url} has no finite voxel at level "
@@ -160,17 +181,17 @@ class _Look:
         parts: Parts = ([], [])
         seen: set[Box] = set()
         flat, room = None, max_voxels
-        reader = self._reader()
+        reader, grown = self._reader(), _grown(self._chunk())
         stored = StoredChunks(self.image, level=self.level, channels=self.channels)
         for times in _MOST_TRIES:
-            for box in spread_boxes(self.box, self._chunk(), times * max_voxels):
+            for box in spread_boxes(self.box, grown, times * max_voxels):
                 if box in seen or (parts[0] and box.size > room):
                     continue
                 seen.add(box)
                 voxels, named = self._read(box, reader, stored)
                 if voxels is None:
                     continue
-                if all(np.all(plane == plane.flat[0]) for plane in voxels):
+                if all(_is_flat(plane) for plane in voxels):
                     flat = flat or ([voxels], [named])
                     continue
                 parts[0].append(voxels)
@@ -201,14 +222,26 @@ class _Look:
         return tuple(map(min, self.image.volume_chunks(self.level), self.box.shape))
 
 
+def _is_flat(voxels: np.ndarray) -> bool:
+    """Whether the finite voxels hold one single value, or there are none."""
+    finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
+    return not finite.size or bool(np.all(finite == finite.flat[0]))
+
+
+def _grown(chunk: Sequence[int]) -> tuple[int, ...]:
+    """Several chunks along y and x where one is small, so that the grey rule sees whole cells."""
+    return (*chunk[:-2], *(n * ceil_div(_LEAST_SIDE, n) for n in chunk[-2:]))
+
+
 def _choose_level(
     image: Multiscale, region: tuple[int, Box] | None, max_voxels: int
 ) -> tuple[int, bool]:
     """Choose the level to read, and whether only a sample of it."""
+    dtype = image.level(region[0] if region else 0).dtype
     sizes = {
         k: _on_level(image, region, k).size
         for k, level in enumerate(image.levels)
-        if level.dtype == image.levels[0].dtype
+        if level.dtype == dtype
     }
     fitting = [k for k, size in sizes.items() if size <= max_voxels]
     if fitting:

@@ -115,8 +115,16 @@ class NetworkInputs:
         filled = tile.copy()
         for channel, values, fill in zip(filled, self._range.padding, self._range.fill):
             for value in values:
-                channel[channel == value] = fill
+                channel[channel == value] = _within(fill, channel.dtype)
         return filled
+
+
+def _within(value: float, dtype: np.dtype) -> float:
+    """The value, or the nearest one that an integer type holds."""
+    if dtype.kind not in "iu":
+        return value
+    limits = np.iinfo(dtype)
+    return min(max(round(value), int(limits.min)), int(limits.max))
 
 
 def _exceeds_float32(dtype: np.dtype) -> bool:

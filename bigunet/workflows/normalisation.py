@@ -110,22 +110,17 @@ def fix_normalisation(plan: SegmentPlan) -> tuple[FixedNormalisation, Bulk]:
         If the options name another image without the same channels.
     """
     quantiles, fixed = _wish(plan)
-    seen = _measured(plan, (*quantiles, *BULK))
-    bulk = Bulk(tuple(values[len(quantiles) :] for values in seen.values))
+    seen = _measured(plan, quantiles)
+    bulk = Bulk(tuple(channel.others for channel in seen.channels))
     if fixed is None:
         fixed = (
             _of_other(plan, quantiles)
             if plan.options.grey_range_of
             else _of_percentiles(quantiles, seen, "image")
         )
-    # Padding and outliers are those of this image, wherever the range comes from.
-    values = replace(
-        fixed.values,
-        least=tuple(channel.least for channel in seen.channels),
-        greatest=tuple(channel.greatest for channel in seen.channels),
-        padding=tuple(channel.padding for channel in seen.channels),
-        fill=tuple(channel.median for channel in seen.channels),
-    )
+    # Padding is that of this image, wherever the range comes from.
+    padding = tuple(channel.padding for channel in seen.channels)
+    values = replace(fixed.values, padding=padding, fill=fixed.values.low if any(padding) else ())
     return replace(fixed, values=values), bulk
 
 
@@ -151,12 +146,12 @@ def _fixed(pairs: Sequence[tuple[float, float]], origin: Origin) -> FixedNormali
 
 def _measured(plan: SegmentPlan, quantiles: tuple[float, ...]) -> Intensity:
     """Of what is segmented."""
-    whole = plan.region.shape == plan.image.volume_shape(plan.level)
     return percentiles(
         plan.image,
         quantiles,
         channels=plan.channels,
-        region=None if whole else (plan.level, plan.region),
+        region=(plan.level, plan.region),
+        others=BULK,
         chosen=plan.wanted_on if plan.wanted.parts else None,
     )
 
@@ -170,7 +165,12 @@ def _of_percentiles(
         "percentile",
         quantiles[0],
         quantiles[1],
-        GreyRange(low, high),
+        GreyRange(
+            low,
+            high,
+            tuple(channel.least for channel in found.channels),
+            tuple(channel.greatest for channel in found.channels),
+        ),
         origin,
         other=other,
         level=found.level,
@@ -209,7 +209,7 @@ def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNorm
             f"{other} was made of {len(low)} channel(s), this run reads {len(plan.channels)}; "
             "give --grey-range"
         )
-    values = GreyRange(low, high)
+    values = GreyRange(low, high, tuple(made.get("least", ())), tuple(made.get("greatest", ())))
     return FixedNormalisation(
         made["kind"], made["low"], made["high"], values, "other output", other=other
     )
