@@ -78,7 +78,7 @@ def upper_end(
     plain = end(parts)
     smooth = [without_specks(part) for part in parts] if specks else list(parts)
     high, greatest = end(smooth), None
-    if _is_moved(plain, high, low, _MOVED) and _enough(_lively(smooth)):
+    if _is_moved(plain, high, low, _MOVED):
         greatest = greatest_of(smooth)
     else:
         smooth, high = list(parts), plain

@@ -111,14 +111,15 @@ def test_dust_on_weak_objects_does_not_set_the_range(
     np.testing.assert_allclose(found.values, expected, atol=3)
 
 
-def test_spots_of_one_voxel_are_objects_where_there_are_no_others() -> None:
+def test_single_voxels_may_be_objects_on_a_level_coarser_than_the_one_that_is_seen() -> None:
     rng = np.random.default_rng(0)
     image = rng.normal(100, 5, (512, 512))
     image.ravel()[rng.choice(image.size, round(0.003 * image.size), replace=False)] = 1000
-    found = grey_values([image], RANGE)
-    assert found is not None
-    assert found.values[1] == 1000
-    assert found.greatest is None
+    same, coarser = (grey_values([image], RANGE, specks=specks) for specks in (True, False))
+    assert same is not None
+    assert coarser is not None
+    assert same.values[1] < 130
+    assert (coarser.values[1], coarser.greatest) == (1000, None)
 
 
 def test_an_edge_row_of_one_value_in_each_plane_does_not_hide_the_noise() -> None:

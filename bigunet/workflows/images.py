@@ -131,7 +131,8 @@ def _check(members: Sequence[Member], options: SegmentOptions, existing: Existin
     owner_of = {os.path.realpath(str(member.target)): member for member in members}
     for member in members:
         image = _opened(member.source, options.axes)
-        check_target(choose_place(image, member.target, options), image.url, existing=existing)
+        place = choose_place(image, member.target, options)
+        check_target(place, image.url, existing=existing, read=options.read_besides)
         for folder in Path(os.path.realpath(image.url)).parents:
             if str(folder) in owner_of:
                 owner = owner_of[str(folder)]

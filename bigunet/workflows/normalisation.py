@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bigunet.errors import ImageError, OptionError
-from bigunet.io.access import join_url, shown_url
+from bigunet.io.access import shown_url
 from bigunet.io.channels import is_real, listed, named
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.intensity import Intensity, percentiles
@@ -16,7 +16,6 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.io.output import read_provenance
 from bigunet.model.description import NormalisationKind
 from bigunet.model.inputs import GreyRange
-from bigunet.workflows.place import INSIDE_GROUP
 from bigunet.workflows.plan import SegmentPlan
 
 Origin = Literal["image", "other image", "other output", "options", "model"]
@@ -193,13 +192,27 @@ def _above(value: float) -> float:
 def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisation:
     """Measured on another image, or taken from an output."""
     other = plan.options.grey_range_of
-    for group in ("", INSIDE_GROUP):
-        made = read_provenance(other, group)
-        if made:
-            return _of_output(plan, made["normalisation"], shown_url(join_url(other, group)))
-    image = open_multiscale(other)
+    made = read_provenance(other)
+    if made and plan.options.percentiles:
+        raise OptionError(
+            f"{shown_url(other)} is an output, the grey range of which is taken as it is: give no "
+            "percentiles, or give its image"
+        )
+    if made:
+        return _of_output(plan, made["normalisation"], shown_url(other))
+    image = _opened(other, plan.options.axes)
     found = percentiles(image, quantiles, channels=_channels_of(plan, image))
     return _of_percentiles(quantiles, found, "other image", shown_url(image.url))
+
+
+def _opened(other: str, axes: str) -> Multiscale:
+    """Another image, with the axes that the user states if it names none itself."""
+    try:
+        return open_multiscale(other)
+    except ImageError:
+        if not axes:
+            raise
+        return open_multiscale(other, axes=axes)
 
 
 def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNormalisation:

@@ -140,6 +140,11 @@ class SegmentOptions:
         _check_grey(self.grey_range, self.percentiles, self.grey_range_of)
 
     @property
+    def read_besides(self) -> tuple[str, ...]:
+        """Addresses of what a run reads beside its image."""
+        return tuple(address for address in (self.mask, self.grey_range_of) if address)
+
+    @property
     def chosen_level(self) -> int:
         """The level as a number, which the plan makes of ``auto``."""
         assert isinstance(self.level, int)

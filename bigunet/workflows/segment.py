@@ -125,7 +125,7 @@ def segment(
         # Before anything is read that takes time.
         check_can_start(client)
     workers_here, gpus = _workers_per_machine(client), gpu_bytes(client, options.device)
-    memory_here = _memory_of_a_job(client)
+    memory_here = memory_of_a_job(client)
 
     def fitted() -> SegmentOptions:
         goes_on = existing == "resume" or part is not None
@@ -138,7 +138,12 @@ def segment(
         )  # fmt: skip
 
     plan, tune = planned(), options.tune and not fitted().tile_shape
-    check_target(place, plan.image.url, existing="resume" if part is not None else existing)
+    check_target(
+        place,
+        plan.image.url,
+        existing="resume" if part is not None else existing,
+        read=options.read_besides,
+    )
     normalisation, bulk = fix_normalisation(plan)
     fit = check_fit(plan, normalisation, bulk)
     for line in (*image.notes, *fit.warnings):
@@ -247,7 +252,7 @@ def _workers_per_machine(client: Client | ClusterSpec | None) -> int:
     return client.workers_per_machine if isinstance(client, ClusterSpec) else 1
 
 
-def _memory_of_a_job(client: Client | ClusterSpec | None) -> int:
+def memory_of_a_job(client: Client | ClusterSpec | None) -> int:
     """What may be taken of each job's memory, in bytes; 0 if workers are no jobs."""
     known = job_memory_bytes(client) if isinstance(client, ClusterSpec) else 0
     return memory_limit_of(known) if known else 0

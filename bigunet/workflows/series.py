@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from bigunet.engine.clusters.guard import leave_if_imported_again
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.engine.watching.performance import performance_report
-from bigunet.errors import BigUNetError, StoppedError
+from bigunet.errors import BigUNetError, BusyError, OutputError, StoppedError
 from bigunet.io.discovery import open_multiscale
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
 from bigunet.workflows.options import SegmentOptions
 from bigunet.workflows.place import choose_place
 from bigunet.workflows.plan import make_plan
-from bigunet.workflows.segment import clients_of, segment
+from bigunet.workflows.segment import clients_of, memory_of_a_job, segment
 from bigunet.workflows.segment_report import SegmentReport
 from bigunet.workflows.target import Existing, begin_anew
 from bigunet.workflows.workers import settled, voxels_of
@@ -85,6 +85,10 @@ def segment_series(
         If there are no workers or no model; StoppedError, if ``stop`` was set before the end.
     """
     leave_if_imported_again()
+    for address in options.read_besides:
+        # What all members read is missing for all of them, before workers start.
+        open_multiscale(address, usual_axes=True)
+    options = replace(options, memory_limit=options.memory_limit or memory_of_a_job(client))
     loaded = model if isinstance(model, Model) else load_model(model)
     voxels = sum(_voxels(member, options) for member in members[:_MOST_LOOKED_AT])
     voxels *= max(1, len(members) / _MOST_LOOKED_AT)
@@ -126,6 +130,9 @@ def _outcome(member: Member, *, kind: str, **arguments: Any) -> SegmentReport | 
         raise StoppedError(f"{kind} {member.source}: {error}") from error
     except BigUNetError as error:
         return error
+    except OSError as error:
+        # A full disk or a lost permission of one member is no fault of the others.
+        return OutputError(f"{kind} {member.source}: {error}")
 
 
 def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -> set[Member]:
@@ -141,7 +148,9 @@ def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -
             image = open_multiscale(member.source, axes=options.axes)
             place = choose_place(image, member.target, options)
             make_plan(image, model, options, inside_image=place.inside_image)
-            begin_anew(place, image.url)
+            begin_anew(place, image.url, read=options.read_besides)
+        except BusyError:
+            raise
         except BigUNetError:
             # It fails again, and is told, in its turn.
             continue

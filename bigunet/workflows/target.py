@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -83,7 +83,7 @@ def open_ledger(
     return ledger
 
 
-def begin_anew(place: Place, image: str) -> None:
+def begin_anew(place: Place, image: str, *, read: Sequence[str] = ()) -> None:
     """Remove all that an earlier run wrote to a place; nothing where nothing is.
 
     A run that continues it later begins with its first block.
@@ -93,7 +93,7 @@ def begin_anew(place: Place, image: str) -> None:
     OutputError, OptionError
         As `check_target`; BusyError if another process writes the output.
     """
-    check_target(place, image, existing="overwrite")
+    check_target(place, image, existing="overwrite", read=read)
     if not _occupied(place.folder):
         return
     path = _ledger_path(place)
@@ -250,8 +250,17 @@ def _fingerprint(
     }
 
 
-def check_target(place: Place, image: str, *, existing: Existing) -> None:
+def check_target(place: Place, image: str, *, existing: Existing, read: Sequence[str] = ()) -> None:
     """See that a run may write to a place; changes nothing.
+
+    Parameters
+    ----------
+    place : Place
+    image : str
+        Address of the image that is segmented.
+    existing : {"refuse", "resume", "overwrite"}
+    read : sequence of str
+        Addresses of what else the run reads: a mask, an image that shares its grey range.
 
     Raises
     ------
@@ -267,6 +276,11 @@ def check_target(place: Place, image: str, *, existing: Existing) -> None:
         )
     if not place.inside_image and _overlap(image, target):
         raise OptionError(f"output {target} and the image {image} overlap; give another path")
+    for other in read:
+        if _lies_in(other, target):
+            raise OptionError(
+                f"the run would read {other} and write over it: give another OUT, or a copy of it"
+            )
     with writing(str(target)):
         _check_way(target)
         occupied = _occupied(target)
@@ -339,6 +353,13 @@ def _clear(target: Path, *, keep: Path) -> None:
                 entry.unlink()
     except OSError as error:
         raise OutputError(f"cannot remove {error.filename}: {error.strerror}") from error
+
+
+def _lies_in(other: str, target: Path) -> bool:
+    """Whether an address is the output, or a part of it."""
+    first = Path(os.path.realpath(other.removeprefix("file://")))
+    second = Path(os.path.realpath(target))
+    return first == second or second in first.parents
 
 
 def _overlap(image: str, target: Path) -> bool:
