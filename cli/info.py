@@ -7,7 +7,7 @@ from typing import Any
 import click
 from bigunet_cli.loading import loading
 from bigunet_cli.options import axes_option, json_option
-from bigunet_cli.words import print_json, say
+from bigunet_cli.words import print_json, say, shown
 
 _EXTENTS = {
     "block_shape",
@@ -40,7 +40,7 @@ def info(path: str, axes: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        _print(found, indent="")
+        _print(shown(found), indent="")
 
 
 def _print(value: dict[str, Any], indent: str, *, ranges: bool = False) -> None:

@@ -20,16 +20,27 @@ def say(line: str) -> None:
     click.echo(without_secrets(line), err=True)
 
 
+def shown(value: Any) -> Any:
+    """The same data, where no text holds the password or token of a URL."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {name: shown(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown(item) for item in value]
+    return value
+
+
 def print_json(data: dict[str, Any]) -> None:
     """The one object that ``--json`` promises."""
-    click.echo(json.dumps(data, indent=2))
+    click.echo(json.dumps(shown(data), indent=2))
 
 
 def print_table(rows: dict[str, Any]) -> None:
     """Names and values in two columns, on stdout."""
     width = max(map(len, rows), default=0)
     for name, value in rows.items():
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{name:<{width}}  {shown(value)}")
 
 
 def summary(report: SegmentReport) -> str:

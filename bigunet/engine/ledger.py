@@ -24,6 +24,8 @@ from bigunet.errors import OutputError, ResumeError
 
 Fingerprint = Mapping[str, Any]
 _PIECE_BYTES = 65536
+# Letters of how one value of the fingerprint differs.
+_MAX_CHANGE = 200
 # How often it is seen that the file is still where it was opened.
 _LOOK_SECONDS = 1.0
 
@@ -114,7 +116,7 @@ class Ledger:
         if differing:
             # Of an option and the number that it chose, one is said.
             differing = [k for k in differing if k.partition("option ")[2] not in differing]
-            changes = "; ".join(f"{k} was {before.get(k)}, is {now.get(k)}" for k in differing)
+            changes = "; ".join(_change(k, before.get(k), now.get(k)) for k in differing)
             raise ResumeError(
                 f"cannot resume {self._path.parent.parent}: {changes}. Give the same options, "
                 "or --overwrite to begin anew"
@@ -256,6 +258,15 @@ class Ledger:
                 return
             end = start
         self._file.truncate(0)
+
+
+def _change(name: str, before: object, now: object) -> str:
+    """How a value differs; of a dict, the inner values that do, cut short where they are long."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        inner = [k for k in {**before, **now} if before.get(k) != now.get(k)]
+        told = ", ".join(_change(f"{name}.{k}", before.get(k), now.get(k)) for k in inner)
+        return told if len(told) <= _MAX_CHANGE else f"{told[: _MAX_CHANGE - 3]}..."
+    return f"{name} was {before}, is {now}"
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from bigunet.geometry import Box, ceil_div
+from bigunet.urls import without_secrets
 
 Index = tuple[int, ...]
 Result = dict[str, Any]
@@ -110,9 +111,12 @@ class StageBegun:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Event: something about the workers that people should know."""
+    """Event: something about the workers that people should know, without passwords and tokens."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", without_secrets(self.text))
 
 
 Event = BlockDone | Notice | StageBegun

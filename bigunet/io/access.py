@@ -16,7 +16,7 @@ from zarr.errors import NodeNotFoundError
 
 from bigunet.errors import BigUNetError, ImageError
 from bigunet.io.stores import open_store
-from bigunet.io.whole_chunks import see_whole_chunks
+from bigunet.io.whole_chunks import DamagedChunkError, see_whole_chunks
 from bigunet.urls import has_bare_secret, local_path, split_query, without_secrets
 from bigunet.urls import join_url as join_url
 from bigunet.urls import shown_url as shown_url
@@ -71,7 +71,8 @@ def reading(what: str) -> Iterator[None]:
             raise ImageError(f"cannot read {what}: {reason}") from error
         reason = " ".join(str(error).split())[:_MAX_REASON]
         cause = None if _shows_secrets(error) else error
-        raise ImageError(f"cannot read {what}: {type(error).__name__}: {reason}") from cause
+        kind = "" if isinstance(error, DamagedChunkError) else f"{type(error).__name__}: "
+        raise ImageError(f"cannot read {what}: {kind}{reason}") from cause
 
 
 def _absurd_json(error: Exception) -> str:

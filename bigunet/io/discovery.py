@@ -134,7 +134,10 @@ def _other_multiscales(url: str, listed: list[Any]) -> tuple[str, ...]:
         return ()
     first, *others = (_called(k, item) for k, item in enumerate(listed[:_NUM_NAMED]))
     told = some_of(others, len(listed) - 1)
-    return (f"{url} has {len(listed)} multiscales: the first, {first}, is read, and not {told}",)
+    return (
+        f"{shown_url(url)} has {len(listed)} multiscales: the first, {first}, is read, "
+        f"and not {told}",
+    )
 
 
 def _called(number: int, multiscale: object) -> str:

@@ -13,7 +13,7 @@ import zarr
 
 from bigunet.errors import ImageError
 from bigunet.io import ngff
-from bigunet.io.access import join_url, open_array, reading
+from bigunet.io.access import join_url, open_array, reading, shown_url
 from bigunet.io.axes import axis_letter
 from bigunet.io.limits import MAX_CHANNELS, MAX_LEVELS, check_count, check_extents, some_of
 from bigunet.io.multiscale import Axis, Level
@@ -164,4 +164,5 @@ def _notes(url: str, listed: Sequence[_Stored], stored: Sequence[_Stored]) -> tu
     told, taken = (
         some_of((level.path for level in levels), len(levels)) for levels in (listed, stored)
     )
-    return (f"{url} lists its levels as {told}; by size, level 0 first, they are {taken}",)
+    place = shown_url(url)
+    return (f"{place} lists its levels as {told}; by size, level 0 first, they are {taken}",)

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 _BF2RAW = "convert it to OME-Zarr with bioformats2raw (github.com/glencoesoftware/bioformats2raw)"
 _NGFF_ZARR = "convert it to OME-Zarr with ngff-zarr (pip install 'ngff-zarr[all]')"
 _NUMPY = "write it with zarr.save_array(PATH, ARRAY), or zarr.create_array for chunks"
-_MODEL = "give an image as IN, and models with --model"
+_MODEL = "it is a model, no image; bigunet segment IN --model MODEL runs one"
+_TORCH = (
+    "it is a model, no image; load it in Python and give bigunet.Model.of_module(module, ndim=2)"
+)
+_OTHER_MODEL = "it is a model, no image; bigunet runs PyTorch networks"
 _UNPACK = "unpack it, and give the zarr inside"
 
 FIRST_BYTES = 560
@@ -49,12 +53,12 @@ _BY_NAME = {
     ".dv": Kind("a DeltaVision file", _BF2RAW),
     ".nrrd": Kind("an NRRD file", _NGFF_ZARR),
     ".mha": Kind("a MetaImage file", _NGFF_ZARR),
-    ".pt": Kind("a PyTorch file", _MODEL),
-    ".pth": Kind("a PyTorch file", _MODEL),
-    ".ckpt": Kind("a PyTorch checkpoint", _MODEL),
-    ".onnx": Kind("an ONNX model", _MODEL),
+    ".pt": Kind("a PyTorch file", _TORCH),
+    ".pth": Kind("a PyTorch file", _TORCH),
+    ".ckpt": Kind("a PyTorch checkpoint", _TORCH),
+    ".onnx": Kind("an ONNX model", _OTHER_MODEL),
     ".safetensors": Kind("a model file (safetensors)", _MODEL),
-    ".keras": Kind("a Keras model", _MODEL),
+    ".keras": Kind("a Keras model", _OTHER_MODEL),
 }
 _CZI = Kind("a Zeiss CZI file", _BF2RAW)
 _ND2 = Kind("a Nikon ND2 file", _BF2RAW)
@@ -96,7 +100,7 @@ _BY_START = (
     (b"\x28\xb5\x2f\xfd", Kind("a zstd file", _UNPACK)),
     (b"%PDF", Kind("a PDF file", "give an image")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind("an OLE file, such as ZVI or OIB", _BF2RAW)),
-    (b"\x80\x02", Kind("a pickle, such as an old PyTorch file", _MODEL)),
+    (b"\x80\x02", Kind("a pickle, such as an old PyTorch file", _TORCH)),
     (b"NRRD", Kind("an NRRD file", _NGFF_ZARR)),
     (b"SIMPLE  =", Kind("a FITS file", "read it with astropy, and " + _NUMPY)),
     (b"CDF\x01", Kind("a NetCDF file", "read it with xarray, and " + _NUMPY)),
@@ -113,8 +117,8 @@ _ZIPPED = (
     ("[Content_Types].xml", Kind("an Office document", "give an image")),
     ("META-INF/MANIFEST.MF", Kind("a Java archive", "give an image")),
     ("mimetype", Kind("a document", "give an image")),
-    ("rdf.yaml", Kind("a bioimage.io model package", _MODEL)),
-    ("bioimageio.yaml", Kind("a bioimage.io model package", _MODEL)),
+    ("rdf.yaml", Kind("a bioimage.io model package", _TORCH)),
+    ("bioimageio.yaml", Kind("a bioimage.io model package", _TORCH)),
 )
 
 
@@ -160,7 +164,7 @@ def zip_kind(names: list[str]) -> Kind | None:
         if name in names or (name in tops and name.endswith(".yaml")):
             return kind
     if any(name.endswith("data.pkl") for name in names):
-        return Kind("a PyTorch file", _MODEL)
+        return Kind("a PyTorch file", _TORCH)
     if names and all(name.endswith(".npy") for name in names):
         return Kind("a numpy file of several arrays (npz)", "load it with numpy, and " + _NUMPY)
     return None

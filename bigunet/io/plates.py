@@ -11,7 +11,7 @@ from typing import Any
 
 from bigunet.errors import ImageError
 from bigunet.io import ngff
-from bigunet.io.access import find_node, join_url, normal_url
+from bigunet.io.access import find_node, join_url, normal_url, shown_url
 from bigunet.io.groups import group_metadata, numbered_nodes
 from bigunet.io.limits import MAX_FIELDS, MAX_WELLS, check_count, some_of
 
@@ -55,7 +55,7 @@ class Plate:
         )
         verb = "are" if len(self.missing) > 1 else "is"
         told = some_of(self.missing, len(self.missing))
-        return (f"{self.url} lists {counted} that {verb} not stored: {told}",)
+        return (f"{shown_url(self.url)} lists {counted} that {verb} not stored: {told}",)
 
 
 def is_plate(url: str | Path) -> bool:

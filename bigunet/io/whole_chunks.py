@@ -25,6 +25,10 @@ from zarr.registry import get_numcodec
 _HEADER = struct.Struct("<4B3I")
 
 
+class DamagedChunkError(ValueError):
+    """A chunk that is not whole; its message is for people as it is."""
+
+
 def see_whole_chunks(array: zarr.Array[Any]) -> zarr.Array[Any]:
     """The same array, whose chunks are errors where they are not whole."""
     metadata: Any = array.metadata
@@ -49,7 +53,7 @@ def see_whole_chunks(array: zarr.Array[Any]) -> zarr.Array[Any]:
 
 
 def check_blosc(chunk: Any, *, num_bytes: int = 0) -> None:
-    """Raise ValueError unless a chunk is as long as its header states.
+    """Raise DamagedChunkError unless a chunk is as long as its header states.
 
     Parameters
     ----------
@@ -59,15 +63,17 @@ def check_blosc(chunk: Any, *, num_bytes: int = 0) -> None:
     """
     view = memoryview(ensure_contiguous_ndarray(chunk)).cast("B")
     if len(view) < _HEADER.size:
-        raise ValueError(f"a blosc chunk is cut short: it has {len(view)} bytes; copy it anew")
+        raise DamagedChunkError(
+            f"a blosc chunk is cut short: it has {len(view)} bytes; copy it anew"
+        )
     *_, decoded, _, stated = _HEADER.unpack_from(view)
     if stated > len(view):
-        raise ValueError(
+        raise DamagedChunkError(
             f"a blosc chunk is cut short: its header states {stated} bytes, {len(view)} are "
             "there; copy it anew"
         )
     if stated < _HEADER.size or (num_bytes and decoded != num_bytes):
-        raise ValueError(
+        raise DamagedChunkError(
             f"a chunk is damaged: its blosc header states {decoded} bytes of voxels in {stated}"
             + ("" if not num_bytes else f", where a chunk has {num_bytes}")
         )

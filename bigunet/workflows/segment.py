@@ -32,7 +32,7 @@ from bigunet.io.multiscale import Multiscale
 from bigunet.io.plates import is_plate
 from bigunet.model.file import load_model
 from bigunet.model.model import Model
-from bigunet.urls import shown_url
+from bigunet.urls import shown_url, without_secrets
 from bigunet.workflows.device import torch_as_before
 from bigunet.workflows.fit import Fit, check_fit
 from bigunet.workflows.jobs.size import memory_limit_of
@@ -203,7 +203,7 @@ def segment(
 def _tell(line: str, on_event: Callable[[Event, str], None] | None) -> None:
     """Say what a person should know: as an event, or in the log where nobody listens."""
     if on_event is None:
-        logger.warning("%s", line)
+        logger.warning("%s", without_secrets(line))
     else:
         on_event(Notice(f"Warning: {line}"), "")
 

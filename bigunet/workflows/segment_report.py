@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigunet.engine.ledger import Ledger
+from bigunet.urls import without_secrets
 from bigunet.workflows.fit import Fit
 from bigunet.workflows.normalisation import FixedNormalisation
 from bigunet.workflows.plan import SegmentPlan
@@ -79,7 +80,7 @@ class SegmentReport:
             "output": self.output,
             "normalisation": self.normalisation.to_dict(),
             "fit": self.fit.to_dict(),
-            "warnings": [*self.plan.image.notes, *self.fit.warnings],
+            "warnings": [without_secrets(w) for w in (*self.plan.image.notes, *self.fit.warnings)],
             "seconds": round(self.seconds, 3),
             "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
             "blocks_done": self.blocks_done,

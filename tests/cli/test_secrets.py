@@ -12,8 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from bigunet_cli.words import print_json, shown
 from distributed import Client
 from web import served
+
+from bigunet.engine.stage import Notice
+from bigunet.io.discovery import open_multiscale
+from bigunet.io.plates import Plate
 
 SECRETS = ("hunter2pw", "T0kenT0ken", "m4skt0ken")
 
@@ -92,6 +97,31 @@ def test_a_run_keeps_and_prints_no_secret_and_goes_on_and_is_verified_with_anoth
     assert [one.json.get("path") or one.json["image"] for one in told] == [closed.plain] * 2
     runs = (failed, debugged, done, refused, checked, *told)
     assert_no_secret(out, report.read_text(), *(one.out + one.err for one in runs))
+
+
+def test_notes_of_how_an_image_was_read_hold_no_secret(closed: Closed, bigunet: Any) -> None:
+    group = zarr.open_group(closed.folder / "www/in.zarr")
+    ome = group.attrs.asdict().get("ome", group.attrs.asdict())
+    (entry,) = ome["multiscales"]
+    both = {"multiscales": [entry, entry]}
+    group.attrs.update({"ome": ome | both} if "ome" in group.attrs else both)
+    (note,) = open_multiscale(closed.image).notes
+    assert note.startswith(f"{closed.plain} has 2 multiscales")
+    assert Plate(closed.signed, (), ("A/1",)).notes == (
+        f"{closed.plain} lists 1 well that is not stored: A/1",
+    )
+    told = [bigunet("info", closed.signed, *more) for more in ((), ("--json",))]
+    assert told[1].json["warnings"] == [note]
+    assert_no_secret(closed.folder / "out", *(one.out + one.err for one in told))
+
+
+def test_events_and_printed_data_are_stripped_of_secrets(capsys: Any) -> None:
+    line = "Warning: http://me:hunter2pw@host/two.zarr?token=T0kenT0ken has 2 multiscales"
+    plain = "Warning: http://host/two.zarr has 2 multiscales"
+    assert Notice(line).text == plain
+    assert shown({"a": [line, 3, {"b": (line, None)}]}) == {"a": [plain, 3, {"b": [plain, None]}]}
+    print_json({"warnings": [line]})
+    assert json.loads(capsys.readouterr().out) == {"warnings": [plain]}
 
 
 def test_a_job_script_with_a_secret_is_refused(
