@@ -44,6 +44,10 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
     cachable = False
     _session_loop: asyncio.AbstractEventLoop | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it is sent to, it is the one of that process."""
+        return _http_files, ()
+
     async def set_session(self) -> ClientSession:
         """The session of this file system, which is closed when Python ends."""
         loop = asyncio.get_running_loop()
@@ -224,18 +228,20 @@ def _identity(about: Mapping[str, Any]) -> str:
 def _file_system(url: str) -> tuple[Any, str]:
     """A file system to be awaited, and the address in its words."""
     if url.lower().startswith(("http://", "https://")):
-        return _http_files(os.getpid()), url
+        return _http_files(), url
     bare, options = _with_keys(url)
     opened = FsspecStore.from_url(bare, storage_options=options, read_only=True)
     return opened.fs, opened.path
 
 
-@functools.lru_cache(maxsize=1)
-def _http_files(process: int) -> HttpFiles:
-    """The HTTP files of a process: all its threads await them on the loop of zarr.
+def _http_files() -> HttpFiles:
+    """The HTTP files of this process: all its threads await them on the loop of zarr."""
+    return _http_files_of(os.getpid())
 
-    A process that was forked has a number, and so a session, of its own.
-    """
+
+@functools.lru_cache(maxsize=1)
+def _http_files_of(process: int) -> HttpFiles:
+    """A process that was forked has a number, and so a session, of its own."""
     return HttpFiles(asynchronous=True)
 
 

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import dask
 import psutil
@@ -167,7 +168,7 @@ def test_nothing_keeps_workers_in_threads_that_are_closed() -> None:
 class _Numbers:
     """Work that a run does, and that nothing is to keep afterwards."""
 
-    alive: weakref.WeakSet[_Numbers] = weakref.WeakSet()
+    alive: ClassVar[weakref.WeakSet[_Numbers]] = weakref.WeakSet()
 
     def __call__(self, index: Index) -> Result:
         self.alive.add(self)
