@@ -96,6 +96,8 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
 
 
 def _close(loop: asyncio.AbstractEventLoop, session: ClientSession) -> None:
+    if loop.is_closed():
+        return
     with contextlib.suppress(Exception):
         asyncio.run_coroutine_threadsafe(session.close(), loop).result(_CLOSE_SECONDS)
 
