@@ -89,6 +89,10 @@ class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
         for work in self.works.values():
             if isinstance(work, Abandonable):
                 work.abandon()
+        # A worker in threads serves one run, which ends with it: whatever still keeps this plugin
+        # does not keep the model too. A process that ends may yet pass its blocks to others.
+        if worker.address.startswith("inproc://"):
+            self.works = {}
 
 
 class Runner:
@@ -290,14 +294,15 @@ def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure | _Re
     forget_split_names()
     worker = get_worker()
     found = worker.plugins.get(plugin)
-    if found is None:
+    work = None if found is None else found.works.get(stage)
+    if found is None or work is None:
         # Cancelled too late: the run has ended, and nobody waits for this block.
         return _Failure(ClusterError("its run has ended"), "")
     if found.differs:
         return _Refused(worker.address, found.differs)
     try:
         with _running(found.output):
-            result: Result = found.works[stage](index)
+            result: Result = work(index)
     except Exception as error:
         return _Failure(_portable(error), traceback.format_exc())
     return result

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
+import os
 from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -38,14 +40,25 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
 
     # fsspec keeps each file system for those who ask for it again; theirs are to be their own.
     protocol = ("bigunet-http",)
+    # It would keep one for each thread that ever asked, with a session each.
+    cachable = False
+    _session_loop: asyncio.AbstractEventLoop | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it is sent to, it is the one of that process."""
+        return _http_files, ()
 
     async def set_session(self) -> ClientSession:
         """The session of this file system, which is closed when Python ends."""
+        loop = asyncio.get_running_loop()
+        if self._session_loop is not loop:
+            # A session serves the loop that it began in alone.
+            self._session, self._session_loop = None, loop
         begun = self._session is None
         session: ClientSession = await super().set_session()
         if begun:
             # Before zarr ends its loop, as it was told to earlier.
-            atexit.register(_close, asyncio.get_running_loop(), session)
+            atexit.register(_close, loop, session)
         return session
 
     def encode_url(self, url: str) -> URL:
@@ -83,6 +96,8 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
 
 
 def _close(loop: asyncio.AbstractEventLoop, session: ClientSession) -> None:
+    if loop.is_closed():
+        return
     with contextlib.suppress(Exception):
         asyncio.run_coroutine_threadsafe(session.close(), loop).result(_CLOSE_SECONDS)
 
@@ -215,10 +230,21 @@ def _identity(about: Mapping[str, Any]) -> str:
 def _file_system(url: str) -> tuple[Any, str]:
     """A file system to be awaited, and the address in its words."""
     if url.lower().startswith(("http://", "https://")):
-        return HttpFiles(asynchronous=True), url
+        return _http_files(), url
     bare, options = _with_keys(url)
     opened = FsspecStore.from_url(bare, storage_options=options, read_only=True)
     return opened.fs, opened.path
+
+
+def _http_files() -> HttpFiles:
+    """The HTTP files of this process: all its threads await them on the loop of zarr."""
+    return _http_files_of(os.getpid())
+
+
+@functools.lru_cache(maxsize=1)
+def _http_files_of(process: int) -> HttpFiles:
+    """A process that was forked has a number, and so a session, of its own."""
+    return HttpFiles(asynchronous=True)
 
 
 def _with_keys(url: str) -> tuple[str, dict[str, Any] | None]:

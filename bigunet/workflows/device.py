@@ -10,6 +10,7 @@ import torch
 
 from bigunet.choices import BackendChoice
 from bigunet.engine.clusters.cores import cores
+from bigunet.engine.clusters.overlaps import Overlapping
 from bigunet.errors import OptionError
 from bigunet.model.forward import Precision, Predictor
 from bigunet.model.inputs import GreyRange
@@ -63,11 +64,8 @@ class DeviceChoices:
 
 
 @contextlib.contextmanager
-def torch_as_before() -> Iterator[None]:
-    """Leave torch, whose settings workers in threads change for all, as the caller has it.
-
-    The number of threads is that of each thread, and what threads that begin later start with.
-    """
+def _torch_kept() -> Iterator[None]:
+    # The number of threads is that of each thread, and what threads that begin later start with.
     threads = torch.get_num_threads()
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     flags = (matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
@@ -76,3 +74,7 @@ def torch_as_before() -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = flags
+
+
+# Leave torch, which workers in threads set for all of the process, as the caller has it.
+torch_as_before = Overlapping(_torch_kept)

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import dask
 import psutil
@@ -162,3 +163,30 @@ def test_nothing_keeps_workers_in_threads_that_are_closed() -> None:
     del client
     gc.collect()
     assert [ref() for ref in kept] == [None, None]
+
+
+class _Numbers:
+    """Work that a run does, and that nothing is to keep afterwards."""
+
+    alive: ClassVar[weakref.WeakSet[_Numbers]] = weakref.WeakSet()
+
+    def __call__(self, index: Index) -> Result:
+        self.alive.add(self)
+        return {"number": index[0]}
+
+
+def _counted(ledger: Ledger) -> int:
+    numbers = range(4)
+    stage = Stage("n", 4, lambda: ((n,) for n in numbers), lambda index: index[0], _Numbers())
+    with open_client(THREADS) as client, Runner(client, (stage,), patient=False) as runner:
+        events = sum(1 for _ in runner.run(stage, ledger))
+        assert _Numbers.alive
+    return events
+
+
+def test_nothing_keeps_the_work_of_a_run_that_has_ended(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.begin({})
+        assert _counted(ledger) == 1 + 4
+    gc.collect()
+    assert not _Numbers.alive

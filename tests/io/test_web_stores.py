@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
+from aiohttp import ClientSession
 from web import LOGIN_PAGE, Answer, served
 
 from bigunet.errors import ImageError
@@ -16,6 +19,7 @@ from bigunet.geometry import Box
 from bigunet.io.discovery import open_multiscale
 from bigunet.io.identity import content_of
 from bigunet.io.occupancy import StoredChunks
+from bigunet.io.remote_store import RemoteFiles
 from bigunet.io.volume import VolumeReader
 
 WHOLE = Box((0, 0), (32, 32))
@@ -173,3 +177,38 @@ def test_a_file_of_another_kind_at_a_url_is_named(tmp_path: Path) -> None:
             open_multiscale(f"{url}/slide.svs")
         with pytest.raises(ImageError, match="no such store"):
             open_multiscale(f"{url}/nothing")
+
+
+def test_threads_and_pickled_readers_share_one_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voxels = stored(tmp_path / "i.zarr")
+    begun: list[object] = []
+    begin = ClientSession.__init__
+
+    def counted(self: ClientSession, *args: object, **options: object) -> None:
+        begun.append(self)
+        begin(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ClientSession, "__init__", counted)
+    with served(tmp_path) as url:
+        read(f"{url}/i.zarr")
+        begun.clear()
+        reader = VolumeReader(open_multiscale(f"{url}/i.zarr"))
+        for _ in range(3):
+            with ThreadPoolExecutor(2) as threads:
+                sent = pickle.loads(pickle.dumps(reader))
+                for found in threads.map(lambda one: one.read(WHOLE)[0], [sent, reader]):
+                    np.testing.assert_array_equal(found, voxels)
+                assert threads.submit(read, f"{url}/i.zarr").result().shape == (32, 32)
+    assert begun == []
+
+
+def test_a_loop_of_the_callers_own_has_a_session_of_its_own(tmp_path: Path) -> None:
+    stored(tmp_path / "i.zarr")
+    with served(tmp_path) as url:
+        read(f"{url}/i.zarr")
+        files = RemoteFiles(f"{url}/i.zarr")
+        for _ in range(2):
+            assert asyncio.run(files.size_of("zarr.json"))
+        read(f"{url}/i.zarr")

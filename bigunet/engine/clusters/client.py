@@ -31,6 +31,7 @@ from bigunet.engine.clusters.exposure import (
 )
 from bigunet.engine.clusters.guard import check_processes
 from bigunet.engine.clusters.interrupts import interrupts_blocked, signals_for_main_thread
+from bigunet.engine.clusters.overlaps import Overlapping
 from bigunet.engine.clusters.refusals import why_not_started
 from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
 from bigunet.engine.clusters.spec import ClusterSpec
@@ -39,6 +40,7 @@ from bigunet.errors import ClusterError
 
 logger = logging.getLogger(__name__)
 
+_settings = Overlapping(lambda: dask.config.set(SETTINGS))
 _WORKER_TIMEOUT_SECONDS = 120
 _CLOSING_SECONDS = 30
 # Of configuration, of the system, and what Distributed makes of them.
@@ -77,7 +79,7 @@ def open_client(
         with _connect(spec.scheduler) as client:
             yield client
         return
-    with dask.config.set(SETTINGS):
+    with _settings():
         opened = open_batch(spec, tell, stop) if spec.is_batch else _open_here(spec, tell)
         with opened as client:
             dashboards = dashboards_of(client)

@@ -13,8 +13,9 @@ from typing import Any
 
 from distributed import Scheduler, SpecCluster, Worker, core
 from distributed.http.routing import RoutingApplication
-from distributed.utils import format_dashboard_link
+from distributed.utils import format_dashboard_link, silence_logging_cmgr
 
+from bigunet.engine.clusters.overlaps import Overlapping
 from bigunet.engine.clusters.settings import THREADS_PER_WORKER
 
 
@@ -87,18 +88,26 @@ def thread_cluster(dashboard_address: str | None, **options: Any) -> SpecCluster
     return _ThreadCluster(
         scheduler={"cls": _ThreadScheduler, "options": scheduler},
         workers={0: {"cls": _ThreadWorker, "options": worker}},
-        silence_logs=logging.CRITICAL,
+        # This would restore the levels in the order of the ends: see logs_silenced.
+        silence_logs=False,
         **options,
     )
 
 
 @contextlib.contextmanager
-def logs_silenced() -> Iterator[None]:
-    """Without what Distributed logs: of workers that are processes nobody sees it either."""
+def _without_logs() -> Iterator[None]:
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with (
+            silence_logging_cmgr(logging.CRITICAL),
+            silence_logging_cmgr(logging.CRITICAL, root="bokeh"),
+        ):
+            yield
     finally:
         logger.setLevel(level)
+
+
+# Without what Distributed logs: of workers that are processes nobody sees it either.
+logs_silenced = Overlapping(_without_logs)
