@@ -87,6 +87,7 @@ _HOMES = {
     "save_model": "model.file",
     "segment": "workflows.segment",
     "segment_fields": "workflows.fields",
+    "segment_images": "workflows.images",
     "train": "workflows.train",
     "verify": "workflows.verify",
 }
