@@ -238,6 +238,8 @@ def _without_outliers(
     kept: Sequence[Part], quantiles: Sequence[float], plain: GreyValues
 ) -> GreyValues:
     """The values, with the least and the greatest moved inwards where outliers made them."""
+    if len(quantiles) < 2:
+        return plain
     values, least, greatest = list(plain.values), None, None
     first, last = int(np.argmin(quantiles)), int(np.argmax(quantiles))
     if quantiles[first] == quantiles[last]:
