@@ -142,7 +142,7 @@ class _Look:
             everywhere = None if self.chosen is None else grey_values(voxels, quantiles)
             if everywhere is not None:
                 # Beside what is wanted lies what is not, which the network reads as context.
-                values = replace(values, padding=everywhere.padding)
+                values = replace(values, padding=everywhere.padding, median=everywhere.median)
             found.append(values)
         return found
 
