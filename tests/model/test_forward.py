@@ -131,7 +131,7 @@ def test_what_is_not_finite_counts_as_black(model: Model, tile: np.ndarray, valu
 def test_a_number_beyond_float32_is_refused_and_not_black(model: Model, tile: np.ndarray) -> None:
     image = tile.astype(float)
     image[0, 10:14, 20] = 1e300
-    with pytest.raises(ModelError, match="not finite in fp32: .* far beyond the grey range"):
+    with pytest.raises(ModelError, match=r"not finite in fp32: .* far beyond the grey range"):
         Predictor(model, GreyRange((7.0,), (90.0,))).scores(image)
 
 
