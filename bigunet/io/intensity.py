@@ -7,7 +7,7 @@ they lie is :mod:`bigunet.io.spread`'s arithmetic, and how a model normalises is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -160,6 +160,10 @@ class _Look:
                     f"channel {channel} of {self.image.url} has no finite voxel at level "
                     f"{self.level}: choose another channel"
                 )
+            everywhere = None if self.chosen is None else grey_values(voxels, quantiles)
+            if everywhere is not None:
+                # Beside what is wanted lies what is not, which the network reads as context.
+                values = replace(values, padding=everywhere.padding)
             found.append(values)
         return found
 

@@ -258,10 +258,10 @@ def _are_finite(scores: Tensor) -> Tensor:
 
 def _check_finite(finite: bool, precision: Precision) -> None:
     if not finite:
-        raise ModelError(
-            f"the network gave scores that are not finite in {precision}: "
-            + ("an overflow; run it in fp32" if precision != "fp32" else "its weights are damaged")
-        )
+        cause = "its weights are damaged, or voxels lie far beyond the grey range"
+        if precision != "fp32":
+            cause = "an overflow; run it in fp32"
+        raise ModelError(f"the network gave scores that are not finite in {precision}: {cause}")
 
 
 def score_margin(scores: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from bigunet.exact_differences import subtract
 
 Limit = float | None
+_GREATEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class NetworkInputs:
         along = (-1, *(1,) * ndim)
         self._range = grey_range
         low = torch.tensor(grey_range.low, dtype=torch.float64).reshape(along)
-        span = [b - a for a, b in zip(grey_range.low, grey_range.high)]
+        # In a range of no width all is 0.
+        span = [b - a or math.inf for a, b in zip(grey_range.low, grey_range.high)]
         self._is_wide = not all(map(_fits_float32, (*grey_range.low, *span)))
         self._span = torch.tensor(span, dtype=torch.float64).reshape(along)
         self._device_low = low.float().to(device)
@@ -92,20 +94,22 @@ class NetworkInputs:
         if self._is_wide or _exceeds_float32(tile.dtype):
             # In integers where they are integers: past 2^53 their floats are too far apart.
             away = [subtract(channel, low) for channel, low in zip(tile, self._range.low)]
-            return torch.from_numpy(np.stack(away)).div_(self._span)
+            return torch.from_numpy(_zero_for_none(np.stack(away))).div_(self._span)
         return torch.from_numpy(_supported(tile))
 
     def normalised(self, values: Tensor) -> Tensor:
         """Network inputs of prepared values, float32, in memory of their own.
 
-        Those that are not finite become 0.
+        Voxels that are not finite become 0. Inputs beyond float32 become its greatest number, with
+        which a network gives no finite score, and so is refused.
         """
         if values.dtype == torch.float64:
-            image = values.float()
+            image = values.clamp(-_GREATEST, _GREATEST).float()
         else:
-            image = values.to(torch.float32, copy=True)
-            image = image.sub_(self._device_low).div_(self._device_span)
-        image = torch.nan_to_num_(image, nan=0.0, posinf=0.0, neginf=0.0)
+            image = values.to(torch.float32, copy=True).sub_(self._device_low)
+            # Before the division, which makes infinities of finite voxels.
+            image = torch.nan_to_num_(image, nan=0.0, posinf=0.0, neginf=0.0)
+            image = image.div_(self._device_span).clamp_(-_GREATEST, _GREATEST)
         return image.clamp_(*self._limits) if self._limits else image
 
     def _without_padding(self, tile: np.ndarray) -> np.ndarray:
@@ -130,6 +134,12 @@ def _within(value: float, dtype: np.dtype) -> float:
 def _exceeds_float32(dtype: np.dtype) -> bool:
     """Whether float32 would round or overflow grey values that the grey range tells apart."""
     return (dtype.kind in "iu" and dtype.itemsize > 2) or (dtype.kind == "f" and dtype.itemsize > 4)
+
+
+def _zero_for_none(away: np.ndarray) -> np.ndarray:
+    """Differences, with 0 for those of voxels that are no numbers."""
+    away[~np.isfinite(away)] = 0
+    return away
 
 
 def _fits_float32(number: float) -> bool:

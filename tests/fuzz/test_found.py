@@ -15,7 +15,7 @@ from distributed import Client
 from torch import nn
 
 from bigunet import Model, SegmentOptions, plan, segment, verify
-from bigunet.errors import ImageError, OptionError
+from bigunet.errors import BlockError, ImageError, OptionError
 from bigunet.grey import grey_values
 from bigunet.model.inputs import GreyRange, NetworkInputs
 from bigunet.workflows.fit import check_fit
@@ -54,12 +54,39 @@ def inputs(values: list[float], dtype: str, low: float, high: float) -> list[flo
         ([0, 65504], "float16", -1e39, 1e39, [0.5, 0.5]),
         ([0, 255], "uint8", -1e300, 1e300, [0.5, 0.5]),
         ([0, 1], "bool", -1e300, 1e300, [0.5, 0.5]),
+        ([np.nan, np.inf, -np.inf, 5], "float32", 0, 10, [0, 0, 0, 0.5]),
+        ([np.nan, np.inf, -np.inf, 5], "float64", 0, 10, [0, 0, 0, 0.5]),
     ],
 )
 def test_a_range_beyond_float32_is_not_lost(
     values: list[float], dtype: str, low: float, high: float, expected: list[float]
 ) -> None:
     assert inputs(values, dtype, low, high) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_inputs_beyond_float32_are_not_taken_for_black(
+    tmp_path: Path, client: Client, dtype: str
+) -> None:
+    zarr.create_array(str(tmp_path / "in.zarr"), data=np.full((9, 9), 7, dtype), chunks=(9, 9))
+    options = SegmentOptions(grey_range=((-1e-300, 1e-300),))
+    with pytest.raises(BlockError, match="scores that are not finite"):
+        segment(
+            tmp_path / "in.zarr", tmp_path / "out.zarr", model=MODEL, client=client, options=options
+        )
+
+
+def test_an_even_image_passes_verification(tmp_path: Path, client: Client) -> None:
+    zarr.create_array(
+        str(tmp_path / "in.zarr"), data=np.full((60, 60), 5.5, "float32"), chunks=(60, 60)
+    )
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Tanh(), nn.Conv2d(8, 2, 3))
+    model = Model.of_module(network, ndim=2)
+    where = tmp_path / "in.zarr", tmp_path / "out.zarr"
+    options = SegmentOptions(tile_shape=(19, 29), grey_range=((5, 6),), backend="torch")
+    segment(*where, model=model, client=client, options=options)
+    assert verify(*where, model=model).passed
 
 
 @pytest.mark.parametrize("value", [1e38, -1e38, 1e300, 1.7e308, -1.7e308])
