@@ -57,6 +57,19 @@ def has_bare_secret(url: str) -> bool:
     return is_url(url) and _BARE.search(url) is not None
 
 
+def lacks_host(url: str) -> bool:
+    """Whether a URL of a server or an object store names no host and no bucket.
+
+    >>> [lacks_host(url) for url in ("http://", "s3:///a.zarr", "https://host", "memory://a")]
+    [True, True, False, False]
+    """
+    scheme = _SCHEME.match(url)
+    if scheme is None or scheme[0].lower().endswith(("memory://", "file://")):
+        return False
+    host = _USER.sub("", url)[scheme.end() :]
+    return not host or host[0] in "/?#"
+
+
 def split_query(url: str) -> tuple[str, str]:
     """The address, and its query with the question mark; only of what HTTP servers are asked.
 

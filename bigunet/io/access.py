@@ -17,7 +17,7 @@ from zarr.errors import NodeNotFoundError
 from bigunet.errors import BigUNetError, ImageError
 from bigunet.io.stores import open_store
 from bigunet.io.whole_chunks import DamagedChunkError, see_whole_chunks
-from bigunet.urls import has_bare_secret, local_path, split_query, without_secrets
+from bigunet.urls import has_bare_secret, lacks_host, local_path, split_query, without_secrets
 from bigunet.urls import join_url as join_url
 from bigunet.urls import shown_url as shown_url
 
@@ -43,6 +43,8 @@ def normal_url(url: str | Path) -> str:
             f"the user or password in the address {shown_url(text)} holds characters that must be "
             "escaped: write / as %2F, ? as %3F, # as %23, @ as %40, a space as %20"
         )
+    if lacks_host(text):
+        raise ImageError(f"the address {shown_url(text)} names no host or bucket; give a whole one")
     if text.lower().startswith("file:"):
         raise ImageError(f"{text} names another machine's file, or none; give a path")
     base, query = split_query(text)

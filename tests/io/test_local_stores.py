@@ -148,3 +148,9 @@ def test_metadata_that_are_too_large_too_deep_or_too_long_are_refused_in_one_lin
             find_node(str(tmp_path / "g"))
         assert len(str(caught.value)) - len(str(tmp_path)) <= 200
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://", "https:///a.zarr", "s3://", "s3:///bucket/a.zarr"])
+def test_an_address_without_a_host_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ImageError, match="names no host or bucket; give a whole one"):
+        open_multiscale(url)
