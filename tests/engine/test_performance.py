@@ -6,9 +6,12 @@ import logging
 import re
 import shutil
 import urllib.request
+import weakref
 from pathlib import Path
 
 import pytest
+from bokeh.document import Document
+from bokeh.io import doc
 from distributed import Client
 
 from bigunet.engine.watching.performance import check_report, performance_report
@@ -80,3 +83,17 @@ def test_a_path_is_checked_without_a_trace(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing" / "report.html"):
         with pytest.raises(OutputError, match=r"cannot write the performance report .*; choose"):
             check_report(path)
+
+
+def test_it_is_written_after_a_page_that_was_closed_while_it_was_made(
+    client: Client, tmp_path: Path
+) -> None:
+    closed = Document()
+    closed.callbacks.destroy()
+    path = tmp_path / "report.html"
+    # As a page leaves it whose event loop ended in its midst.
+    doc._PATCHED_CURDOCS.append(weakref.ref(closed))
+    with performance_report(client, path, "a run"):
+        work(client)
+    assert path.exists()
+    assert not doc._PATCHED_CURDOCS

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from distributed import Client
 
@@ -64,6 +65,7 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
         yield
     finally:
         try:
+            client.run_on_scheduler(_forget_closed_pages)
             page = client.sync(
                 client.scheduler.performance_report,
                 start=begun,
@@ -78,3 +80,19 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
             # The segmentation is what counts.
             told = str(error) or type(error).__name__
             logger.error("cannot write the performance report %s: %s", path, told)
+
+
+def _forget_closed_pages() -> None:
+    """Let Bokeh forget documents of pages that were closed while they were made.
+
+    Bokeh draws every page of a process beside the last document that it was given, and cannot once
+    that one is destroyed: after a dashboard that ended with a browser at it, say.
+    """
+    from bokeh.io import doc
+
+    given = getattr(doc, "_PATCHED_CURDOCS", [])
+    given[:] = [reference for reference in given if _is_open(reference())]
+
+
+def _is_open(document: Any) -> bool:
+    return document is not None and hasattr(document.callbacks, "_js_event_callbacks")
