@@ -26,4 +26,7 @@ def loading() -> Iterator[None]:
         check_dask_settings()
         yield
     # Its import makes it speak as Dask's configuration says, not as `--debug` does.
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("distributed.") and logging.getLogger(name).level:
+            logging.getLogger(name).setLevel(max(level, logging.getLogger(name).level))
     distributed.setLevel(level)
