@@ -214,7 +214,11 @@ class _WholeShardStore(WrapperStore[LocalStore]):
         return Files(len(sizes), sum(sizes))
 
     async def set(self, key: str, value: Buffer) -> None:
-        await super().set(key, value)
+        try:
+            await super().set(key, value)
+        except FileNotFoundError:
+            # The folder was removed after it was made and before the file was; once more.
+            await super().set(key, value)
         self._sizes[key] = len(value)
 
     async def get(

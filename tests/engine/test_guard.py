@@ -41,7 +41,7 @@ def told(*command: str, program: str = "") -> str:
         ("def main():\n    ask()\nmain()", 13),
         ("exec('ask()')", 11),
         ("exec('''\\n\\nask()''', globals())", 11),
-        ("import threading\nt = threading.Thread(target=ask)\nt.start()\nt.join()", 14),
+        ("import threading\nt = threading.Thread(target=ask)\nt.start(); t.join()", 13),
         ('if __name__ == "__main__":\n    name = 1\nask()', 13),
         ('if __name__ == "__main__":\n    ask()', 0),
         ('if "__main__" == __name__:\n    if True:\n        ask()', 0),

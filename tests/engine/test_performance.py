@@ -55,6 +55,19 @@ def test_it_is_written_after_a_failure_too(client: Client, tmp_path: Path) -> No
     assert "number of tasks: 3 " in path.read_text()
 
 
+@pytest.mark.parametrize("seconds", [-100, 100])
+def test_it_has_the_same_tasks_whatever_a_workers_clock_says(
+    client: Client, tmp_path: Path, seconds: int
+) -> None:
+    work(client, 5)
+    path = tmp_path / "report.html"
+    with performance_report(client, path, "a run"):
+        # A worker measures this at each heartbeat, wrongly where either side is busy.
+        client.run(lambda dask_worker: setattr(dask_worker, "scheduler_delay", seconds))
+        work(client)
+    assert "number of tasks: 3 " in path.read_text()
+
+
 def test_it_is_written_though_the_dashboard_was_looked_at(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     with performance_report(client, path, "a run"):

@@ -57,22 +57,18 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
     if path is None:
         yield
         return
-    begun = time.time()
-    last_count = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.monitor.count)
-    # From here on the scheduler keeps what tasks did.
-    client.get_task_stream(start=0, stop=0)
+    began = time.time()
+    num_samples, num_tasks = client.run_on_scheduler(_counts)
     try:
         yield
     finally:
         try:
-            client.run_on_scheduler(_forget_closed_pages)
-            page = client.sync(
-                client.scheduler.performance_report,
-                start=begun,
-                last_count=last_count,
-                code=html.escape(about),
-                # Readable without the internet.
-                mode="inline",
+            page = client.run_on_scheduler(
+                _page,
+                began,
+                num_samples,
+                num_tasks,
+                html.escape(about),
                 callback_timeout=_REPORT_SECONDS,
             )
             Path(path).write_text(page)
@@ -80,6 +76,35 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
             # The segmentation is what counts.
             told = str(error) or type(error).__name__
             logger.error("cannot write the performance report %s: %s", path, told)
+
+
+def _counts(dask_scheduler: Any) -> tuple[int, int]:
+    """How many samples of itself and how many tasks a scheduler has seen so far.
+
+    From this call on the scheduler records its tasks.
+    """
+    return dask_scheduler.monitor.count, dask_scheduler.get_task_stream_index()
+
+
+async def _page(
+    began: float, num_samples: int, num_tasks: int, about: str, *, dask_scheduler: Any
+) -> str:
+    """The report of the tasks after a number of them, by a scheduler.
+
+    The scheduler itself selects tasks by the time of their end. That loses some, or adds earlier
+    ones, where a worker's clock differs from the client's.
+    """
+    _forget_closed_pages()
+    select_tasks = dask_scheduler.get_task_stream
+    dask_scheduler.get_task_stream = lambda start: select_tasks(start_index=num_tasks)
+    try:
+        # "inline" is readable without the internet.
+        page = await dask_scheduler.performance_report(
+            start=began, last_count=num_samples, code=about, mode="inline"
+        )
+    finally:
+        del dask_scheduler.get_task_stream
+    return str(page)
 
 
 def _forget_closed_pages() -> None:
