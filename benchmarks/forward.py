@@ -21,8 +21,8 @@ from loads import LOADS, Load
 from bigunet import Model, ModelDescription, Normalisation, UNet
 from bigunet.choices import BackendChoice
 from bigunet.model.description import default_classes
-from bigunet.model.forward import Predictor
-from bigunet.model.inputs import GreyRange
+from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.inputs import GreyRange
 
 
 def model_of(load: Load) -> Model:

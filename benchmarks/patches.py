@@ -16,15 +16,15 @@ from dataclasses import replace
 
 import torch
 
-from bigunet.model.unet import UNet, UNetConfig
+from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.training.checkpoint import Learner, Progress
-from bigunet.training.loader import Share, batch_of, batches
+from bigunet.training.data.loader import Share, batch_of, batches
+from bigunet.training.data.patches import PatchSource
+from bigunet.training.data.training_set import open_training_set
 from bigunet.training.loop import Machine, Trainer
-from bigunet.training.patches import PatchSource
 from bigunet.training.recipe import Recipe
 from bigunet.training.schedule import optimiser_of
-from bigunet.workflows.training_run.options import TrainOptions
-from bigunet.workflows.training_run.training_set import open_training_set
+from bigunet.training.train_options import TrainOptions
 
 
 def drawn_per_second(source: PatchSource, *, processes: int, count: int) -> float:

@@ -22,10 +22,10 @@ import bigunet
 from bigunet import ClusterSpec, Model, Normalisation, SegmentOptions
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box
-from bigunet.io.discovery import open_multiscale
-from bigunet.io.volume import VolumeReader
-from bigunet.model.forward import Predictor
-from bigunet.model.inputs import GreyRange
+from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.images.volume import VolumeReader
+from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.inputs import GreyRange
 from bigunet.tiling import Tiling
 
 TOLERANCE = 1e-4

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from bigunet.training.weight_map import border_term
+from bigunet.training.data.weight_map import border_term
 
 
 def field_of_cells(shape: tuple[int, ...], count: int, *, pieces: int = 1) -> np.ndarray:

@@ -7,25 +7,25 @@ from importlib.metadata import version as _version
 if _typing.TYPE_CHECKING:
     from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
     from bigunet.errors import BigUNetError
+    from bigunet.evaluation.evaluate import Evaluation, evaluate
+    from bigunet.evaluation.evaluate_options import EvaluateOptions
     from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
-    from bigunet.model.file import load_model, save_model
+    from bigunet.model.files.model_file import load_model, save_model
     from bigunet.model.model import Model
-    from bigunet.model.unet import UNet, UNetConfig
+    from bigunet.model.networks.unet import UNet, UNetConfig
+    from bigunet.path_info import info
+    from bigunet.segmentation.many_images import segment_images
+    from bigunet.segmentation.plan.plan import plan
+    from bigunet.segmentation.plate_fields import segment_fields
+    from bigunet.segmentation.segment import segment
+    from bigunet.segmentation.segment_options import SegmentOptions
+    from bigunet.segmentation.segment_report import SegmentReport
+    from bigunet.segmentation.verify import VerifyReport, verify
     from bigunet.training.augmentation import Augmentation
     from bigunet.training.recipe import Recipe
-    from bigunet.workflows.evaluate import Evaluation, evaluate
-    from bigunet.workflows.evaluation.options import EvaluateOptions
-    from bigunet.workflows.fields import segment_fields
-    from bigunet.workflows.images import segment_images
-    from bigunet.workflows.info import info
-    from bigunet.workflows.options import SegmentOptions
-    from bigunet.workflows.plan import plan
-    from bigunet.workflows.segment import segment
-    from bigunet.workflows.segment_report import SegmentReport
-    from bigunet.workflows.train import train
-    from bigunet.workflows.training_run.job import TrainReport
-    from bigunet.workflows.training_run.options import TrainOptions
-    from bigunet.workflows.verify import VerifyReport, verify
+    from bigunet.training.run.description import TrainReport
+    from bigunet.training.train import train
+    from bigunet.training.train_options import TrainOptions
 
 __version__ = _version("bigunet")
 
@@ -65,31 +65,31 @@ _HOMES = {
     "Augmentation": "training.augmentation",
     "BigUNetError": "errors",
     "ClusterSpec": "engine.clusters.spec",
-    "EvaluateOptions": "workflows.evaluation.options",
-    "Evaluation": "workflows.evaluate",
+    "EvaluateOptions": "evaluation.evaluate_options",
+    "Evaluation": "evaluation.evaluate",
     "JobSpec": "engine.clusters.spec",
     "Model": "model.model",
     "ModelDescription": "model.description",
     "Normalisation": "model.description",
     "Recipe": "training.recipe",
-    "SegmentOptions": "workflows.options",
-    "SegmentReport": "workflows.segment_report",
+    "SegmentOptions": "segmentation.segment_options",
+    "SegmentReport": "segmentation.segment_report",
     "SegmentationClass": "model.description",
-    "TrainOptions": "workflows.training_run.options",
-    "TrainReport": "workflows.training_run.job",
-    "UNet": "model.unet",
-    "UNetConfig": "model.unet",
-    "VerifyReport": "workflows.verify",
-    "evaluate": "workflows.evaluate",
-    "info": "workflows.info",
-    "load_model": "model.file",
-    "plan": "workflows.plan",
-    "save_model": "model.file",
-    "segment": "workflows.segment",
-    "segment_fields": "workflows.fields",
-    "segment_images": "workflows.images",
-    "train": "workflows.train",
-    "verify": "workflows.verify",
+    "TrainOptions": "training.train_options",
+    "TrainReport": "training.run.description",
+    "UNet": "model.networks.unet",
+    "UNetConfig": "model.networks.unet",
+    "VerifyReport": "segmentation.verify",
+    "evaluate": "evaluation.evaluate",
+    "info": "path_info",
+    "load_model": "model.files.model_file",
+    "plan": "segmentation.plan.plan",
+    "save_model": "model.files.model_file",
+    "segment": "segmentation.segment",
+    "segment_fields": "segmentation.plate_fields",
+    "segment_images": "segmentation.many_images",
+    "train": "training.train",
+    "verify": "segmentation.verify",
 }
 
 

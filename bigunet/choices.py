@@ -8,3 +8,39 @@ Backend = Literal["torch", "compile", "openvino"]
 BackendChoice = Literal["auto", "torch", "compile", "openvino"]
 TargetKind = Literal["classes", "cells", "boundaries"]
 InterpolationOrder = Literal[1, 3]
+Output = Literal["classes", "probabilities"]
+PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+OmeVersion = Literal["0.4", "0.5"]
+LevelChoice = int | Literal["auto"]
+OmeVersionChoice = Literal["auto", "0.4", "0.5"]
+Nonfinite = Literal["refuse", "background"]
+Existing = Literal["refuse", "resume", "overwrite"]
+Optimiser = Literal["sgd", "adamw"]
+Schedule = Literal["constant", "cosine"]
+SampleBy = Literal["voxels", "images", "objects"]
+TrainingPrecision = Literal["fp32", "bf16"]
+ScoreName = Literal["auto", "dice", "average-precision", "v-rand"]
+NetworkName = Literal["unet", "fcn", "sliding-window"]
+NormalisationChoice = Literal["percentile", "fixed"]
+BatchKind = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
+ClusterKind = Literal[
+    "auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"
+]
+Way = Literal["array", "dask"]
+EvaluationKind = Literal["classes", "instances", "boundaries"]
+MetricName = Literal[
+    "dice",
+    "iou",
+    "pixel-error",
+    "average-precision",
+    "panoptic-quality",
+    "seg",
+    "rand-error",
+    "warping-error",
+    "v-rand",
+    "v-info",
+]
+NormalisationKind = Literal["percentile", "fixed"]
+Precision = Literal["fp32", "bf16", "fp16"]
+ScoreKind = Literal["logits", "probabilities"]

@@ -1,6 +1,6 @@
 """Receptive-field arithmetic: how much context a network needs and which sizes it accepts.
 
-Pure numbers; measuring the same for an arbitrary module is ``bigunet.model.probe``'s work.
+Pure numbers; measuring the same for an arbitrary module is ``bigunet.model.probing.probe``'s work.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from bigunet_cli.words import print_json, say, summary
 def demo(folder: str, *, as_json: bool, **given: Any) -> None:
     """Segment a mosaic of real nuclei into FOLDER, and draw a picture of it."""
     with loading():
-        from bigunet.workflows.demo import demo as run_demo
+        from bigunet.demo import demo as run_demo
 
     with ProgressBar(shown=True) as progress:
         result = run_demo(folder, client=cluster_from(given), on_event=progress)

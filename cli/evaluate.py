@@ -10,7 +10,8 @@ from bigunet_cli.loading import loading
 from bigunet_cli.options import ShapeType, json_option
 from bigunet_cli.words import print_json, print_table, say
 
-from bigunet.workflows.evaluation.options import EvaluateOptions, EvaluationKind, MetricName
+from bigunet.choices import EvaluationKind, MetricName
+from bigunet.evaluation.evaluate_options import EvaluateOptions
 
 
 @click.command()
@@ -79,7 +80,7 @@ def evaluate(prediction: str, truth: str, *, as_json: bool, **given: Any) -> Non
     Files of two folders belong together by name. One image is in memory at a time, whole.
     """
     with loading():
-        from bigunet.workflows.evaluate import evaluate as run_evaluate
+        from bigunet.evaluation.evaluate import evaluate as run_evaluate
 
     for name in ("objects_of", "border", "interior"):
         given[name] = _class(given[name])

@@ -32,7 +32,7 @@ _OF_RANGES = {"augmentation", "roi"}
 def info(path: str, axes: str, as_json: bool) -> None:
     """Say what PATH is: an image, a plate, a model (name or file), or an output of bigunet."""
     with loading():
-        from bigunet.workflows.info import info as describe
+        from bigunet.path_info import info as describe
 
     found = describe(path, axes=axes)
     for warning in found.get("warnings", ()):

@@ -12,7 +12,7 @@ from bigunet_cli.options import options_from, segment_options
 from bigunet.errors import OptionError
 
 if TYPE_CHECKING:
-    from bigunet.workflows.target import Existing
+    from bigunet.choices import Existing
 
 
 @click.group()
@@ -40,7 +40,7 @@ def slurm(
     here. Jobs end before their time is up, are queued again by themselves, and go on.
     """
     with loading():
-        from bigunet.workflows.jobs.slurm import slurm_script
+        from bigunet.jobs.slurm import slurm_script
 
     if resume and overwrite:
         raise OptionError("--resume continues an output, --overwrite discards it: give one of them")

@@ -8,9 +8,10 @@ from typing import Any, TypeVar, get_args
 import click
 from bigunet_cli.options import SizeType
 
+from bigunet.choices import Way
 from bigunet.errors import OptionError
-from bigunet.workflows.jobs.duration import parse_duration
-from bigunet.workflows.jobs.request import JobRequest, Way
+from bigunet.jobs.duration import parse_duration
+from bigunet.jobs.request import JobRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -55,7 +55,9 @@ def cli(debug: bool) -> None:
         handler.addFilter(_hide_secrets)
     logging.getLogger("bigunet").setLevel(level)
     # A GPU that lies idle is not for developers alone.
-    logging.getLogger("bigunet.workflows.workers").setLevel(min(level, logging.WARNING))
+    logging.getLogger("bigunet.segmentation.plan.worker_choice").setLevel(
+        min(level, logging.WARNING)
+    )
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.WARNING if debug else logging.CRITICAL)
     # Their warnings repeat what bigunet says in one line, with a traceback.

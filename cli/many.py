@@ -12,8 +12,8 @@ from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
-from bigunet.workflows.images import segment_images
-from bigunet.workflows.inputs import example_of, is_several
+from bigunet.segmentation.image_list import example_of, is_several
+from bigunet.segmentation.many_images import segment_images
 
 
 def one_image(given: tuple[str, ...]) -> tuple[str, str | None]:

@@ -13,7 +13,7 @@ from bigunet_cli.words import print_json
 def models(as_json: bool) -> None:
     """List the models that come with bigunet."""
     with loading():
-        from bigunet.model.file import bundled_models, load_model
+        from bigunet.model.files.model_file import bundled_models, load_model
 
     described = {name: load_model(name).description.to_dict() for name in bundled_models()}
     if as_json:

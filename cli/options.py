@@ -7,19 +7,20 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from bigunet.choices import BackendChoice
-from bigunet.engine.clusters.spec import ClusterKind, ClusterSpec, JobSpec
-from bigunet.errors import OptionError
-from bigunet.workflows.options import (
+from bigunet.choices import (
+    BackendChoice,
+    ClusterKind,
     DeviceChoice,
     LevelChoice,
     Nonfinite,
     OmeVersionChoice,
     Output,
     PrecisionChoice,
-    SegmentOptions,
 )
-from bigunet.workflows.part import Part
+from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
+from bigunet.errors import OptionError
+from bigunet.segmentation.run.part import Part
+from bigunet.segmentation.segment_options import SegmentOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -388,7 +389,7 @@ def options_from(given: dict[str, Any]) -> SegmentOptions:
 
 def _url(path: str) -> str:
     # Zarr takes its time to be imported, which usage errors need not wait for.
-    from bigunet.io.access import normal_url
+    from bigunet.io.stores.access import normal_url
 
     return normal_url(path)
 

@@ -23,9 +23,9 @@ from bigunet_cli.words import print_json, print_table, size
 def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     """Say what segmenting IN would run: blocks, tiles, recompute, bytes, time, memory."""
     with loading():
-        from bigunet.workflows.forecast import forecast
-        from bigunet.workflows.plan import plan as make_plan
-        from bigunet.workflows.tuning import tuned
+        from bigunet.segmentation.forecast import forecast
+        from bigunet.segmentation.plan.plan import plan as make_plan
+        from bigunet.segmentation.plan.tuning import tuned
 
     made = make_plan(source, model=given["model"], options=options_from(given))
     if made.options.tune and not given["tile_shape"]:

@@ -20,10 +20,10 @@ from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
-from bigunet.workflows.part import Part
+from bigunet.segmentation.run.part import Part
 
 if TYPE_CHECKING:
-    from bigunet.workflows.target import Existing
+    from bigunet.choices import Existing
 
 
 @click.command()
@@ -74,8 +74,8 @@ def segment(
     with loading():
         from bigunet_cli.many import one_image, segment_many
 
-        from bigunet.io.plates import is_plate
-        from bigunet.workflows.segment import segment as run_segment
+        from bigunet.io.images.plates import is_plate
+        from bigunet.segmentation.segment import segment as run_segment
 
     if resume and overwrite:
         raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
@@ -108,7 +108,7 @@ def segment(
 
 def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Every field, one after the other; exit 1 if one of them failed."""
-    from bigunet.workflows.fields import local_plate, segment_fields
+    from bigunet.segmentation.plate_fields import local_plate, segment_fields
 
     plate = local_plate(source)
     for note in plate.notes:

@@ -15,8 +15,8 @@ from bigunet_cli.words import print_json, say
 from bigunet.errors import OptionError
 
 if TYPE_CHECKING:
-    from bigunet.workflows.target import Existing
-    from bigunet.workflows.training_run.job import TrainReport
+    from bigunet.choices import Existing
+    from bigunet.training.run.description import TrainReport
 
 
 @click.command()
@@ -58,7 +58,7 @@ def train(
         from bigunet_cli.train_checks import check_effects
         from bigunet_cli.train_progress import TrainingBar
 
-        from bigunet.workflows.train import train as run_train
+        from bigunet.training.train import train as run_train
 
     if resume and overwrite:
         raise OptionError("--resume continues a run, --overwrite discards it: give one of them")

@@ -9,8 +9,8 @@ import click
 from click.core import ParameterSource
 
 from bigunet.errors import OptionError
-from bigunet.model.architectures import config_class
-from bigunet.model.file import load_model
+from bigunet.model.files.model_file import load_model
+from bigunet.model.networks.architectures import config_class
 
 _NETWORK = ("network", "width", "depth", "batch_norm", "dropout")
 

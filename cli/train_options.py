@@ -10,19 +10,21 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from bigunet.choices import TargetKind
-from bigunet.errors import OptionError
-from bigunet.training.augmentation import Augmentation
-from bigunet.training.recipe import (
+from bigunet.choices import (
+    DeviceChoice,
+    NetworkName,
+    NormalisationChoice,
     Optimiser,
-    Recipe,
     SampleBy,
     Schedule,
     ScoreName,
+    TargetKind,
     TrainingPrecision,
 )
-from bigunet.workflows.options import DeviceChoice
-from bigunet.workflows.training_run.options import NetworkName, NormalisationChoice, TrainOptions
+from bigunet.errors import OptionError
+from bigunet.training.augmentation import Augmentation
+from bigunet.training.recipe import Recipe
+from bigunet.training.train_options import TrainOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 _RECIPE, _OPTIONS = Recipe(), TrainOptions()

@@ -33,7 +33,7 @@ def verify(
     Without OUT: of the labels inside the image IN.
     """
     with loading():
-        from bigunet.workflows.verify import verify as run_verify
+        from bigunet.segmentation.verify import verify as run_verify
 
     report = run_verify(source, target, model=model, windows=windows, seed=seed, mask=mask)
     if as_json:

@@ -10,7 +10,7 @@ import click
 from bigunet.urls import without_secrets
 
 if TYPE_CHECKING:
-    from bigunet.workflows.segment_report import SegmentReport
+    from bigunet.segmentation.segment_report import SegmentReport
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 

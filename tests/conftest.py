@@ -22,8 +22,8 @@ from distributed import Client
 from hypothesis import settings
 
 from bigunet import ModelDescription, Normalisation, save_model
-from bigunet.model.architectures import architecture_of, build, config_class
 from bigunet.model.description import default_classes
+from bigunet.model.networks.architectures import architecture_of, build, config_class
 
 EXTENTS = {"t": 2, "c": 2, "z": 20, "y": 90, "x": 70}
 TYPES = {"t": "time", "c": "channel"}

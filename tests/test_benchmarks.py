@@ -18,7 +18,7 @@ import scheduler
 import table
 import zarr
 from loads import LOADS
-from whole_pass import whole_scores
+from support.whole_pass import whole_scores
 
 import bigunet
 

@@ -18,10 +18,10 @@ from bigunet_cli.jobs import slurm
 from bigunet_cli.main import cli
 from bigunet_cli.segment import segment
 from PIL import Image
-from training_images import write_folders
+from support.training_images import write_folders
 
 import bigunet
-from bigunet.workflows.jobs.size import job_memory_mib
+from bigunet.engine.clusters.job_memory import job_memory_mib
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 STAND_IN = """#!/bin/sh

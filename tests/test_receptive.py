@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bigunet.errors import ModelError
-from bigunet.model.unet import UNet, UNetConfig
+from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.receptive import Layer, ReceptiveField, input_extent, output_size
 
 LAW = settings(deadline=None, max_examples=40)

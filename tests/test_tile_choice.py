@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point
-from bigunet.model.unet import UNetConfig
+from bigunet.model.networks.unet import UNetConfig
 from bigunet.tile_choice import tile_costs
 from bigunet.tiling import Tiling
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from bigunet.engine.lock import lock
-from bigunet.engine.records import Judge, Replay, encode, read_records
+from bigunet.engine.ledger_lines import Judge, Replay, encode, read_records
 from bigunet.engine.stage import Result
 from bigunet.errors import OutputError, ResumeError
+from bigunet.machine.locks import lock
 
 Fingerprint = Mapping[str, Any]
 _PIECE_BYTES = 65536

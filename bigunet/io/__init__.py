@@ -1,1 +1,1 @@
-"""OME-Zarr in and out: the only place where zarr is imported."""
+"""Images in and out: stores, OME-Zarr, other files. The only home of zarr."""

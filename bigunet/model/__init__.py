@@ -1,1 +1,1 @@
-"""Networks, the model file and the forward pass: the only home of torch beside training."""
+"""A network and all that the engine must know of it. The only home of torch besides training."""

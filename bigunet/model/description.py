@@ -7,15 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from bigunet.choices import NormalisationKind
 from bigunet.errors import ModelError
 from bigunet.model.brief import brief
 
 FORMAT_VERSION = 1
 # Labels are uint8.
 MAX_CLASSES = 256
-NormalisationKind = Literal["percentile", "fixed"]
 PALETTE = ("#000000", "#e6a019", "#2a7fd4", "#d4412a", "#3aa655", "#9a4fc9", "#20b2aa", "#c7b42c")
 
 

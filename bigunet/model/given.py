@@ -1,6 +1,6 @@
 """What a caller gives as a network: unwrapped, checked and copied, or refused in one line.
 
-Whether it can be run block by block is ``bigunet.model.probe``'s work.
+Whether it can be run block by block is ``bigunet.model.probing.probe``'s work.
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from bigunet.choices import ScoreKind
 from bigunet.errors import ModelError
-from bigunet.model.casts import WideCasts
 from bigunet.model.copying import copied
 from bigunet.model.description import ModelDescription, Normalisation, default_classes
 from bigunet.model.given import module_from
-from bigunet.model.probe import probe
-from bigunet.model.scores import ScoreKind, module_name
+from bigunet.model.probing.casts import WideCasts
+from bigunet.model.probing.probe import probe
+from bigunet.model.probing.scores import module_name
 from bigunet.receptive import ReceptiveField
 
 

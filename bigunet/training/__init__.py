@@ -1,1 +1,1 @@
-"""Training a network on patches of labelled images: targets, augmentation and the loop."""
+"""Training a network on patches of labelled images."""

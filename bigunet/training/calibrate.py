@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from bigunet.errors import TrainingError
-from bigunet.model.network import Network
+from bigunet.model.networks.network import Network
 
 Offsets = tuple[float, ...]
 

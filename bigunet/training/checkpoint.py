@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bigunet.errors import OutputError, ResumeError
-from bigunet.model.file import give_usual_mode
-from bigunet.model.network import Network
+from bigunet.model.files.model_file import give_usual_mode
+from bigunet.model.networks.network import Network
 
 _NUM_TOLD = 5
 _KEY = "bigunet-training"

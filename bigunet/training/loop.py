@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bigunet.errors import TrainingError
 from bigunet.training.checkpoint import Learner, Progress
-from bigunet.training.loader import Batch
+from bigunet.training.data.loader import Batch
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.training.recipe import Recipe
 from bigunet.training.schedule import adopt_statistics, follow, learning_rate, set_rate

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from bigunet.choices import TargetKind
+from bigunet.choices import Optimiser, SampleBy, Schedule, ScoreName, TargetKind, TrainingPrecision
 from bigunet.errors import TrainingError
 from bigunet.training.augmentation import Augmentation
-
-Optimiser = Literal["sgd", "adamw"]
-Schedule = Literal["constant", "cosine"]
-SampleBy = Literal["voxels", "images", "objects"]
-TrainingPrecision = Literal["fp32", "bf16"]
-ScoreName = Literal["auto", "dice", "average-precision", "v-rand"]
 
 _W0 = 10.0
 _CHOICES: dict[str, Any] = {

@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bigunet.choices import Precision, ScoreName
 from bigunet.geometry import Box
-from bigunet.instances import instances_of
-from bigunet.io.annotations import is_annotated
+from bigunet.io.sources.annotations import is_annotated
+from bigunet.labels import instances_of
 from bigunet.metrics.objects import Matches, match_objects
 from bigunet.metrics.partitions import v_rand
 from bigunet.metrics.pixels import dice
-from bigunet.model.forward import Precision, Predictor, labels_of
+from bigunet.model.inference.forward import Predictor, labels_of
 from bigunet.model.model import Model
 from bigunet.tiling import Tiling
-from bigunet.training.recipe import ScoreName
-from bigunet.training.samples import Sample
-from bigunet.training.targets import BORDER, CELL, INTERIOR, TargetRule, classes_of
+from bigunet.training.data.samples import Sample
+from bigunet.training.data.targets import BORDER, CELL, INTERIOR, TargetRule, classes_of
 
 SMALLEST_OBJECT = 12
 """Voxels; smaller objects are not counted as found."""

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable
 
 from bigunet.geometry import Point, ceil_div
-from bigunet.io.extents import chunk_limit, default_block_shape
-from bigunet.io.layout import PyramidLayout, plan_pyramid
+from bigunet.io.output.extents import chunk_limit, default_block_shape
+from bigunet.io.output.layout import PyramidLayout, plan_pyramid
 
 # What it is, its shape, axes of the network.
 IMAGES = [

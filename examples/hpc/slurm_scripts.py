@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bigunet.workflows.jobs.request import JobRequest
-from bigunet.workflows.jobs.script import Commands, JobText, array_script, dask_script
-from bigunet.workflows.jobs.size import JobSize
+from bigunet.jobs.request import JobRequest
+from bigunet.jobs.script import Commands, JobText, array_script, dask_script
+from bigunet.jobs.size import JobSize
 
 COMMANDS = Commands("bigunet", "dask", "python")
 NOTE = "Image, numbers and environment are an example's: 'bigunet jobs slurm' fills in yours."

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bigunet import BigUNetError, Model, Normalisation, Recipe, TrainOptions, load_model
+from bigunet.choices import Precision
 from bigunet.metrics.objects import Matches, match_objects
-from bigunet.model.forward import Precision
-from bigunet.model.turning import turned
-from bigunet.training.samples import Sample
-from bigunet.training.targets import TargetRule
+from bigunet.model.inference.turning import turned
+from bigunet.training.data.samples import Sample
+from bigunet.training.data.targets import TargetRule
+from bigunet.training.data.training_set import open_training_set
 from bigunet.training.validate import objects_of, segment_samples
-from bigunet.workflows.training_run.training_set import open_training_set
 
 
 def rule_of(model: Model) -> TargetRule:

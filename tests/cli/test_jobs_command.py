@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet import SegmentOptions
-from bigunet.workflows.jobs.words import segment_words
+from bigunet.jobs.segment_words import segment_words
 
 
 class Printed:

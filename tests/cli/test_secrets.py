@@ -14,11 +14,11 @@ import pytest
 import zarr
 from bigunet_cli.words import print_json, shown
 from distributed import Client
-from web import served
+from support.web import served
 
 from bigunet.engine.stage import Notice
-from bigunet.io.discovery import open_multiscale
-from bigunet.io.plates import Plate
+from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.images.plates import Plate
 
 SECRETS = ("hunter2pw", "T0kenT0ken", "m4skt0ken")
 

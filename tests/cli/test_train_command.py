@@ -17,10 +17,10 @@ import psutil
 import pytest
 import tifffile
 from PIL import Image
-from training_images import BIGUNET, write_array, write_folders
+from support.training_images import BIGUNET, write_array, write_folders
 
 from bigunet import Recipe, load_model
-from bigunet.workflows.training_run.budget import Budget
+from bigunet.training.run.budget import Budget
 
 QUICK = [
     *("--width", 2, "--depth", 1, "--patch", 16, "--steps", 2, "--validate-every", 1),
@@ -323,7 +323,7 @@ def test_what_is_stopped_says_how_it_goes_on(
         os.kill(os.getpid(), number)
         time.sleep(10)
 
-    monkeypatch.setattr("bigunet.workflows.train.train", stopped)
+    monkeypatch.setattr("bigunet.training.train.train", stopped)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         outcome = bigunet(*command(folder, *more))

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import zarr
 from distributed import Client
-from stored import contents
+from support.stored import contents
 
 TWO = "8000000000,24000000000"
 MIG = "80000000000/10000000000/20000000000"

@@ -17,10 +17,10 @@ from bigunet import SegmentOptions
 from bigunet.engine.clusters import cuda
 from bigunet.engine.clusters.client import ClusterSpec
 from bigunet.errors import ClusterError
-from bigunet.io.discovery import open_multiscale
-from bigunet.workflows import workers
-from bigunet.workflows.plan import make_plan
-from bigunet.workflows.workers import gpu_bytes, settled
+from bigunet.io.images.discovery import open_multiscale
+from bigunet.segmentation.plan import worker_choice
+from bigunet.segmentation.plan.plan import make_plan
+from bigunet.segmentation.plan.worker_choice import gpu_bytes, settled
 
 GB = 10**9
 
@@ -73,7 +73,7 @@ import json, os
 import torch
 import bigunet
 from bigunet.engine.clusters.client import ClusterSpec
-from bigunet.workflows.workers import gpu_bytes, settled
+from bigunet.segmentation.plan.worker_choice import gpu_bytes, settled
 
 torch.version.cuda = "13.0"  # as in a build that has it
 source, model = json.loads(os.environ["WHAT"])
@@ -117,7 +117,7 @@ def test_the_workers_of_a_client_are_asked_for_their_devices(
         asked.append(of.scheduler.address)
         return (8 * GB, 0)
 
-    monkeypatch.setattr(workers, "gpu_bytes_of", found)
+    monkeypatch.setattr(worker_choice, "gpu_bytes_of", found)
     address = client.scheduler.address
     for given in (client, ClusterSpec(scheduler=address)):
         assert gpu_bytes(settled(given, "auto"), "auto") == (8 * GB, 0)
@@ -130,7 +130,7 @@ def test_gpus_that_torch_cannot_use_are_told_and_the_cpu_is_taken(
 ) -> None:
     monkeypatch.setattr(cuda, "why_no_cuda_cluster", lambda: "")
     line = "a GPU is here, but this torch"
-    with caplog.at_level(logging.WARNING, "bigunet.workflows.workers"):
+    with caplog.at_level(logging.WARNING, "bigunet.segmentation.plan.worker_choice"):
         assert settled(ClusterSpec(), "auto").kind == "local"
     assert line in caplog.text
     caplog.clear()
@@ -138,8 +138,10 @@ def test_gpus_that_torch_cannot_use_are_told_and_the_cpu_is_taken(
     assert line not in caplog.text
     # And by the command, which shows hardly any other warning.
     bigunet("models")
-    assert logging.getLogger("bigunet.workflows.workers").isEnabledFor(logging.WARNING)
-    assert not logging.getLogger("bigunet.workflows").isEnabledFor(logging.WARNING)
+    assert logging.getLogger("bigunet.segmentation.plan.worker_choice").isEnabledFor(
+        logging.WARNING
+    )
+    assert not logging.getLogger("bigunet.segmentation").isEnabledFor(logging.WARNING)
     with pytest.raises(ClusterError, match=r"--cluster cuda: this torch \(.*\) is built for CPUs"):
         settled(ClusterSpec("cuda"), "auto")
     assert settled(ClusterSpec("cuda"), "cpu").kind == "cuda"

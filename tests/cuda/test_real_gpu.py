@@ -16,8 +16,8 @@ from distributed import Client
 import bigunet
 from bigunet import SegmentOptions
 from bigunet.engine.clusters.client import ClusterSpec
-from bigunet.model.forward import Predictor
-from bigunet.model.inputs import GreyRange
+from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.inputs import GreyRange
 
 pytestmark = pytest.mark.gpu
 

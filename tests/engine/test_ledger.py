@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.records import encode
+from bigunet.engine.ledger_lines import encode
 from bigunet.errors import OutputError, ResumeError
 
 FINGERPRINT = {"model": "ab12", "shape": (4, 5), "options": {"level": 0}, "roi": None}

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import zarr
 from conftest import Outcome, Run, save_random_model, write_ome_zarr
-from fuzz_law import law
 from hypothesis import event, given
 from hypothesis import strategies as st
+from support.fuzz_law import law
 
 # Paths of the folder that a run stands in.
 PATHS = (

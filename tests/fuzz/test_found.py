@@ -16,10 +16,10 @@ from torch import nn
 
 from bigunet import Model, SegmentOptions, plan, segment, verify
 from bigunet.errors import BlockError, ImageError, OptionError
-from bigunet.grey import grey_values
-from bigunet.model.inputs import GreyRange, NetworkInputs
-from bigunet.workflows.fit import check_fit
-from bigunet.workflows.normalisation import fix_normalisation
+from bigunet.grey.range_rule import grey_values
+from bigunet.model.inference.inputs import GreyRange, NetworkInputs
+from bigunet.segmentation.plan.fit import check_fit
+from bigunet.segmentation.plan.normalisation import fix_normalisation
 
 
 class Above(nn.Module):

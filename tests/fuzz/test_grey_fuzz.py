@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import OptionError
-from bigunet.grey import GreyValues, grey_values
+from bigunet.grey.range_rule import GreyValues, grey_values
 
 LAW = settings(deadline=None, suppress_health_check=list(HealthCheck))
 FLOATS = ("float16", "float32", "float64")

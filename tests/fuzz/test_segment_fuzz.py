@@ -10,17 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fuzz_images
-import fuzz_modules
-import fuzz_reference
 import numpy as np
 import pytest
 import torch
 import zarr
 from distributed import Client
-from fuzz_law import law
 from hypothesis import event, given, note
 from hypothesis import strategies as st
+from support import fuzz_images, fuzz_modules, fuzz_reference
+from support.fuzz_law import law
 
 from bigunet import (
     BigUNetError,

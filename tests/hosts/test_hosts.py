@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import zarr
 from distributed import Client
-from stored import contents
+from support.stored import contents
 
 import bigunet
 from bigunet import SegmentOptions
@@ -75,7 +75,7 @@ def cluster(network, folder: Path, scheme: str = "tcp", **settings: str) -> Iter
             *FOR_EVER, sys.executable, "-m", "distributed.cli.dask_worker", address, *common,
             host.address, "--nthreads", "2", "--no-nanny", "--local-directory", folder,
             # Imported later, torch would keep it from answering for longer than is waited here.
-            "--preload", "bigunet.workflows.blockwork",
+            "--preload", "bigunet.segmentation.run.block",
         ]  # fmt: skip
         started.append(host.start(worker, folder / f"{host.name}.log", environment))
     try:

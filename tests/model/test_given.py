@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bigunet.errors import ModelError
-from bigunet.model.forward import GreyRange, Predictor
+from bigunet.model.inference.forward import GreyRange, Predictor
 from bigunet.model.model import Model
 
 GREY = GreyRange((0.0,), (1.0,))

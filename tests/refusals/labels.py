@@ -6,7 +6,7 @@ from refusals.case import Case
 from refusals.things import model, noise, pairs
 
 from bigunet import Recipe, TrainOptions
-from bigunet.workflows.training_run.training_set import open_training_set
+from bigunet.training.data.training_set import open_training_set
 
 _TRAIN = "train images labels --out cells.safetensors"
 _NOT_TRAINED = Recipe(patch=24)

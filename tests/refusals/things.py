@@ -15,8 +15,8 @@ import zarr
 from PIL import Image
 
 from bigunet import ModelDescription, Normalisation, UNet, UNetConfig, save_model
-from bigunet.model.architectures import architecture_of
 from bigunet.model.description import default_classes
+from bigunet.model.networks.architectures import architecture_of
 
 KINDS = {"t": "time", "c": "channel"}
 

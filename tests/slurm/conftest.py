@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm_daemons import Slurm, running_slurm
+from support.slurm_daemons import Slurm, running_slurm
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from slurm_daemons import Slurm, wait
-from stored import contents
+from support.slurm_daemons import Slurm, wait
+from support.stored import contents
 
 import bigunet as library
 from bigunet import SegmentOptions

@@ -16,8 +16,8 @@ import numpy as np
 import psutil
 import pytest
 import zarr
-from slurm_daemons import Slurm, wait
-from stored import contents
+from support.slurm_daemons import Slurm, wait
+from support.stored import contents
 
 import bigunet
 from bigunet import ClusterSpec, JobSpec, SegmentOptions
@@ -27,8 +27,8 @@ from bigunet.engine.clusters.client import (
     workers_per_cores,
     workers_per_host,
 )
-from bigunet.engine.clusters.cores import cores
-from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
+from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER
+from bigunet.machine.cores import cores
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from slurm_daemons import Slurm, wait
+from support.slurm_daemons import Slurm, wait
 
 pytestmark = pytest.mark.slow
 

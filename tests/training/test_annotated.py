@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from discs import InMemory, discs, grey_of, sample_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from support.discs import InMemory, discs, grey_of, sample_of
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.io.annotations import NOT_ANNOTATED, annotated, is_annotated
-from bigunet.io.connected import ConnectedLabels
-from bigunet.model.unet import UNetConfig
-from bigunet.training.augment import Augmentation
-from bigunet.training.census import take_census, weigh
-from bigunet.training.lone_values import lone_value
+from bigunet.io.sources.annotations import NOT_ANNOTATED, annotated, is_annotated
+from bigunet.io.sources.connected import ConnectedLabels
+from bigunet.model.networks.unet import UNetConfig
+from bigunet.training.data.augment import Augmentation
+from bigunet.training.data.census import take_census, weigh
+from bigunet.training.data.lone_values import lone_value
+from bigunet.training.data.patches import PatchSource
+from bigunet.training.data.samples import Sample
+from bigunet.training.data.targets import TargetRule, classes_of
+from bigunet.training.data.weight_map import border_term
 from bigunet.training.loss import weighted_cross_entropy
-from bigunet.training.patches import PatchSource
 from bigunet.training.recipe import Recipe
-from bigunet.training.samples import Sample
-from bigunet.training.targets import TargetRule, classes_of
 from bigunet.training.validate import Seen, score_of
-from bigunet.training.weight_map import border_term
 
 RULES = {
     "cells": TargetRule("cells"),

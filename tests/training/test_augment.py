@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.training.augment import NO_AUGMENTATION, Augmentation, draw_motion, vary_greys
-from bigunet.training.motion import Motion
+from bigunet.training.data.augment import NO_AUGMENTATION, Augmentation, draw_motion, vary_greys
+from bigunet.training.data.motion import Motion
 
 SEEDS = st.integers(0, 2**32)
 ANY_TIME = settings(deadline=None)  # torch waits for its threads on a machine that is busy

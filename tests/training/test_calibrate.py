@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from discs import discs, grey_of, sample_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.discs import discs, grey_of, sample_of
 
 from bigunet import Model
 from bigunet.errors import TrainingError
-from bigunet.model.unet import UNet, UNetConfig
+from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.training.calibrate import add_offsets, search_offsets
 from bigunet.training.validate import score_samples, segment_samples
 

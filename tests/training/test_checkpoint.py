@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bigunet.errors import OutputError, ResumeError
-from bigunet.model.unet import UNet, UNetConfig
+from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
 from bigunet.training.recipe import Recipe
 from bigunet.training.schedule import optimiser_of

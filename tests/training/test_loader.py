@@ -9,16 +9,16 @@ import sys
 import numpy as np
 import pytest
 import torch
-from discs import discs, sample_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.discs import discs, sample_of
 
 from bigunet.errors import TrainingError
-from bigunet.model.unet import UNetConfig
-from bigunet.training.loader import Share, batches
-from bigunet.training.patches import PatchSource
+from bigunet.model.networks.unet import UNetConfig
+from bigunet.training.data.loader import Share, batches
+from bigunet.training.data.patches import PatchSource
+from bigunet.training.data.targets import TargetRule
 from bigunet.training.recipe import Recipe
-from bigunet.training.targets import TargetRule
 
 
 def source_of(image: np.ndarray | None = None) -> PatchSource:
@@ -59,7 +59,7 @@ def test_an_error_of_a_patch_is_the_same_one_line_from_any_process(loaders: int)
 _SERVE_ONE_THAT_LEAVES = """
 import os, socket, sys, time
 from multiprocessing import reduction, resource_sharer
-from bigunet.training.loader import _silent_of_a_left_socket
+from bigunet.training.data.loader import _silent_of_a_left_socket
 
 if sys.argv[1] == "silent":
     _silent_of_a_left_socket(0)

@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from discs import discs, sample_of
+from support.discs import discs, sample_of
 
 from bigunet.errors import TrainingError
-from bigunet.model.unet import UNet, UNetConfig
+from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.training.checkpoint import Learner, Progress
-from bigunet.training.loader import Batch, Share, batches
+from bigunet.training.data.loader import Batch, Share, batches
+from bigunet.training.data.patches import PatchSource
+from bigunet.training.data.targets import TargetRule
 from bigunet.training.loop import Machine, Trainer
-from bigunet.training.patches import PatchSource
 from bigunet.training.recipe import Recipe
 from bigunet.training.schedule import follow, optimiser_of
-from bigunet.training.targets import TargetRule
 
 CONFIG = UNetConfig(ndim=2, classes=3, width=4, depth=1, batch_norm=True, dropout=0.3)
 RECIPE = Recipe(steps=12, patch=16, batch=2, optimiser="adamw", learning_rate=0.01)

@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.training.interpolation import AFTER, BEFORE, interpolate
-from bigunet.training.motion import Motion, affine_positions, elastic_displacement
+from bigunet.training.data.interpolation import AFTER, BEFORE, interpolate
+from bigunet.training.data.motion import Motion, affine_positions, elastic_displacement
 
 ORDERS = st.sampled_from([1, 3])
 SEEDS = st.integers(0, 2**32)

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from discs import discs, grey_of, sample_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.discs import discs, grey_of, sample_of
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.model.unet import UNetConfig
+from bigunet.model.networks.unet import UNetConfig
 from bigunet.receptive import ReceptiveField
-from bigunet.training.augment import NO_AUGMENTATION
-from bigunet.training.patches import PatchSource, read_border_term
+from bigunet.training.data.augment import NO_AUGMENTATION
+from bigunet.training.data.patches import PatchSource, read_border_term
+from bigunet.training.data.samples import Sample
+from bigunet.training.data.targets import TargetRule, classes_of
 from bigunet.training.recipe import Recipe
-from bigunet.training.samples import Sample
-from bigunet.training.targets import TargetRule, classes_of
 
 PLAIN = Recipe(patch=20, augmentation=NO_AUGMENTATION, border_sigma=2.0)
 VARIED = Recipe(patch=20, border_sigma=2.0)

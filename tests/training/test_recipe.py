@@ -7,10 +7,10 @@ import json
 import pytest
 
 from bigunet.errors import TrainingError
-from bigunet.training.augment import Augmentation
+from bigunet.training.data.augment import Augmentation
+from bigunet.training.data.targets import TargetKind
 from bigunet.training.recipe import Recipe
 from bigunet.training.schedule import learning_rate
-from bigunet.training.targets import TargetKind
 
 
 def test_a_recipe_comes_back_from_json() -> None:

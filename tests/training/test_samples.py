@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from discs import InMemory, discs, sample_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.discs import InMemory, discs, sample_of
 
 from bigunet.errors import ImageError, TrainingError
 from bigunet.geometry import Box
-from bigunet.io.part import Part
-from bigunet.training.census import label_values, take_census, weigh
-from bigunet.training.split import split_samples
-from bigunet.training.targets import TargetRule
+from bigunet.io.sources.crop import Part
+from bigunet.training.data.census import label_values, take_census, weigh
+from bigunet.training.data.split import split_samples
+from bigunet.training.data.targets import TargetRule
 
 CELLS = TargetRule("cells")
 

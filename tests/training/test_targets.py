@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 from scipy import ndimage
 
 from bigunet.errors import TrainingError
-from bigunet.training.targets import (
+from bigunet.training.data.targets import (
     BACKGROUND,
     BORDER,
     BOUNDARY,

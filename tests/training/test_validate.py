@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from discs import discs, grey_of, sample_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from whole_pass import whole_scores, wrong_labels
+from support.discs import discs, grey_of, sample_of
+from support.whole_pass import whole_scores, wrong_labels
 
 from bigunet import Model
 from bigunet.geometry import Box
-from bigunet.model.unet import UNet, UNetConfig
+from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.training import validate
-from bigunet.training.targets import TargetRule, classes_of
+from bigunet.training.data.targets import TargetRule, classes_of
 from bigunet.training.validate import Seen, equal_labels, score_of, segment_samples
 
 CELLS = TargetRule("cells")

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as npst
 from weight_map import field_of_cells
 
 from bigunet.errors import TrainingError
-from bigunet.training.weight_map import border_reach, border_term, class_weights
+from bigunet.training.data.weight_map import border_reach, border_term, class_weights
 
 SPACINGS = st.sampled_from([1.0, 1.0, 2.0, 3.7])
 SIGMAS = st.sampled_from([0.4, 1.0, 2.5])
@@ -68,7 +68,7 @@ def test_the_border_term_is_the_formula_of_the_paper(
     crowded: float, case: dict[str, Any], w0: float
 ) -> None:
     labels, sigma, spacing = case["labels"], case["sigma"], case["spacing"]
-    with mock.patch("bigunet.training.weight_map._CROWDED", crowded):
+    with mock.patch("bigunet.training.data.weight_map._CROWDED", crowded):
         found = border_term(labels, w0=w0, sigma=sigma, spacing=spacing)
     expected = brute_force(labels, w0=w0, sigma=sigma, spacing=spacing)
     assert found.dtype == np.float32

@@ -16,12 +16,12 @@ import dask
 from dask.utils import parse_timedelta
 from distributed import Client
 
-from bigunet.engine.clusters.interrupts import interrupts_blocked, undisturbed
 from bigunet.engine.clusters.job_options import cluster_options, jobqueue
 from bigunet.engine.clusters.leaving import close_jobs, known_to_slurm, remove_keys
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.clusters.submissions import Submissions, watched
 from bigunet.errors import ClusterError, StoppedError
+from bigunet.machine.signals import interrupts_blocked, undisturbed
 
 _CLASSES = {
     "slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster",

@@ -18,7 +18,6 @@ from distributed.comm import get_address_host
 
 from bigunet.engine.clusters.batch import open_batch
 from bigunet.engine.clusters.certificates import security_of
-from bigunet.engine.clusters.cores import core_owner
 from bigunet.engine.clusters.cuda import auto_kind, cuda_cluster_class, gpus_for
 from bigunet.engine.clusters.dask_settings import check_dask_settings
 from bigunet.engine.clusters.environments import check_environments
@@ -29,14 +28,15 @@ from bigunet.engine.clusters.exposure import (
     moved_dashboard,
     port_warnings_silenced,
 )
-from bigunet.engine.clusters.guard import check_processes
-from bigunet.engine.clusters.interrupts import interrupts_blocked, signals_for_main_thread
-from bigunet.engine.clusters.overlaps import Overlapping
 from bigunet.engine.clusters.refusals import why_not_started
-from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.clusters.threads import logs_silenced, thread_cluster
+from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER
 from bigunet.errors import ClusterError
+from bigunet.machine.cores import core_owner
+from bigunet.machine.overlaps import Overlapping
+from bigunet.machine.processes import check_processes
+from bigunet.machine.signals import interrupts_blocked, signals_for_main_thread
 
 logger = logging.getLogger(__name__)
 

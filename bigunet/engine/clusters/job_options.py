@@ -19,9 +19,9 @@ import psutil
 from dask.utils import parse_bytes
 
 from bigunet.engine.clusters.exposure import configured_security
-from bigunet.engine.clusters.settings import SETTINGS, THREADS_PER_WORKER, exports
 from bigunet.engine.clusters.spec import LOOPBACK, ClusterSpec
 from bigunet.engine.clusters.walltime import lifetime_settings, walltime_seconds
+from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER, exports
 from bigunet.errors import ClusterError, OptionError
 
 # What each calls the account that pays, and where it is told of cores or GPUs on its own.

@@ -6,8 +6,8 @@ import errno
 import socket
 
 from bigunet.engine.clusters.exposure import listening_host
-from bigunet.engine.clusters.guard import GUARD
 from bigunet.engine.clusters.spec import ClusterSpec
+from bigunet.machine.processes import GUARD
 
 # What Distributed says of a process that ended before it was a worker.
 _ENDED = ("failed to start worker", "Worker failed", "failed to connect")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
+from bigunet.choices import BatchKind, ClusterKind
 from bigunet.errors import OptionError
 
-BatchKind = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
-ClusterKind = Literal[
-    "auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"
-]
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
 LOOPBACK = "127.0.0.1"
 

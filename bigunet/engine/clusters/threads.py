@@ -15,8 +15,8 @@ from distributed import Scheduler, SpecCluster, Worker, core
 from distributed.http.routing import RoutingApplication
 from distributed.utils import format_dashboard_link, silence_logging_cmgr
 
-from bigunet.engine.clusters.overlaps import Overlapping
-from bigunet.engine.clusters.settings import THREADS_PER_WORKER
+from bigunet.engine.clusters.worker_settings import THREADS_PER_WORKER
+from bigunet.machine.overlaps import Overlapping
 
 
 class _WithoutPort:

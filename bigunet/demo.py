@@ -1,0 +1,210 @@
+"""A first try: real nuclei tiled into a mosaic, segmented by the bundled model, and a picture."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bigunet.blocks import BlockGrid
+from bigunet.engine.clusters.spec import ClusterSpec
+from bigunet.engine.stage import Event
+from bigunet.errors import OutputError
+from bigunet.geometry import Box
+from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.images.multiscale import Axis
+from bigunet.io.images.volume import VolumeReader
+from bigunet.io.output.arrays import create_arrays, read_provenance, write_discovery_metadata
+from bigunet.io.output.extents import chunk_limit
+from bigunet.io.output.layout import plan_pyramid
+from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.writer import OutputWriter
+from bigunet.model.files.model_file import load_model
+from bigunet.report.overlay import overlay, side_by_side, write_png
+from bigunet.segmentation.run.record import read_progress
+from bigunet.segmentation.segment import segment
+from bigunet.segmentation.segment_report import SegmentReport
+
+MODEL = "nuclei"
+MOSAIC_SHAPE = (5120, 5120)
+_BLOCK = (2048, 2048)
+# Of the fields' own voxels; the data set does not state their physical size.
+_ZOOM = 640
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo left.
+
+    Parameters
+    ----------
+    image, output, picture : Path
+    report : SegmentReport
+    """
+
+    image: Path
+    output: Path
+    picture: Path
+    report: SegmentReport
+
+
+def demo(
+    folder: str | Path,
+    *,
+    shape: tuple[int, int] = MOSAIC_SHAPE,
+    client: ClusterSpec | None = None,
+    on_event: Callable[[Event, str], None] | None = None,
+) -> Demo:
+    """Write ``in.zarr``, ``out.zarr`` and ``overlay.png`` into ``folder``.
+
+    The image is a mosaic of real fluorescence fields (CC0), each turned or mirrored at random,
+    always alike. An earlier demo in the folder is replaced.
+
+    Parameters
+    ----------
+    folder : path
+        That does not exist, is empty, or holds an earlier demo and nothing else.
+    shape : (int, int)
+        Of the mosaic, y and x.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything else.
+    """
+    image, output = Path(folder, "in.zarr"), Path(folder, "out.zarr")
+    picture = Path(folder, "overlay.png")
+    own = {image, _unfinished(image), output}
+    begun = any(path.exists() for path in own)
+    _check_folder(Path(folder), own | {picture} if begun else own)
+    if image.exists() and not _is_demo(image):
+        raise OutputError(f"{image} exists and is not a demo's; give another folder")
+    if output.exists() and read_progress(output).get("fingerprint", {}).get("image") != str(
+        image.resolve()
+    ):
+        raise OutputError(f"{output} exists and is not a demo's; give another folder")
+    if not _is_demo(image, shape):
+        _replace_image(image, mosaic(bundled_fields(), shape))
+    report = segment(
+        image, output, model=MODEL, client=client, existing="overwrite", on_event=on_event
+    )
+    write_png(picture, _picture(image, output))
+    return Demo(image, output, picture, report)
+
+
+def bundled_fields() -> list[np.ndarray]:
+    """The fields that come with bigunet, each (y, x) uint8."""
+    folder = Path(str(resources.files("bigunet.bundled") / "nuclei-fields"))
+    return [np.asarray(Image.open(path).convert("L")) for path in sorted(folder.glob("*.png"))]
+
+
+def mosaic(fields: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Fields side by side until ``shape`` is full, each turned by 0 or 180° or mirrored.
+
+    Every turn of the fields comes in another order, so that no pattern repeats.
+    """
+    chooser = np.random.default_rng(0)
+    rows, columns = fields[0].shape
+    canvas = np.zeros(shape, np.uint8)
+    for top in range(0, shape[0], rows):
+        for left in range(0, shape[1], columns):
+            field = fields[chooser.integers(len(fields))]
+            field = field[:: chooser.choice((-1, 1)), :: chooser.choice((-1, 1))]
+            space = canvas[top : top + rows, left : left + columns]
+            space[:] = np.resize(field, (rows, columns))[: space.shape[0], : space.shape[1]]
+    return canvas
+
+
+def _check_folder(folder: Path, own: set[Path]) -> None:
+    """Refuse a folder of anything but a demo's files; hidden ones, as desktops leave, may be."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give a folder")
+    others = [path for path in folder.glob("[!.]*") if path not in own]
+    if others:
+        raise OutputError(
+            f"{folder} holds {min(others).name}, which is not a demo's; give a new or empty folder"
+        )
+
+
+def _unfinished(image: Path) -> Path:
+    return image.with_name(f"{image.name}.unfinished")
+
+
+def _replace_image(path: Path, pixels: np.ndarray) -> None:
+    """Write the demo's image beside its place, then move it there: half of one is never taken."""
+    unfinished = _unfinished(path)
+    for leftover in (unfinished, path):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    write_image(unfinished, pixels)
+    unfinished.rename(path)
+
+
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write pixels (y, x) uint8 as an OME-Zarr 0.5 image with a pyramid."""
+    layout = plan_pyramid(
+        pixels.shape, _BLOCK, downsampled=(True, True), chunk_limit=chunk_limit(2, 2)
+    )
+    image = OutputImage(
+        store=str(path),
+        group="",
+        kind="image",
+        dtype="uint8",
+        axes=(Axis("y", "space", None), Axis("x", "space", None)),
+        layout=layout,
+        num_channels=1,
+        scale=(1.0, 1.0),
+        translation=(0.0, 0.0),
+        version="0.5",
+        window=(0, max(1, float(np.percentile(pixels, 99.8)))),
+    )
+    create_arrays(image)
+    writer = OutputWriter(image)
+    for group in range(len(layout.groups)):
+        extent = Box.of_shape(layout.levels[layout.groups[group][0]].shape)
+        grid = BlockGrid(extent, layout.block_shape(group))
+        for index in grid.traversal():
+            box = grid.box(index)
+            if group == 0:
+                writer.write_block(0, box, pixels[box.within(extent)])
+            else:
+                writer.downsample_block(group, box)
+    write_discovery_metadata([image], provenance={"demo": "mosaic", "source": "BBBC038v1, CC0"})
+
+
+def _is_demo(path: Path, shape: tuple[int, int] | None = None) -> bool:
+    """Whether an earlier demo wrote this image, of this shape if one is given."""
+    if not path.exists():
+        return False
+    made = read_provenance(str(path))
+    if made.get("demo") != "mosaic":
+        return False
+    return shape is None or open_multiscale(path).volume_shape() == shape
+
+
+def _picture(image: Path, output: Path) -> np.ndarray:
+    """The whole at low resolution on the left, a part around a block's corner on the right."""
+    colors = [c.rgba[:3] for c in load_model(MODEL).description.classes]
+    source, labels = open_multiscale(image), open_multiscale(output)
+    shape = source.volume_shape()
+    corner = tuple(min(4096, n) - min(_ZOOM, n) // 2 - 1 for n in shape)
+    start = tuple(max(0, min(c, n - _ZOOM)) for c, n in zip(corner, shape))
+    stop = tuple(min(a + _ZOOM, n) for a, n in zip(start, shape))
+    small = next(k for k in range(len(source.levels)) if max(source.volume_shape(k)) <= 1280)
+    views = [(small, Box.of_shape(source.volume_shape(small))), (0, Box(start, stop))]
+    pictures = [
+        overlay(
+            VolumeReader(source, level=level).read(box)[0],
+            VolumeReader(labels, level=level).read(box)[0],
+            colors,
+        )
+        for level, box in views
+    ]
+    height = pictures[0].shape[0]
+    zoomed = Image.fromarray(pictures[1]).resize((height, height), Image.Resampling.NEAREST)
+    return side_by_side(pictures[0], np.asarray(zoomed))

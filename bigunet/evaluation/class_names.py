@@ -1,0 +1,60 @@
+"""Classes that a user names: which number each has in a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bigunet.errors import OptionError
+from bigunet.evaluation.evaluate_options import EvaluateOptions
+
+Classes = Mapping[int, str]
+"""Names by number; empty where a prediction does not say."""
+
+
+def listed(classes: Classes) -> str:
+    """Numbers and names, for people.
+
+    >>> listed({0: "background", 1: "nucleus"})
+    '0 background, 1 nucleus'
+    """
+    return ", ".join(str(k) if name == str(k) else f"{k} {name}" for k, name in classes.items())
+
+
+def example(classes: Classes) -> str:
+    """Name of a class that may be objects: the first but the background."""
+    names = list(classes.values())
+    return names[1] if len(names) > 1 else names[0]
+
+
+def numbered(options: EvaluateOptions, classes: Classes, url: str) -> EvaluateOptions:
+    """The options with numbers instead of names of classes.
+
+    Raises
+    ------
+    OptionError
+        If the prediction at ``url`` has no such class, or does not say the names of its classes.
+    """
+    return replace(
+        options,
+        objects_of=_number(options.objects_of, classes, url),
+        border=_number(options.border, classes, url),
+        interior=_number(options.interior, classes, url),
+    )
+
+
+def _number(wanted: int | str | None, classes: Classes, url: str) -> int | None:
+    if wanted is None:
+        return None
+    for number, name in classes.items():
+        if name == wanted:
+            return number
+    text = str(wanted)
+    is_number = text.isascii() and text.isdigit()
+    if not classes and not is_number:
+        raise OptionError(
+            f"{url} does not name its classes; give the number of the class instead of {wanted!r}"
+        )
+    if not is_number or (classes and int(text) not in classes):
+        raise OptionError(f"{url} has no class {wanted!r}; its classes are {listed(classes)}")
+    return int(text)

@@ -1,0 +1,90 @@
+"""Image files that pillow reads, such as PNG: one picture each, decoded as a whole."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from bigunet.errors import ImageError
+from bigunet.io.images.channels import COLOURS
+from bigunet.io.images.multiscale import Axis, Level, Multiscale
+from bigunet.io.stores.access import reading
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
+
+_DTYPES = {"1": "bool", "L": "uint8", "P": "uint8", "RGB": "uint8", "I": "int32", "F": "float32"}
+
+
+def describe_picture(url: str) -> Multiscale:
+    """Describe a picture; none of its voxels is decoded.
+
+    Colours are channels, opacity is left out, and of a palette the indices are the voxels: in
+    microscopy they are grey values, or labels, that a viewer colours.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, as one picture and without loss.
+    """
+    with reading(url), _opened(url) as picture:
+        mode, size = _plain_mode(picture, url), picture.size
+    shape = (size[1], size[0], *((len(COLOURS),) if mode == "RGB" else ()))
+    axes = (Axis("y", "space"), Axis("x", "space"), Axis("c", "channel"))[: len(shape)]
+    dtype = _DTYPES.get(mode, "uint16")
+    ones, zeros = (1.0,) * len(shape), (0.0,) * len(shape)
+    return Multiscale(
+        url=url,
+        version="",
+        zarr_format=0,
+        name=os.path.basename(url),
+        axes=axes,
+        levels=(Level("", shape, shape, None, dtype, ones, zeros),),
+        channel_names=COLOURS if mode == "RGB" else ("",),
+        is_label=False,
+        is_rgb=mode == "RGB",
+    )
+
+
+def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
+    """All voxels: (y, x) or (y, x, c), in any byte order.
+
+    Raises
+    ------
+    ImageError
+        If they cannot be decoded, or have another shape than was described.
+    """
+    with reading(url), _opened(url) as picture:
+        mode = _plain_mode(picture, url)
+        voxels = np.array(picture if picture.mode == mode else picture.convert(mode))
+    if voxels.shape != shape:
+        raise ImageError(
+            f"{url} has shape {voxels.shape}, but had {shape} when it was opened; open it again"
+        )
+    return voxels
+
+
+def _opened(url: str) -> ImageFile.ImageFile:
+    """Open a picture, however large: that is what a microscope makes, not an attack."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(url)
+
+
+def _plain_mode(picture: ImageFile.ImageFile, url: str) -> str:
+    """Mode to read it in: as it is, less the opacity; other colours as red, green and blue."""
+    num_frames = getattr(picture, "n_frames", 1)
+    if num_frames > 1:
+        raise ImageError(f"{url} holds {num_frames} pictures; save them as a TIFF stack")
+    mode = picture.mode
+    is_plain = mode in _DTYPES or mode.startswith("I;16")
+    plain = mode if is_plain else "L" if mode == "LA" else "RGB"
+    stored = str(picture.tile[0][3]) if picture.tile else ""
+    if "16" in stored and _DTYPES.get(plain) == "uint8":
+        raise ImageError(
+            f"{url} has 16 bits per colour, of which pillow reads 8; save it as TIFF, or as one "
+            "grey PNG per channel"
+        )
+    return plain

@@ -1,0 +1,1 @@
+"""Reading OME-Zarr: metadata, then boxes of voxels."""

@@ -1,0 +1,154 @@
+"""Finding the image at a path or URL, whatever wrote it; metadata only, no voxel is read.
+
+:mod:`bigunet.io.images.ngff` reads the JSON, :mod:`bigunet.io.stores.access` the stores,
+:mod:`bigunet.io.images.levels` the levels, :mod:`bigunet.io.images.bare` arrays that stand alone.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from bigunet.errors import ImageError
+from bigunet.io.images import ngff
+from bigunet.io.images.axes import axes_of, checked_letters
+from bigunet.io.images.bare import describe_bare
+from bigunet.io.images.channels import are_colours
+from bigunet.io.images.groups import existing_node, group_metadata, ome_metadata, only_series
+from bigunet.io.images.inside import images_inside
+from bigunet.io.images.levels import num_channels, read_levels
+from bigunet.io.images.limits import some_of
+from bigunet.io.images.multiscale import Axis, Multiscale
+from bigunet.io.images.plates import example_fields
+from bigunet.io.stores.access import join_url, normal_url, shown_url
+
+_BF2RAW = "bioformats2raw.layout"
+_NUM_NAMED = 10
+_NUM_INSIDE = 3
+
+
+def open_multiscale(url: str | Path, *, axes: str = "", usual_axes: bool = False) -> Multiscale:
+    """Describe the image at ``url``.
+
+    Parameters
+    ----------
+    url : str or Path
+        An OME-Zarr image (0.1 to 0.5), a bioformats2raw root with one series, a group inside
+        either, or a bare zarr array; local, or a URL that fsspec knows.
+    axes : str
+        Letters of the axes in the order of storage, such as ``"yxc"``, for an image that does
+        not state them; empty where it does.
+    usual_axes : bool
+        Whether a bare array without names of axes is taken for a stack where it may as well have
+        channels, because another image, which must have the same axes, shows whether that is so.
+
+    Raises
+    ------
+    ImageError
+        If there is no image, more than one, or one that cannot be read; if its axes are not
+        stated, or are others than ``axes``.
+    OptionError
+        If ``axes`` are no axes of an image.
+    """
+    url, axes = normal_url(url), checked_letters(axes)
+    node = existing_node(url)
+    if isinstance(node, zarr.Array):
+        return describe_bare(url, node, name=_name(url, None), axes=axes, usual_axes=usual_axes)
+    found = ome_metadata(url, node)
+    if "multiscales" in found:
+        return _image(url, node, found, axes)
+    if "plate" in found or "well" in found:
+        kind = "plate" if "plate" in found else "well"
+        examples = example_fields(url, found)
+        raise ImageError(f"{url} is a {kind}, not one image; give one of its fields: {examples}")
+    if _BF2RAW in found:
+        series = join_url(url, only_series(url))
+        return _image(series, *group_metadata(series), axes)
+    if "labels" in found:
+        names = ngff.parse_list(found["labels"], f"{url}: labels")
+        examples = some_of((join_url(url, str(name)) for name in names), len(names), most=3)
+        raise ImageError(f"{url} holds labels; give one of them: {examples or 'none is listed'}")
+    raise ImageError(_without_image(url))
+
+
+def _without_image(url: str) -> str:
+    """What a group holds that could be given instead of it."""
+    images, arrays = images_inside(url, _NUM_INSIDE)
+    what = f"{url} is a zarr group without multiscales"
+    if images or arrays:
+        kind = "images" if images else "arrays"
+        return f"{what}; give one of the {kind} inside: {', '.join(images or arrays)}"
+    return f"{what}; give an image or array inside it"
+
+
+def _image(url: str, group: zarr.Group, found: dict[str, Any], stated_axes: str) -> Multiscale:
+    if "multiscales" not in found:
+        raise ImageError(f"{url} has no multiscales, so it is no image; give another series")
+    listed = ngff.parse_list(found["multiscales"], f"{url}: multiscales")
+    if not listed:
+        raise ImageError(f"{url}: multiscales is empty")
+    first = ngff.parse_object(listed[0], f"{url}: multiscales[0]")
+    stated = found.get("version") or first.get("version") or "0.4"
+    version = ngff.parse_version(stated, f"{url}: version")
+    axes = _axes(url, first, stated_axes)
+    levels, notes = read_levels(url, first, axes)
+    count = num_channels(axes, levels[0].shape)
+    omero = found.get("omero")
+    names = ngff.parse_channel_names(omero, count)
+    codes = ngff.parse_channel_colors(omero, count)
+    return Multiscale(
+        url=url,
+        version=version,
+        zarr_format=group.metadata.zarr_format,
+        name=_name(url, first.get("name")),
+        axes=axes,
+        levels=levels,
+        channel_names=names,
+        is_label="image-label" in found,
+        is_rgb=levels[0].dtype == "uint8" and are_colours(names, codes),
+        notes=notes + _other_multiscales(url, listed),
+    )
+
+
+def _axes(url: str, multiscale: dict[str, Any], letters: str) -> tuple[Axis, ...]:
+    """Axes as the image states them, or else as the user does."""
+    stated = multiscale.get("axes")
+    if stated is None and letters:
+        return axes_of(letters)
+    axes = ngff.parse_axes(stated, f"{url}: axes")
+    own = "".join(axis.name for axis in axes)
+    if letters and letters != own:
+        raise ImageError(
+            f"{url} states the axes {own}, but --axes {letters} was given; leave out --axes, or "
+            "correct the image's metadata"
+        )
+    return axes
+
+
+def _other_multiscales(url: str, listed: list[Any]) -> tuple[str, ...]:
+    """A note that names the images beside the first of one group."""
+    if len(listed) == 1:
+        return ()
+    first, *others = (_called(k, item) for k, item in enumerate(listed[:_NUM_NAMED]))
+    told = some_of(others, len(listed) - 1)
+    return (
+        f"{shown_url(url)} has {len(listed)} multiscales: the first, {first}, is read, "
+        f"and not {told}",
+    )
+
+
+def _called(number: int, multiscale: object) -> str:
+    name = multiscale.get("name") if isinstance(multiscale, dict) else None
+    return reprlib.repr(name) if isinstance(name, str) and name else f"number {number}"
+
+
+def _name(url: str, stated: object) -> str:
+    if isinstance(stated, str) and stated.strip("/ "):
+        return stated
+    name = shown_url(url).rsplit("/", 1)[-1]
+    for suffix in (".zip", ".ozx", ".zarr", ".ome"):
+        name = name.removesuffix(suffix)
+    return name

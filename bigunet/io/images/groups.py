@@ -1,0 +1,89 @@
+"""Groups as OME-Zarr sees them: what exists at a URL, its ``ome`` metadata, its series.
+
+It finds and checks groups; what an image in one looks like is discovery's.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import zarr
+
+from bigunet.errors import ImageError
+from bigunet.io.images import ngff
+from bigunet.io.images.limits import MAX_NUMBERED, check_count, some_of
+from bigunet.io.stores.access import Node, find_node, join_url, reading
+from bigunet.io.stores.not_zarr import foreign
+
+
+def existing_node(url: str) -> Node:
+    """Open the zarr array or group at ``url``.
+
+    Raises
+    ------
+    ImageError
+        If there is none, saying what is there instead.
+    """
+    node = find_node(url)
+    if node is not None:
+        return node
+    with reading(url):
+        what = foreign(url)
+    raise ImageError(what)
+
+
+def group_metadata(url: str) -> tuple[zarr.Group, dict[str, Any]]:
+    """Open the group at ``url`` with its OME-Zarr metadata."""
+    node = existing_node(url)
+    if isinstance(node, zarr.Array):
+        raise ImageError(f"{url} is a zarr array where a group should be")
+    return node, ome_metadata(url, node)
+
+
+def ome_metadata(url: str, group: zarr.Group) -> dict[str, Any]:
+    """Return the object that holds ``multiscales`` or ``plate``: ``ome`` where there is one.
+
+    Its ``version`` is there only where one is stated for the whole object.
+    """
+    with reading(url):
+        attributes = group.attrs.asdict()
+    if "ome" not in attributes:
+        # A version beside multiscales is not OME-Zarr's, which had it inside each one until 0.5.
+        return {key: value for key, value in attributes.items() if key != "version"}
+    found = ngff.parse_object(attributes["ome"], f"{url}: ome")
+    nested = found.get("multiscales")
+    first = nested[0] if isinstance(nested, list) and nested else None
+    stated = found.get("version") or (first.get("version") if isinstance(first, dict) else None)
+    if stated is None and nested is not None:
+        raise ImageError(f"{url}: ome has no version; write '0.5' there if that is what it is")
+    return found
+
+
+def only_series(url: str) -> str:
+    """Find the path of a bioformats2raw root's single series.
+
+    Raises
+    ------
+    ImageError
+        If there are several series, or none.
+    """
+    index = find_node(url, "OME")
+    found = ome_metadata(join_url(url, "OME"), index) if isinstance(index, zarr.Group) else {}
+    listed = ngff.parse_list(found.get("series") or [], f"{url}/OME: series")
+    series = [ngff.parse_path(path, f"{url}/OME: series") for path in listed]
+    series = series or numbered_nodes(url)  # the index is optional
+    if len(series) != 1:
+        told = some_of((join_url(url, path) for path in series), len(series), most=3)
+        examples = told or "none was found"
+        raise ImageError(f"{url} holds {len(series)} series; give one of them: {examples}")
+    return series[0]
+
+
+def numbered_nodes(url: str) -> list[str]:
+    """List the nodes named 0, 1, 2 and so on, up to the first that is not there."""
+    # A server that answers to any name would have them without end.
+    numbered = map(str, range(MAX_NUMBERED + 1))
+    found = list(itertools.takewhile(lambda path: find_node(url, path) is not None, numbered))
+    check_count(len(found), MAX_NUMBERED, url, "numbered images without a list of them")
+    return found

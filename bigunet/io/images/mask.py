@@ -1,0 +1,117 @@
+"""Reading a mask of any resolution on the voxels of an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigunet.errors import OptionError
+from bigunet.geometry import Box
+from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.units import to_um
+from bigunet.io.images.volume import VolumeReader
+
+# In voxels of the mask: what rounding may move a position by.
+_ROUNDING = 1e-6
+
+
+class Mask:
+    """Which voxels of an image's level a mask names; threads and processes may share it.
+
+    A voxel has the value of the mask's voxel in which its centre lies, by the positions and units
+    that both files state; beyond the mask nothing is named. A bare array, which states no
+    positions, is stretched over the whole image. An axis that the mask lacks is one along which
+    it does not change.
+
+    Parameters
+    ----------
+    mask : Multiscale
+        Of one channel. Of its levels, the coarsest is read that is as fine as the image's.
+    image : Multiscale
+    level : int
+        Of the image.
+
+    Raises
+    ------
+    OptionError
+        If the mask has several channels, or an axis that the image has not.
+    """
+
+    def __init__(self, mask: Multiscale, image: Multiscale, *, level: int = 0) -> None:
+        if mask.num_channels != 1:
+            raise OptionError(f"mask {mask.url} has {mask.num_channels} channels; give one of one")
+        if not set(mask.volume_axes) <= set(image.volume_axes):
+            raise OptionError(
+                f"mask {mask.url} has the axes {', '.join(mask.volume_axes)}; the image only "
+                f"{', '.join(image.volume_axes)}: give a mask of these axes"
+            )
+        levels = [_lines(mask, k, image, level) for k in range(len(mask.levels))]
+        fine = [k for k, lines in enumerate(levels) if all(line.is_fine for line in lines)]
+        chosen = max(fine, default=0)
+        self._lines = levels[chosen]
+        self._reader = VolumeReader(mask, level=chosen)
+        self._axes = [image.volume_axes.index(axis) for axis in mask.volume_axes]
+
+    def read(self, box: Box) -> np.ndarray:
+        """Whether each voxel of a box is named: bool, of the box's shape.
+
+        Raises
+        ------
+        ImageError
+            If the mask cannot be read.
+        """
+        indices = [
+            line.indices(box.start[axis], box.stop[axis])
+            for axis, line in zip(self._axes, self._lines)
+        ]
+        inside = [(index >= 0) & (index < n) for index, n in zip(indices, self._reader.shape)]
+        if not all(kept.any() for kept in inside):
+            return np.zeros(box.shape, bool)
+        slab = Box(
+            tuple(int(index[kept].min()) for index, kept in zip(indices, inside)),
+            tuple(int(index[kept].max()) + 1 for index, kept in zip(indices, inside)),
+        )
+        named = self._reader.read(slab)[0] != 0
+        for axis, (index, kept, start) in enumerate(zip(indices, inside, slab.start)):
+            named = named.take(np.where(kept, index - start, 0), axis=axis)
+            named &= np.expand_dims(kept, [k for k in range(named.ndim) if k != axis])
+        lacking = [axis for axis in range(box.ndim) if axis not in self._axes]
+        return np.ascontiguousarray(np.broadcast_to(np.expand_dims(named, lacking), box.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """From voxels of the image to those of the mask, along one axis."""
+
+    factor: float
+    offset: float
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether the mask's voxels are no longer than the image's."""
+        return self.factor > 1 - _ROUNDING
+
+    def indices(self, start: int, stop: int) -> np.ndarray:
+        """In which voxel of the mask the centre of each of the image's lies."""
+        position = np.arange(start, stop) * self.factor + self.offset
+        index: np.ndarray = np.floor(position + 0.5 + _ROUNDING).astype(np.int64)
+        return index
+
+
+def _lines(mask: Multiscale, mask_level: int, image: Multiscale, level: int) -> list[_Line]:
+    return [_line(mask, mask_level, image, level, axis) for axis in mask.volume_axes]
+
+
+def _line(mask: Multiscale, mask_level: int, image: Multiscale, level: int, axis: str) -> _Line:
+    at, mask_at = image.volume_axes.index(axis), mask.volume_axes.index(axis)
+    if not mask.version or not image.version:
+        factor = mask.volume_shape(mask_level)[mask_at] / image.volume_shape(level)[at]
+        return _Line(factor, (factor - 1) / 2)
+    ours, theirs = to_um(image.unit(axis)), to_um(mask.unit(axis))
+    unit = ours / theirs if ours and theirs else 1.0
+    length = mask.volume_scale(mask_level)[mask_at]
+    moved = (
+        unit * image.volume_translation(level)[at] - mask.volume_translation(mask_level)[mask_at]
+    )
+    return _Line(unit * image.volume_scale(level)[at] / length, moved / length)

@@ -1,0 +1,209 @@
+"""What a multiscale image is: axes, levels, channels; pure descriptions that open nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from bigunet.errors import ImageError, OptionError
+from bigunet.io.images.channels import find_channel, shown
+
+AxisType = Literal["time", "channel", "space"]
+
+VOLUME_AXES = ("t", "z", "y", "x")
+"""Names of the axes that a volume can have, in canonical order."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a stored image.
+
+    Parameters
+    ----------
+    name : str
+        One of ``t``, ``c``, ``z``, ``y``, ``x``; upper case is made lower.
+    type : {"time", "channel", "space"}
+    unit : str or None
+        UDUNITS name such as ``"micrometer"``; None where the image states none.
+    """
+
+    name: str
+    type: AxisType
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution; every tuple is in storage order and has all axes.
+
+    Parameters
+    ----------
+    path : str
+        Path of the array below the image; empty for a bare array.
+    shape, chunks : tuple of int
+    shards : tuple of int or None
+        None where the array is not sharded.
+    dtype : str
+        Numpy's name of the voxel type, without byte order.
+    scale, translation : tuple of float
+        Physical size of a voxel, and position of the centre of voxel 0, in the axes' units.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    dtype: str
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Multiscale:
+    """An image at one or more resolutions, the largest first.
+
+    Parameters
+    ----------
+    url : str
+        Where the image is: an absolute path, or a URL.
+    version : str
+        OME-Zarr version, ``"0.1"`` to ``"0.5"``; empty for a bare array.
+    zarr_format : int
+        2 or 3; 0 where the image is no zarr.
+    name : str
+    axes : tuple of Axis
+        In storage order; ``y`` and ``x`` are always there.
+    levels : tuple of Level
+    channel_names : tuple of str
+        One per channel; empty where the image does not name it.
+    is_label : bool
+        Whether the image carries ``image-label`` metadata.
+    is_rgb : bool
+        Whether the channels are red, green, blue, and perhaps opacity.
+    notes : tuple of str
+        One line each: what people should know of how the metadata were read.
+
+    Raises
+    ------
+    ImageError
+        If axes repeat, lack ``y`` or ``x``, or differ in number from a level's dimensions.
+    """
+
+    url: str
+    version: str
+    zarr_format: int
+    name: str
+    axes: tuple[Axis, ...]
+    levels: tuple[Level, ...]
+    channel_names: tuple[str, ...]
+    is_label: bool
+    is_rgb: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [axis.name for axis in self.axes]
+        if len(set(names)) != len(names) or not {"y", "x"} <= set(names) <= set("tczyx"):
+            raise ImageError(
+                f"{self.url}: axes {names} are not y and x with any of t, c, z, each once"
+            )
+        if not self.levels:
+            raise ImageError(f"{self.url}: the image has no levels")
+        for level in self.levels:
+            if len(level.shape) != len(names):
+                raise ImageError(
+                    f"{self.url}: {len(names)} axes {names}, but array {level.path!r} has "
+                    f"{len(level.shape)} dimensions {level.shape}"
+                )
+
+    @property
+    def channel_axis(self) -> int | None:
+        """Position of the channel axis in storage order; None where there is none."""
+        return next((k for k, axis in enumerate(self.axes) if axis.name == "c"), None)
+
+    @property
+    def num_channels(self) -> int:
+        """Number of channels; 1 where there is no channel axis."""
+        axis = self.channel_axis
+        return 1 if axis is None else self.levels[0].shape[axis]
+
+    @property
+    def volume_axes(self) -> tuple[str, ...]:
+        """Names of the axes other than the channel, in canonical order t, z, y, x."""
+        names = {axis.name for axis in self.axes}
+        return tuple(name for name in VOLUME_AXES if name in names)
+
+    @property
+    def volume_order(self) -> tuple[int, ...]:
+        """Position in storage order of each volume axis."""
+        names = [axis.name for axis in self.axes]
+        return tuple(names.index(name) for name in self.volume_axes)
+
+    def level(self, level: int) -> Level:
+        """Return the level of this index.
+
+        Raises
+        ------
+        OptionError
+            If the image has no such level.
+        """
+        if not 0 <= level < len(self.levels):
+            valid = ", ".join(f"{k} {self.volume_shape(k)}" for k in range(len(self.levels)))
+            raise OptionError(f"{self.url} has no level {level}; choose one of: {valid}")
+        return self.levels[level]
+
+    def volume_shape(self, level: int = 0) -> tuple[int, ...]:
+        """Voxels per volume axis."""
+        return self._of_volume(self.level(level).shape)
+
+    def volume_chunks(self, level: int = 0) -> tuple[int, ...]:
+        """Voxels per stored chunk (inside a shard, where there are shards) per volume axis."""
+        return self._of_volume(self.level(level).chunks)
+
+    def volume_scale(self, level: int = 0) -> tuple[float, ...]:
+        """Physical size of a voxel per volume axis."""
+        return self._of_volume(self.level(level).scale)
+
+    def volume_translation(self, level: int = 0) -> tuple[float, ...]:
+        """Physical position of the centre of voxel 0 per volume axis."""
+        return self._of_volume(self.level(level).translation)
+
+    def unit(self, axis: str) -> str | None:
+        """Return the unit of the axis of this name; None where the image states none.
+
+        Raises
+        ------
+        OptionError
+            If the image has no such axis.
+        """
+        for known in self.axes:
+            if known.name == axis.lower():
+                return known.unit
+        names = ", ".join(known.name for known in self.axes)
+        raise OptionError(f"{self.url} has no axis {axis!r}; its axes are {names}")
+
+    @property
+    def shown_channels(self) -> tuple[str, ...]:
+        """What people see of each channel: its name, or its index where it has none."""
+        return tuple(shown(self.channel_names, k) for k in range(len(self.channel_names)))
+
+    def channel_index(self, channel: str | int) -> int:
+        """Index of a channel that a user asks for.
+
+        A whole number is an index; text is ``index:1``, ``name:DAPI``, a name, or an index.
+
+        Raises
+        ------
+        OptionError
+            If there is no such channel, several have this name, or the text is the name of one
+            channel and the index of another.
+        """
+        return find_channel(self.channel_names, channel, self.url)
+
+    def _of_volume(self, stored: Sequence[T]) -> tuple[T, ...]:
+        return tuple(stored[k] for k in self.volume_order)

@@ -1,0 +1,152 @@
+"""Plates and wells: which fields they list, and which of these are stored."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bigunet.errors import ImageError
+from bigunet.io.images import ngff
+from bigunet.io.images.groups import group_metadata, numbered_nodes
+from bigunet.io.images.limits import MAX_FIELDS, MAX_WELLS, check_count, some_of
+from bigunet.io.stores.access import find_node, join_url, normal_url, shown_url
+
+_NUM_EXAMPLES = 3
+_NUM_WELLS_TRIED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """The fields of a plate or a well, by their paths below it, in the order that it lists them.
+
+    Parameters
+    ----------
+    url : str
+    fields : tuple of str
+        Fields that are stored.
+    missing_wells, missing_fields : tuple of str
+        Wells that are listed and not stored, and such fields of the wells that are.
+    """
+
+    url: str
+    fields: tuple[str, ...]
+    missing_wells: tuple[str, ...] = ()
+    missing_fields: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """All that is listed and not stored, wells first."""
+        return self.missing_wells + self.missing_fields
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line about what is listed and not stored, or nothing."""
+        if not self.missing:
+            return ()
+        groups = ((self.missing_wells, "well"), (self.missing_fields, "field"))
+        counted = " and ".join(
+            f"{len(paths)} {noun}" + ("s" if len(paths) > 1 else "")
+            for paths, noun in groups
+            if paths
+        )
+        verb = "are" if len(self.missing) > 1 else "is"
+        told = some_of(self.missing, len(self.missing))
+        return (f"{shown_url(self.url)} lists {counted} that {verb} not stored: {told}",)
+
+
+def is_plate(url: str | Path) -> bool:
+    """Whether a plate or a well is stored at ``url``; False where nothing can be read."""
+    try:
+        _, found = group_metadata(normal_url(url))
+    except ImageError:
+        return False
+    return "multiscales" not in found and ("plate" in found or "well" in found)
+
+
+def open_plate(url: str | Path) -> Plate:
+    """See which fields of a plate or a well are listed, and which of them are stored.
+
+    Raises
+    ------
+    ImageError
+        If ``url`` is neither a plate nor a well, or its metadata cannot be read.
+    """
+    url = normal_url(url)
+    _, found = group_metadata(url)
+    if "plate" not in found and "well" not in found:
+        raise ImageError(f"{url} is neither a plate nor a well, so it has no fields")
+    fields: list[str] = []
+    missing_wells: list[str] = []
+    missing_fields: list[str] = []
+    for well in _wells(url, found):
+        listed = _fields_of(url, well, found)
+        if listed is None:
+            missing_wells.append(well)
+            continue
+        num_listed = len(fields) + len(missing_fields) + len(listed)
+        check_count(num_listed, MAX_FIELDS, f"{url}: wells", "fields")
+        for field in listed:
+            (fields if _is_stored(url, field) else missing_fields).append(field)
+    return Plate(url, tuple(fields), tuple(missing_wells), tuple(missing_fields))
+
+
+def example_fields(url: str, found: dict[str, Any]) -> str:
+    """Addresses of a few fields, for the message that a plate or a well is not one image."""
+    wells = _wells(url, found)[:_NUM_WELLS_TRIED]
+    listed = itertools.chain.from_iterable(_fields_of(url, well, found) or () for well in wells)
+    examples = itertools.islice(listed, _NUM_EXAMPLES)
+    return ", ".join(join_url(url, field) for field in examples) or "none was found"
+
+
+def _wells(url: str, found: dict[str, Any]) -> list[str]:
+    """Paths of the wells that a plate lists, each once; of a well, the empty path to itself."""
+    if "plate" not in found:
+        return [""]
+    plate = ngff.parse_object(found["plate"], f"{url}: plate")
+    listed = ngff.parse_list(plate.get("wells"), f"{url}: wells")
+    check_count(len(listed), MAX_WELLS, f"{url}: wells", "wells")
+    wells = []
+    for k, item in enumerate(listed):
+        well = ngff.parse_object(item, f"{url}: wells[{k}]")
+        wells.append(ngff.parse_path(well.get("path"), f"{url}: wells[{k}].path"))
+    return _once(wells)
+
+
+def _fields_of(url: str, well: str, found: dict[str, Any]) -> list[str] | None:
+    """Paths of the fields that a well lists, below the plate; None if it is not stored."""
+    if not well:
+        return _once(_well_fields(url, found))
+    if not _is_stored(url, well):
+        return None
+    place = join_url(url, well)
+    _, metadata = group_metadata(place)
+    fields = _once(f"{well}/{field}" for field in _well_fields(place, metadata))
+    # A folder with neither metadata nor fields is what an interrupted copy leaves of a well.
+    return fields if fields or "well" in metadata else None
+
+
+def _well_fields(url: str, found: dict[str, Any]) -> Iterator[str]:
+    if "well" not in found:  # some writers describe the plate only and number its fields
+        yield from numbered_nodes(url)
+        return
+    well = ngff.parse_object(found["well"], f"{url}: well")
+    listed = ngff.parse_list(well.get("images"), f"{url}: images")
+    check_count(len(listed), MAX_FIELDS, f"{url}: images", "fields")
+    for k, item in enumerate(listed):
+        image = ngff.parse_object(item, f"{url}: images[{k}]")
+        yield ngff.parse_path(image.get("path"), f"{url}: images[{k}].path")
+
+
+def _is_stored(url: str, path: str) -> bool:
+    if os.path.isdir(url) and not os.path.isdir(join_url(url, path)):
+        return False  # without zarr, which takes its time: most wells of a plate may be missing
+    return find_node(url, path) is not None
+
+
+def _once(paths: Iterable[str]) -> list[str]:
+    """Paths without those that were listed before."""
+    return list(dict.fromkeys(paths))

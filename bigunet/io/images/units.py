@@ -1,0 +1,57 @@
+"""Units of length, in the many ways that files spell them, as micrometres."""
+
+from __future__ import annotations
+
+import re
+
+from bigunet.io.images.multiscale import Multiscale
+
+_UM = {
+    "angstrom": 1e-4,
+    "picometer": 1e-6,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "meter": 1e6,
+}
+_SHORT = {
+    "å": "angstrom",
+    "pm": "picometer",
+    "nm": "nanometer",
+    "um": "micrometer",
+    "micron": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+}
+
+
+def to_um(unit: str | None) -> float | None:
+    r"""Micrometres in one unit of length; None for what is none, such as pixels.
+
+    Examples
+    --------
+    >>> to_um("nanometer"), to_um("\u00b5m"), to_um("microns"), to_um("pixel")
+    (0.001, 1.0, 1.0, None)
+    """
+    # ImageJ writes the escape itself; mu is spelt with two different letters.
+    text = re.sub(r"\\u00[bB]5|µ|μ", "u", (unit or "").strip()).lower().replace("metre", "meter")
+    for name in (text, text.removesuffix("s")):
+        found = _UM.get(_SHORT.get(name, name))
+        if found is not None:
+            return found
+    return None
+
+
+def scale_um(image: Multiscale, level: int) -> tuple[float, ...] | None:
+    """Micrometres per voxel of the axes that are space; None unless all have a unit of length."""
+    sizes: list[float] = []
+    for axis, scale in zip(image.volume_axes, image.volume_scale(level)):
+        if axis == "t":
+            continue
+        factor = to_um(image.unit(axis))
+        if factor is None:
+            return None
+        sizes.append(scale * factor)
+    return tuple(sizes)

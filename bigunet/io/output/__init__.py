@@ -1,0 +1,1 @@
+"""Writing OME-Zarr: the pyramid, its metadata, and its voxels in whole shards."""

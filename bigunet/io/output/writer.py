@@ -1,0 +1,229 @@
+"""Writes the voxels of an output, in blocks of whole shards; makes no arrays, no metadata."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.abc.store import ByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import LocalStore, WrapperStore
+
+from bigunet.errors import GeometryError, OutputError
+from bigunet.geometry import Box, ceil_div
+from bigunet.io.output.arrays import writing
+from bigunet.io.output.block_files import Files
+from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.pyramid import Voxels, downsample_mean, downsample_mode
+from bigunet.io.stores.access import open_array, reading
+
+_METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
+
+
+class OutputWriter:
+    """Writes blocks of an output; to be pickled, copied to workers and shared by threads.
+
+    Blocks that no two tasks share may be written at the same time, and a block written twice
+    leaves the same bytes.
+
+    Parameters
+    ----------
+    output : OutputImage
+        Its arrays must exist when the first block is written.
+    """
+
+    def __init__(self, output: OutputImage) -> None:
+        self._output = output
+        self._lock = threading.Lock()
+        self._arrays: list[zarr.Array[Any]] | None = None
+
+    def __reduce__(self) -> tuple[type[OutputWriter], tuple[OutputImage]]:
+        return OutputWriter, (self._output,)
+
+    def write_block(self, group: int, box: Box, values: Voxels) -> Files:
+        """Write a block of the group's first level, and what it covers of the group's others.
+
+        Parameters
+        ----------
+        group : int
+            Number of the group in the layout.
+        box : Box
+            In voxels of the group's first level: whole shards, or up to the level's end.
+        values : ndarray
+            The output's dtype; canonical axes (t, z, y, x), after a first axis of channels if
+            the output has them.
+
+        Returns
+        -------
+        Files
+            How many there are now for the block, and of how many bytes. Voxels that are all 0
+            have no file.
+
+        Raises
+        ------
+        GeometryError
+            If the box cuts a shard or leaves the level, or the values do not fill it.
+        OutputError
+            If the dtype is not the output's, or the store cannot be written.
+        """
+        first, *rest = self._output.layout.groups[group]
+        self._check_block(first, box, values)
+        written = self._write(first, box, values)
+        for level in rest:
+            covered = self._output.layout.coarser(box, level)
+            if not covered.size:
+                return written
+            kept = self._output.layout.finer(covered, level).within(box)
+            box, values = covered, self._downsample(self._cropped(values, kept), level)
+            written += self._write(level, box, values)
+        return written
+
+    def downsample_block(self, group: int, box: Box) -> Files:
+        """Write a block of a group after the first, from the last level of the group before.
+
+        Parameters
+        ----------
+        group : int
+            Number of the group in the layout, at least 1; what ``box`` covers of the group
+            before must have been written.
+        box : Box
+            As for `write_block`.
+
+        Returns
+        -------
+        Files
+            As of `write_block`.
+
+        Raises
+        ------
+        GeometryError
+            If the group is the first, the box cuts a shard, or it leaves the level.
+        ImageError
+            If the level before cannot be read.
+        OutputError
+            If the store cannot be written.
+        """
+        level = self._output.layout.groups[group][0]
+        if level == 0:
+            raise GeometryError("group 0 has no level before it: write its blocks instead")
+        self._check_box(level, box)
+        source = self._output.layout.finer(box, level)
+        values = self._downsample(self._read(level - 1, source), level)
+        return self.write_block(group, box, values)
+
+    def _cropped(self, values: Voxels, kept: tuple[slice, ...]) -> Voxels:
+        channels = (slice(None),) * self._output.has_channels
+        return values[channels + kept]
+
+    def _downsample(self, values: Voxels, level: int) -> Voxels:
+        factor = (1,) * self._output.has_channels + self._output.layout.step(level)
+        downsample = downsample_mode if self._output.kind == "label" else downsample_mean
+        return downsample(values, factor)
+
+    def _write(self, level: int, box: Box, values: Voxels) -> Files:
+        with writing(self._path(level)):
+            array = self._opened()[level]
+            selection = self._selection(level, box)
+            array[selection] = values.transpose(self._output.storage_order)
+            store = array.store_path.store
+            assert isinstance(store, _WholeShardStore)
+            return store.pop_written(_keys(array, selection))
+
+    def _read(self, level: int, box: Box) -> Voxels:
+        array = open_array(self._output.store, f"{self._output.group}/{level}")
+        with reading(self._path(level)):
+            stored = np.asarray(array[self._selection(level, box)])
+        return stored.transpose(np.argsort(self._output.storage_order))
+
+    def _selection(self, level: int, box: Box) -> tuple[slice, ...]:
+        whole = Box.of_shape(self._output.layout.levels[level].shape)
+        return self._output.as_stored(box.within(whole), channel=slice(None))
+
+    def _path(self, level: int) -> str:
+        return f"{self._output.store}/{self._output.group}/{level}"
+
+    def _opened(self) -> list[zarr.Array[Any]]:
+        with self._lock:
+            if self._arrays is None:
+                store = _WholeShardStore(LocalStore(self._output.store))
+                levels = range(len(self._output.layout.levels))
+                self._arrays = [
+                    zarr.open_array(store, path=f"{self._output.group}/{level}", mode="r+")
+                    for level in levels
+                ]
+            return self._arrays
+
+    def _check_box(self, level: int, box: Box) -> None:
+        shape = self._output.layout.levels[level].shape
+        shard = self._output.layout.levels[level].shard
+        whole = Box.of_shape(shape)
+        if box.ndim != whole.ndim or not box.size or not whole.contains(box):
+            raise GeometryError(f"block {box} does not lie in level {level}, which is {whole}")
+        if any(a % s for a, s in zip(box.start, shard)) or any(
+            b % s and b != n for b, s, n in zip(box.stop, shard, shape)
+        ):
+            raise GeometryError(
+                f"block {box} cuts a shard of {self._path(level)}: start at multiples of {shard}, "
+                f"and stop at multiples or at the end {shape}"
+            )
+
+    def _check_block(self, level: int, box: Box, values: Voxels) -> None:
+        self._check_box(level, box)
+        channels = (self._output.num_channels,) if self._output.has_channels else ()
+        if values.shape != channels + box.shape:
+            raise GeometryError(
+                f"values of shape {values.shape} do not fill block {box}: "
+                f"shape {channels + box.shape} does"
+            )
+        if values.dtype != np.dtype(self._output.dtype):
+            raise OutputError(
+                f"values of dtype {values.dtype} for {self._path(level)} of dtype "
+                f"{self._output.dtype}: convert them first"
+            )
+
+
+def _keys(array: zarr.Array[Any], selection: tuple[slice, ...]) -> Iterator[str]:
+    """Of the files that hold a selection of whole ones."""
+    extents = array.shards or array.chunks
+    cells = [
+        range(part.indices(n)[0] // extent, ceil_div(part.indices(n)[1], extent))
+        for part, n, extent in zip(selection, array.shape, extents)
+    ]
+    for cell in itertools.product(*cells):
+        yield f"{array.store_path.path}/{array.metadata.encode_chunk_key(cell)}"
+
+
+class _WholeShardStore(WrapperStore[LocalStore]):
+    """A store that shows no voxels, and knows the sizes of the files that were written to it.
+
+    zarr 3.1 reads a shard even when all of it is about to be replaced, which doubles the traffic
+    and makes a shard torn by a power cut impossible to write again.
+    """
+
+    def __init__(self, store: LocalStore) -> None:
+        super().__init__(store)
+        self._sizes: dict[str, int] = {}
+
+    def pop_written(self, keys: Iterable[str]) -> Files:
+        """Files of these keys that were written since they were last asked for."""
+        sizes = [self._sizes.pop(key) for key in keys if key in self._sizes]
+        return Files(len(sizes), sum(sizes))
+
+    async def set(self, key: str, value: Buffer) -> None:
+        try:
+            await super().set(key, value)
+        except FileNotFoundError:
+            # The folder was removed after it was made and before the file was; once more.
+            await super().set(key, value)
+        self._sizes[key] = len(value)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        if key.rpartition("/")[2] not in _METADATA_NAMES:
+            return None
+        return await super().get(key, prototype, byte_range)

@@ -1,0 +1,1 @@
+"""The model file: weights and description, never pickled."""

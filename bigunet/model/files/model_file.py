@@ -1,0 +1,225 @@
+"""The model file: weights and description in one ``.safetensors``; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from bigunet.errors import ModelError, OutputError
+from bigunet.model.description import ModelDescription
+from bigunet.model.files.header import Header, check_fits, differences, plain_json, read_header
+from bigunet.model.files.not_a_model import kind_of_file, kind_of_folder
+from bigunet.model.given import check_finite, unwrapped
+from bigunet.model.model import Model
+from bigunet.model.networks.architectures import build
+from bigunet.model.networks.network import Network
+
+_METADATA_KEY = "bigunet"
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    module: nn.Module,
+    description: ModelDescription,
+    *,
+    half: bool = False,
+) -> None:
+    """Write weights and description to ``path``, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.safetensors``.
+    module : torch.nn.Module
+        A network of the architecture that ``description`` names.
+    half : bool
+        Store weights as fp16, half the size; they are computed with as fp32 all the same.
+
+    Raises
+    ------
+    ModelError
+        If the description does not fit the module.
+    OutputError
+        If the file cannot be written.
+    """
+    expected = _on_meta(description).state_dict()
+    state = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in unwrapped(module).state_dict().items()
+    }
+    differ = differences(_shapes(state), _shapes(expected))
+    if differ:
+        network = description.architecture["name"]
+        raise ModelError(f"the weights are not those of the description's {network}: {differ}")
+    if half:
+        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+    metadata = {_METADATA_KEY: json.dumps(description.to_dict(), sort_keys=True)}
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_file(state, partial, metadata=metadata)
+        give_usual_mode(partial)
+        partial.replace(target)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(f"cannot write {target}: {error}") from error
+
+
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def give_usual_mode(path: Path) -> None:
+    """Give a file of safetensors, which only its owner may read, the mode of other new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether bigunet wrote this file as a model, and it is whole; weights are not read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _METADATA_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def load_model(source: str | os.PathLike[str]) -> Model:
+    """Read a model by the name of a bundled one, or by path.
+
+    Returns
+    -------
+    Model
+        On the CPU, in evaluation mode, fp32.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model or the file is damaged or of another kind.
+    """
+    path = find_model(source)
+    try:
+        header = read_header(path)
+        description = _description_in(header)
+        prefix = check_fits(header, _on_meta(description))
+        module = _with_weights(description, _weights_in(path, prefix))
+    except SafetensorError as error:
+        raise ModelError(f"{path} is not a readable .safetensors file: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    except ModelError as error:
+        joint = " " if str(error).startswith("is not ") else ": "
+        raise ModelError(f"{path}{joint}{error}") from error
+    return Model(
+        module=module.eval(),
+        description=description,
+        digest=_digest(path),
+        receptive_field=module.config.receptive_field(),
+        path=str(path.resolve()),
+    )
+
+
+def _description_in(header: Header) -> ModelDescription:
+    written = header.metadata.get(_METADATA_KEY)
+    if written is None:
+        raise ModelError(
+            f"{len(header.shapes)} tensors without a bigunet description, by another tool: load "
+            "them into a bigunet.UNet and save_model, or give Model.of_module(your network)"
+        )
+    try:
+        content = plain_json(written)
+    except ValueError as error:
+        raise ModelError(f"the description is not JSON: {str(error)[:80]}") from error
+    return ModelDescription.from_dict(content)
+
+
+def _weights_in(path: Path, prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file, by their names without the prefix, in fp32."""
+    with safe_open(path, framework="pt") as file:
+        # Copies: what is read from the file itself would change with it.
+        return {
+            name.removeprefix(prefix): _widened(file.get_tensor(name))
+            for name in file.keys()  # noqa: SIM118 - no mapping
+        }
+
+
+def _with_weights(description: ModelDescription, state: Mapping[str, torch.Tensor]) -> Network:
+    check_finite(state)
+    module = _on_meta(description)
+    module.load_state_dict(state, assign=True)
+    return module
+
+
+def bundled_models() -> dict[str, Path]:
+    """Name and path of the models that come with bigunet."""
+    folder = resources.files("bigunet") / "bundled"
+    found = sorted(Path(str(folder)).glob("*.safetensors"))
+    return {path.stem: path for path in found}
+
+
+def find_model(source: str | os.PathLike[str]) -> Path:
+    """Path of a model given by name or by path.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or if the file is seen to be of another kind.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        raise ModelError(
+            f"a {type(source).__name__} is neither a name nor a path of a model: wrap a module "
+            "with bigunet.Model.of_module(module, ndim=2)"
+        )
+    bundled = bundled_models()
+    if str(source) in bundled:
+        return bundled[str(source)]
+    try:
+        path = Path(source).expanduser()
+        kind = kind_of_file(path) if path.is_file() else None
+        if path.is_dir():
+            kind = kind_of_folder(path)
+        elif path.is_file() and kind is None:
+            return path
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{str(source)!r} cannot be read: {error}") from error
+    if kind is not None:
+        raise ModelError(f"{source} is {kind[0]}, no model of bigunet: {kind[1]}")
+    names = ", ".join(bundled) or "none"
+    raise ModelError(f"no model {str(source)!r}: neither a file nor bundled (bundled: {names})")
+
+
+def _on_meta(description: ModelDescription) -> Network:
+    """The network of a description, without values: nothing is allocated."""
+    with torch.device("meta"):
+        module = build(description.architecture)
+    config = module.config
+    named = len(description.channels), len(description.classes)
+    if named[0] != config.in_channels or named[1] != max(config.classes, 2):
+        raise ModelError(
+            f"names of {named[0]} channels and {named[1]} classes for a network of "
+            f"{config.in_channels} and {config.classes}"
+        )
+    return module
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    dtype = torch.float32 if tensor.is_floating_point() else torch.int64
+    return tensor.to(dtype, copy=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The forward pass of a tile, on each kind of device and backend."""

@@ -1,0 +1,1 @@
+"""The networks that bigunet builds, with valid convolutions."""

@@ -1,0 +1,127 @@
+"""What a path is: an image, a plate, a model, or an output, described as plain data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from bigunet.errors import ImageError
+from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.plates import Plate, open_plate
+from bigunet.io.output.arrays import read_provenance
+from bigunet.model.files.model_file import bundled_models, load_model
+from bigunet.model.model import Model
+from bigunet.segmentation.place import INSIDE_GROUP
+from bigunet.segmentation.run.record import read_progress
+from bigunet.urls import shown_url
+
+
+def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
+    """Describe an image, a plate, a model or an output of bigunet.
+
+    Parameters
+    ----------
+    path : path, URL, or name of a bundled model
+    axes : str
+        Letters of an image's axes, such as ``"yxc"``, where it does not state them.
+
+    Returns
+    -------
+    dict
+        JSON-ready, with ``kind``: "image", "plate", "model", "output" or "unfinished output".
+        An image that a run wrote labels into has a ``segmentation``; ``warnings`` are what people
+        should know of how an image or a plate was read, and ``missing`` is what a plate lists and
+        does not store.
+
+    Raises
+    ------
+    BigUNetError
+        If the path is none of these.
+    """
+    if str(path) in bundled_models() or str(path).endswith(".safetensors"):
+        return {"kind": "model", **describe_model(load_model(path))}
+    _check_there(os.fspath(path))
+    progress = read_progress(Path(path))
+    if progress:
+        made = read_provenance(str(path))
+        if not made:
+            return {"kind": "unfinished output", "path": str(path), **progress}
+        told = describe_image(open_multiscale(path))
+        return {"kind": "output", **told, "made": made, "report": progress["report"]}
+    try:
+        image = open_multiscale(path, axes=axes)
+        return {"kind": "image", **describe_image(image), **_segmentation(image)}
+    except ImageError as error:
+        try:
+            plate = open_plate(path)
+        except ImageError:
+            raise error from None
+        return {"kind": "plate", "path": shown_url(path), **describe_plate(plate)}
+
+
+def _check_there(path: str) -> None:
+    """Raise ImageError where a name is neither a file nor a folder nor a bundled model."""
+    if os.path.exists(path) or "/" in path:
+        return
+    bundled = list(bundled_models())
+    alike = get_close_matches(path, bundled, n=1)
+    meant = f"; did you mean {alike[0]}?" if alike else ""
+    raise ImageError(
+        f"{path} does not exist here, and is no bundled model (bundled: "
+        f"{', '.join(bundled) or 'none'}){meant}"
+    )
+
+
+def _segmentation(image: Multiscale) -> dict[str, Any]:
+    """What a run of bigunet wrote into the image, if any did."""
+    place = Path(image.url, INSIDE_GROUP)
+    progress = read_progress(place)
+    if not progress:
+        return {}
+    made = read_provenance(image.url, INSIDE_GROUP)
+    if not made:
+        return {"segmentation": {"path": str(place), "finished": False, **progress}}
+    told = {"path": str(place), "finished": True, "made": made, "report": progress["report"]}
+    return {"segmentation": told}
+
+
+def describe_image(image: Multiscale) -> dict[str, Any]:
+    """Axes, levels and channels, which are their names, or their indices where they have none."""
+    unnamed = [k for k, name in enumerate(image.channel_names) if not name]
+    unnamed = unnamed if image.num_channels > 1 else []
+    return {
+        "path": shown_url(image.url),
+        "ome_version": image.version,
+        "zarr_format": image.zarr_format,
+        "axes": [asdict(axis) for axis in image.axes],
+        "channels": list(image.shown_channels),
+        **({"channels_without_name": unnamed} if unnamed else {}),
+        **({"rgb": True} if image.is_rgb else {}),
+        "levels": [asdict(level) for level in image.levels],
+        **({"warnings": list(image.notes)} if image.notes else {}),
+    }
+
+
+def describe_plate(plate: Plate) -> dict[str, Any]:
+    """Fields that are stored, and what is listed and not stored."""
+    warnings = {"warnings": list(plate.notes)} if plate.notes else {}
+    return {"fields": list(plate.fields), "missing": list(plate.missing), **warnings}
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """Description, number of weights, and what the receptive field asks for."""
+    field = model.receptive_field
+    return {
+        **model.description.to_dict(),
+        "path": model.path,
+        "sha256": model.digest,
+        "weights": sum(p.numel() for p in model.module.parameters()),
+        "halo": list(field.halo),
+        "stride": list(field.stride),
+        "border": "zero-padded" if model.zero_padded else "valid",
+        "scores": model.scores,
+    }

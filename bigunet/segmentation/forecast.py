@@ -1,0 +1,225 @@
+"""How long a run will take, and how much memory: foretold from a few tiles that are run here."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from bigunet.choices import Output
+from bigunet.geometry import Box, Point
+from bigunet.io.images.volume import VolumeReader
+from bigunet.io.output.arrays import create_arrays
+from bigunet.io.output.writer import OutputWriter
+from bigunet.machine.cores import cores
+from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.inputs import GreyRange
+from bigunet.segmentation.place import Place
+from bigunet.segmentation.plan.memory_share import run_bytes
+from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.shapes import pass_memory
+from bigunet.segmentation.run.block import wanted_tiles
+from bigunet.segmentation.run.device import DeviceChoices
+from bigunet.segmentation.run.stages import describe_outputs
+
+# A tile that takes longer is foretold from a smaller one.
+_PATIENCE_SECONDS = 6.0
+_SMALL_TILE = {2: 512, 3: 64}
+_MOST_BLOCKS_LOOKED_AT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run is expected to take, on one worker of this machine with all its cores.
+
+    Parameters
+    ----------
+    seconds : float
+        From the first block to the last byte.
+    start_seconds : float
+        Until a worker has the network ready, and compiled for each shape of tile.
+    compute_seconds, read_seconds, write_seconds : float
+        In which the device computes, pixels are read and decoded, labels encoded and written.
+        The last two happen beside the first.
+    block_seconds : float
+        Of one whole block, from its first voxel to its last byte.
+    memory_bytes : int
+        At the peak, of all processes.
+    device, backend, precision : str
+        What the tiles ran on.
+    """
+
+    seconds: float
+    start_seconds: float
+    compute_seconds: float
+    read_seconds: float
+    write_seconds: float
+    block_seconds: float
+    memory_bytes: int
+    device: str
+    backend: str
+    precision: str
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """Of the device, where it is a GPU."""
+        return self.seconds / 3600 if self.device.startswith("cuda") else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        hours = self.gpu_hours
+        return {
+            **{k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()},
+            "gpu_hours": None if hours is None else round(hours, 4),
+        }
+
+
+def forecast(plan: SegmentPlan) -> Forecast:
+    """Run a tile, read a block and write one, and reckon what all of them take.
+
+    Of what `skip_empty` and `mask` leave out, some blocks are looked at. Tiles that are all the
+    same are counted each.
+
+    Raises
+    ------
+    BigUNetError
+        As the run would, if the image cannot be read or the network not be run.
+    """
+    choices = DeviceChoices(plan.options.device, plan.options.backend, plan.precision)
+    grey = GreyRange((0.0,) * len(plan.channels), (255.0,) * len(plan.channels))
+    begun = time.perf_counter()
+    predictor = choices.predictor(plan.model, grey)
+    start = time.perf_counter() - begun
+    block = _middle_block(plan)
+    compiling, seconds_of = _pass_seconds(plan, predictor, block)
+    kinds = plan.kinds_of_blocks()
+    start += compiling * len({_tile_shape(plan, box) for box, _ in kinds})
+    tiles, blocks = _shares_wanted(plan)
+    compute = tiles * sum(
+        times * plan.tiling.num_tiles(box) * seconds_of(_tile_shape(plan, box))
+        for box, times in kinds
+    )
+    read, write = _io_seconds(plan, block)
+    one_block = read + plan.tiling.num_tiles(block) * seconds_of(_tile_shape(plan, block)) + write
+    share = plan.region.size / block.size
+    read, write = blocks * read * share, write * share
+    beside = read + write
+    device = str(predictor.device)
+    on_gpu = device.startswith("cuda")
+    total = max(compute, beside / cores()) if on_gpu else compute + beside / cores()
+    return Forecast(
+        seconds=start + total,
+        start_seconds=start,
+        compute_seconds=compute,
+        read_seconds=read,
+        write_seconds=write,
+        block_seconds=one_block,
+        memory_bytes=run_bytes(
+            plan.share.blocks_in_work(plan.block_memory_bytes()) * plan.block_memory_bytes(),
+            0
+            if on_gpu
+            else pass_memory(plan.model, plan.precision)(_tile_shape(plan, kinds[0][0])),
+        ),
+        device=device,
+        backend=predictor.backend,
+        precision=plan.precision,
+    )
+
+
+def _shares_wanted(plan: SegmentPlan) -> tuple[float, float]:
+    """Shares of the tiles that are computed and of the blocks that are read, of some blocks."""
+    grid = plan.grid
+    if not plan.wanted.parts:
+        return 1.0, 1.0
+    count = min(grid.num_blocks, _MOST_BLOCKS_LOOKED_AT)
+    computed = tiles = read = 0
+    # At random: blocks at equal distances would lie on a line.
+    for number in np.random.default_rng(0).choice(grid.num_blocks, count, replace=False):
+        box = grid.box(tuple(map(int, np.unravel_index(number, grid.shape))))
+        wanted = wanted_tiles(plan.tiling, box, plan.wanted.read(box))
+        computed += len(wanted)
+        tiles += plan.tiling.num_tiles(box)
+        read += bool(wanted)
+    return computed / tiles, read / count
+
+
+def _tile_shape(plan: SegmentPlan, box: Box) -> Point:
+    """What the network reads for a tile of a block."""
+    return next(plan.tiling.tiles(box)).input.shape[-plan.network_axes :]
+
+
+def _middle_block(plan: SegmentPlan) -> Box:
+    grid = plan.grid
+    last = [(n - 1) // b for n, b in zip(grid.region.shape, grid.block_shape)]
+    return grid.box(tuple(n // 2 for n in last))
+
+
+def _pass_seconds(
+    plan: SegmentPlan, predictor: Predictor, block: Box
+) -> tuple[float, Callable[[Point], float]]:
+    """Seconds to compile, and a function from a tile's shape to the seconds of its pass.
+
+    These are in proportion to operations.
+    """
+    ndim = plan.network_axes
+    whole = _tile_shape(plan, block)
+    field = plan.model.receptive_field
+    small = field.input_shape((_SMALL_TILE[ndim],) * ndim)
+    shape = tuple(min(a, b) for a, b in zip(small, whole))
+    compiling, taken = _timed(plan, predictor, shape)
+    if shape != whole and taken * _work(plan, whole) / _work(plan, shape) < _PATIENCE_SECONDS:
+        shape, (compiling, taken) = whole, _timed(plan, predictor, whole)
+    rate = taken / _work(plan, shape)
+    return compiling, lambda other: rate * _work(plan, other)
+
+
+def _work(plan: SegmentPlan, shape: Point) -> float:
+    """Operations of a pass, or voxels where they cannot be counted."""
+    return plan.pass_flops(shape) or float(np.prod(shape))
+
+
+def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> tuple[float, float]:
+    """Seconds to compile, and of a pass over noise with its labels on the host."""
+    dtype = np.dtype(plan.image.level(plan.level).dtype)
+    noise = np.random.default_rng(0).integers(0, 256, (len(plan.channels), *shape), np.uint8)
+    inner = (slice(None),) * len(shape)
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        predictor.predict(
+            noise.astype(dtype), inner, probabilities="probabilities" in plan.options.outputs
+        )
+        seconds.append(time.perf_counter() - begun)
+    steady = min(seconds[1:])
+    return max(0.0, seconds[0] - steady), steady
+
+
+def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:
+    """Seconds to read a block with its halo, and to write one to a temporary folder."""
+    reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
+    begun = time.perf_counter()
+    pixels = reader.read(plan.tiling.read_box(block))
+    read = time.perf_counter() - begun
+    # Something as smooth, and as noisy, as labels of such an image may be.
+    inside = tuple(slice(0, n) for n in block.shape)
+    labels = (pixels[0][inside] > np.median(pixels[0][inside])).astype(np.uint8)
+    with tempfile.TemporaryDirectory(prefix="bigunet-") as folder:
+        place = Place(folder, "", "0.4" if plan.options.ome_version == "0.4" else "0.5")
+        outputs = describe_outputs(plan, place)
+        for output in outputs.values():
+            create_arrays(output)
+        local = block.shift(tuple(-v for v in plan.region.start))
+        begun = time.perf_counter()
+        for name, output in outputs.items():
+            OutputWriter(output).write_block(0, local, _values(plan, name, labels))
+        return read, time.perf_counter() - begun
+
+
+def _values(plan: SegmentPlan, output: Output, labels: np.ndarray) -> np.ndarray:
+    if output == "classes":
+        return labels
+    return np.stack([labels * 255] * len(plan.model.description.classes))

@@ -1,0 +1,145 @@
+"""Which images a list of paths, patterns and folders stands for; opens none of them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bigunet.errors import ImageError
+from bigunet.io.stores.access import find_node, normal_url, reading
+from bigunet.segmentation.place import RUN_FOLDER
+
+# Longest first: a name loses one of them.
+_SUFFIXES = (".ome.zarr.zip", ".zarr.zip", ".ome.zarr", ".zarr", ".ozx", ".zip")
+_IN_FOLDERS = (".zarr", ".zarr.zip", ".ozx")
+
+
+def list_images(
+    sources: Iterable[str | Path], *, outputs: str | Path
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Paths and URLs of the images that ``sources`` stand for, each once, and what was left out.
+
+    Parameters
+    ----------
+    sources : iterable of path or URL
+        Images; patterns, such as ``images/*.zarr``, for shells that leave them as they are; and
+        folders, which stand for the images that lie directly in them, in natural order.
+    outputs : path
+        Folder of the outputs. What bigunet wrote there is no input, so that the same command can
+        run again. Outputs elsewhere are inputs only where they are named one by one.
+
+    Returns
+    -------
+    images, left_out : tuple of str
+
+    Raises
+    ------
+    ImageError
+        If a pattern or a folder stands for no image.
+    """
+    images: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for given in sources:
+        source = os.fspath(given)
+        for path in _expanded(source, outputs):
+            named = path == source and not _lies_in(path, outputs)
+            kept = images if named or not _is_output(path) else left_out
+            kept.setdefault(_identity(path), path)
+    return tuple(images.values()), tuple(left_out.values())
+
+
+def is_several(source: str) -> bool:
+    """Whether this is a pattern with matches, or a folder that is no image but holds some."""
+    if "://" in source:
+        return False
+    if os.path.lexists(source):
+        return _is_plain_folder(source) and bool(_images_in(source))
+    return glob.has_magic(source) and bool(glob.glob(source, recursive=True))
+
+
+def example_of(source: str) -> str:
+    """The first of the paths that a folder or a pattern stands for."""
+    if os.path.lexists(source):
+        return _images_in(source)[0]
+    return sorted(glob.glob(source, recursive=True), key=_natural)[0]
+
+
+def stem_of(source: str) -> str:
+    """Name of an image without its folder and suffix.
+
+    >>> stem_of("https://example.org/slides/a.ome.zarr?version=2"), stem_of("b.c/d.zarr/0")
+    ('a', '0')
+    """
+    if "://" in source:
+        parts = urlsplit(source)
+        name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
+    else:
+        name = os.path.basename(os.path.abspath(source))
+    for suffix in _SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
+    if "://" in source or (os.path.lexists(source) and not _is_plain_folder(source)):
+        yield source
+        return
+    if os.path.lexists(source):
+        yield from _held(source, outputs)
+        return
+    if not glob.has_magic(source):
+        raise ImageError(f"no such store: {normal_url(source)} does not exist")
+    matches = sorted(glob.glob(source, recursive=True), key=_natural)
+    if not matches:
+        raise ImageError(f"no path matches {source}; see what is there, and how it is written")
+    for match in matches:
+        yield from _held(match, outputs) if _is_plain_folder(match) else [match]
+
+
+def _held(folder: str, outputs: str | Path) -> Sequence[str]:
+    images = _images_in(folder)
+    if not images and _identity(folder) != _identity(outputs):
+        wanted = ", ".join(f"*{suffix}" for suffix in _IN_FOLDERS)
+        raise ImageError(f"folder {folder} holds no image ({wanted}); give its images, or leave it")
+    return images
+
+
+def _images_in(folder: str) -> list[str]:
+    with reading(folder):
+        names = os.listdir(folder)
+    return [
+        os.path.join(folder, name)
+        for name in sorted(names, key=_natural)
+        if name.lower().endswith(_IN_FOLDERS) and not name.startswith(".")
+    ]
+
+
+def _is_plain_folder(path: str) -> bool:
+    """Whether it is a folder and no zarr, not even a broken one."""
+    if not os.path.isdir(path) or path.rstrip("/").lower().endswith(_IN_FOLDERS):
+        return False
+    return find_node(normal_url(path)) is None
+
+
+def _is_output(path: str) -> bool:
+    return "://" not in path and Path(path, RUN_FOLDER).is_dir()
+
+
+def _lies_in(path: str, folder: str | Path) -> bool:
+    return "://" not in path and Path(_identity(folder)) in Path(_identity(path)).parents
+
+
+def _identity(path: str | Path) -> str:
+    text = os.fspath(path)
+    return normal_url(text) if "://" in text else os.path.realpath(text)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key by which image2 comes before image10."""
+    parts = re.split(r"([0-9]+)", name.lower())
+    return [(int(part), "") if k % 2 else (0, part) for k, part in enumerate(parts)]

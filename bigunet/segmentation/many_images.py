@@ -1,0 +1,155 @@
+"""Segment many images into one folder: owns which they are, and what is checked before any runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from distributed import Client
+
+from bigunet.choices import Existing
+from bigunet.engine.clusters.spec import ClusterSpec
+from bigunet.engine.dashboard.performance import check_report
+from bigunet.engine.stage import Event, Notice
+from bigunet.errors import BigUNetError, ImageError, OptionError, OutputError
+from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.plates import is_plate
+from bigunet.io.stores.access import find_node
+from bigunet.model.model import Model
+from bigunet.segmentation.image_list import list_images, stem_of
+from bigunet.segmentation.place import choose_place
+from bigunet.segmentation.run.record import check_target
+from bigunet.segmentation.segment_options import SegmentOptions
+from bigunet.segmentation.segment_report import SegmentReport
+from bigunet.segmentation.series import Member, segment_series
+from bigunet.urls import shown_url
+
+logger = logging.getLogger(__name__)
+
+
+def segment_images(
+    sources: str | Path | Iterable[str | Path],
+    folder: str | Path,
+    *,
+    model: str | Path | Model = "nuclei",
+    options: SegmentOptions | None = None,
+    client: Client | ClusterSpec | None = None,
+    existing: Existing = "refuse",
+    stop: threading.Event | None = None,
+    on_event: Callable[[Event, str], None] | None = None,
+    performance_path: str | Path | None = None,
+) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
+    """Segment images into ``folder/NAME.zarr`` each, one after the other.
+
+    Before the first block, all images are opened, and their outputs are seen to be free.
+
+    Parameters
+    ----------
+    sources : path, URL, or several of them
+        Images, patterns such as ``images/*.zarr``, and folders of images.
+    folder : path
+        Local folder of the outputs, made if it is not there. The name of an output is that of
+        the image without ``.zarr``, ``.ome.zarr`` and the like.
+    model, options, client, existing, stop, on_event, performance_path
+        As for `segment`; the model is loaded once, the workers are started once, and the
+        performance report is one of all images. With ``existing="resume"`` finished outputs
+        stay, unfinished ones go on, and missing ones are begun.
+
+    Yields
+    ------
+    tuple of str and (SegmentReport or BigUNetError)
+        Path of an image, and its report or why it failed.
+
+    Raises
+    ------
+    BigUNetError
+        If an image cannot be opened, two of them have one name, or an output may not be written:
+        then nothing was done. StoppedError, if it was asked to stop before the end.
+    """
+    check_report(performance_path)
+    options = options or SegmentOptions()
+    if isinstance(sources, (str, Path)):
+        sources = [sources]
+    folder = _usable(folder)
+    images, left_out = list_images(sources, outputs=folder)
+    if left_out:
+        line = f"left out {len(left_out)} outputs of bigunet, the first {left_out[0]}"
+        logger.info("%s", line) if on_event is None else on_event(Notice(line), "")
+    if not images:
+        raise ImageError("no image was given, so there is nothing to segment")
+    members = _named(images, folder)
+    _check(members, options, existing)
+    yield from segment_series(
+        members,
+        kind="image",
+        about=f"{len(members)} images to {folder}",
+        model=model,
+        options=options,
+        client=client,
+        existing=existing,
+        stop=stop,
+        on_event=on_event,
+        performance_path=performance_path,
+    )
+
+
+def _usable(folder: str | Path) -> str:
+    """The folder's absolute path, if outputs may lie in it."""
+    text = os.fspath(folder)
+    if "://" in text:
+        raise OptionError(f"folder {text}: give a local one; object stores can only be read")
+    path = os.path.abspath(os.path.expanduser(text))
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise OutputError(f"{path} is not a folder, and each image wants an output in it")
+    if find_node(path) is not None:
+        raise OutputError(f"{path} is a zarr itself; give a folder for the outputs that is none")
+    return path
+
+
+def _named(images: Sequence[str], folder: str) -> tuple[Member, ...]:
+    """The images with their outputs; no two may have the same."""
+    by_name: dict[str, str] = {}
+    for image in images:
+        name = stem_of(image)
+        if name in by_name:
+            raise OptionError(
+                f"{by_name[name]} and {image} would both become {name}.zarr; rename one of them, "
+                "or segment them into two folders"
+            )
+        by_name[name] = image
+    return tuple(
+        Member(shown_url(image), image, os.path.join(folder, f"{name}.zarr"))
+        for name, image in by_name.items()
+    )
+
+
+def _check(members: Sequence[Member], options: SegmentOptions, existing: Existing) -> None:
+    """See that each image can be opened, and each output be written; changes nothing."""
+    owner_of = {os.path.realpath(str(member.target)): member for member in members}
+    for member in members:
+        image = _opened(member.source, options.axes)
+        place = choose_place(image, member.target, options)
+        check_target(place, image.url, existing=existing, read=options.read_besides)
+        for folder in Path(os.path.realpath(image.url)).parents:
+            if str(folder) in owner_of:
+                owner = owner_of[str(folder)]
+                raise OptionError(
+                    f"{member.source} lies in {folder}, where the output of {owner.source} goes; "
+                    "give another folder"
+                )
+
+
+def _opened(source: str, axes: str) -> Multiscale:
+    try:
+        return open_multiscale(source, axes=axes)
+    except ImageError as error:
+        if not is_plate(source):
+            raise
+        raise OptionError(
+            f"{source} is a plate or well, not an image; segment it alone, into itself, or give "
+            "its fields"
+        ) from error

@@ -1,0 +1,109 @@
+"""Where a run's output goes: a store of its own, or a label of the image; touches no storage."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigunet.choices import OmeVersion
+from bigunet.errors import OptionError
+from bigunet.io.images.multiscale import Multiscale
+from bigunet.segmentation.segment_options import SegmentOptions
+
+RUN_FOLDER = "bigunet"
+INSIDE_GROUP = "labels/classes"
+
+_ZARR_FORMAT: dict[str, int] = {"0.4": 2, "0.5": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A store, and the group in it that the run owns: it alone is written anew or removed.
+
+    Parameters
+    ----------
+    store : str
+        Path of the root group: the output, or the image that gets labels.
+    group : str
+        Empty where the run owns the whole store.
+    version : {"0.4", "0.5"}
+        Of OME-Zarr.
+    """
+
+    store: str
+    group: str
+    version: OmeVersion
+
+    @property
+    def folder(self) -> Path:
+        """What the run owns."""
+        return Path(self.store, self.group)
+
+    @property
+    def inside_image(self) -> bool:
+        return bool(self.group)
+
+    @property
+    def record(self) -> str:
+        """Path below the store of the folder for ledger and report."""
+        return f"{self.group}/{RUN_FOLDER}" if self.group else RUN_FOLDER
+
+
+def choose_place(image: Multiscale, target: str | Path | None, options: SegmentOptions) -> Place:
+    """The place that ``target`` names, or the label ``classes`` of the image where it is None.
+
+    Raises
+    ------
+    OptionError
+        If the image, or what the options ask for, cannot be a label inside it.
+    """
+    chosen = options.ome_version
+    if target is not None:
+        path = os.fspath(target)
+        if "://" not in path:
+            # Workers may run in other folders.
+            path = os.path.abspath(os.path.expanduser(path))
+        return Place(path, "", "0.5" if chosen == "auto" else chosen)
+    check_inside_options(options)
+    version = _version_of(image)
+    if chosen not in ("auto", version):
+        raise OptionError(
+            f"ome version {chosen}: {image.url} is OME-Zarr {version}, and so are labels inside "
+            "it; give an OUT for another version"
+        )
+    place = Place(image.url, INSIDE_GROUP, version)
+    expected = Path(os.path.realpath(image.url), INSIDE_GROUP)
+    if os.path.realpath(place.folder) != str(expected):
+        raise OptionError(f"{place.folder} is a link to elsewhere; remove it, or give an OUT")
+    return place
+
+
+def check_inside_options(options: SegmentOptions) -> None:
+    """Raise OptionError if the options ask for more than the classes of all of level 0."""
+    wanted = {
+        f"output {', '.join(options.outputs)}": options.outputs != ("classes",),
+        f"roi {', '.join(options.roi)}": bool(options.roi),
+        f"level {options.level}": options.level != 0,
+    }
+    for option, refused in wanted.items():
+        if refused:
+            raise OptionError(
+                f"{option}: inside an image only the classes of all of its level 0 are written; "
+                "give an OUT"
+            )
+
+
+def _version_of(image: Multiscale) -> OmeVersion:
+    if "://" in image.url or not Path(image.url).is_dir():
+        raise OptionError(f"{image.url} is not a local folder to write labels into; give an OUT")
+    if image.is_label:
+        raise OptionError(f"{image.url} is a label itself, and has none inside; give an OUT")
+    for version in ("0.4", "0.5"):
+        if (image.version, image.zarr_format) == (version, _ZARR_FORMAT[version]):
+            return version
+    what = f"OME-Zarr {image.version}" if image.version else "a bare array"
+    raise OptionError(
+        f"{image.url} is {what} in zarr {image.zarr_format}: labels go into OME-Zarr 0.4 of zarr 2 "
+        "or 0.5 of zarr 3 only; give an OUT"
+    )

@@ -1,0 +1,1 @@
+"""From image, model and options to numbers; nothing is written."""

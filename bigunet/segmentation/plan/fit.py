@@ -1,0 +1,155 @@
+"""Whether image, grey range and model fit one another: numbers for the report, lines for people.
+
+Nothing here changes a result. A line says what does not fit, with the values and the remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bigunet.io.images.units import scale_um
+from bigunet.model.model import Model
+from bigunet.segmentation.plan.normalisation import Bulk, FixedNormalisation
+from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.voxel_size import size_factors
+
+# A network still knows its objects at this factor of their size.
+_SAME_SIZE = 1.5
+# Share of the range in which 98 % of the voxels lie, if the range goes far beyond them.
+_NARROW = 0.05
+# Of the range that the image's own values span, and as many times as the range.
+_UNLIKE = 10.0
+# How far the median may lie from those of the training images, as a share of the range.
+_MEDIAN_MARGIN = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What the checks saw.
+
+    Parameters
+    ----------
+    voxel_size_um, model_voxel_size_um : tuple of float, or None
+        Along the network's axes; None where image or model state none.
+    best_level : int or None
+        The level with voxels that are most like the model's.
+    medians : tuple of float
+        Per channel, where the median lies in the grey range: 0 at its low end, 1 at its high end.
+    warnings : tuple of str
+        One line for each thing that does not fit.
+    """
+
+    voxel_size_um: tuple[float, ...] | None
+    model_voxel_size_um: tuple[float, ...] | None
+    best_level: int | None
+    medians: tuple[float, ...]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; the warnings are listed elsewhere."""
+        sizes = self.voxel_size_um, self.model_voxel_size_um
+        own, models = (None if size is None else list(size) for size in sizes)
+        return {
+            "voxel_size_um": own,
+            "model_voxel_size_um": models,
+            "best_level": self.best_level,
+            "medians": [round(median, 4) for median in self.medians],
+        }
+
+
+def check_fit(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) -> Fit:
+    """Compare voxel size and grey values of the image with those that the model was trained on."""
+    model_size = plan.model.description.voxel_size_um
+    levels = size_factors(plan.image, plan.model)
+    size = scale_um(plan.image, plan.level)
+    ranges = list(zip(normalisation.values.low, normalisation.values.high, bulk.channels))
+    return Fit(
+        voxel_size_um=None if size is None else size[-plan.network_axes :],
+        model_voxel_size_um=model_size,
+        best_level=min(levels, key=lambda k: levels[k]) if levels else None,
+        medians=tuple(_share(values[1], low, high) for low, high, values in ranges),
+        warnings=(*_size_warnings(plan, levels), *_grey_warnings(plan, normalisation, bulk)),
+    )
+
+
+def _size_warnings(plan: SegmentPlan, levels: dict[int, float]) -> list[str]:
+    if not levels or levels[plan.level] <= _SAME_SIZE:
+        return []
+    best = min(levels, key=lambda k: levels[k])
+    size, wanted = scale_um(plan.image, plan.level), plan.model.description.voxel_size_um
+    told = (
+        f"voxels of level {plan.level} are {_size(size, plan.network_axes)}, those that model "
+        f"{plan.model.description.name!r} was trained on {_size(wanted, plan.network_axes)}: "
+    )
+    if best == plan.level:
+        return [told + "no level is nearer, so objects may be missed; resample the image"]
+    remedy = f"give --level {best}, or --level auto"
+    if levels[best] > _SAME_SIZE:
+        return [told + f"level {best} is nearer, and still not the same size; {remedy}"]
+    return [told + f"level {best} fits; {remedy}"]
+
+
+def _size(size: tuple[float, ...] | None, ndim: int) -> str:
+    return " × ".join(f"{value:.3g}" for value in (size or ())[-ndim:]) + " µm"
+
+
+def _grey_warnings(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) -> list[str]:
+    found = []
+    values = normalisation.values
+    for channel, low, high, seen in zip(plan.channels, values.low, values.high, bulk.channels):
+        name = plan.image.channel_names[channel]
+        label = f"channel {channel}" + (f" {name!r}" if name and name != str(channel) else "")
+        line = _range_warning(label, low, high, seen, normalisation) or _median_warning(
+            label, plan.model, low, high, seen
+        )
+        found += [line] if line else []
+    return found
+
+
+def _range_warning(
+    label: str, low: float, high: float, seen: tuple[float, ...], made: FixedNormalisation
+) -> str:
+    """Of a range that the voxels do not fill."""
+    least, _, most, greatest = seen
+    if least == greatest and made.kind == "percentile" and made.origin == "image":
+        return (
+            f"{label} holds almost nothing but the grey value {least:g}, so there is no grey range "
+            "to measure; give --grey-range LOW:HIGH"
+        )
+    if made.origin == "image":
+        if abs(_share(most, low, high)) < _NARROW:
+            return (
+                f"98 % of the voxels of {label} lie in the lowest {_NARROW:.0%} of the grey range "
+                f"{low:g} to {high:g}; if objects are missed, give --grey-range LOW:HIGH"
+            )
+        return ""
+    span, own = abs(high - low), greatest - least
+    outside = max(least, min(low, high)) >= min(greatest, max(low, high))
+    if outside or not span / _UNLIKE <= own <= span * _UNLIKE:
+        return (
+            f"the grey range {low:g} to {high:g} ({made.origin}) is far from the voxels of "
+            f"{label}, most of which lie in {least:g} to {greatest:g}; give --grey-range LOW:HIGH"
+        )
+    return ""
+
+
+def _median_warning(
+    label: str, model: Model, low: float, high: float, seen: tuple[float, ...]
+) -> str:
+    """Of bright images for a model of dark ones, and the other way round."""
+    usual = model.description.grey_median
+    median = _share(seen[1], low, high)
+    if usual is None or usual[0] - _MEDIAN_MARGIN <= median <= usual[1] + _MEDIAN_MARGIN:
+        return ""
+    kind = "brighter" if median > usual[1] else "darker"
+    return (
+        f"{label} is {kind} than the images that model {model.description.name!r} was trained on "
+        f"(median at {median:.2f} of the grey range, there {usual[0]:.2f} to {usual[1]:.2f}); if "
+        f"bright and dark are swapped, give --grey-range {high:g}:{low:g}"
+    )
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Where a value lies in a range: 0 at its low end, 1 at its high end."""
+    return (value - low) / (high - low)

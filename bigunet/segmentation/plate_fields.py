@@ -1,0 +1,98 @@
+"""Segment a plate, field by field: owns which fields, and that one's failure stops no other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from distributed import Client
+
+from bigunet.choices import Existing
+from bigunet.engine.clusters.spec import ClusterSpec
+from bigunet.engine.dashboard.performance import check_report
+from bigunet.engine.stage import Event
+from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.io.images.plates import Plate, open_plate
+from bigunet.io.stores.access import join_url, normal_url
+from bigunet.machine.processes import leave_if_imported_again
+from bigunet.model.model import Model
+from bigunet.segmentation.place import check_inside_options
+from bigunet.segmentation.segment_options import SegmentOptions
+from bigunet.segmentation.segment_report import SegmentReport
+from bigunet.segmentation.series import Member, segment_series
+from bigunet.urls import shown_url
+
+logger = logging.getLogger(__name__)
+
+
+def segment_fields(
+    source: str | Path | Plate,
+    *,
+    model: str | Path | Model = "nuclei",
+    options: SegmentOptions | None = None,
+    client: Client | ClusterSpec | None = None,
+    existing: Existing = "refuse",
+    stop: threading.Event | None = None,
+    on_event: Callable[[Event, str], None] | None = None,
+    performance_path: str | Path | None = None,
+) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
+    """Write labels into every stored field of a plate or well, one after the other.
+
+    Parameters
+    ----------
+    source : path or Plate
+        A plate or well, or what `local_plate` found of one.
+    model, options, client, existing, stop, on_event, performance_path
+        As for `segment`; the workers are started once, and the report is one of all fields.
+        What the plate lists and does not store is a warning in the log.
+
+    Yields
+    ------
+    tuple of str and (SegmentReport or BigUNetError)
+        Path of a field relative to the plate, and what became of it.
+
+    Raises
+    ------
+    BigUNetError
+        If no field could be segmented: there is none, or model or options do not fit any;
+        StoppedError, if it was asked to stop before the end.
+    """
+    leave_if_imported_again()
+    check_report(performance_path)
+    options = options or SegmentOptions()
+    check_inside_options(options)
+    plate = local_plate(source)
+    for note in plate.notes:
+        logger.warning(note)
+    yield from segment_series(
+        [Member(field, join_url(plate.url, field), None) for field in plate.fields],
+        kind="field",
+        about=shown_url(plate.url),
+        model=model,
+        options=options,
+        client=client,
+        existing=existing,
+        stop=stop,
+        on_event=on_event,
+        performance_path=performance_path,
+    )
+
+
+def local_plate(source: str | Path | Plate) -> Plate:
+    """The plate, if labels can be written into it.
+
+    Raises
+    ------
+    OptionError, ImageError
+        If it is on no local disk, is no plate, or stores no field.
+    """
+    url = source.url if isinstance(source, Plate) else normal_url(source)
+    if "://" in url:
+        raise OptionError(f"{url}: labels are written into local plates only; give one field")
+    plate = source if isinstance(source, Plate) else open_plate(url)
+    if not plate.fields:
+        lacks = [note.replace(url, "it", 1) for note in plate.notes]
+        raise ImageError(": ".join((f"{url} has no stored field to segment", *lacks)))
+    return plate

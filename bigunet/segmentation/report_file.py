@@ -1,0 +1,74 @@
+"""The report of a run, as a file beside its ledger: writes it, and reads it back."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+from bigunet.errors import OutputError
+from bigunet.io.output.arrays import writing
+from bigunet.segmentation.place import RUN_FOLDER
+
+REPORT = "report.json"
+
+
+def write_report(target: Path, report: dict[str, Any]) -> None:
+    """Keep the run's report beside its ledger.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = target / RUN_FOLDER / REPORT
+    partial = path.with_suffix(".partial")
+    with writing(str(path)):
+        partial.write_text(json.dumps(report, indent=2) + "\n")
+        partial.replace(path)
+
+
+def keep_report(target: Path, report: dict[str, Any]) -> None:
+    """Write a report where there is none that can be read; one that is there tells more."""
+    try:
+        if read_report(target):
+            return
+    except OutputError:
+        pass
+    write_report(target, report)
+
+
+def read_report(target: Path) -> dict[str, Any]:
+    """The report of the run that made ``target``; empty if there is none.
+
+    Raises
+    ------
+    OutputError
+        If it is damaged, or cannot be read.
+    """
+    path = target / RUN_FOLDER / REPORT
+    if not is_record_file(path):
+        return {}
+    try:
+        report = json.loads(path.read_text())
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        report = None
+    if not isinstance(report, dict):
+        raise OutputError(
+            f"{path} is damaged: remove it, or write it anew with segment --resume and the same "
+            "options"
+        )
+    return report
+
+
+def is_record_file(path: Path) -> bool:
+    """Whether a file of a run's record is there."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise OutputError(f"cannot read {path.parent.parent}: {error.strerror}") from error

@@ -1,0 +1,55 @@
+"""Judges the records of a run's ledger: which blocks there are, and what each must tell."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bigunet.engine.ledger_lines import Judge, Record, is_count
+from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.run.stages import SEGMENT, stage_name
+
+_COUNTS = ("voxels", "bytes_read", "tiles_computed")
+
+
+def judge_of(plan: SegmentPlan) -> Judge:
+    """What says whether a run of this plan can have recorded a block so."""
+    groups = range(len(plan.layout.groups))
+    sizes = {stage_name(group): math.prod(plan.layout.grid_shape(group)) for group in groups}
+    num_classes = len(plan.model.description.classes)
+
+    def judge(stage: str, block: int, record: Record) -> str:
+        if stage not in sizes:
+            return f"unknown stage {stage[:40]!r}"
+        if block >= sizes[stage]:
+            return f"block {block}, but {stage} has {sizes[stage]}"
+        if not _is_pair(record.get("files")):
+            return "no count of files"
+        return _segment_fault(record, num_classes) if stage == SEGMENT else ""
+
+    return judge
+
+
+def _segment_fault(record: Record, num_classes: int) -> str:
+    counts = record.get("counts")
+    if not isinstance(counts, list) or len(counts) != num_classes or not all(map(is_count, counts)):
+        return f"no counts of {num_classes} classes"
+    wrong = [name for name in _COUNTS if not is_count(record.get(name))]
+    wrong += [name for name in ("device", "backend") if not isinstance(record.get(name), str)]
+    wrong += [] if _is_seconds(record.get("compute_seconds")) else ["compute_seconds"]
+    tile = record.get("smaller_tile", [])
+    wrong += [] if isinstance(tile, list) and all(map(is_count, tile)) else ["smaller_tile"]
+    if wrong:
+        return f"no {wrong[0]}"
+    if sum(counts) != record["voxels"]:
+        return f"counts of {sum(counts)} voxels, not {record['voxels']}"
+    return ""
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_count, value))
+
+
+def _is_seconds(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < math.inf

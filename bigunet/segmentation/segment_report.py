@@ -1,0 +1,125 @@
+"""What a segmentation did, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bigunet.engine.ledger import Ledger
+from bigunet.segmentation.plan.fit import Fit
+from bigunet.segmentation.plan.normalisation import FixedNormalisation
+from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.run.stages import SEGMENT
+from bigunet.urls import without_secrets
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """What a run did.
+
+    Parameters
+    ----------
+    plan : SegmentPlan
+    output : str
+        Path of the output.
+    normalisation : FixedNormalisation
+    fit : Fit
+        Whether image, grey range and model fit one another.
+    seconds : float
+        From the first block to the last byte, without the start of the workers.
+    blocks_done : int
+        Blocks that this run segmented itself; the others it found done.
+    finished : bool
+        Whether the output is whole; False where other parts are still to end.
+    class_shares : mapping of str to float
+        Share of the voxels of each class, 0 to 1.
+    bytes_read : int
+        Of pixels, uncompressed, halos included.
+    tiles_computed : int
+        Tiles that went through the network; one of the same voxels as an earlier one is not
+        computed again.
+    compute_seconds : float
+        In which a device computed, all workers together.
+    device, backend : str
+        Where the network ran, and what computed it; empty if no block needed it.
+    smaller_tile : tuple of int
+        What a forward pass kept, where memory ended with the tiles that were planned; else empty.
+    peak_memory_bytes : int
+        Of this process and its children.
+    dashboard : str
+        Address of Dask's dashboard while it ran; empty if there was none.
+    already_finished : bool
+        Whether an earlier run had finished the output, so that this one only saw that all is there.
+    """
+
+    plan: SegmentPlan
+    output: str
+    normalisation: FixedNormalisation
+    fit: Fit
+    seconds: float
+    blocks_done: int
+    finished: bool
+    class_shares: Mapping[str, float]
+    bytes_read: int
+    tiles_computed: int
+    compute_seconds: float
+    device: str
+    backend: str
+    smaller_tile: tuple[int, ...]
+    peak_memory_bytes: int
+    dashboard: str
+    already_finished: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON that `bigunet segment --json` prints."""
+        grid = self.plan.grid
+        voxels = self.plan.region.size * self.blocks_done / max(grid.num_blocks, 1)
+        return {
+            **self.plan.to_dict(),
+            "output": self.output,
+            "normalisation": self.normalisation.to_dict(),
+            "fit": self.fit.to_dict(),
+            "warnings": [without_secrets(w) for w in (*self.plan.image.notes, *self.fit.warnings)],
+            "seconds": round(self.seconds, 3),
+            "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
+            "blocks_done": self.blocks_done,
+            "finished": self.finished,
+            "class_shares": {name: round(share, 6) for name, share in self.class_shares.items()},
+            "bytes_read": self.bytes_read,
+            "bytes_read_per_image_byte": round(self.plan.read_ratio(self.bytes_read), 4),
+            "tiles_computed": self.tiles_computed,
+            "compute_seconds": round(self.compute_seconds, 3),
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "device": self.device,
+            "backend": self.backend,
+            "smaller_tile": list(self.smaller_tile),
+            "dashboard": self.dashboard,
+            "already_finished": self.already_finished,
+        }
+
+
+def totals_of(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
+    """Sums over all blocks, those of earlier runs included."""
+    names = [c.name for c in plan.model.description.classes]
+    counts = [0] * len(names)
+    bytes_read, tiles_computed, compute_seconds, device, backend = 0, 0, 0.0, "", ""
+    smaller_tile: list[int] = []
+    for result in ledger.results(SEGMENT):
+        counts = [a + b for a, b in zip(counts, result["counts"])]
+        bytes_read += result["bytes_read"]
+        tiles_computed += result["tiles_computed"]
+        compute_seconds += result["compute_seconds"]
+        device = result["device"] or device
+        backend = result["backend"] or backend
+        smaller_tile = result.get("smaller_tile", smaller_tile)
+    total = max(sum(counts), 1)
+    return {
+        "class_shares": {name: count / total for name, count in zip(names, counts)},
+        "bytes_read": bytes_read,
+        "tiles_computed": tiles_computed,
+        "compute_seconds": compute_seconds,
+        "device": device,
+        "backend": backend,
+        "smaller_tile": tuple(smaller_tile),
+    }

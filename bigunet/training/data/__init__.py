@@ -1,0 +1,1 @@
+"""From labelled images to batches of patches: checks, targets, weights, augmentation, loading."""

@@ -1,0 +1,170 @@
+"""Targets: from labels as people draw them to the classes that a network can learn to give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from bigunet.choices import TargetKind
+from bigunet.errors import TrainingError
+from bigunet.io.sources.annotations import is_annotated
+
+BACKGROUND, CELL, BORDER = 0, 1, 2
+BOUNDARY, INTERIOR = 0, 1
+_NAMES: dict[TargetKind, tuple[str, ...]] = {
+    "cells": ("background", "cell", "border"),
+    "boundaries": ("boundary", "interior"),
+}
+_MOST_CLASSES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRule:
+    """How labels become classes.
+
+    Parameters
+    ----------
+    kind : {"classes", "cells", "boundaries"}
+        ``classes``: ``values[k]`` becomes class k. ``cells``: background, cell and border of
+        objects on label 0. ``boundaries``: boundary and interior of objects that fill the image;
+        label 0 is boundary.
+    values : tuple of int
+        Of the classes, 2 to 256 different ones; none for the other kinds.
+    border_width : int
+        Voxels between a border voxel and another object, at most. 0 makes no border: cells have
+        two classes then, and a boundary is where the label is 0.
+
+    Raises
+    ------
+    TrainingError
+        If these do not fit together.
+    """
+
+    kind: TargetKind
+    values: tuple[int, ...] = ()
+    border_width: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(int(v) for v in self.values))
+        if self.kind not in get_args(TargetKind):
+            known = ", ".join(get_args(TargetKind))
+            raise TrainingError(f"target is {self.kind!r}; known: {known}")
+        if self.border_width < 0:
+            raise TrainingError(f"border_width is {self.border_width}; give 0 or more")
+        if self.kind != "classes" and self.values:
+            raise TrainingError(f"the target {self.kind} takes no values; given: {self.values}")
+        if self.kind == "classes" and not 2 <= len(self.values) <= _MOST_CLASSES:
+            raise TrainingError(f"{len(self.values)} values for classes; give 2 to {_MOST_CLASSES}")
+        twice = sorted({v for v in self.values if self.values.count(v) > 1})
+        if twice:
+            raise TrainingError(
+                f"values {', '.join(map(str, twice))} come twice; give each class its own"
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One per class, in order."""
+        if self.kind == "classes":
+            return tuple("background" if v == 0 else f"class {v}" for v in self.values)
+        names = _NAMES[self.kind]
+        return names[:2] if self.border_width == 0 else names
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def margin(self) -> int:
+        """Voxels of context, on each side, on which the class of a voxel depends."""
+        return 0 if self.kind == "classes" else self.border_width
+
+
+def classes_of(labels: np.ndarray, rule: TargetRule) -> np.ndarray:
+    """The class of each voxel.
+
+    ``cells``: an object's voxel is border within ``border_width`` of a different object, and
+    background is within ``border_width`` of two, neighbours by corners included; so no voxels of
+    class cell of two objects touch, not even by a corner. ``boundaries``: a voxel is boundary
+    within ``border_width`` steps over faces of a different object.
+
+    Parameters
+    ----------
+    labels : ndarray of int, (*space)
+        ``NOT_ANNOTATED`` is no object and no background: such a voxel gets class 0, which must
+        not count, and changes no other voxel's class.
+    rule : TargetRule
+
+    Returns
+    -------
+    ndarray of uint8, (*space)
+
+    Raises
+    ------
+    TrainingError
+        If the labels are no integers, or hold a value that is no class.
+
+    Examples
+    --------
+    >>> classes_of(np.array([0, 5, 5, 5, 7, 7, 0, 3]), TargetRule("cells"))
+    array([0, 1, 1, 2, 2, 1, 2, 1], dtype=uint8)
+    >>> classes_of(np.array([5, 5, 5, 7, 7, 0, 3]), TargetRule("boundaries"))
+    array([1, 1, 0, 0, 1, 0, 1], dtype=uint8)
+    """
+    if labels.dtype.kind not in "iub":
+        raise TrainingError(f"labels are {labels.dtype}; targets are made from integers")
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.uint8)
+    known = is_annotated(labels)
+    if rule.kind == "classes":
+        classes = np.zeros(labels.shape, np.uint8)
+        classes[known] = _listed(labels[known], rule.values)
+        return classes
+    labels = np.where(known, labels, 0)
+    met = known & _meeting(labels, rule.border_width, corners=rule.kind == "cells")
+    if rule.kind == "cells":
+        return np.where(met, BORDER, labels != 0).astype(np.uint8)
+    return np.asarray((labels != 0) & ~met).astype(np.uint8)
+
+
+def _listed(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
+    """The place of each label in ``values``."""
+    order = np.argsort(values)
+    ranked = np.array(values)[order]
+    place = np.searchsorted(ranked, labels).clip(max=len(ranked) - 1)
+    wrong = ranked[place] != labels
+    if wrong.any():
+        raise TrainingError(
+            f"label {labels[wrong][0]} is none of the classes' values "
+            f"{', '.join(map(str, values))}; add it to --label-values, give --ignore "
+            f"{labels[wrong][0]} if it means not annotated, or correct the labels"
+        )
+    return np.asarray(order.astype(np.uint8)[place])
+
+
+def _meeting(labels: np.ndarray, width: int, *, corners: bool) -> np.ndarray:
+    """Voxels with two different objects within ``width`` voxels, their own among them."""
+    limits = np.iinfo(labels.dtype)
+    # Where there is no object, neither extreme counts; an object of that very number is still
+    # found, as the other extreme.
+    highest = _spread(np.where(labels == 0, limits.min, labels), np.maximum, width, corners)
+    lowest = _spread(np.where(labels == 0, limits.max, labels), np.minimum, width, corners)
+    return np.asarray(highest > lowest)
+
+
+def _spread(labels: np.ndarray, extreme: np.ufunc, width: int, corners: bool) -> np.ndarray:
+    """The extreme of each voxel's neighbours within ``width`` steps.
+
+    Not scipy's filters: they compute in float64, where large numbers of objects are equal.
+    """
+    for _ in range(width):
+        before = labels
+        labels = labels.copy()
+        for axis in range(labels.ndim):
+            # Over corners, an axis goes on from what the one before has found.
+            known = labels.copy() if corners else before
+            old, new = known.swapaxes(0, axis), labels.swapaxes(0, axis)
+            extreme(new[1:], old[:-1], out=new[1:])
+            extreme(new[:-1], old[1:], out=new[:-1])
+    return labels

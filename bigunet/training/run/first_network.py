@@ -1,0 +1,100 @@
+"""The network that a training begins with, and the machine that it runs on."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from bigunet.choices import DeviceChoice
+from bigunet.errors import ClusterError, OptionError
+from bigunet.machine.processes import can_start_processes, check_processes
+from bigunet.model.files.model_file import load_model
+from bigunet.model.networks.architectures import build, config_class
+from bigunet.model.networks.network import Network
+from bigunet.training.data.training_set import TrainingSet
+from bigunet.training.train_options import TrainOptions
+
+_MOST_LOADERS = 8
+
+
+def begin_network(options: TrainOptions, training_set: TrainingSet, *, seed: int) -> Network:
+    """A network with random weights, drawn from the seed, or with those of another model.
+
+    Raises
+    ------
+    OptionError
+        If the model to go on from has other axes, channels or classes.
+    ModelError
+        If the numbers make no network, or there is no such model.
+    """
+    if options.begin_from:
+        return _of_model(options.begin_from, training_set)
+    numbers: dict[str, Any] = {
+        "ndim": training_set.ndim,
+        "in_channels": training_set.in_channels,
+        "classes": training_set.rule.num_classes,
+        "width": options.width,
+        "depth": options.depth,
+        "batch_norm": options.batch_norm,
+        "dropout": options.dropout,
+    }
+    # A network without such a number, as the sliding window without batch normalisation.
+    known = config_class(options.network).__dataclass_fields__
+    config = {name: value for name, value in numbers.items() if name in known}
+    torch.manual_seed(seed)
+    return build({"name": options.network, "config": config}).initialise()
+
+
+def _of_model(source: str, training_set: TrainingSet) -> Network:
+    model = load_model(source)
+    # Built anew: what a model file loads is folded and frozen, made to be run.
+    module = build(model.description.architecture)
+    # A network of one score tells two classes, but there is no softmax over it to learn from.
+    found = (model.ndim, model.in_channels, module.config.classes)
+    wanted = (training_set.ndim, training_set.in_channels, training_set.rule.num_classes)
+    if found != wanted:
+        raise OptionError(
+            f"model {source} has {found[0]} axes, {found[1]} channels and {found[2]} scores; the "
+            f"images need {wanted[0]}, {wanted[1]} and {wanted[2]}: train from random weights, or "
+            "change the target"
+        )
+    module.load_state_dict(model.module.state_dict())
+    return module
+
+
+def choose_device(choice: DeviceChoice, rank: int) -> torch.device:
+    """The GPU of a process, or the CPU.
+
+    Raises
+    ------
+    ClusterError
+        If a GPU is asked for and there is none for this process.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if choice == "cpu" or (choice == "auto" and count == 0):
+        return torch.device("cpu")
+    if rank >= count:
+        raise ClusterError(
+            f"process {rank} has no GPU of its own: there are {count}; give fewer with "
+            "--processes, or --device cpu"
+        )
+    return torch.device("cuda", rank)
+
+
+def choose_loaders(options: TrainOptions, device: torch.device) -> int:
+    """Processes that draw patches ahead.
+
+    One is enough beside a CPU, where the network's own threads want the cores; a GPU takes what
+    the cores give. None where this Python cannot start any, unless they are asked for: the patches
+    are the same.
+    """
+    if options.loaders > 0:
+        check_processes("loaders=0")
+    if options.loaders >= 0:
+        return options.loaders
+    if not can_start_processes():
+        return 0
+    cores = len(os.sched_getaffinity(0)) // options.processes
+    return min(_MOST_LOADERS, max(1, cores - 1)) if device.type == "cuda" else 1

@@ -1,0 +1,90 @@
+"""Train a network on labelled images: the public door; the run itself is in ``training_run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bigunet.choices import Existing
+from bigunet.machine.processes import leave_if_imported_again
+from bigunet.training.data.loader import loaders_watched
+from bigunet.training.recipe import Recipe
+from bigunet.training.run.description import TrainEvent, TrainJob, TrainReport
+from bigunet.training.run.folder_lock import only_run
+from bigunet.training.run.processes import run_processes
+from bigunet.training.train_options import TrainOptions
+
+
+def train(
+    images: str | Path,
+    labels: str | Path,
+    *,
+    out: str | Path,
+    options: TrainOptions | None = None,
+    recipe: Recipe | None = None,
+    validation: tuple[str | Path, str | Path] | None = None,
+    card: Mapping[str, Any] | None = None,
+    weight_cache: str | Path = "",
+    existing: Existing = "refuse",
+    on_event: Callable[[TrainEvent], None] | None = None,
+) -> TrainReport:
+    """Train a network as the U-Net paper does, from some ten images or many.
+
+    Parameters
+    ----------
+    images, labels : path
+        OME-Zarr, TIFF or PNG: one image and its labels, two folders whose files have the same
+        names, or a table (CSV) with the columns ``image`` and ``labels``.
+    out : path
+        Model file to write, ``.safetensors``; the training record goes into the folder of the
+        same name that ends in ``.training``.
+    options : TrainOptions, optional
+        Network, target, and how images are read.
+    recipe : Recipe, optional
+        How to train.
+    validation : pair of path, optional
+        Images and labels to validate on, instead of a share of the others.
+    card : mapping, optional
+        What goes into the model's card: data, licence, intended use, limits.
+    weight_cache : path, optional
+        Folder that keeps the weight map's border term of whole images, computed once and out of
+        core; without one, it is computed for each patch.
+    existing : {"refuse", "resume", "overwrite"}
+        What to do when the model or its record is there.
+    on_event : callable, optional
+        Told of the begin, each step, each validation, and how far each other stage is.
+
+    Returns
+    -------
+    TrainReport
+
+    Raises
+    ------
+    BigUNetError
+        One of its subclasses, for all that the caller can do something about.
+
+    References
+    ----------
+    Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
+    """
+    leave_if_imported_again()
+    job = TrainJob(
+        images=str(images),
+        labels=str(labels),
+        path=Path(out),
+        options=options or TrainOptions(),
+        recipe=recipe or Recipe(),
+        validation=tuple(str(path) for path in validation or ()),
+        card=dict(card or {}),
+        weight_cache=str(weight_cache),
+        existing=existing,
+    )
+    job.check_place()
+    with loaders_watched(), only_run(job.folder, job.path):
+        job.check_files()
+        return run_processes(job, on_event or _ignore)
+
+
+def _ignore(event: TrainEvent) -> None:
+    pass

@@ -1,1 +1,0 @@
-"""The jobs that users ask for, each one function: plan, run, report."""

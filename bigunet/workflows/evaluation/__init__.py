@@ -1,1 +1,0 @@
-"""The parts of an evaluation, which ``workflows/evaluate.py`` puts together."""

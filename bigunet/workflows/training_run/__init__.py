@@ -1,1 +1,0 @@
-"""The parts of a training run, which ``workflows/train.py`` begins."""

@@ -1,0 +1,53 @@
+"""A tile seen before is recalled, not computed; the answers are the predictor's own."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigunet.model.inference.forward import Prediction
+from bigunet.model.inference.recall import Recalled, RecallingPredictor
+
+INNER = (slice(0, 3), slice(1, 4))
+
+
+class _Counting:
+    """Stands in for a network: labels are the tile's own voxels."""
+
+    def begin(self, tile, inner, *, probabilities=False) -> Recalled:
+        labels = tile[0][tuple(inner)].copy()
+        chances = tile[:, :3, 1:4].copy() if probabilities else None
+        return Recalled(Prediction(labels, chances))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=30), st.integers(0, 60))
+def test_answers_are_the_predictors_whatever_was_kept(calls, limit) -> None:
+    recalling = RecallingPredictor(_Counting(), limit_bytes=limit)
+    for value, probabilities in calls:
+        tile = np.full((1, 4, 4), value, np.uint8)
+        found = recalling.begin(tile, INNER, probabilities=probabilities).result()
+        assert (found.labels == value).all()
+        assert (found.probabilities is not None) == probabilities
+
+
+def test_equal_tiles_are_computed_once_and_others_each() -> None:
+    recalling = RecallingPredictor(_Counting())
+    zeros, ones = np.zeros((1, 4, 4), np.uint8), np.ones((1, 4, 4), np.uint8)
+    for tile in (zeros, ones, zeros, ones, zeros):
+        recalling.begin(tile, INNER).result()
+    assert recalling.num_computed == 2
+    recalling.begin(zeros.astype(np.uint16), INNER).result()
+    recalling.begin(zeros, (slice(1, 4), slice(1, 4))).result()
+    recalling.begin(zeros, INNER, probabilities=True).result()
+    assert recalling.num_computed == 5
+
+
+def test_what_is_kept_never_exceeds_the_limit() -> None:
+    recalling = RecallingPredictor(_Counting(), limit_bytes=20)
+    for value in range(5):
+        recalling.begin(np.full((1, 4, 4), value, np.uint8), INNER).result()
+    recalling.begin(np.full((1, 4, 4), 4, np.uint8), INNER).result()
+    assert recalling.num_computed == 5
+    recalling.begin(np.full((1, 4, 4), 0, np.uint8), INNER).result()
+    assert recalling.num_computed == 6

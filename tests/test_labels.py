@@ -1,0 +1,79 @@
+"""Objects of classes, and what the border took given back."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigunet.labels import connected, grow, instances_of
+from bigunet.training.data.targets import BORDER, CELL, TargetRule, classes_of
+
+
+def test_values_that_touch_are_different_objects() -> None:
+    labels = np.array([[5, 5, 9], [0, 0, 9], [5, 0, 0]])
+    assert connected(labels).tolist() == [[1, 1, 3], [0, 0, 3], [2, 0, 0]]
+
+
+def test_objects_connect_by_faces_and_small_ones_are_left_out() -> None:
+    classes = np.array([[1, 0, 0], [0, 1, 1], [2, 2, 2]])
+    assert instances_of(classes, 1).tolist() == [[1, 0, 0], [0, 2, 2], [0, 0, 0]]
+    assert instances_of(classes, 1, smallest=2).tolist() == [[0, 0, 0], [0, 2, 2], [0, 0, 0]]
+    assert instances_of(classes, 3).tolist() == np.zeros((3, 3)).tolist()
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_objects_that_touch_come_back_from_their_classes(width: int) -> None:
+    labels = np.zeros((24, 30), np.uint16)
+    labels[2:12, 3:14] = 9
+    labels[2:12, 14:25] = 4
+    labels[12:22, 5:25] = 7
+    classes = classes_of(labels, TargetRule("cells", border_width=width))
+    found = instances_of(classes, CELL, border=BORDER, border_width=width)
+    inside = labels != 0
+    assert len(np.unique(found[inside])) == 3
+    for number in (4, 7, 9):
+        values, counts = np.unique(found[labels == number], return_counts=True)
+        assert values[counts.argmax()] != 0
+        assert counts.max() > 0.95 * counts.sum()
+    without = instances_of(classes, CELL)
+    assert (without[inside] == 0).sum() > 5 * (found[inside] == 0).sum()
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([(17,), (7, 9), (4, 5, 6)]),
+    st.integers(0, 3),
+)
+def test_each_voxel_goes_to_the_nearest_object(
+    seed: int, shape: tuple[int, ...], width: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    objects = rng.integers(1, 6, shape) * (rng.random(shape) < 0.1)
+    into = rng.random(shape) < 0.7
+    expected = objects.copy()
+    for voxel in np.ndindex(*shape):
+        if objects[voxel] or not into[voxel]:
+            continue
+        near = [
+            (sum(step**2 for step in steps), objects[other])
+            for steps in itertools.product(range(-width, width + 1), repeat=len(shape))
+            if all(0 <= v + s < n for v, s, n in zip(voxel, steps, shape))
+            and objects[other := tuple(v + s for v, s in zip(voxel, steps))]
+        ]
+        expected[voxel] = min(near)[1] if near else 0
+    np.testing.assert_array_equal(grow(objects, into, width), expected)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 2))
+def test_a_part_with_a_margin_grows_as_the_whole(seed: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    objects = rng.integers(1, 9, (20, 20)) * (rng.random((20, 20)) < 0.1)
+    into = rng.random((20, 20)) < 0.8
+    part = (slice(4, 15), slice(6, 13))
+    wider = tuple(slice(p.start - width, p.stop + width) for p in part)
+    grown = grow(objects[wider], into[wider], width)[(slice(width, -width),) * 2]
+    np.testing.assert_array_equal(grown, grow(objects, into, width)[part])
