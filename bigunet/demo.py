@@ -26,7 +26,7 @@ from bigunet.io.output.metadata import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.model.files.model_file import load_model
 from bigunet.report.overlay import overlay, side_by_side, write_png
-from bigunet.segmentation.run.record import read_progress
+from bigunet.segmentation.run.progress import read_progress
 from bigunet.segmentation.segment import segment
 from bigunet.segmentation.segment_report import SegmentReport
 

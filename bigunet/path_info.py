@@ -16,7 +16,7 @@ from bigunet.io.output.arrays import read_provenance
 from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.model.model import Model
 from bigunet.segmentation.place import INSIDE_GROUP
-from bigunet.segmentation.run.record import read_progress
+from bigunet.segmentation.run.progress import read_progress
 from bigunet.urls import shown_url
 
 

@@ -20,11 +20,11 @@ from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.memory_share import run_bytes
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.plan.selection import selected_tiles
 from bigunet.segmentation.plan.shapes import pass_memory
-from bigunet.segmentation.run.block import wanted_tiles
 from bigunet.segmentation.run.device import DeviceChoices
-from bigunet.segmentation.run.stages import describe_outputs
+from bigunet.segmentation.run.outputs import describe_outputs
 
 # A tile that takes longer is foretold from a smaller one.
 _PATIENCE_SECONDS = 6.0
@@ -98,7 +98,7 @@ def forecast(plan: SegmentPlan) -> Forecast:
     compiling, seconds_of = _pass_seconds(plan, predictor, block)
     kinds = plan.kinds_of_blocks()
     start += compiling * len({_tile_shape(plan, box) for box, _ in kinds})
-    tiles, blocks = _shares_wanted(plan)
+    tiles, blocks = _selected_shares(plan)
     compute = tiles * sum(
         times * plan.tiling.num_tiles(box) * seconds_of(_tile_shape(plan, box))
         for box, times in kinds
@@ -130,20 +130,20 @@ def forecast(plan: SegmentPlan) -> Forecast:
     )
 
 
-def _shares_wanted(plan: SegmentPlan) -> tuple[float, float]:
+def _selected_shares(plan: SegmentPlan) -> tuple[float, float]:
     """Shares of the tiles that are computed and of the blocks that are read, of some blocks."""
     grid = plan.grid
-    if not plan.wanted.parts:
+    if not plan.selection.parts:
         return 1.0, 1.0
     count = min(grid.num_blocks, _MOST_BLOCKS_LOOKED_AT)
     computed = tiles = read = 0
     # At random: blocks at equal distances would lie on a line.
     for number in np.random.default_rng(0).choice(grid.num_blocks, count, replace=False):
         box = grid.box(tuple(map(int, np.unravel_index(number, grid.shape))))
-        wanted = wanted_tiles(plan.tiling, box, plan.wanted.read(box))
-        computed += len(wanted)
+        selected = selected_tiles(plan.tiling, box, plan.selection.read(box))
+        computed += len(selected)
         tiles += plan.tiling.num_tiles(box)
-        read += bool(wanted)
+        read += bool(selected)
     return computed / tiles, read / count
 
 

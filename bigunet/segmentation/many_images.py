@@ -22,7 +22,7 @@ from bigunet.io.stores.access import find_node
 from bigunet.model.model import Model
 from bigunet.segmentation.image_list import list_images, stem_of
 from bigunet.segmentation.place import choose_place
-from bigunet.segmentation.run.record import check_target
+from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.series import Member, segment_series

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bigunet.engine.ledger import Ledger
 from bigunet.segmentation.plan.fit import Fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
-from bigunet.segmentation.plan.plan import SegmentPlan
-from bigunet.segmentation.run.stages import SEGMENT
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.urls import without_secrets
 
 
@@ -97,29 +95,3 @@ class SegmentReport:
             "dashboard": self.dashboard,
             "already_finished": self.already_finished,
         }
-
-
-def totals_of(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
-    """Sums over all blocks, those of earlier runs included."""
-    names = [c.name for c in plan.model.description.classes]
-    counts = [0] * len(names)
-    bytes_read, tiles_computed, compute_seconds, device, backend = 0, 0, 0.0, "", ""
-    smaller_tile: list[int] = []
-    for result in ledger.results(SEGMENT):
-        counts = [a + b for a, b in zip(counts, result["counts"])]
-        bytes_read += result["bytes_read"]
-        tiles_computed += result["tiles_computed"]
-        compute_seconds += result["compute_seconds"]
-        device = result["device"] or device
-        backend = result["backend"] or backend
-        smaller_tile = result.get("smaller_tile", smaller_tile)
-    total = max(sum(counts), 1)
-    return {
-        "class_shares": {name: count / total for name, count in zip(names, counts)},
-        "bytes_read": bytes_read,
-        "tiles_computed": tiles_computed,
-        "compute_seconds": compute_seconds,
-        "device": device,
-        "backend": backend,
-        "smaller_tile": tuple(smaller_tile),
-    }

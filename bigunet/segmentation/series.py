@@ -21,11 +21,12 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.plan.plan import make_plan
-from bigunet.segmentation.plan.worker_choice import settled, voxels_of
-from bigunet.segmentation.run.record import begin_anew
-from bigunet.segmentation.segment import clients_of, memory_of_a_job, segment
+from bigunet.segmentation.plan.worker_choice import job_limit_bytes, settled, voxels_of
+from bigunet.segmentation.run.clearing import begin_anew
+from bigunet.segmentation.segment import segment
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
+from bigunet.segmentation.workers import open_workers
 
 # Members that tell how large the others are.
 _MOST_LOOKED_AT = 16
@@ -89,12 +90,12 @@ def segment_series(
     for address in options.read_besides:
         # What all members read is missing for all of them, before workers start.
         open_multiscale(address, usual_axes=True)
-    options = replace(options, memory_limit=options.memory_limit or memory_of_a_job(client))
+    options = replace(options, memory_limit=options.memory_limit or job_limit_bytes(client))
     loaded = model if isinstance(model, Model) else load_model(model)
     voxels = sum(_voxels(member, options) for member in members[:_MOST_LOOKED_AT])
     voxels *= max(1, len(members) / _MOST_LOOKED_AT)
     with (
-        clients_of(settled(client, options.device, voxels), on_event, stop) as shared,
+        open_workers(settled(client, options.device, voxels), on_event, stop) as shared,
         performance_report(shared, performance_path, about),
     ):
         emptied = _emptied(members, loaded, options) if existing == "overwrite" else set()

@@ -19,7 +19,8 @@ from bigunet import Model, Normalisation, SegmentOptions, segment, segment_image
 from bigunet.errors import ImageError, OptionError
 from bigunet.segmentation.plan.fit import check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
-from bigunet.segmentation.plan.plan import SegmentPlan, plan
+from bigunet.segmentation.plan.plan import plan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 
 class Above(nn.Module):

@@ -95,7 +95,7 @@ def test_workers_are_started_once_and_the_model_is_loaded_once(
         return contextlib.nullcontext(client)
 
     monkeypatch.setattr(series, "load_model", load)
-    monkeypatch.setattr(series, "clients_of", start)
+    monkeypatch.setattr(series, "open_workers", start)
     assert len(dict(package.segment_images(images, tmp_path / "out", model=tiny_model))) == 3
     assert begun == ["model", "workers"]
 

@@ -29,7 +29,7 @@ from bigunet.errors import BusyError, OptionError, ResumeError, StoppedError
 from bigunet.geometry import Box
 from bigunet.io.output.arrays import is_complete
 from bigunet.segmentation.run.part import Part
-from bigunet.segmentation.run.record import read_progress
+from bigunet.segmentation.run.progress import read_progress
 
 OPTIONS = SegmentOptions(
     block_shape=(128, 128), outputs=("classes", "probabilities"), precision="fp32", backend="torch"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import bigunet
 from bigunet import Model, Normalisation
 from bigunet.errors import ModelError
-from bigunet.segmentation.verify import VerifyReport
+from bigunet.segmentation.verify_report import VerifyReport
 
 
 class LooksAtValues(nn.Module):

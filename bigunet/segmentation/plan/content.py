@@ -9,7 +9,7 @@ from typing import Any
 from bigunet.errors import ResumeError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.identity import Content, content_of
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 CONTENT = "content"
 """Name of these fingerprints in the fingerprint of a run."""

@@ -11,7 +11,7 @@ from typing import Any
 from bigunet.io.images.units import scale_um
 from bigunet.model.model import Model
 from bigunet.segmentation.plan.normalisation import Bulk, FixedNormalisation
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.voxel_size import size_factors
 
 # A network still knows its objects at this factor of their size.

@@ -16,7 +16,7 @@ from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.output.arrays import read_provenance
 from bigunet.io.stores.access import shown_url
 from bigunet.model.inference.inputs import GreyRange
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 Origin = Literal["image", "other image", "other output", "options", "model"]
 # Measured beside the range: what tells whether it fits the image.
@@ -151,7 +151,7 @@ def _measured(plan: SegmentPlan, quantiles: tuple[float, ...]) -> Intensity:
         channels=plan.channels,
         region=(plan.level, plan.region),
         others=BULK,
-        chosen=plan.wanted_on if plan.wanted.parts else None,
+        chosen=plan.selection_on if plan.selection.parts else None,
     )
 
 

@@ -13,7 +13,7 @@ from bigunet.errors import BigUNetError, ClusterError
 from bigunet.geometry import Point
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import tile_candidates
 from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.tile_choice import TileCost

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from bigunet.engine.ledger_lines import Judge, Record, is_count
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.run.stages import SEGMENT, stage_name
 
 _COUNTS = ("voxels", "bytes_read", "tiles_computed")

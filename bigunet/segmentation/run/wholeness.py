@@ -51,7 +51,7 @@ def lost_blocks(outputs: Sequence[OutputImage], ledger: Ledger) -> dict[str, lis
     return lost
 
 
-def shown(lost: dict[str, list[int]]) -> str:
+def list_lost(lost: dict[str, list[int]]) -> str:
     """A few of the lost blocks, for messages."""
     numbers = [f"{stage} block {number}" for stage, blocks in lost.items() for number in blocks]
     more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
