@@ -60,15 +60,15 @@ class Recomputation:
 
     def compare(self, windows: list[Box]) -> VerifyReport:
         """Recompute all windows and add up what differs."""
-        found = [self._difference(window) for window in windows]
+        differences = [self._difference(window) for window in windows]
         return VerifyReport(
             windows=len(windows),
             voxels=sum(window.size for window in windows),
             seams=sum(len(list(self._run_tiles(window))) > 1 for window in windows),
             precision=self.plan.precision,
-            max_difference=max((one.scores for one in found), default=0.0),
-            labels_differ=sum(one.labels_differ for one in found),
-            labels_wrong=sum(one.labels_wrong for one in found),
+            max_difference=max((one.scores for one in differences), default=0.0),
+            labels_differ=sum(one.labels_differ for one in differences),
+            labels_wrong=sum(one.labels_wrong for one in differences),
         )
 
     def _difference(self, window: Box) -> WindowDifference:

@@ -1,4 +1,4 @@
-"""What a segmentation did, in numbers."""
+"""The report of a segmentation, in numbers."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ class SegmentReport:
     fit : Fit
         Whether image, grey range and model fit one another.
     seconds : float
-        From the first block to the last byte, without the start of the workers.
+        Time from the first block to the last byte, without the start of the workers.
     blocks_done : int
-        Blocks that this run segmented itself; the others it found done.
+        Blocks that this run segmented itself; earlier runs or other parts did the others.
     finished : bool
-        Whether the output is whole; False where other parts are still to end.
+        Whether the output is complete; False if other parts must still end.
     class_shares : mapping of str to float
         Share of the voxels of each class, 0 to 1.
     bytes_read : int
-        Of pixels, uncompressed, halos included.
+        Bytes of the pixels that were read, uncompressed, with halos.
     tiles_computed : int
-        Tiles that went through the network; one of the same voxels as an earlier one is not
+        Tiles that went through the network. A tile with the same voxels as an earlier one is not
         computed again.
     compute_seconds : float
-        In which a device computed, all workers together.
+        Time in which a device computed, summed over all workers.
     device, backend : str
-        Where the network ran, and what computed it; empty if no block needed it.
+        Where the network ran, and what computed it; empty if no block needed the network.
     smaller_tile : tuple of int
-        What a forward pass kept, where memory ended with the tiles that were planned; else empty.
+        Shape of the tiles, if memory ended with the planned ones; else empty.
     peak_memory_bytes : int
-        Of this process and its children.
+        Peak memory of this process and its children.
     dashboard : str
         Address of Dask's dashboard while it ran; empty if there was none.
     already_finished : bool
-        Whether an earlier run had finished the output, so that this one only saw that all is there.
+        Whether an earlier run had finished the output, so that this run computed nothing.
     """
 
     plan: SegmentPlan

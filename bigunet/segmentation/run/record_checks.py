@@ -1,4 +1,4 @@
-"""Judges the records of a run's ledger: which blocks there are, and what each must tell."""
+"""Checks the records of a ledger: which blocks a run has, and what the record of each must hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COUNTS = ("voxels", "bytes_read", "tiles_computed")
 
 
 def judge_of(plan: SegmentPlan) -> Judge:
-    """What says whether a run of this plan can have recorded a block so."""
+    """A function that says what is wrong with a record that no run of this plan can have written."""
     groups = range(len(plan.layout.groups))
     sizes = {stage_name(group): math.prod(plan.layout.grid_shape(group)) for group in groups}
     num_classes = len(plan.model.description.classes)
