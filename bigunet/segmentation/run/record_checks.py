@@ -13,7 +13,7 @@ _COUNTS = ("voxels", "bytes_read", "tiles_computed")
 
 
 def judge_of(plan: SegmentPlan) -> Judge:
-    """A function that says what is wrong with a record that no run of this plan can have written."""
+    """A function that says why no run of this plan can have written a record."""
     groups = range(len(plan.layout.groups))
     sizes = {stage_name(group): math.prod(plan.layout.grid_shape(group)) for group in groups}
     num_classes = len(plan.model.description.classes)
