@@ -118,15 +118,20 @@ def forecast(plan: SegmentPlan) -> Forecast:
         read_seconds=read,
         write_seconds=write,
         block_seconds=one_block,
-        memory_bytes=run_bytes(
-            plan.share.blocks_in_work(plan.block_memory_bytes()) * plan.block_memory_bytes(),
-            0
-            if on_gpu
-            else pass_memory(plan.model, plan.precision)(_tile_shape(plan, kinds[0][0])),
-        ),
+        memory_bytes=_peak_bytes(plan, on_gpu=on_gpu),
         device=device,
         backend=predictor.backend,
         precision=plan.precision,
+    )
+
+
+def _peak_bytes(plan: SegmentPlan, *, on_gpu: bool) -> int:
+    """Peak memory of all processes; a forward pass on a GPU takes none of it."""
+    block_bytes = plan.block_memory_bytes()
+    first, _ = plan.kinds_of_blocks()[0]
+    pass_bytes = pass_memory(plan.model, plan.precision)(_tile_shape(plan, first))
+    return run_bytes(
+        plan.share.blocks_in_work(block_bytes) * block_bytes, 0 if on_gpu else pass_bytes
     )
 
 

@@ -1,4 +1,4 @@
-"""From a request to all that is fixed before the first block: plan, grey range, and record."""
+"""Fixes what must not change after the first block: the plan, the grey range, the record."""
 
 from __future__ import annotations
 

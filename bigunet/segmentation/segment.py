@@ -93,7 +93,7 @@ def segment(
 
 
 def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> SegmentReport:
-    """The report of a run. If the output is finished, it is also written beside the ledger."""
+    """The report of a run. If the output is finished, it is also written next to the ledger."""
     written = outcome.written
     report = SegmentReport(
         plan=outcome.plan,

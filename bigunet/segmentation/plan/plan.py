@@ -95,42 +95,19 @@ def make_plan(
         If level, channels, region, block or tile shape do not fit.
     """
     level = resolve_level(image, model, options.level)
-    options = replace(options, level=level)
-    shape = image.volume_shape(level)
     _check_axes(image, model)
-    region = _region(image, shape, options)
-    model = _turned(image, model, level) if options.tta else model
-    field = model.receptive_field.with_leading_axes(len(shape) - model.ndim)
+    region = _region(image, image.volume_shape(level), options)
     channels = _channels(image, model, options)
-    share = MemoryShare.of(options.memory_limit or memory_bytes, workers, gpu_bytes)
-    block_bytes = _block_bytes(image, model, options, field, len(channels))
-    block = block_shape(
-        region.shape,
-        model.ndim,
-        options.block_shape,
-        memory_bytes=block_bytes,
-        limit_bytes=share.block_bytes,
-    )
-    largest = BlockGrid(region, block).box((0,) * region.ndim)
     precision = _precision(model, options)
-    tile = tile_shape(
-        model,
-        field,
-        largest,
-        options.tile_shape,
-        precision=precision,
-        limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
-    )
+    options = replace(options, level=level, channels=channels, precision=precision)
+    model = _turned(image, model, level) if options.tta else model
+    share = MemoryShare.of(options.memory_limit or memory_bytes, workers, gpu_bytes)
+    field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
+    block, tile = _shapes(image, model, options, field=field, region=region, share=share)
     return SegmentPlan(
         image=image,
         model=model,
-        options=replace(
-            options,
-            channels=channels,
-            block_shape=block,
-            tile_shape=tile[-model.ndim :],
-            precision=precision,
-        ),
+        options=replace(options, block_shape=block, tile_shape=tile[-model.ndim :]),
         channels=channels,
         region=region,
         tiling=Tiling(field, tile),
@@ -140,6 +117,37 @@ def make_plan(
         else _own_layout(region.shape, block, model.ndim),
         selection=Selection.of(image, options, channels),
     )
+
+
+def _shapes(
+    image: Multiscale,
+    model: Model,
+    options: SegmentOptions,
+    *,
+    field: ReceptiveField,
+    region: Box,
+    share: MemoryShare,
+) -> tuple[Point, Point]:
+    """Shapes of blocks and of what each tile keeps, along the axes of the volume."""
+    block_bytes = _block_bytes(image, model, options, field)
+    block = block_shape(
+        region.shape,
+        model.ndim,
+        options.block_shape,
+        memory_bytes=block_bytes,
+        limit_bytes=share.block_bytes,
+    )
+    largest = BlockGrid(region, block).box((0,) * region.ndim)
+    assert options.precision != "auto"
+    tile = tile_shape(
+        model,
+        field,
+        largest,
+        options.tile_shape,
+        precision=options.precision,
+        limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
+    )
+    return block, tile
 
 
 def _check_axes(image: Multiscale, model: Model) -> None:
@@ -168,10 +176,9 @@ def _block_bytes(
     model: Model,
     options: SegmentOptions,
     field: ReceptiveField,
-    num_channels: int,
 ) -> Callable[[Point], int]:
     """A function from a block's shape to the bytes of its pixels, halo included, and outputs."""
-    pixel = np.dtype(image.level(options.chosen_level).dtype).itemsize * num_channels
+    pixel = np.dtype(image.level(options.chosen_level).dtype).itemsize * len(options.channels)
     output = output_bytes(model, options)
 
     def block_bytes(block: Point) -> int:

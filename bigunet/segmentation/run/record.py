@@ -26,7 +26,7 @@ from bigunet.segmentation.run.target import check_target
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is kept beside an output: which run wrote it, and which of its blocks are done.
+    """The record of an output: which run writes it, and which of its blocks are done.
 
     Parameters
     ----------
