@@ -102,20 +102,25 @@ class Recomputation:
         return kept
 
     def _scores(self, window: Box, tiles: list[Tile]) -> Tensor:
-        """Scores of a window, (class, *window), computed tile by tile."""
+        """Scores of a window, (score, *window), computed tile by tile.
+
+        There is one score per class, or a single score for a network that ends in a sigmoid.
+        """
         read = hull(tile.input for tile in tiles)
         image = self.reader.read(read)
         ndim = self.plan.network_axes
-        num_classes = len(self.plan.model.description.classes)
-        scores = torch.empty((num_classes, *window.shape))
+        scores: Tensor | None = None
         for tile in tiles:
             pixels = image[(slice(None), *tile.input.within(read))]
             of_tile = self.predictor.scores(pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:]))
-            of_tile = of_tile.reshape(num_classes, *tile.scores.shape).cpu()
+            of_tile = of_tile.reshape(of_tile.shape[0], *tile.scores.shape).cpu()
+            if scores is None:
+                scores = torch.empty((of_tile.shape[0], *window.shape))
             kept = tile.output.intersection(window)
             scores[(slice(None), *kept.within(window))] = of_tile[
                 (slice(None), *kept.within(tile.scores))
             ]
+        assert scores is not None
         return scores
 
     def _run_tiles(self, window: Box) -> Iterator[Tile]:

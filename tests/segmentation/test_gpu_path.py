@@ -58,8 +58,8 @@ def test_streams_compute_the_values_that_a_cpu_computes(
         patched.setattr(forward, "link_to", lambda _: StreamLink(gpu))
         on_gpu = run(image, tmp_path / "gpu.zarr", tiny_model, client)
     on_cpu = run(image, tmp_path / "cpu.zarr", tiny_model, client, on_gpu.smaller_tile or (32, 32))
-    for on_gpu, expected in zip(pixels(tmp_path / "gpu.zarr"), pixels(tmp_path / "cpu.zarr")):
-        np.testing.assert_array_equal(on_gpu, expected)
+    for values, expected in zip(pixels(tmp_path / "gpu.zarr"), pixels(tmp_path / "cpu.zarr")):
+        np.testing.assert_array_equal(values, expected)
     assert gpu.largest_tile > 0
     assert on_gpu.class_shares == on_cpu.class_shares
     if most_voxels is None:

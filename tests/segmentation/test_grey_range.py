@@ -135,8 +135,8 @@ def test_a_run_reports_and_uses_its_range_and_other_runs_can_take_it(
     report = segment(path, tmp_path / "o", model=MODEL, client=client, options=options)
     labels = zarr.open_array(str(tmp_path / "o/labels/classes/0"), mode="r")[:]
     np.testing.assert_array_equal(labels == 1, (ramp(0, 1270) > 505) != turned)
-    grey = report.to_dict()["normalisation"]
-    assert (grey["values_low"], grey["values_high"], grey["origin"]) == (
+    used = report.to_dict()["normalisation"]
+    assert (used["values_low"], used["values_high"], used["origin"]) == (
         [grey[0]],
         [grey[1]],
         "options",
