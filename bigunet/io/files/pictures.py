@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 from bigunet.errors import ImageError
 from bigunet.io.images.channels import COLOURS
-from bigunet.io.images.multiscale import Axis, Level, Multiscale
+from bigunet.io.images.multiscale import Axis, ImageDescription, Level
 from bigunet.io.stores.access import reading
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
@@ -18,7 +18,7 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".
 _DTYPES = {"1": "bool", "L": "uint8", "P": "uint8", "RGB": "uint8", "I": "int32", "F": "float32"}
 
 
-def describe_picture(url: str) -> Multiscale:
+def describe_picture(url: str) -> ImageDescription:
     """Describe a picture; none of its voxels is decoded.
 
     Colours are channels, opacity is left out, and of a palette the indices are the voxels: in
@@ -35,10 +35,8 @@ def describe_picture(url: str) -> Multiscale:
     axes = (Axis("y", "space"), Axis("x", "space"), Axis("c", "channel"))[: len(shape)]
     dtype = _DTYPES.get(mode, "uint16")
     ones, zeros = (1.0,) * len(shape), (0.0,) * len(shape)
-    return Multiscale(
+    return ImageDescription(
         url=url,
-        version="",
-        zarr_format=0,
         name=os.path.basename(url),
         axes=axes,
         levels=(Level("", shape, shape, None, dtype, ones, zeros),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 
 _UM = {
     "angstrom": 1e-4,
@@ -44,7 +44,7 @@ def to_um(unit: str | None) -> float | None:
     return None
 
 
-def scale_um(image: Multiscale, level: int) -> tuple[float, ...] | None:
+def scale_um(image: ImageDescription, level: int) -> tuple[float, ...] | None:
     """Micrometres per voxel of the axes that are space; None unless all have a unit of length."""
     sizes: list[float] = []
     for axis, scale in zip(image.volume_axes, image.volume_scale(level)):

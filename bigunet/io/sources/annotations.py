@@ -9,7 +9,7 @@ import numpy as np
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
-from bigunet.io.images.volume import mirror_indices
+from bigunet.io.images.mirror import mirror_indices
 from bigunet.io.sources.source import Source
 
 NOT_ANNOTATED = int(np.iinfo(np.int16).min)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from bigunet.geometry import Box
-from bigunet.io.images.volume import mirror_indices
+from bigunet.io.images.decoded import DecodedImages
+from bigunet.io.images.mirror import mirror_indices
 from bigunet.io.sources.annotations import NOT_ANNOTATED, is_annotated
 from bigunet.io.sources.source import Source
 from bigunet.labels import connected
 
-_KEPT_VOXELS = 2**26
+_KEPT_BYTES = 2**28
 
 
 class ConnectedLabels:
@@ -37,14 +36,11 @@ class ConnectedLabels:
     def __init__(self, source: Source, ndim: int) -> None:
         self._source = source
         self._ndim = ndim
-        self._kept: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
+        self._kept = DecodedImages(_KEPT_BYTES)
         self.url = source.url
         self.axes = source.axes
         self.shape = source.shape
         self.scale_um = source.scale_um
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": OrderedDict()}
 
     def read(self, box: Box) -> np.ndarray:
         """Objects (1, *box.shape), mirrored where the box leaves the image."""
@@ -53,26 +49,21 @@ class ConnectedLabels:
             mirror_indices(start, stop, size)
             for start, stop, size in zip(box.start, box.stop, self.shape)
         ]
-        found = np.empty(box.shape, self.dtype)
+        objects = np.empty(box.shape, self.dtype)
         for cell in np.ndindex(*box.shape[:leading]):
-            plane = self._plane(tuple(int(indices[k][i]) for k, i in enumerate(cell)))
-            found[cell] = plane[np.ix_(*indices[leading:])]
-        return found[np.newaxis]
+            index = tuple(int(indices[k][i]) for k, i in enumerate(cell))
+            plane = self._kept.get(index, lambda index=index: self._connect(index))  # type: ignore[misc]
+            objects[cell] = plane[np.ix_(*indices[leading:])]
+        return objects[np.newaxis]
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """Those of the masks."""
         return self._source.percentiles(quantiles)
 
-    def _plane(self, index: tuple[int, ...]) -> np.ndarray:
-        if index in self._kept:
-            self._kept.move_to_end(index)
-            return self._kept[index]
+    def _connect(self, index: tuple[int, ...]) -> np.ndarray:
+        """Objects of the plane, or volume, at this index of the leading axes."""
         rest = self.shape[len(index) :]
         box = Box((*index, *(0,) * len(rest)), (*(i + 1 for i in index), *rest))
         labels = self._source.read(box)[0].reshape(rest)
         known = is_annotated(labels)
-        plane = np.where(known, connected(np.where(known, labels, 0)), NOT_ANNOTATED)
-        self._kept[index] = plane
-        while sum(p.size for p in self._kept.values()) > _KEPT_VOXELS and len(self._kept) > 1:
-            self._kept.popitem(last=False)
-        return plane
+        return np.where(known, connected(np.where(known, labels, 0)), NOT_ANNOTATED)

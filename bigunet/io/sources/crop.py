@@ -8,11 +8,11 @@ import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
-from bigunet.io.images.decoded import read_mirrored
+from bigunet.io.images.mirror import read_mirrored
 from bigunet.io.sources.source import Source
 
 
-class Part:
+class Crop:
     """A box of a source that stands for the whole: what lies outside is mirrored, never read.
 
     Parameters
@@ -42,7 +42,7 @@ class Part:
     def read(self, box: Box) -> np.ndarray:
         """Voxels (channel, *box.shape), mirrored at the edges of the part."""
         return read_mirrored(
-            lambda inner: self._source.read(inner.shift(self._region.start)), box, self.shape
+            lambda inner: self._source.read(inner.shift(self._region.start)), box, self
         )
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:

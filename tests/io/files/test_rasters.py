@@ -401,7 +401,7 @@ def test_complex_numbers_are_no_voxels(tmp_path: Path) -> None:
 def test_a_box_channel_or_level_that_the_image_lacks_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", NOISE)
     image = describe_raster(str(tmp_path / "a.tif"))
-    with pytest.raises(GeometryError, match="has 3 axes; the image has 2"):
+    with pytest.raises(GeometryError, match="has 3 axes; the image has y, x"):
         RasterReader(image).read(Box.of_shape((1, 1, 1)))
     with pytest.raises(OptionError, match=r"channels \(1,\) of .*: choose one or more of 0"):
         RasterReader(image, channels=(1,))

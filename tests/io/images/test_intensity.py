@@ -65,7 +65,7 @@ def test_percentiles_do_not_depend_on_how_much_is_read_at_once(
     voxels = np.random.default_rng(2).normal(size=(2, 17, 23)).astype(np.float32)
     image = stored(tmp_path / "i", voxels, chunks=(2, 4, 5))
     expected = percentiles(image, (5, 50, 99), channels=(1, 0))
-    monkeypatch.setattr("bigunet.io.images.intensity._SLAB_VOXELS", slab_voxels)
+    monkeypatch.setattr("bigunet.io.images.grey_voxels._SLAB_VOXELS", slab_voxels)
     assert percentiles(image, (5, 50, 99), channels=(1, 0)) == expected
 
 

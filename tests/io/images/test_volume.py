@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box
 from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.volume import VolumeReader, mirror_indices
+from bigunet.io.images.mirror import mirror_indices
+from bigunet.io.images.volume import VolumeReader
 
 DTYPES = ("bool", "uint8", "int16", ">u2", "float32", ">f8")
 
@@ -199,5 +200,5 @@ def test_channels_out_of_range_are_refused(tmp_path: Path, channels: tuple[int, 
 
 def test_a_box_with_other_axes_than_the_volume_is_refused(tmp_path: Path) -> None:
     image = open_multiscale(write_image(tmp_path / "i", random_voxels((8, 8), "uint8"), "yx"))
-    with pytest.raises(GeometryError, match="has 3 axes; the volume has y, x"):
+    with pytest.raises(GeometryError, match="has 3 axes; the image has y, x"):
         VolumeReader(image).read(Box.of_shape((1, 8, 8)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,11 @@ from PIL import Image
 
 from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box
+from bigunet.io.files.rasters import RasterReader, describe_raster
 from bigunet.io.images.decoded import DecodedImages
 from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.intensity import percentiles
+from bigunet.io.images.intensity import percentiles, percentiles_of_levels
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.sources import source as module
 from bigunet.io.sources.source import Source, open_source
 
@@ -149,24 +153,39 @@ def test_percentiles_are_those_of_the_whole_image_whatever_level_and_channels_ar
         assert found == expected
 
 
-def test_a_huge_file_gives_percentiles_of_squares_from_all_over_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_huge_file_gives_percentiles_of_squares_from_all_over_it(tmp_path: Path) -> None:
     """Of a ramp, evenly spread squares give nearly the percentiles of all."""
-    ramp = np.add.outer(np.arange(300), 1000 * np.arange(200)).astype(np.int32)
+    ramp = np.add.outer(np.arange(1200), 1000 * np.arange(800)).astype(np.int32)
     tifffile.imwrite(tmp_path / "a.tif", ramp)
-    exact = open_source(tmp_path / "a.tif").percentiles((10, 50, 90))[0]
-    monkeypatch.setattr(module, "_MAX_DECODED", 0)
-    monkeypatch.setattr(module, "_SQUARE", 8)
-    monkeypatch.setattr(module, "_MAX_VOXELS", 300 * 200 // 4)
-    reads: list[int] = []
-    read = module.RasterReader.read
-    monkeypatch.setattr(
-        module.RasterReader, "read", lambda self, box: reads.append(box.size) or read(self, box)
+    image = describe_raster(str(tmp_path / "a.tif"))
+    exact = percentiles_of_levels(image, partial(open_level, image), QUANTILES, channels=[0])
+    assert not exact.sampled
+    boxes: list[Box] = []
+    budget = ramp.size // 2
+    sample = percentiles_of_levels(
+        image, partial(open_level, image, boxes=boxes), QUANTILES, channels=[0], max_voxels=budget
     )
-    found = open_source(tmp_path / "a.tif").percentiles((10, 50, 90))[0]
-    np.testing.assert_allclose(found, exact, atol=0.02 * ramp.max())
-    assert sum(reads) <= 300 * 200 // 4
+    assert sample.sampled
+    np.testing.assert_allclose(sample.values[0], exact.values[0], atol=0.03 * ramp.max())
+    assert sum(box.size for box in boxes) <= budget
+    assert max(box.size for box in boxes) <= 256**2
+
+
+QUANTILES = (10, 50, 90)
+
+
+def open_level(
+    image: ImageDescription, level: int, channels: Sequence[int], boxes: list[Box] | None = None
+) -> RasterReader:
+    """A reader of a TIFF that appends the boxes that it reads to a list."""
+
+    class Listed(RasterReader):
+        def read(self, box: Box) -> np.ndarray:
+            if boxes is not None:
+                boxes.append(box)
+            return super().read(box)
+
+    return Listed(image, level=level, channels=channels)
 
 
 def test_an_image_without_finite_voxels_or_a_quantile_above_100_is_refused(tmp_path: Path) -> None:
