@@ -25,6 +25,10 @@ class ImageError(BigUNetError, ValueError):
     """An input that cannot be read as an image."""
 
 
+class LabelsError(ImageError):
+    """Labels that are missing, that do not fit their image, or that hold what is no label."""
+
+
 class OutputError(BigUNetError, OSError):
     """An output that exists, does not match, or cannot be written."""
 

@@ -7,12 +7,11 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from tifffile import TiffFile, TiffPage
+from tifffile import RESUNIT, TiffFile, TiffPage
 
 from bigunet.io.images.channels import COLOURS
 from bigunet.io.images.units import to_um
 
-_CENTIMETRE = 3
 _FINEST_PRINT_UM = 20.0
 """Pixels coarser than this (1270 dpi) are those of a printer, not of a microscope."""
 
@@ -48,6 +47,7 @@ def channel_names(tiff: TiffFile, count: int) -> tuple[str, ...]:
 
 def _ome_pixels(tiff: TiffFile) -> ElementTree.Element | None:
     """Description of the first image; None where it cannot be read."""
+    # Not tifffile.xml2dict: it would make the number 1 of a channel named 01.
     try:
         root = ElementTree.fromstring(tiff.ome_metadata or "")
     except ElementTree.ParseError:
@@ -88,7 +88,7 @@ def _svs_size(tiff: TiffFile) -> dict[str, float]:
 
 def _resolution_size(tiff: TiffFile) -> dict[str, float]:
     unit = _first_page(tiff).tags.get("ResolutionUnit")
-    if unit is None or int(unit.value) != _CENTIMETRE:
+    if unit is None or int(unit.value) != RESUNIT.CENTIMETER:
         return {}
     sizes: dict[str, float] = {}
     for axis, tag in (("y", "YResolution"), ("x", "XResolution")):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bigunet.errors import TrainingError
+from bigunet.errors import LabelsError
 from bigunet.geometry import Box
 from bigunet.io.images.mirror import mirror_indices
 from bigunet.io.sources.source import Source
@@ -84,7 +84,7 @@ class AnnotatedLabels:
 
         Raises
         ------
-        TrainingError
+        LabelsError
             If a voxel is annotated and its value is not whole, or below 0.
         """
         stored = self._source.read(box)
@@ -93,7 +93,7 @@ class AnnotatedLabels:
             ignored |= stored == value
         wrong = ~ignored & ~_is_label(stored)
         if wrong.any():
-            raise TrainingError(self._refusal(stored, wrong, box))
+            raise LabelsError(self._refusal(stored, wrong, box))
         labels = np.where(ignored, 0, stored).astype(self.dtype)
         labels[ignored] = NOT_ANNOTATED
         return labels

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bigunet.errors import TrainingError
+from bigunet.errors import LabelsError
 from bigunet.geometry import Box, ceil_div
 from bigunet.io.sources.annotations import annotated
 from bigunet.io.sources.source import Source
@@ -31,27 +31,27 @@ def check_pair(image: Source, labels: Source, *, ignore: Sequence[int] = ()) -> 
 
     Raises
     ------
-    TrainingError
+    LabelsError
         If axes, shape or physical size differ, or the labels are not whole numbers of one
         channel, 0 or above.
     """
     names = f"{labels.url}, labels of {image.url},"
     if len(image.axes) != len(labels.axes):
-        raise TrainingError(
+        raise LabelsError(
             f"{names} have the axes {', '.join(labels.axes)}, the image {', '.join(image.axes)}; "
             "give labels for each voxel"
         )
     if labels.num_channels != 1:
-        raise TrainingError(f"{names} have {labels.num_channels} channels{_channels(labels)}")
+        raise LabelsError(f"{names} have {labels.num_channels} channels{_channels(labels)}")
     if image.shape != labels.shape:
-        raise TrainingError(
+        raise LabelsError(
             f"{names} have shape {labels.shape}, the image {image.shape}; "
             f"{_cure_of_shape(image, labels)}"
         )
     if labels.dtype.kind not in "biuf":
-        raise TrainingError(f"{names} are {labels.dtype}; give integers, one per voxel")
+        raise LabelsError(f"{names} are {labels.dtype}; give integers, one per voxel")
     if labels.url.lower().endswith(_LOSSY):
-        raise TrainingError(f"{names} are a JPEG, which changes values; give a PNG or TIFF")
+        raise LabelsError(f"{names} are a JPEG, which changes values; give a PNG or TIFF")
     _check_scale(image, labels, names)
     if labels.dtype.kind in "if":
         _check_values(image, labels, ignore)
@@ -77,11 +77,11 @@ def _check_values(image: Source, labels: Source, ignore: Sequence[int]) -> None:
     for box in _boxes(labels.shape):
         try:
             read_as.read(box)
-        except TrainingError as error:
+        except LabelsError as error:
             count = num_values(image)
             if labels.dtype.kind != "f" or count > _FEW_VALUES:
                 raise
-            raise TrainingError(
+            raise LabelsError(
                 f"{error}; the image {image.url} holds {count} values: IMAGES and LABELS look "
                 "swapped"
             ) from error
@@ -97,7 +97,7 @@ def _check_scale(image: Source, labels: Source, names: str) -> None:
     own, theirs = _scale_by_axis(labels), _scale_by_axis(image)
     common = [axis for axis in own if axis in theirs]
     if any(not math.isclose(own[a], theirs[a], rel_tol=_SCALE_TOLERANCE) for a in common):
-        raise TrainingError(
+        raise LabelsError(
             f"{names} have voxels of {labels.scale_um} µm, the image {image.scale_um}; give "
             "labels of the same level, or correct the scale of one"
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigunet.errors import BigUNetError, TrainingError
+from natsort import natsorted, ns
+
+from bigunet.errors import BigUNetError, LabelsError
 from bigunet.io.files.rasters import is_raster
 from bigunet.io.sources.annotations import annotated
 from bigunet.io.sources.pair_checks import check_pair
@@ -69,26 +70,26 @@ def find_pairs(
 
     Raises
     ------
-    TrainingError
+    LabelsError
         If an image has no labels, labels no image, or there is neither.
     """
     address = normal_url(images)
     stated = "" if labels is None else os.fspath(labels)
     if address.lower().endswith(".csv"):
         if stated not in ("", "-"):
-            raise TrainingError(
+            raise LabelsError(
                 f"{address} names {called.labels} itself; leave out {stated}, or give -"
             )
         return _pairs_of_table(address, called)
     if stated in ("", "-"):
-        raise TrainingError(f"{address} is no CSV table; give {called.labels} as well")
+        raise LabelsError(f"{address} is no CSV table; give {called.labels} as well")
     if _is_image(address):
         return [Pair(address, _labels_of_one(address, stated, called))]
     if os.path.isfile(address):
-        raise TrainingError(_unread(address))
+        raise LabelsError(_unread(address))
     if not os.path.isdir(address):
         what = "" if called == _IN_TRAINING else f"the {called.image} "
-        raise TrainingError(f"{what}{address} is no image, folder of images or CSV table")
+        raise LabelsError(f"{what}{address} is no image, folder of images or CSV table")
     return _pairs_of_folders(address, stated, called)
 
 
@@ -119,7 +120,7 @@ def open_pair(
 
     Raises
     ------
-    TrainingError
+    LabelsError
         If they do not fit, as :func:`bigunet.io.sources.pair_checks.check_pair` says.
     BigUNetError
         If one cannot be opened, or has no such level or channel.
@@ -154,12 +155,12 @@ def _labels_of_one(image: str, stated: str, called: Called, base: str = "") -> s
         if find_node(inside) is not None:
             return inside
     if os.path.isdir(outside):
-        raise TrainingError(
+        raise LabelsError(
             f"{image} is one {called.image}, {outside} a folder; give its {called.labels}"
         )
     if os.path.isfile(outside):
-        raise TrainingError(_unread(outside))
-    raise TrainingError(
+        raise LabelsError(_unread(outside))
+    raise LabelsError(
         f"{image} has no {called.labels} {stated}: neither a file nor inside the {called.image}"
     )
 
@@ -168,11 +169,11 @@ def _pairs_of_folders(folder: str, stated: str, called: Called) -> list[Pair]:
     images = _images_in(folder)
     beside = normal_url(stated)
     if beside == folder:
-        raise TrainingError(
+        raise LabelsError(
             f"{folder} is given as {called.images} and as {called.labels}; give two folders"
         )
     if os.path.exists(beside) and _is_image(beside):
-        raise TrainingError(
+        raise LabelsError(
             f"{folder} is a folder, {beside} one image; give a folder of {called.labels}"
         )
     if os.path.isdir(beside):
@@ -184,7 +185,7 @@ def _pairs_of_folders(folder: str, stated: str, called: Called) -> list[Pair]:
         if is_raster(images[stem]) or not find_node(url)
     ]
     if missing:
-        raise TrainingError(
+        raise LabelsError(
             f"{len(missing)} of {len(images)} {called.images} in {folder} have no {stated} inside, "
             f"and it is no folder: {_some(missing)}"
         )
@@ -200,7 +201,7 @@ def _matched(
     ):
         alone = [url for stem, url in have.items() if stem not in want]
         if alone:
-            raise TrainingError(
+            raise LabelsError(
                 f"{len(alone)} of {len(have)} have no {what} of the same name in {where}: "
                 f"{_some(alone)}"
             )
@@ -210,7 +211,7 @@ def _matched(
 def _images_in(folder: str) -> dict[str, str]:
     """Images of a folder by stem, in natural order."""
     found: dict[str, str] = {}
-    for name in sorted(os.listdir(folder), key=_natural):
+    for name in natural_order(os.listdir(folder)):
         url = os.path.join(folder, name)
         if name.startswith(".") or not (
             is_raster(name) or (os.path.isdir(url) and find_node(url) is not None)
@@ -218,10 +219,10 @@ def _images_in(folder: str) -> dict[str, str]:
             continue
         stem = _stem(name)
         if stem in found:
-            raise TrainingError(f"{found[stem]} and {url} are of one name; keep one of them")
+            raise LabelsError(f"{found[stem]} and {url} are of one name; keep one of them")
         found[stem] = url
     if not found:
-        raise TrainingError(f"{folder} holds no image: no OME-Zarr, zarr array, TIFF or PNG")
+        raise LabelsError(f"{folder} holds no image: no OME-Zarr, zarr array, TIFF or PNG")
     return found
 
 
@@ -235,10 +236,13 @@ def _stem(name: str) -> str:
     return stem.removesuffix(".ome")
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Order of names in which 2 comes before 10."""
-    parts = re.split(r"([0-9]+)", name)  # text and numbers take turns
-    return [(int(part) if k % 2 else 0, part) for k, part in enumerate(parts)]
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names so that 2 comes before 10, and names that differ in zeros only as text.
+
+    >>> natural_order(["10.png", "2.png", "02.png"])
+    ['02.png', '2.png', '10.png']
+    """
+    return natsorted(names, alg=ns.PRESORT)
 
 
 def _some(urls: Sequence[str]) -> str:
@@ -253,7 +257,7 @@ def _pairs_of_table(table: str, called: Called) -> list[Pair]:
             rows = csv.DictReader(lines, skipinitialspace=True)
             columns = [str(name).strip().lower() for name in rows.fieldnames or ()]
             if not {"image", "labels"} <= set(columns):
-                raise TrainingError(
+                raise LabelsError(
                     f"{table} has the columns {', '.join(columns)}; give image and labels"
                 )
             rows.fieldnames = columns
@@ -261,20 +265,20 @@ def _pairs_of_table(table: str, called: Called) -> list[Pair]:
                 _pair_of_row(row, base, f"{table}, line {rows.line_num}", called) for row in rows
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"cannot read {table}: {error}") from error
+        raise LabelsError(f"cannot read {table}: {error}") from error
     if not pairs:
-        raise TrainingError(f"{table} lists no image")
+        raise LabelsError(f"{table} lists no image")
     return pairs
 
 
 def _pair_of_row(row: dict[str, str | None], base: str, where: str, called: Called) -> Pair:
     image, labels = ((row[name] or "").strip() for name in ("image", "labels"))
     if not image or not labels:
-        raise TrainingError(f"{where}: image is {image!r} and labels are {labels!r}; give both")
+        raise LabelsError(f"{where}: image is {image!r} and labels are {labels!r}; give both")
     url = normal_url(image if "://" in image else os.path.join(base, image))
     if "://" not in url and not os.path.exists(url):
-        raise TrainingError(f"{where}: {url} is missing")
+        raise LabelsError(f"{where}: {url} is missing")
     try:
         return Pair(url, _labels_of_one(url, labels, called, base))
     except BigUNetError as error:
-        raise TrainingError(f"{where}: {error}") from error
+        raise LabelsError(f"{where}: {error}") from error

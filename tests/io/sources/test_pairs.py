@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bigunet.errors import BigUNetError, OptionError, TrainingError
+from bigunet.errors import BigUNetError, LabelsError, OptionError
 from bigunet.geometry import Box
 from bigunet.io.sources.pair_checks import check_pair
-from bigunet.io.sources.pairs import Pair, _natural, find_pairs, open_pair
+from bigunet.io.sources.pairs import Pair, find_pairs, natural_order, open_pair
 
 GREY = np.random.default_rng(0).integers(0, 256, (24, 20), np.uint8)
 CELLS = np.kron(np.arange(20).reshape(4, 5), np.ones((6, 4))).astype(np.uint16)
@@ -97,7 +97,7 @@ def test_natural_order_of_numbered_names_is_that_of_the_numbers(
     numbers: list[int], before: str
 ) -> None:
     names = [f"{before}{n}.png" for n in numbers]
-    assert sorted(names, key=_natural) == [f"{before}{n}.png" for n in sorted(numbers)]
+    assert natural_order(names) == [f"{before}{n}.png" for n in sorted(numbers)]
 
 
 def test_labels_inside_images_are_given_by_name(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_what_cannot_be_paired_is_named_in_one_line(tmp_path: Path, case: Refusa
     if not case.labels:
         (tmp_path / "labels").rmdir()
     images, labels = case.ask
-    with pytest.raises(TrainingError, match=case.told) as caught:
+    with pytest.raises(LabelsError, match=case.told) as caught:
         find_pairs(tmp_path / images, None if labels is None else tmp_path / labels)
     assert "\n" not in str(caught.value)
 
@@ -227,9 +227,9 @@ def test_a_table_that_cannot_be_read_is_named_with_its_line(
     write_folder(tmp_path, ["1.tif"], CELLS)
     raw = content if isinstance(content, bytes) else content.encode()
     (tmp_path / "table.csv").write_bytes(raw)
-    with pytest.raises(TrainingError, match=told):
+    with pytest.raises(LabelsError, match=told):
         find_pairs(tmp_path / "table.csv")
-    with pytest.raises(TrainingError, match="names labels itself; leave out labels"):
+    with pytest.raises(LabelsError, match="names labels itself; leave out labels"):
         find_pairs(tmp_path / "table.csv", "labels")
 
 
@@ -259,7 +259,7 @@ def test_labels_that_do_not_fit_are_named_with_their_values(
     tifffile.imwrite(tmp_path / "a.tif", image)
     tifffile.imwrite(tmp_path / "b.tif", labels)
     names = r"b\.tif, labels of .*a\.tif, "
-    with pytest.raises(TrainingError, match=names + told) as caught:
+    with pytest.raises(LabelsError, match=names + told) as caught:
         open_pair(Pair(str(tmp_path / "a.tif"), str(tmp_path / "b.tif")))
     assert "\n" not in str(caught.value)
 
@@ -297,19 +297,19 @@ def test_values_that_are_no_labels_are_named_with_their_place(
     tifffile.imwrite(tmp_path / "a.tif", GREY)
     tifffile.imwrite(tmp_path / "b.tif", labels)
     pair = Pair(str(tmp_path / "a.tif"), str(tmp_path / "b.tif"))
-    with pytest.raises(TrainingError, match=rf"b\.tif {told}") as caught:
+    with pytest.raises(LabelsError, match=rf"b\.tif {told}") as caught:
         open_pair(pair, ignore=ignore)
     assert "swapped" not in str(caught.value)
     tifffile.imwrite(tmp_path / "a.tif", GREY // 100)
     if labels.dtype.kind == "f":
-        with pytest.raises(TrainingError, match="IMAGES and LABELS look swapped"):
+        with pytest.raises(LabelsError, match="IMAGES and LABELS look swapped"):
             open_pair(pair, ignore=ignore)
 
 
 def test_labels_in_a_jpeg_are_refused(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.png")
     Image.fromarray(GREY).save(tmp_path / "b.jpg")
-    with pytest.raises(TrainingError, match="are a JPEG, which changes values; give a PNG"):
+    with pytest.raises(LabelsError, match="are a JPEG, which changes values; give a PNG"):
         open_pair(Pair(str(tmp_path / "a.png"), str(tmp_path / "b.jpg")))
 
 
@@ -334,7 +334,7 @@ def test_voxels_of_another_size_are_refused_where_both_are_known(
         open_pair(pair)
     else:
         with pytest.raises(
-            TrainingError, match=r"have voxels of \(.*\) µm, the image \(0\.5, 1\.0\)"
+            LabelsError, match=r"have voxels of \(.*\) µm, the image \(0\.5, 1\.0\)"
         ):
             open_pair(pair)
 
@@ -354,7 +354,7 @@ def test_labels_are_taken_from_the_level_that_has_the_shape_of_the_image(tmp_pat
     for labels in (both, coarse):
         _, found = open_pair(Pair(str(image), str(labels)), level=1)
         np.testing.assert_array_equal(found.read(box)[0], CELLS[::2, ::2])
-    with pytest.raises(TrainingError, match=r"have shape \(12, 10\), the image \(6, 5\)"):
+    with pytest.raises(LabelsError, match=r"have shape \(12, 10\), the image \(6, 5\)"):
         open_pair(Pair(str(image), str(both)), level=2)
     with pytest.raises(OptionError, match="has no level 3"):
         open_pair(Pair(str(image), str(both)), level=3)
