@@ -1,6 +1,6 @@
-"""TIFF files: their axes and levels, and boxes of their voxels.
+"""TIFF files: their axes and levels, and parts of their voxels.
 
-Large files are read strip by strip or tile by tile, never whole.
+Only the strips or tiles under a part are read, never the whole of a large file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".svs", ".ndpi", ".scn", ".lsm")
 
 _GUESSED = "zct"
-"""What axes without a meaning are taken for: one is z, two are c and z, as in bare arrays."""
+"""Axes without a meaning: one is taken for z, two for c and z, as in bare arrays."""
 _MAX_OPEN = 16
 
 
@@ -46,7 +46,7 @@ def describe_tiff(url: str) -> ImageDescription:
     Raises
     ------
     ImageError
-        If it cannot be read, or its axes cannot be told.
+        If it cannot be read, or it is unclear what its axes are.
     """
     with reading(url), tifffile.TiffFile(url) as tiff:
         series = tiff.series[0]
@@ -75,7 +75,7 @@ def describe_tiff(url: str) -> ImageDescription:
 
 
 def name_axes(stored: str, url: str) -> str:
-    """Names of the axes of a TIFF in bigunet's words.
+    """Letters of the axes of a TIFF, from the letters that tifffile gives them.
 
     Examples
     --------
@@ -96,27 +96,27 @@ def name_axes(stored: str, url: str) -> str:
 
 
 def read_tiff(url: str, level: Level, selection: Selection) -> np.ndarray:
-    """Voxels of a level, in storage order and any byte order.
+    """Read a part of a level, in storage order and any byte order.
 
     Parameters
     ----------
     url : str
     level : Level
-        As :func:`describe_tiff` describes it.
+        As :func:`describe_tiff` returns it.
     selection : tuple of (slice or ndarray of int)
         Per stored axis, within the level; at most one entry holds indices.
 
     Raises
     ------
     ImageError
-        If they cannot be read or decoded, or the file is another one than was described.
+        If a voxel cannot be read or decoded, or the file changed after it was described.
     """
     with reading(url):
         return _open_files.read(url, level, selection)
 
 
 def _warn_of_more(url: str, tiff: tifffile.TiffFile) -> None:
-    """Files of slide scanners have small pictures besides, which nobody misses."""
+    """Warn of further images, except in files of slide scanners: there they are small previews."""
     if len(tiff.series) > 1 and tiff.series[0].kind in ("ome", "generic", "shaped"):
         logger.warning(
             "%s holds %d images; only the first is read", shown_url(url), len(tiff.series)
@@ -128,7 +128,7 @@ def _alike(level: Any, series: Any) -> bool:
 
 
 def _without_alpha(level: Any) -> tuple[int, ...]:
-    """Shape of a level, less the samples that state how opaque a pixel is."""
+    """Shape of a level without the samples that state how opaque a pixel is."""
     opacity = sum(int(kind) in (1, 2) for kind in level.keyframe.extrasamples)
     return tuple(n - opacity if a == "S" else n for a, n in zip(level.axes, level.shape))
 
@@ -157,7 +157,7 @@ def _level(path: str, shape: tuple[int, ...], stored: Any, scale: tuple[float, .
 
 
 class _OpenTiff:
-    """An open file, whose levels are opened when first read."""
+    """An open file. Each level is opened when it is read for the first time."""
 
     def __init__(self, url: str) -> None:
         self._url = url

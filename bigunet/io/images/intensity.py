@@ -1,4 +1,4 @@
-"""Grey values of a whole image, so that normalisation is fixed before the first block.
+"""Percentiles of a whole image: they fix the normalisation before the first block.
 
 This module chooses the level. :mod:`bigunet.io.images.grey_voxels` reads the voxels,
 :mod:`bigunet.io.images.spread` says where they lie, and :mod:`bigunet.grey.range_rule` which of
@@ -23,12 +23,12 @@ OpenLevel = Callable[[int, Sequence[int]], LevelReader]
 
 
 MAX_VOXELS = 2**24
-"""Voxels of each channel that percentiles are taken of, at most."""
+"""The most voxels of each channel that percentiles are measured on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """Percentiles of an image's voxels, and where they were measured.
+    """Percentiles of the voxels of an image, and where they were measured.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Intensity:
     sampled : bool
         Whether only a part of the level was read.
     channels : tuple of GreyValues
-        Of each channel.
+        The percentiles of each channel.
     """
 
     level: int
@@ -177,7 +177,7 @@ def _values_of(
 def _choose_level(
     image: ImageDescription, region: tuple[int, Box] | None, max_voxels: int
 ) -> tuple[int, bool]:
-    """Choose the level to read, and whether only a sample of it."""
+    """The level to read, and whether only a sample of it is read."""
     dtype = image.level(region[0] if region else 0).dtype
     sizes = {
         k: _on_level(image, region, k).size
@@ -191,7 +191,7 @@ def _choose_level(
 
 
 def _on_level(image: ImageDescription, region: tuple[int, Box] | None, level: int) -> Box:
-    """The region on the voxels of another level: all that it touches."""
+    """The voxels of another level that the region touches."""
     shape = image.volume_shape(level)
     if region is None:
         return Box.of_shape(shape)

@@ -1,4 +1,4 @@
-"""Objects from masks: labels whose connected voxels of one value are one object each."""
+"""Objects from masks: connected voxels of one value are one object."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _KEPT_BYTES = 2**28
 
 
 class ConnectedLabels:
-    """A source of numbered objects, made of another one's connected voxels.
+    """Numbered objects: the connected voxels of another source.
 
-    Objects are connected across the whole plane (or volume) that the network sees, so that each
-    is read whole when a box of it is; some are kept.
+    An object does not end at the border of a box. To read a box, the whole planes under it (or
+    volumes, if ``ndim`` is 3) are read and connected. The planes that were used last are kept.
 
     Parameters
     ----------
     source : Source
-        Integers of one channel; 0 is no object, nor is what nobody annotated, which stays so.
+        Integers of one channel. 0 is no object. Voxels that nobody annotated stay so.
     ndim : int
-        Axes along which voxels connect, by their faces: the last ones.
+        Number of axes, the last ones, along which voxels that share a face are connected.
     """
 
     num_channels = 1
@@ -43,7 +43,7 @@ class ConnectedLabels:
         self.scale_um = source.scale_um
 
     def read(self, box: Box) -> np.ndarray:
-        """Objects (1, *box.shape), mirrored where the box leaves the image."""
+        """See :meth:`bigunet.io.images.reader.Reader.read`."""
         leading = len(self.shape) - self._ndim
         indices = [
             mirror_indices(start, stop, size)
@@ -57,7 +57,7 @@ class ConnectedLabels:
         return objects[np.newaxis]
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        """Those of the masks."""
+        """Percentiles of the masks."""
         return self._source.percentiles(quantiles)
 
     def _connect(self, index: tuple[int, ...]) -> np.ndarray:

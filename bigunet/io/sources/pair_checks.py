@@ -1,4 +1,4 @@
-"""Whether labels fit an image: axes, shape, physical size, and values that are labels at all."""
+"""Checks that labels fit an image: in axes, shape and voxel size, and that they are labels."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def check_pair(image: Source, labels: Source, *, ignore: Sequence[int] = ()) -> 
     Parameters
     ----------
     image, labels : Source
-        As they are stored.
+        With the values that are stored.
     ignore : sequence of int, optional
-        Values of labels that mean that nobody annotated a voxel.
+        Values of voxels that nobody annotated.
 
     Raises
     ------
     LabelsError
-        If axes, shape or physical size differ, or the labels are not whole numbers of one
-        channel, 0 or above.
+        If axes, shape or voxel size differ, or the labels are not whole numbers of one channel, 0
+        or above.
     """
     names = f"{labels.url}, labels of {image.url},"
     if len(image.axes) != len(labels.axes):
@@ -58,7 +58,7 @@ def check_pair(image: Source, labels: Source, *, ignore: Sequence[int] = ()) -> 
 
 
 def _channels(labels: Source) -> str:
-    """What several channels of labels are, and the cure."""
+    """The end of the message for labels of several channels: what they hold, and the cure."""
     voxels = labels.read(next(_boxes(labels.shape)))
     if (voxels == voxels[:1]).all():
         return " that are all equal; give one integer per voxel, as a grey image"
@@ -72,7 +72,7 @@ def _cure_of_shape(image: Source, labels: Source) -> str:
 
 
 def _check_values(image: Source, labels: Source, ignore: Sequence[int]) -> None:
-    """Read labels of a type that can hold what is no label, as reading them refuses it."""
+    """Read all labels, of a type that can hold other values; to read those is an error."""
     read_as = annotated(labels, ignore)
     for box in _boxes(labels.shape):
         try:
@@ -88,7 +88,7 @@ def _check_values(image: Source, labels: Source, ignore: Sequence[int]) -> None:
 
 
 def num_values(source: Source) -> int:
-    """Different values of the first channel, as far as the middle slab of an image tells."""
+    """Number of different values in a slab in the middle of the image, in its first channel."""
     boxes = list(_boxes(source.shape))
     return len(np.unique(source.read(boxes[len(boxes) // 2])[0]))
 
@@ -109,7 +109,7 @@ def _scale_by_axis(source: Source) -> dict[str, float]:
 
 
 def _boxes(shape: Sequence[int]) -> Iterator[Box]:
-    """Slabs across the first axis, evenly spaced where there are many."""
+    """Slabs across the first axis; if there are too many, some of them, evenly spaced."""
     rows = max(1, _BOX_VOXELS // max(1, math.prod(shape[1:])))
     starts = range(0, shape[0], rows)
     for start in starts[:: max(1, ceil_div(len(starts), _MAX_BOXES))]:

@@ -1,4 +1,4 @@
-"""Which labels belong to which image, and whether they fit."""
+"""Pairs of an image and its labels: how they are matched, and whether they fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from natsort import natsorted, ns
 
-from bigunet.errors import BigUNetError, LabelsError
+from bigunet.errors import BigUNetError, ImageError, LabelsError
 from bigunet.io.files.rasters import is_raster
 from bigunet.io.sources.annotations import annotated
 from bigunet.io.sources.pair_checks import check_pair
@@ -36,7 +36,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What messages call images and their labels."""
+    """The words for images and their labels in messages."""
 
     image: str = "image"
     images: str = "images"
@@ -54,24 +54,26 @@ def find_pairs(
     Parameters
     ----------
     images : path
-        An image, a folder of images, or a CSV table with columns ``image`` and ``labels``, whose
-        paths are relative to the table.
+        An image, a folder of images, or a CSV table with columns ``image`` and ``labels``. Paths
+        in the table are relative to its folder.
     labels : path, optional
-        Labels of the image; a folder that has labels of the same name, but for the suffix, for
-        each image; or the name of a label image inside each OME-Zarr image, such as
+        One of: the labels of the image; a folder with labels for each image, of the same name
+        without the suffix; the name of a label image inside each OME-Zarr image, such as
         ``labels/nuclei``. None or ``"-"`` for a table.
     called : Called
-        The words of the messages, where it is not about images and labels to train from.
+        The words of the messages, if these are not images and labels to train from.
 
     Returns
     -------
     list of Pair
-        Folders in natural order (2 before 10), tables in their own.
+        A folder in natural order (2 before 10), a table in the order of its rows.
 
     Raises
     ------
+    ImageError
+        If there is no image, or two have one name.
     LabelsError
-        If an image has no labels, labels no image, or there is neither.
+        If an image has no labels, or labels have no image.
     """
     address = normal_url(images)
     stated = "" if labels is None else os.fspath(labels)
@@ -86,10 +88,10 @@ def find_pairs(
     if _is_image(address):
         return [Pair(address, _labels_of_one(address, stated, called))]
     if os.path.isfile(address):
-        raise LabelsError(_unread(address))
+        raise ImageError(_unread(address))
     if not os.path.isdir(address):
         what = "" if called == _IN_TRAINING else f"the {called.image} "
-        raise LabelsError(f"{what}{address} is no image, folder of images or CSV table")
+        raise ImageError(f"{what}{address} is no image, folder of images or CSV table")
     return _pairs_of_folders(address, stated, called)
 
 
@@ -106,11 +108,11 @@ def open_pair(
     ----------
     pair : Pair
     level : int, optional
-        Of the image. Of the labels, the level of the same shape is taken.
+        The level of the image. Of the labels, the level of the same shape is read.
     channels : sequence of int or str, optional
-        Of the image; None reads all.
+        The channels of the image to read; None reads all.
     ignore : sequence of int, optional
-        Values of labels that mean that nobody annotated a voxel.
+        Values of voxels that nobody annotated.
 
     Returns
     -------
@@ -129,10 +131,10 @@ def open_pair(
     described = describe_image(pair.labels)
     alike = [k for k in range(len(described.levels)) if described.volume_shape(k) == image.shape]
     if alike:
-        found = level if level in alike else alike[0]
+        labels_level = level if level in alike else alike[0]
     else:
-        found = min(level, len(described.levels) - 1)
-    labels = ImageSource(described, level=found, channels=range(described.num_channels))
+        labels_level = min(level, len(described.levels) - 1)
+    labels = ImageSource(described, level=labels_level, channels=range(described.num_channels))
     check_pair(image, labels, ignore=ignore)
     return image, annotated(labels, ignore)
 
@@ -210,7 +212,7 @@ def _matched(
 
 def _images_in(folder: str) -> dict[str, str]:
     """Images of a folder by stem, in natural order."""
-    found: dict[str, str] = {}
+    urls: dict[str, str] = {}
     for name in natural_order(os.listdir(folder)):
         url = os.path.join(folder, name)
         if name.startswith(".") or not (
@@ -218,16 +220,16 @@ def _images_in(folder: str) -> dict[str, str]:
         ):
             continue
         stem = _stem(name)
-        if stem in found:
-            raise LabelsError(f"{found[stem]} and {url} are of one name; keep one of them")
-        found[stem] = url
-    if not found:
-        raise LabelsError(f"{folder} holds no image: no OME-Zarr, zarr array, TIFF or PNG")
-    return found
+        if stem in urls:
+            raise ImageError(f"{urls[stem]} and {url} are of one name; keep one of them")
+        urls[stem] = url
+    if not urls:
+        raise ImageError(f"{folder} holds no image: no OME-Zarr, zarr array, TIFF or PNG")
+    return urls
 
 
 def _stem(name: str) -> str:
-    """Name less its suffix.
+    """Remove the suffix of a name.
 
     >>> _stem("a.ome.zarr"), _stem("b.1.png"), _stem("c")
     ('a', 'b.1', 'c')

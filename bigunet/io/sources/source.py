@@ -26,7 +26,7 @@ from bigunet.io.stores.access import normal_url
 
 _decoded = DecodedImages(512 * 2**20)
 _MAX_DECODED = 128 * 2**20
-"""Bytes of an image that is kept whole; a larger one is read in parts, where its format can."""
+"""Bytes of the largest image that is kept whole. Larger ones are read in parts, if they can be."""
 
 
 class Source(Reader, Protocol):
@@ -59,13 +59,13 @@ class Source(Reader, Protocol):
 def describe_image(url: str | Path) -> ImageDescription:
     """Describe the image at ``url``: OME-Zarr, zarr array, TIFF, PNG or another image file.
 
-    A bare array has the usual axes of its kind: the labels, or the truth, that it goes with must
-    have them too.
+    The axes of a bare array without names are yx, zyx, czyx or tczyx, even where one of them may
+    hold colours: its labels, or its truth, must have the same axes.
 
     Raises
     ------
     ImageError
-        If there is none, or it cannot be read.
+        If there is no image, or it cannot be read.
     """
     address = normal_url(url)
     if is_raster(address):
@@ -85,9 +85,9 @@ def open_source(
     url : str or Path
         An OME-Zarr image or a label image inside it, a zarr array, a TIFF or PNG file.
     level : int, optional
-        Of a pyramid; level 0 is the largest.
+        The level of a pyramid; level 0 is the largest.
     channels : sequence of int or str, optional
-        To read, by index or name, in this order; None reads all.
+        The channels to read, by index or name, in this order; None reads all.
 
     Raises
     ------

@@ -61,7 +61,7 @@ SOURCES: dict[str, Open] = {
 
 
 def mirrored(volume: np.ndarray, box: Box) -> np.ndarray:
-    """The same box by padding the whole volume, shape (channel, *box.shape)."""
+    """The box, cut from the whole volume that numpy mirrors: (channel, *box.shape)."""
     padded = np.pad(volume, [(0, 0), *[(40, 40)] * box.ndim], mode="reflect")
     parts = (slice(a + 40, b + 40) for a, b in zip(box.start, box.stop))
     return padded[(slice(None), *parts)]
@@ -128,7 +128,7 @@ def test_only_the_chunks_of_a_dask_array_under_a_box_are_computed() -> None:
     assert computed == [(0, 1)]
 
 
-def test_what_was_read_is_the_callers_own_to_change() -> None:
+def test_the_caller_may_change_what_was_read() -> None:
     voxels = np.arange(20).reshape(4, 5)
     source = ArraySource(voxels, axes="yx")
     source.read(Box((0, 0), (4, 5)))[...] = -1
