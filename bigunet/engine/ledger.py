@@ -12,7 +12,6 @@ import json
 import os
 import stat
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +19,7 @@ from typing import IO, Any
 from bigunet.engine.ledger_lines import Judge, Replay, encode, read_records
 from bigunet.engine.stage import Result
 from bigunet.errors import OutputError, ResumeError
+from bigunet.machine.files import create_once
 from bigunet.machine.locks import lock
 
 Fingerprint = Mapping[str, Any]
@@ -131,18 +131,10 @@ class Ledger:
         OutputError
             If it cannot be written.
         """
-        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
         try:
-            try:
-                partial.write_bytes(encode({"fingerprint": dict(fingerprint)}))
-                os.link(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
-        except FileExistsError:
-            return False
+            return create_once(path, encode({"fingerprint": dict(fingerprint)}))
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        return True
 
     @classmethod
     def peek(cls, path: Path, beside: Sequence[Path] = ()) -> tuple[dict[str, Any], dict[str, int]]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 SCRIPT = """
-from bigunet.engine.clusters.cuda import visible_gpus
+from bigunet.machine.gpus import visible_gpus
 import json, os
 cases = json.loads(os.environ["CASES"])
 found = []
@@ -47,12 +47,12 @@ def test_gpus_are_those_that_cuda_would_show_with_their_memory(with_gpus, ask) -
 def test_without_gpus_what_is_missing_is_told(ask, tmp_path: Path) -> None:
     script = f"""
 import pathlib, sys
-from bigunet.engine.clusters import cuda
+from bigunet.engine.clusters.cuda import why_no_cuda_cluster
+from bigunet.machine.gpus import visible_gpus
 here, gone = pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(tmp_path / "gone")!r})
 for missing, driver in (((), gone), (("pynvml",), gone), (("pynvml", "dask_cuda"), here)):
     sys.modules.update(dict.fromkeys(missing))
-    cuda._DRIVERS = (driver,)
-    print(len(cuda.visible_gpus()), cuda.why_no_cuda_cluster())
+    print(len(visible_gpus()), why_no_cuda_cluster((driver,)))
 """
     none, unknown, idle = ask(script, dict(os.environ)).splitlines()
     assert none == unknown == "0 no GPU is here"

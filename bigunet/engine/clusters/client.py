@@ -15,6 +15,7 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster
 from distributed.comm import get_address_host
+from distributed.system import MEMORY_LIMIT
 
 from bigunet.engine.clusters.batch import open_batch
 from bigunet.engine.clusters.certificates import security_of
@@ -34,6 +35,7 @@ from bigunet.engine.clusters.threads import logs_silenced, thread_cluster
 from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER
 from bigunet.errors import ClusterError
 from bigunet.machine.cores import core_owner
+from bigunet.machine.memory import usable_memory_bytes
 from bigunet.machine.overlaps import Overlapping
 from bigunet.machine.processes import check_processes
 from bigunet.machine.signals import interrupts_blocked, signals_for_main_thread
@@ -202,29 +204,40 @@ def _thread_cluster(spec: ClusterSpec) -> Any:
 
 
 def _local_cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> LocalCluster:
-    return _started(LocalCluster, spec, n_workers=spec.workers or 1, **_common(spec, tell))
+    workers = spec.workers or 1
+    return _started(LocalCluster, spec, n_workers=workers, **_common(spec, workers, tell))
 
 
 def _cuda_cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> Any:
     cluster = cuda_cluster_class()
     names = [gpu.name for gpu in gpus_for(spec.workers)]
     try:
-        return _started(cluster, spec, CUDA_VISIBLE_DEVICES=names, **_common(spec, tell))
+        options = _common(spec, len(names), tell)
+        return _started(cluster, spec, CUDA_VISIBLE_DEVICES=names, **options)
     except ClusterError:
         raise
     except Exception as error:  # NVML's own error classes exist only where pynvml does
         raise ClusterError(f"no GPU can be used here: {error}; try --cluster local") from error
 
 
-def _common(spec: ClusterSpec, tell: Callable[[str], None]) -> dict[str, Any]:
+def _common(spec: ClusterSpec, workers: int, tell: Callable[[str], None]) -> dict[str, Any]:
     security = security_of(spec, tell)
     return {
         "threads_per_worker": THREADS_PER_WORKER,
+        "memory_limit": _worker_bytes(workers),
         "host": listening_host(spec),
         "dashboard_address": spec.dashboard,
         "silence_logs": logging.CRITICAL,
         **({"security": security, "protocol": "tls://"} if security else {}),
     }
+
+
+def _worker_bytes(workers: int) -> int:
+    """Memory of each worker on this host, which Dask does not let it exceed.
+
+    Dask's own limit takes no account of control groups inside others.
+    """
+    return min(usable_memory_bytes(), int(MEMORY_LIMIT)) // workers
 
 
 def _started(cluster: Any, spec: ClusterSpec, **options: Any) -> Any:
