@@ -17,7 +17,7 @@ from distributed import Client
 from tornado.ioloop import PeriodicCallback
 
 from bigunet.engine.dashboard.panel_host import END, PATH, POST, open_panel
-from bigunet.engine.dashboard.stage_progress import Progress
+from bigunet.engine.dashboard.stage_progress import StageProgress
 from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Watch:
     def __init__(self, client: Client, output: str) -> None:
         self._client = client
         self._run = f"bigunet-{uuid.uuid4().hex[:12]}"
-        self._progress = Progress(output)
+        self._progress = StageProgress(output)
         self._lock = threading.Lock()
         self._changed = False
         self._posting: PeriodicCallback | None = None

@@ -20,8 +20,9 @@ from bokeh.models import Select
 from distributed import Client, Scheduler
 
 from bigunet import SegmentOptions, segment
+from bigunet.blocks import BlockGrid
 from bigunet.engine.dashboard.watch import Watch
-from bigunet.engine.stage import BlockDone, Event, Grid, Stage, StageBegun
+from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
 from bigunet.geometry import Box
 
 OPTIONS = SegmentOptions(block_shape=(64, 64))
@@ -88,9 +89,8 @@ def traces(dask_scheduler: Scheduler) -> tuple[int, list[str], list[str]]:
     )
 
 
-STAGE = Stage("segment", 4, lambda: iter(()), lambda index: 0, dict, Grid(
-    ("y", "x"), Box((0, 0), (20, 20)), (10, 10)
-))  # fmt: skip
+GRID = BlockGrid(Box((0, 0), (20, 20)), (10, 10))
+STAGE = Stage("segment", 4, lambda: iter(()), lambda index: 0, dict, GRID, ("y", "x"))
 
 
 def see_a_block(watch: Watch, number: int = 0) -> None:
