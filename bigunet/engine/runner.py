@@ -261,8 +261,8 @@ class Runner:
             outcome: Any = future.result()
         except KilledWorker as error:
             raise ClusterError(
-                f"{where} lost its worker {error.allowed_failures + 1} times, most often for want "
-                "of memory: try a smaller --block-shape"
+                f"{where} lost its worker {error.allowed_failures + 1} times, most often because "
+                "memory is short: try a smaller --block-shape"
             ) from error
         except Exception as error:
             # A worker that has just joined may lack what it needs to read its task.
