@@ -20,6 +20,7 @@ from bigunet.engine.clusters.client import open_client, workers_per_host
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.clusters.worker_settings import THREADS_PER_WORKER
 from bigunet.errors import ClusterError, OptionError
+from bigunet.machine.memory import usable_memory_bytes
 
 
 @pytest.mark.slow
@@ -30,6 +31,8 @@ def test_a_local_cluster_listens_on_the_loopback_and_is_gone_afterwards() -> Non
         assert {get_address_host(a) for a in (*threads, client.scheduler.address)} == {"127.0.0.1"}
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         assert workers_per_host(client) == 2
+        limits = [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()]
+        assert limits == [usable_memory_bytes() // 2] * 2
         processes = set(client.run(os.getpid).values())
         assert os.getpid() not in processes
         cluster = client.cluster
