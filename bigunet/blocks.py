@@ -86,11 +86,11 @@ class BlockGrid:
             return Counter()
         whole, last = starts[:-1], starts[-1]
         period = stride // math.gcd(step, stride)
-        found: Counter[tuple[int, int]] = Counter()
+        counts: Counter[tuple[int, int]] = Counter()
         for number, start in enumerate(whole[:period]):
-            found[start % stride, step] += len(whole[number::period])
-        found[last % stride, stop - last] += 1
-        return found
+            counts[start % stride, step] += len(whole[number::period])
+        counts[last % stride, stop - last] += 1
+        return counts
 
     def number(self, index: Point) -> int:
         """Number of a block in C order, by which the ledger names it."""

@@ -125,7 +125,7 @@ class Ledger:
             )
 
     @classmethod
-    def found(cls, path: Path, fingerprint: Fingerprint) -> bool:
+    def begin_once(cls, path: Path, fingerprint: Fingerprint) -> bool:
         """Begin a ledger that several processes may begin at the same time.
 
         Returns

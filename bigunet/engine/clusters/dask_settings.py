@@ -84,8 +84,8 @@ def _known() -> tuple[dict[str, Any], dict[str, Any]]:
     schema: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
     for package in _PACKAGES:
-        found = importlib.util.find_spec(package)
-        folder = Path(found.origin).parent if found and found.origin else Path()
+        spec = importlib.util.find_spec(package)
+        folder = Path(spec.origin).parent if spec and spec.origin else Path()
         for file, known in ((f"{package}-schema.yaml", schema), (f"{package}.yaml", defaults)):
             # Another release of Dask may lack the file: then nothing is known to be wrong.
             if (folder / file).is_file():

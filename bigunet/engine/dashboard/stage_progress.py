@@ -11,7 +11,7 @@ from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import BlockDone, Index, Result, Stage
 from bigunet.geometry import Box, ceil_div
 
-# More cells than these could not be told apart on a screen.
+# A screen cannot show more cells than this distinctly.
 _MOST_CELLS_PER_AXIS = 64
 _MOST_SAMPLES = 240
 # With only one block of each worker in a sample, the speed would jump.
