@@ -139,6 +139,7 @@ def test_percentiles_are_those_of_the_whole_image_whatever_level_and_channels_ar
     tmp_path: Path,
 ) -> None:
     voxels = np.random.default_rng(0).integers(0, 200, (2, 32, 32)).astype(np.uint8)
+    voxels[1] += 50
     image = write_ome(tmp_path / "a.zarr", [voxels, voxels[:, ::2, ::2]], names="cyx")
     expected = percentiles(open_multiscale(image), (1, 99), channels=[1, 0]).values
     for level in range(2):
