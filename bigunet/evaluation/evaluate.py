@@ -10,7 +10,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from bigunet.errors import ImageError, LabelsError, OptionError
+from bigunet.errors import ImageError, LabelsError, OptionError, TrainingError
 from bigunet.evaluation.class_names import numbered
 from bigunet.evaluation.compared import OpenPair
 from bigunet.evaluation.evaluate_options import EvaluateOptions
@@ -149,7 +149,7 @@ def _tally(pair: Pair, options: EvaluateOptions) -> tuple[Tally, tuple[str, ...]
         for compared in opened.read(options):
             doubts.update(dict.fromkeys(check_voxels(compared, opened, options)))
             parts.append(kind.of(compared, options))
-    except (OptionError, LabelsError) as error:
+    except (OptionError, LabelsError, TrainingError) as error:
         raise ImageError(f"{pair.image} against {pair.labels}: {error}") from error
     total: Tally = reduce(operator.add, parts, kind())
     if isinstance(total, ObjectTally) and options.objects_of in opened.classes:
