@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import click
+from bigunet_cli.common_options import json_option
 from bigunet_cli.loading import loading
-from bigunet_cli.options import json_option
 from bigunet_cli.words import print_json
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bigunet_cli.declared_options import described
 from bigunet_cli.main import cli
-from bigunet_cli.options import options_from
 from bigunet_cli.segment import segment
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,7 +88,7 @@ def test_segment_reads_from_the_words_what_was_described(options: SegmentOptions
     words = segment_words("/in.zarr", "/out.zarr", "/m.safetensors", options)
     # As the group has them: click keeps the first that it sees.
     context = segment.make_context("segment", words, **cli.context_settings)
-    assert options_from(context.params) == options
+    assert described(SegmentOptions, context.params) == options
     assert context.params["sources"] == ("/in.zarr", "/out.zarr")
     assert context.params["model"] == "/m.safetensors"
 

@@ -95,7 +95,7 @@ def test_what_is_learned_from_is_told_as_it_is(bigunet: Any, folder: Path) -> No
     outcome = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK)
     assert outcome.code == 0, outcome.err
     begun, _, channels, *_ = outcome.told
-    assert begun.startswith("1 image to learn from, but for a part of it that is kept apart")
+    assert begun.startswith("1 image to learn from; a part of it is kept apart to validate on")
     assert "; 3 channels, " in begun
     assert "0.png are the same: --channel 0 would train on one" in channels
     again = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK, "--overwrite")
