@@ -41,7 +41,8 @@ def segment_options(command: F) -> F:
 
 def cluster_options(command: F) -> F:
     """Add what says where the workers come from: ClusterSpec and JobSpec."""
-    return declared_options(ClusterSpec)(declared_options(JobSpec)(command))
+    command = declared_options(JobSpec, "JobSpec({}=…)")(command)
+    return declared_options(ClusterSpec, "ClusterSpec({}=…)")(command)
 
 
 def cluster_of(given: Mapping[str, Any]) -> ClusterSpec:
@@ -53,7 +54,12 @@ def axes_option(command: F) -> F:
     """Add ``--axes``, as ``segment`` has it."""
     (axes,) = (one for one in option_fields(SegmentOptions) if one.name == "axes")
     return option(
-        axes.flag, section=axes.section, default="", metavar=axes.metavar, help=axes.help
+        axes.flag,
+        section=axes.section,
+        keyword="axes",
+        default="",
+        metavar=axes.metavar,
+        help=axes.help,
     )(command)
 
 
@@ -78,12 +84,17 @@ def existing_options(what: str, *, hide_overwrite: bool = False) -> Callable[[F]
         command = option(
             "--overwrite",
             section=RUN,
+            keyword='existing="overwrite"',
             is_flag=True,
             hidden=hide_overwrite,
             help=f"Remove {what} that is there, and begin anew.",
         )(command)
         return option(
-            "--resume", section=RUN, is_flag=True, help=f"Go on with {what} that was begun before."
+            "--resume",
+            section=RUN,
+            keyword='existing="resume"',
+            is_flag=True,
+            help=f"Go on with {what} that was begun before.",
         )(command)
 
     return add

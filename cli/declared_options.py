@@ -35,12 +35,21 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, ctx)
 
 
-def declared_options(described: type) -> Callable[[F], F]:
-    """The options that a dataclass declares, for a command; each is named as its field."""
+def declared_options(described: type, keyword: str = "{}") -> Callable[[F], F]:
+    """Add the options that a dataclass declares to a command; each has the name of its field.
+
+    Parameters
+    ----------
+    described : type
+        The dataclass.
+    keyword : str
+        How Python writes the option, with ``{}`` for the name of the field.
+    """
 
     def add(command: F) -> F:
         for one in reversed(option_fields(described)):
-            command = click.option(one.flag, one.name, **_attributes(one))(command)
+            attributes = _attributes(one) | {"keyword": keyword.format(one.name)}
+            command = click.option(one.flag, one.name, **attributes)(command)
         return command
 
     return add
@@ -76,7 +85,7 @@ def _attributes(one: OptionField) -> dict[str, Any]:
     attributes = {
         "cls": SectionedOption,
         "section": one.section,
-        "keyword": one.name,
+        "more": one.more,
         "help": _help(one),
         "show_default": not one.usual and one.default not in ("", (), None, {}),
     }

@@ -12,7 +12,9 @@ from bigunet_cli.loading import loading
 from bigunet_cli.words import print_json, say, summary
 
 
-@click.command(cls=SectionedCommand)
+@click.command(
+    cls=SectionedCommand, short_help="Segment a mosaic of real nuclei, and draw a picture of it."
+)
 @click.argument("folder", default="demo")
 @cluster_options
 @json_option

@@ -15,7 +15,7 @@ from bigunet_cli.words import print_json, print_table, say
 from bigunet.evaluation.evaluate_options import EvaluateOptions
 
 
-@click.command(cls=SectionedCommand)
+@click.command(cls=SectionedCommand, short_help="Score a prediction against the truth.")
 @click.argument("prediction")
 @click.argument("truth")
 @declared_options(EvaluateOptions)

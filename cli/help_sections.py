@@ -16,14 +16,25 @@ _WIDEST_NAME = 26
 
 
 class SectionedOption(click.Option):
-    """An option that belongs to a section; ``keyword`` is its name in Python, if it has one."""
+    """An option that belongs to a section of ``--help``.
+
+    Parameters
+    ----------
+    section : str
+        Heading of the section.
+    keyword : str
+        What stands for the option in Python; empty if nothing does.
+    more : str
+        What the docs say of the option besides its help.
+    """
 
     def __init__(
-        self, *args: Any, section: str = MESSAGES, keyword: str = "", **kwargs: Any
+        self, *args: Any, section: str, keyword: str = "", more: str = "", **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
         self.keyword = keyword
+        self.more = more
 
 
 class SectionedCommand(click.Command):

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 from bigunet_cli.common_options import axes_option, json_option
+from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import print_json, say, shown
 
@@ -25,7 +26,7 @@ _EXTENTS = {
 _WITH_RANGES = {"augmentation", "roi"}
 
 
-@click.command()
+@click.command(cls=SectionedCommand, short_help="Describe an image, a plate, a model or an output.")
 @click.argument("path", metavar="PATH")
 @axes_option
 @json_option

@@ -25,7 +25,7 @@ def jobs() -> None:
 @segment_options
 # A script with --overwrite is refused, with advice.
 @existing_options("an output", hide_overwrite=True)
-@declared_options(JobRequest)
+@declared_options(JobRequest, "")
 @option(
     "--measure/--no-measure",
     section=JOBS,

@@ -14,7 +14,9 @@ from bigunet_cli.words import print_json, print_table, size
 from bigunet.segmentation.segment_options import SegmentOptions
 
 
-@click.command(cls=SectionedCommand)
+@click.command(
+    cls=SectionedCommand, short_help="Say what a segmentation would run, and what it costs."
+)
 @click.argument("source", metavar="IN")
 @segment_options
 @option(

@@ -29,11 +29,12 @@ from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
 
 
-@click.command(cls=SectionedCommand)
+@click.command(cls=SectionedCommand, short_help="Segment an image, several images, or a plate.")
 @click.argument("sources", metavar="IN [OUT]", nargs=-1, required=True)
 @option(
     "--into",
     section=OUTPUT,
+    keyword="segment_images(…)",
     type=click.Path(),
     metavar="FOLDER",
     help="Write an output FOLDER/NAME.zarr for every image of IN: images, folders of images, or "
@@ -45,6 +46,7 @@ from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
 @option(
     "--part",
     section=WORKERS,
+    keyword="part",
     type=Parsed(Part.parse, "I/N"),
     metavar="I/N",
     help="Be process I of N that share the work without a scheduler, such as --part 2/8. Each "
@@ -54,6 +56,7 @@ from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
     "--performance-report",
     "performance_path",
     section=MESSAGES,
+    keyword="performance_path",
     type=click.Path(dir_okay=False),
     metavar="FILE.html",
     help="Write a page for the browser that shows what each worker did when, as Dask reports it.",

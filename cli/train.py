@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from bigunet.training.run.description import TrainReport
 
 
-@click.command(cls=SectionedCommand)
+@click.command(cls=SectionedCommand, short_help="Train a network on images and labels.")
 @click.argument("images")
 @click.argument("labels", required=False, default="")
 @option(
     "--out",
     section=MODEL,
+    keyword="out",
     required=True,
     type=click.Path(path_type=Path),
     help="Model file to write, .safetensors.",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @option(
     "--card",
     section=MODEL,
+    keyword="card",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
     help="JSON file with the model's card: data, licence, intended_use, limits.",
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 @option(
     "--weight-cache",
     section=LOSS,
+    keyword="weight_cache",
     metavar="FOLDER",
     default="",
     help="Folder that keeps the border term of the weight map for whole images, so that it is "
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 @option(
     "--validate",
     section=VALIDATION,
+    keyword="validation",
     nargs=2,
     default=None,
     metavar="IMAGES LABELS",

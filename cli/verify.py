@@ -5,28 +5,51 @@ from __future__ import annotations
 import sys
 
 import click
-from bigunet_cli.common_options import json_option
+from bigunet_cli.common_options import json_option, option
+from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import counted, print_json, say
 
+from bigunet.segmentation.segment_options import IMAGE, NETWORK
 
-@click.command()
+_WINDOWS = "Windows"
+
+
+@click.command(cls=SectionedCommand, short_help="Recompute parts of an output, and compare them.")
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
-@click.option(
-    "--windows", default=8, show_default=True, metavar="N", help="Number of windows to recompute."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the choice of windows.")
-@click.option(
-    "--model",
-    metavar="NAME|PATH",
-    help="Model to recompute with.  [default: the model that OUT names]",
-)
-@click.option(
+@option(
     "--mask",
+    section=IMAGE,
+    keyword="mask",
     default="",
     metavar="URL",
     help="Mask of OUT with its password, where it needs one: OUT does not keep it.",
+)
+@option(
+    "--model",
+    section=NETWORK,
+    keyword="model",
+    metavar="NAME|PATH",
+    help="Model to recompute with.  [default: the model that OUT names]",
+)
+@option(
+    "--windows",
+    section=_WINDOWS,
+    keyword="windows",
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Number of windows to recompute.",
+)
+@option(
+    "--seed",
+    section=_WINDOWS,
+    keyword="seed",
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the choice of windows.",
 )
 @json_option
 def verify(

@@ -82,14 +82,14 @@ class SegmentOptions:
     block_shape: tuple[int, ...] = option(
         (),
         _SHAPE,
-        "Voxels that one task writes, along the axes of the network or of the image.",
+        "Shape of the block that one task writes, along the axes of the network or of the image.",
         section=BLOCKS,
         usual="chosen to fit into the memory",
     )
     tile_shape: tuple[int, ...] = option(
         (),
         _SHAPE,
-        "Largest number of voxels that one forward pass keeps, along the axes of the network.",
+        "Largest shape of the voxels that one forward pass keeps, along the axes of the network.",
         section=BLOCKS,
         usual="chosen to fit into the memory",
     )
