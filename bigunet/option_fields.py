@@ -19,6 +19,8 @@ from bigunet.errors import BigUNetError, OptionError
 from bigunet.option_kinds import Flag, Kind
 
 T = TypeVar("T")
+DOC = "doc"
+"""Metadata of a field that is no option: what the docstring says of it, after its name."""
 _KEY = "option"
 # The first heading of a numpydoc docstring.
 _HEADING = re.compile(r"^\w+\n-{3,}$", re.MULTILINE)
@@ -100,7 +102,11 @@ def option_fields(described: type) -> tuple[OptionField, ...]:
 
 def documented(described: type[T]) -> type[T]:
     """Write the section Parameters of the class's docstring from its declarations."""
-    entries = []
+    entries = [
+        f"{field.name} : {field.metadata[DOC]}"
+        for field in dataclasses.fields(described)  # type: ignore[arg-type]
+        if DOC in field.metadata
+    ]
     for one in option_fields(described):
         usual = f"By default: {one.usual}." if one.usual else ""
         words = " ".join(part for part in (one.help, one.more, usual) if part)

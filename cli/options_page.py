@@ -18,7 +18,7 @@ from bigunet_cli.train import train
 from bigunet_cli.verify import verify
 
 # Commands, and an earlier one with options that are not listed again.
-_COMMANDS: dict[str, tuple[SectionedCommand, str]] = {
+_COMMANDS: dict[str, tuple[click.Command, str]] = {
     "segment": (segment, ""),
     "plan": (plan, "segment"),
     "verify": (verify, ""),
@@ -72,7 +72,8 @@ def _shared(sections: dict[str, list[str]], known: dict[str, list[str]]) -> Iter
             yield from (row.split(" | ")[0][2:] for row in rows if row in known.get(section, ()))
 
 
-def _sections(command: SectionedCommand) -> dict[str, list[str]]:
+def _sections(command: click.Command) -> dict[str, list[str]]:
+    assert isinstance(command, SectionedCommand)
     context = click.Context(command)
     return {
         section: [_row(one, context) for one in options if isinstance(one, SectionedOption)]

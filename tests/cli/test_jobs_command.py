@@ -30,14 +30,14 @@ class Printed:
     @property
     def words(self) -> list[str]:
         """Of the command that segments, as bash reads them."""
-        found = re.search(r"^\S*bigunet segment (.*?) &$", self.text, re.DOTALL | re.MULTILINE)
-        assert found
-        return shlex.split(found[1].replace("\\\n", " "))
+        match = re.search(r"^\S*bigunet segment (.*?) &$", self.text, re.DOTALL | re.MULTILINE)
+        assert match
+        return shlex.split(match[1].replace("\\\n", " "))
 
     def directive(self, name: str) -> str:
-        found = re.search(rf"^#SBATCH --{name}=(.*)$", self.text, re.MULTILINE)
-        assert found, name
-        return found[1]
+        match = re.search(rf"^#SBATCH --{name}=(.*)$", self.text, re.MULTILINE)
+        assert match, name
+        return match[1]
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_what_bigunet_takes_fits_into_the_memory_of_the_job(jobs: Any) -> None:
     assert limit(Printed(jobs(*few, "--memory-limit", "3GB"))) == 3 * 10**9
 
 
-def test_the_time_is_foretold_where_nobody_knows_it(jobs: Any) -> None:
+def test_the_time_is_measured_where_nobody_gives_it(jobs: Any) -> None:
     printed = Printed(jobs(*FEW, "--within", "2h"))
     assert printed.directive("array") == "1-1"
     assert "foretold from a few tiles here" in printed.text
@@ -235,12 +235,12 @@ def test_an_output_that_exists_or_a_plate_is_refused_before_a_job_waits_for_it(
     (tmp_path / "out.zarr").mkdir()
     (tmp_path / "out.zarr" / "mine").touch()
     for way in ("array", "dask"):
-        told = jobs("--way", way, "--hours", "1", *FEW)
-        assert (told.code, "exists" in told.err) == (1, True)
+        outcome = jobs("--way", way, "--hours", "1", *FEW)
+        assert (outcome.code, "exists" in outcome.err) == (1, True)
     plate = tmp_path / "plate.zarr"
     plate.mkdir()
     (plate / ".zgroup").write_text('{"zarr_format": 2}')
     (plate / ".zattrs").write_text('{"plate": {"wells": [{"path": "A/1"}], "version": "0.4"}}')
-    told = bigunet("jobs", "slurm", plate)
-    assert (told.code, told.err.count("\n")) == (1, 1)
-    assert "each of its fields" in told.err
+    outcome = bigunet("jobs", "slurm", plate)
+    assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+    assert "each of its fields" in outcome.err

@@ -114,6 +114,14 @@ def test_the_package_imports_a_name_when_it_is_used() -> None:
 
 def test_a_segmentation_imports_what_it_needs_and_no_more() -> None:
     program = "import sys, bigunet; bigunet.segment; print(*sys.modules, file=sys.stderr)"
-    found, _ = imported(program)
-    assert {"distributed", "torch", "zarr"} <= found
-    assert not found & {"PIL", "bokeh", "matplotlib", "ome_zarr", "openvino", "scipy", "tifffile"}
+    packages, _ = imported(program)
+    assert {"distributed", "torch", "zarr"} <= packages
+    assert not packages & {
+        "PIL",
+        "bokeh",
+        "matplotlib",
+        "ome_zarr",
+        "openvino",
+        "scipy",
+        "tifffile",
+    }

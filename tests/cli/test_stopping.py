@@ -1,4 +1,4 @@
-"""Laws of being told to stop."""
+"""Signals that stop a command."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import get_args
 from bigunet.choices import BatchKind, ClusterKind
 from bigunet.errors import OptionError
 from bigunet.image_kinds import Size
-from bigunet.option_fields import check_fields, documented, option
+from bigunet.option_fields import DOC, check_fields, documented, option
 from bigunet.option_kinds import Choice, Optional, Path, Text, Whole
 
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
@@ -95,7 +95,7 @@ class JobSpec:
 @documented
 @dataclass(frozen=True, slots=True)
 class ClusterSpec:
-    """Which workers to use; ``job`` is the :class:`JobSpec` of the jobs of a batch system."""
+    """Which workers to use."""
 
     kind: ClusterKind = option(
         "auto",
@@ -144,7 +144,10 @@ class ClusterSpec:
         section=WORKERS,
         metavar="NAME",
     )
-    job: JobSpec = field(default_factory=JobSpec)
+    job: JobSpec = field(
+        default_factory=JobSpec,
+        metadata={DOC: "JobSpec\n    What each job of a batch system asks for."},
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
