@@ -122,7 +122,7 @@ class JobRequest:
     directives: tuple[str, ...] = option(
         (),
         Each(Text(), "options, such as ('--qos=long',)"),
-        "Another option of sbatch, such as --sbatch=--qos=long.",
+        "Another option of sbatch, such as --sbatch=-Cfast.",
         section=JOBS,
         flag="--sbatch",
         metavar="OPTION",
@@ -138,7 +138,7 @@ class JobRequest:
     prefix: str = option(
         "",
         Text(),
-        "Words of bash that start a command inside a container, such as 'apptainer exec --nv "
+        "Words of bash that start a command inside a container, such as 'apptainer exec "
         "bigunet.sif'.",
         section=JOBS,
         metavar="WORDS",

@@ -170,7 +170,7 @@ class SegmentOptions:
         "Memory for all processes on a machine, such as 8GB; blocks and tiles are chosen to fit. "
         "On GPUs, the tiles depend on the memory of the GPU instead.",
         section=BLOCKS,
-        usual="half of the machine's memory, 8 GB per worker at most",
+        usual="half of the memory of the machine, container or batch job; 8 GB per worker at most",
         more="In Python, it is a number of bytes.",
     )
     tune: bool = option(
