@@ -49,8 +49,8 @@ from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
     keyword="part",
     type=Parsed(Part.parse, "I/N"),
     metavar="I/N",
-    help="Be process I of N that share the work without a scheduler, such as --part 2/8. Each "
-    "goes on where it was stopped; the last to end finishes the output.",
+    help="Do part I of N, such as 2/8: N processes share the work without a scheduler. Each goes "
+    "on where it was stopped; the last to end finishes the output.",
 )
 @option(
     "--performance-report",

@@ -111,7 +111,7 @@ def test_each_option_is_explained_by_a_sentence_and_has_a_flag_of_its_own(descri
     flags = [one.flag for one in option_fields(described)]
     assert len(set(flags)) == len(flags)
     for one in option_fields(described):
-        assert one.help[0].isupper() or one.help.split(":")[0] in one.kind.doc, one.help
+        assert one.help[0].isupper()
         assert one.help.endswith(".")
         assert one.section
         assert not one.usual.endswith(".")

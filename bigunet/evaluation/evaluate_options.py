@@ -98,8 +98,8 @@ class EvaluateOptions:
     objects_of: int | str | None = option(
         None,
         Optional(ClassName()),
-        "Class of the prediction, by name or number, with the objects: connected voxels of it are "
-        "an object.",
+        "Object class of the prediction, by name or number: connected voxels of this class are an "
+        "object.",
         section=OBJECTS,
         more="Voxels are connected over faces.",
     )

@@ -53,7 +53,7 @@ class JobRequest:
     way: Way = option(
         "array",
         Choice(Way, "way"),
-        "array: independent jobs, with a part of the blocks each. dask: one job of several nodes, "
+        "What to submit. array: independent jobs, with a part of the blocks each. dask: one job of several nodes, "
         "with a Dask worker on each.",
         section=JOBS,
     )

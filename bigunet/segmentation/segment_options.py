@@ -89,7 +89,7 @@ class SegmentOptions:
     tile_shape: tuple[int, ...] = option(
         (),
         _SHAPE,
-        "Largest shape of the voxels that one forward pass keeps, along the axes of the network.",
+        "Largest part of a block that one forward pass computes, along the axes of the network.",
         section=BLOCKS,
         usual="chosen to fit into the memory",
     )
@@ -132,14 +132,14 @@ class SegmentOptions:
     skip_empty: bool = option(
         False,
         Flag(),
-        "Make the chunks of the image that are not stored label 0, without computing them.",
+        "Write label 0 for chunks of the image that are not stored, without computing them.",
         section=IMAGE,
     )
     mask: str = option(
         "",
         ImagePath(),
-        "OME-Zarr or zarr array of one channel, at any resolution: where it is 0, voxels become "
-        "label 0 without being computed.",
+        "OME-Zarr or zarr array of one channel, at any resolution. Where it is 0, label 0 is "
+        "written without computing it.",
         section=IMAGE,
     )
     grey_range: tuple[tuple[float, float], ...] = option(

@@ -139,8 +139,8 @@ class ClusterSpec:
     interface: str = option(
         "",
         Text(),
-        "Network interface, such as ib0, at which the scheduler listens, in place of --host; jobs "
-        "use theirs of the same name.",
+        "Network interface, such as ib0, at which the scheduler listens, in place of --host; the "
+        "jobs use their interface of this name, too.",
         section=WORKERS,
         metavar="NAME",
     )
