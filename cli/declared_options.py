@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import click
 from bigunet_cli.help_sections import SectionedOption
 
+from bigunet.composed_kinds import Each, Optional
 from bigunet.errors import OptionError
 from bigunet.option_fields import OptionField, described_by, option_fields
-from bigunet.option_kinds import Choice, Each, Flag, ImagePath, Kind, Number, Optional, Whole
+from bigunet.option_kinds import Choice, Flag, ImagePath, Kind, Number, Whole
 
 # Longer lists of words stand in the help text.
 _WIDEST_CHOICE = 70

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from bigunet import EvaluateOptions, Recipe, SegmentOptions, TrainOptions
+from bigunet.composed_kinds import Commas, Each
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError, OptionError
 from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
@@ -25,7 +26,7 @@ from bigunet.option_fields import (
     option_words,
     with_keywords,
 )
-from bigunet.option_kinds import Choice, Commas, Each, Flag, Text, Whole
+from bigunet.option_kinds import Choice, Flag, Text, Whole
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.training.train_keywords import TrainKeywords
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigunet.choices import Way
+from bigunet.composed_kinds import Each
 from bigunet.errors import OptionError
 from bigunet.image_kinds import Size
 from bigunet.jobs.duration import parse_duration
 from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Each, Kind, Text, Whole
+from bigunet.option_kinds import Choice, Kind, Text, Whole
 
 JOBS = "Jobs"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -53,8 +54,8 @@ class JobRequest:
     way: Way = option(
         "array",
         Choice(Way, "way"),
-        "What to submit. array: independent jobs, with a part of the blocks each. dask: one job of several nodes, "
-        "with a Dask worker on each.",
+        "What to submit. array: independent jobs, with a part of the blocks each. dask: one job of "
+        "several nodes, with a Dask worker on each.",
         section=JOBS,
     )
     jobs: int = option(

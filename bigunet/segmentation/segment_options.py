@@ -16,11 +16,12 @@ from bigunet.choices import (
     Output,
     PrecisionChoice,
 )
+from bigunet.composed_kinds import Commas, Each, Pair
 from bigunet.errors import OptionError
 from bigunet.image_kinds import Channel, Level, Region, Size
 from bigunet.io.images.axes import checked_letters
 from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Commas, Each, Flag, ImagePath, Pair, Text, Whole
+from bigunet.option_kinds import Choice, Flag, ImagePath, Text, Whole
 from bigunet.urls import shown_url
 
 IMAGE, NETWORK, GREY = "Image", "Network", "Grey values"

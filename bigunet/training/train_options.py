@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bigunet.choices import DeviceChoice, NetworkName, NormalisationChoice, TargetKind
+from bigunet.composed_kinds import Commas, Each
 from bigunet.errors import OptionError
 from bigunet.image_kinds import Channel
 from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Commas, Each, Flag, Number, Path, Text, Whole
+from bigunet.option_kinds import Choice, Flag, Number, Path, Text, Whole
 
 IMAGES, LABELS, NETWORK = "Images", "Labels and classes", "Network"
 MACHINE, MODEL = "Machine", "Model file"

@@ -16,24 +16,13 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from bigunet import Augmentation, EvaluateOptions, Recipe, SegmentOptions, TrainOptions
+from bigunet.composed_kinds import Commas, Each, Optional, Pair
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError
 from bigunet.image_kinds import Channel, ClassName, Level, Region, Size
 from bigunet.jobs.request import Duration, JobRequest
 from bigunet.option_fields import OptionField, option_fields, option_words
-from bigunet.option_kinds import (
-    Choice,
-    Commas,
-    Each,
-    Flag,
-    Kind,
-    Number,
-    Optional,
-    Pair,
-    Path,
-    Text,
-    Whole,
-)
+from bigunet.option_kinds import Choice, Flag, Kind, Number, Path, Text, Whole
 from bigunet.training.augmentation import Changes
 
 COMMANDS: list[tuple[type, click.Command, list[str]]] = [

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from bigunet.choices import BatchKind, ClusterKind
+from bigunet.composed_kinds import Optional
 from bigunet.errors import OptionError
 from bigunet.image_kinds import Size
 from bigunet.option_fields import DOC, check_fields, documented, option
-from bigunet.option_kinds import Choice, Optional, Path, Text, Whole
+from bigunet.option_kinds import Choice, Path, Text, Whole
 
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
 LOOPBACK = "127.0.0.1"
