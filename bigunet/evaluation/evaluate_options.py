@@ -1,4 +1,4 @@
-"""The options of an evaluation, checked before anything is opened."""
+"""The options of an evaluation, which are checked before any file is opened."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class EvaluateOptions:
     Raises
     ------
     OptionError
-        If a value is none of those possible, or means nothing for this kind.
+        If a value is not possible, or has no meaning for this kind.
     """
 
     kind: EvaluationKind = option(
@@ -77,8 +77,8 @@ class EvaluateOptions:
         "Probability, 0 to below 1, above which voxels of the channel are foreground or interior.",
         section=IMAGES,
         metavar="P",
-        more="Foreground is class 1, or connected voxels are an object. Whole numbers are divided "
-        "by the highest number of their type first.",
+        more="Foreground is class 1, or objects of connected voxels. Whole numbers are divided by "
+        "the highest value of their dtype.",
     )
     label_values: tuple[int, ...] = option(
         (),
@@ -110,9 +110,9 @@ class EvaluateOptions:
         "Border class of the prediction: its voxels are given to the nearest object of "
         "--objects-of that they touch.",
         section=OBJECTS,
-        more="Voxels within border_width of an object are given to it. Training with the target "
-        "cells took them from objects that touch, and from the background between objects that "
-        "nearly touch, so objects of the second sort become a little too large.",
+        more="Training with the target cells takes border voxels from objects that touch, and from "
+        "the background between objects that nearly touch. In the second case, objects become "
+        "slightly too large.",
     )
     min_size: int = option(
         0,
@@ -177,7 +177,7 @@ class EvaluateOptions:
         return tuple(name for name in possible if name in names)
 
     def to_dict(self) -> dict[str, Any]:
-        """The kind, and what differs from the defaults."""
+        """The kind, and the options that differ from their defaults."""
         defaults = {one.name: one.default for one in fields(self) if one.name != "metrics"}
         values = asdict(self)
         changed = {name: values[name] for name, usual in defaults.items() if values[name] != usual}

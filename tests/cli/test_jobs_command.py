@@ -116,7 +116,7 @@ def test_what_bigunet_takes_fits_into_the_memory_of_the_job(jobs: Any) -> None:
     assert limit(Printed(jobs(*few, "--memory-limit", "3GB"))) == 3 * 10**9
 
 
-def test_the_time_is_measured_where_nobody_gives_it(jobs: Any) -> None:
+def test_the_time_is_estimated_if_nobody_gives_it(jobs: Any) -> None:
     printed = Printed(jobs(*FEW, "--within", "2h"))
     assert printed.directive("array") == "1-1"
     assert "foretold from a few tiles here" in printed.text

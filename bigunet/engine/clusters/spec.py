@@ -1,4 +1,4 @@
-"""Which workers to use, in words and numbers alone; ``client.py`` starts them."""
+"""Describes which workers to use, in words and numbers alone; ``client.py`` gets them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORKERS, JOBS = "Workers", "Jobs of a batch system"
 @documented
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What each job of a batch system asks for; the rest is as dask-jobqueue is configured."""
+    """What each job of a batch system asks for. Dask-jobqueue's configuration gives the rest."""
 
     queue: str = option(
         "",
@@ -89,7 +89,7 @@ class JobSpec:
 
     @property
     def num_workers(self) -> int:
-        """Workers of each job."""
+        """Number of workers of each job."""
         return max(1, self.gpus)
 
 
@@ -179,7 +179,7 @@ class ClusterSpec:
 
     @property
     def dashboard(self) -> str:
-        """Address, as ``host:port``, of the dashboard of workers in processes or jobs."""
+        """``host:port`` of the dashboard, for workers that are processes."""
         return self.dashboard_address or f"{LOOPBACK}:0"
 
     @property
@@ -189,7 +189,7 @@ class ClusterSpec:
 
     @property
     def workers_per_machine(self) -> int:
-        """Number of workers that share the memory of a machine or job, as known at the start."""
+        """Number of workers that share a host's or a job's memory, as known before they start."""
         return self.job.num_workers if self.is_batch else self.workers or 1
 
 
