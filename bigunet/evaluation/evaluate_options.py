@@ -107,8 +107,8 @@ class EvaluateOptions:
     border: int | str | None = option(
         None,
         Optional(ClassName()),
-        "Border class of the prediction: its voxels are given to the nearest object of "
-        "--objects-of that they touch.",
+        "Border class of the prediction: its voxels within --border-width (or 1) of an object of "
+        "--objects-of are given to the nearest object.",
         section=OBJECTS,
         more="Training with the target cells takes border voxels from objects that touch, and from "
         "the background between objects that nearly touch. In the second case, objects become "
