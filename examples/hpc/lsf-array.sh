@@ -24,6 +24,8 @@ parts=8 # as in -J
 # The environment: module load, conda activate ...
 source ~/bigunet/.venv/bin/activate
 
+# Before the time is up, the batch system signals this shell, and the shell signals the command,
+# which finishes the blocks in work and exits with 75.
 asked=0
 pid=
 ask() {
@@ -35,7 +37,7 @@ trap ask USR1
 bigunet segment "$in" "$out" --memory-limit 8GB --part "$LSB_JOBINDEX/$parts" &
 pid=$!
 if [ "$asked" != 0 ]; then ask; fi
-# The signal ends the wait, too, but not bigunet.
+# The signal ends 'wait' but not the command: wait again.
 while :; do
     before=$asked
     wait "$pid"
