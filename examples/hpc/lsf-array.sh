@@ -1,21 +1,21 @@
 #!/bin/bash
-# Eight parts of an image, for LSF 10; not tried on a real one:
+# Eight parts of an image, for LSF 10; not tested on a real LSF:
 #   bsub < lsf-array.sh
 #BSUB -J "bigunet[1-8]"
 #BSUB -o bigunet-%J-%I.log
 #BSUB -n 8
 #BSUB -R "span[hosts=1]"
-# Whether memory counts by job, host or core, and in which unit, is the site's choice: ask.
+# Each site decides whether memory counts per job, host or core, and in which unit: ask.
 #BSUB -R "rusage[mem=10GB]"
 #BSUB -M 10GB
 #BSUB -W 2:00
-# Ten minutes before the end; 75 says that it was asked to end, and is queued again.
+# The signal comes ten minutes before the end; LSF queues a job that exits with 75 again.
 #BSUB -wa 'USR1'
 #BSUB -wt '10'
 #BSUB -Q "75"
-# Again after the loss of its host.
+# LSF also starts a job again after the loss of its host.
 #BSUB -r
-# For a GPU: #BSUB -gpu "num=1", and --device cuda below.
+# For a GPU, add #BSUB -gpu "num=1", and --device cuda below.
 
 in=/scratch/me/image.zarr
 out=/scratch/me/out.zarr
