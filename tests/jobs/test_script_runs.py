@@ -119,7 +119,7 @@ def test_the_folder_with_the_key_is_removed_after_every_end_of_a_dask_job(
     assert shell.requeued == ["requeue 9"]
 
 
-def test_a_command_whose_workers_are_lost_ends_with_an_error(shell: JobShell) -> None:
+def test_a_command_that_loses_all_its_workers_ends_with_an_error(shell: JobShell) -> None:
     with shell.start(dask_script("IN"), WAITS="1", LOST="worker") as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
