@@ -1,8 +1,8 @@
-"""How the text of a script is made from a template; knows nothing of what scripts do.
+"""Fills the templates of scripts; it does not know what the scripts do.
 
-Templates are bash with Jinja's tags, in the folder ``templates``. Each value that goes into one
-becomes a word of bash, so that no value can be read as a command; the filter ``bash`` marks text
-that is bash already, such as a line that the user gives for the environment.
+Templates are bash with tags of Jinja, in the folder ``templates``. Each value becomes one word of
+bash, so that bash never reads it as a command. Two filters are exceptions: ``bash`` is for text that
+is bash already, such as a line for the environment, and ``comment`` is for the rest of a comment.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from bigunet.jobs.duration import clock
 
 
 class Bash(str):
-    """Text that goes into a script as it is."""
+    """Text that is bash already, and goes into a script unchanged."""
 
     __slots__ = ()
 
 
 def script_templates(more: BaseLoader | None = None) -> Environment:
-    """The templates of job scripts, by name: ``script_templates().get_template("slurm.sh.in")``.
+    """The templates of job scripts.
 
     Parameters
     ----------
@@ -59,5 +59,5 @@ def _word(value: object) -> str:
 
 
 def _comment(text: str) -> Bash:
-    """The rest of a comment: no line break, after which bash would read commands."""
+    """Text on one line: after a line break, bash would read commands."""
     return Bash(" ".join(text.split()))
