@@ -1,8 +1,8 @@
 """Fills the templates of scripts; it does not know what the scripts do.
 
 Templates are bash with tags of Jinja, in the folder ``templates``. Each value becomes one word of
-bash, so that bash never reads it as a command. Two filters are exceptions: ``bash`` is for text that
-is bash already, such as a line for the environment, and ``comment`` is for the rest of a comment.
+bash, so that bash never reads it as a command. Two filters are exceptions: ``bash`` is for text
+that is bash already, such as a line for the environment; ``comment`` is for the rest of a comment.
 """
 
 from __future__ import annotations
