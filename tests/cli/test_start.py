@@ -125,3 +125,9 @@ def test_a_segmentation_imports_what_it_needs_and_no_more() -> None:
         "scipy",
         "tifffile",
     }
+
+
+def test_arithmetic_on_integers_imports_nothing_heavy() -> None:
+    modules = "bigunet.geometry, bigunet.blocks, bigunet.receptive, bigunet.tiling"
+    packages, _ = imported(f"import sys, {modules}; print(*sys.modules, file=sys.stderr)")
+    assert not packages & HEAVY
