@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class ConnectedLabels:
         objects = np.empty(box.shape, self.dtype)
         for cell in np.ndindex(*box.shape[:leading]):
             index = tuple(int(indices[k][i]) for k, i in enumerate(cell))
-            plane = self._kept.get(index, lambda index=index: self._connect(index))  # type: ignore[misc]
+            plane = self._kept.get(index, partial(self._connect, index))
             objects[cell] = plane[np.ix_(*indices[leading:])]
         return objects[np.newaxis]
 
