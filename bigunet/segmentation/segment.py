@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Unpack
 
 from distributed import Client
 
@@ -15,11 +16,13 @@ from bigunet.engine.dashboard.performance import check_report
 from bigunet.engine.stage import Event
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
+from bigunet.option_fields import chosen
 from bigunet.segmentation.execution import Outcome, execute
 from bigunet.segmentation.planned_run import PlannedRun, open_record, plan_run
 from bigunet.segmentation.report_file import keep_report, write_report
 from bigunet.segmentation.request import SegmentRequest, resolve_request
 from bigunet.segmentation.run.part import Part
+from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 
@@ -36,6 +39,7 @@ def segment(
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
+    **fields: Unpack[SegmentKeywords],
 ) -> SegmentReport:
     """Segment an OME-Zarr image exactly as one pass over the mirrored whole image would.
 
@@ -65,6 +69,8 @@ def segment(
         workers) and the address of the dashboard.
     performance_path : path, optional
         HTML file for Dask's performance report, which shows what each worker did at which time.
+    **fields
+        Fields of SegmentOptions, such as ``level=1, channels=["DAPI"]``.
 
     Returns
     -------
@@ -81,7 +87,7 @@ def segment(
     """
     leave_if_imported_again()
     check_report(performance_path)
-    options = options or SegmentOptions()
+    options = chosen(SegmentOptions, options, fields, segment)
     request = resolve_request(
         source, target, model=model, options=options, workers=client, existing=existing, part=part
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import psutil
-
 from bigunet.errors import OptionError
+from bigunet.machine.memory import usable_memory_bytes
 
 # Before the first block, 0.45 GB and 0.37 GB were measured. The rest is for allocators and compiled
 # graphs: with it, a run with a limit of 2 GB had a peak of 1.8 GB.
@@ -77,8 +76,8 @@ class MemoryShare:
         Parameters
         ----------
         limit_bytes : int
-            Memory for all processes on the machine. 0 stands for half of its memory, but at most
-            8 GB for each worker.
+            Memory for all processes on the machine. 0 stands for half of the memory that this
+            process may use, but at most 8 GB for each worker.
         workers : int
             Number of workers on the machine.
         gpu_bytes : tuple of int
@@ -89,7 +88,7 @@ class MemoryShare:
         OptionError
             If the limit is too low.
         """
-        limit = limit_bytes or min(psutil.virtual_memory().total // 2, workers * _MOST_PER_WORKER)
+        limit = limit_bytes or min(usable_memory_bytes() // 2, workers * _MOST_PER_WORKER)
         left = (limit - _COMMAND_BYTES) // workers - _WORKER_BYTES
         least = 2 * _SMALLEST_BYTES
         if left >= least:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.hardware import native_precision
 from bigunet.model.inference.turning import turned
 from bigunet.model.model import Model
+from bigunet.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.memory_share import MemoryShare
@@ -30,6 +32,7 @@ from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.plan.shapes import block_shape, tile_shape
 from bigunet.segmentation.plan.voxel_size import resolve_level
 from bigunet.segmentation.plan.worker_choice import gpu_bytes, settled
+from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tiling import Tiling
 
@@ -42,6 +45,7 @@ def plan(
     *,
     model: str | Path | Model = "nuclei",
     options: SegmentOptions | None = None,
+    **fields: Unpack[SegmentKeywords],
 ) -> SegmentPlan:
     """Plan the segmentation of ``source``. Only metadata are read, whatever the image's size.
 
@@ -50,6 +54,8 @@ def plan(
     source : path or URL
     model : str, path or Model
     options : SegmentOptions, optional
+    **fields
+        Fields of SegmentOptions, such as ``level=1``.
 
     Raises
     ------
@@ -57,7 +63,7 @@ def plan(
         If image, model and options do not fit.
     """
     loaded = model if isinstance(model, Model) else load_model(model)
-    options = options or SegmentOptions()
+    options = chosen(SegmentOptions, options, fields, plan)
     gpus = gpu_bytes(settled(None, options.device), options.device)
     image = open_multiscale(source, axes=options.axes)
     return make_plan(image, loaded, options, gpu_bytes=gpus)

@@ -95,7 +95,7 @@ class RunRecord:
         path = make_ledger_folder(self.place)
         if not path.exists():
             withdraw(self.place)
-            if Ledger.found(path, self.fingerprint.to_dict()):
+            if Ledger.begin_once(path, self.fingerprint.to_dict()):
                 return True
         # The content is compared later, when the part opens its own ledger.
         content = Ledger.run_of(path).get(CONTENT)
