@@ -91,7 +91,7 @@ class ObjectTally:
         """Count one image."""
         found, class_seen = pair.found, True
         if found.dtype.kind == "b":
-            found = connected(found.astype(np.uint8))
+            found = connected(found)
         elif options.objects_of is not None:
             class_seen = bool((found == options.objects_of).any())
             found = instances_of(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from scipy import ndimage
+
+from bigunet.labels import connected
 
 _OUTSIDE = -1
 
@@ -23,7 +24,7 @@ def segments_of(labels: np.ndarray) -> np.ndarray:
     -------
     ndarray of int, (*space)
     """
-    return np.asarray(ndimage.label(labels)[0]) if labels.dtype.kind == "b" else labels
+    return connected(labels) if labels.dtype.kind == "b" else labels
 
 
 def thin_borders(labels: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from bigunet.errors import OptionError
+from bigunet.labels import connected
 from bigunet.metrics.overlap import check_shapes
 
 _RING = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
@@ -196,7 +197,7 @@ def _touched_objects(interior: np.ndarray, y: int, x: int, radius: int) -> int:
     ]
     if sum(bool(window[place]) for place in beside) < 2:
         return 1
-    objects, _ = ndimage.label(window)
+    objects = connected(window)
     return len({int(objects[place]) for place in beside} - {0})
 
 
