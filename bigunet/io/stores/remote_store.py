@@ -29,6 +29,13 @@ _ADVICE = {
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 _MISSING = 404
 _CLOSE_SECONDS = 1
+# The package that reads each kind of object store; the extra of bigunet that installs it.
+_PACKAGES = {
+    "s3": ("s3fs", "s3"),
+    "s3a": ("s3fs", "s3"),
+    "gs": ("gcsfs", "gcs"),
+    "gcs": ("gcsfs", "gcs"),
+}
 
 
 class HttpFiles(HTTPFileSystem):  # type: ignore[misc]
@@ -232,7 +239,16 @@ def _file_system(url: str) -> tuple[Any, str]:
     if url.lower().startswith(("http://", "https://")):
         return _http_files(), url
     bare, options = _with_keys(url)
-    opened = FsspecStore.from_url(bare, storage_options=options, read_only=True)
+    try:
+        opened = FsspecStore.from_url(bare, storage_options=options, read_only=True)
+    except ImportError as error:
+        package, extra = _PACKAGES.get(url.partition("://")[0], ("", ""))
+        if not package:
+            raise
+        raise ImageError(
+            f"cannot read {shown_url(url)}: {package} is not installed; install it with "
+            f"pip install 'bigunet[{extra}]'"
+        ) from error
     return opened.fs, opened.path
 
 

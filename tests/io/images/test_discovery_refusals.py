@@ -1,12 +1,15 @@
 """Laws of refusing an input: one clear ImageError, and never another type of exception."""
 
 import math
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import zarr
+from fsspec.registry import _registry as imported_classes
 
 from bigunet.errors import ImageError
 from bigunet.io.images.discovery import open_multiscale
@@ -152,13 +155,28 @@ def test_an_unknown_protocol_is_refused() -> None:
         open_multiscale("teapot://image.zarr")
 
 
-def test_a_missing_file_system_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_package(*args: object, **kwargs: object) -> None:
-        raise ImportError("Install s3fs to access S3")
+@pytest.mark.parametrize(
+    ("scheme", "package", "extra"),
+    [("s3", "s3fs", "s3"), ("s3a", "s3fs", "s3"), ("gs", "gcsfs", "gcs"), ("gcs", "gcsfs", "gcs")],
+)
+def test_the_extra_that_installs_a_missing_package_is_named(
+    scheme: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # fsspec keeps the classes that it imported; a module of None cannot be imported.
+    monkeypatch.delitem(imported_classes, scheme, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    line = (
+        f"cannot read {scheme}://bucket/image.zarr: {package} is not installed; "
+        f"install it with pip install 'bigunet[{extra}]'"
+    )
+    with pytest.raises(ImageError, match=f"^{re.escape(line)}$"):
+        open_multiscale(f"{scheme}://me:key@bucket/image.zarr")
 
-    monkeypatch.setattr(zarr, "open", without_package)
-    with pytest.raises(ImageError, match=r"a package is missing: Install s3fs to access S3"):
-        open_multiscale("s3://bucket/image.zarr")
+
+def test_a_missing_package_without_an_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "adlfs", None)
+    with pytest.raises(ImageError, match=r"a package is missing: Install adlfs to access"):
+        open_multiscale("abfs://bucket/image.zarr")
 
 
 @pytest.mark.parametrize("document", [".zgroup", ".zattrs", "0/.zarray"])
