@@ -15,8 +15,9 @@ from bigunet.evaluation.evaluate_options import EvaluateOptions
 from bigunet.io.sources.annotations import NOT_ANNOTATED
 from bigunet.labels import connected, instances_of
 from bigunet.metrics.confusion import Confusion
-from bigunet.metrics.objects import IOU_STEPS, Coverage, Matches, ObjectOverlaps
-from bigunet.metrics.partitions import foreground_agreement, rand_error
+from bigunet.metrics.matches import Coverage, Matches
+from bigunet.metrics.objects import IOU_STEPS, ObjectOverlaps
+from bigunet.metrics.partitions import foreground_scores, rand_error
 from bigunet.metrics.pixels import PixelCounts, pixel_error
 from bigunet.metrics.thinning import segments_of
 from bigunet.metrics.warping import warping
@@ -185,7 +186,7 @@ def _plane_scores(pair: Compared, rule: TargetRule, options: EvaluateOptions) ->
         told["warping_error"] = warped.error
         told["warping_error_splits_merges"] = warped.split_merge_error
     if {"v-rand", "v-info"} & set(options.chosen):
-        agreement = foreground_agreement(found, truth)
+        agreement = foreground_scores(found, truth)
         told |= {"v_rand": agreement.v_rand} if "v-rand" in options.chosen else {}
         told |= {"v_info": agreement.v_info} if "v-info" in options.chosen else {}
     return told

@@ -13,7 +13,8 @@ from bigunet.choices import Precision, ScoreName
 from bigunet.geometry import Box
 from bigunet.io.sources.annotations import is_annotated
 from bigunet.labels import instances_of
-from bigunet.metrics.objects import Matches, match_objects
+from bigunet.metrics.matches import Matches
+from bigunet.metrics.objects import match_objects
 from bigunet.metrics.partitions import v_rand
 from bigunet.metrics.pixels import dice
 from bigunet.model.inference.forward import Predictor, labels_of
