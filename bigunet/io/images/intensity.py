@@ -14,7 +14,8 @@ import numpy as np
 
 from bigunet.errors import ImageError, OptionError
 from bigunet.geometry import Box, ceil_div
-from bigunet.grey.range_rule import GreyValues, check_quantiles, grey_values
+from bigunet.grey.quantiles import check_quantiles
+from bigunet.grey.range_rule import GreyValues, grey_values
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.occupancy import StoredChunks
 from bigunet.io.images.spread import grid_boxes, slab_shape, spread_boxes
@@ -153,7 +154,7 @@ class _Look:
             voxels = [part[k] for part in parts]
             # Where nothing is wanted, nothing will be segmented, and any range does.
             values = grey_values(
-                voxels, quantiles, wanted=wanted, others=others, specks=specks
+                voxels, quantiles, masks=wanted, others=others, specks=specks
             ) or grey_values(voxels, quantiles, others=others, specks=specks)
             if values is None:
                 raise ImageError(
