@@ -1,4 +1,4 @@
-"""What a user can ask of an evaluation; validated here, before anything is opened."""
+"""The options of an evaluation, which are checked before any file is opened."""
 
 from __future__ import annotations
 
@@ -32,49 +32,51 @@ class EvaluateOptions:
     Parameters
     ----------
     kind : {"classes", "instances", "boundaries"}
-        What the labels are: ``classes`` of voxels; ``instances``, one number per object; or the
-        ``boundaries`` between segments, of which the interior is labelled.
+        What the labels stand for: ``classes`` of voxels; ``instances``, one number for each
+        object; or ``boundaries`` between segments, where labels mark the interior of segments.
     metrics : tuple of str
-        Of ``METRICS[kind]``; empty for all of them.
+        Names from ``METRICS[kind]``; empty for all of them.
     level : int
-        Of the truth. Of the prediction, the level of the same shape is taken.
+        Level of the truth. The level of the prediction is the one of the same shape.
     channel : int, str or None
-        Of the prediction, by index or name; None if it has one only, or holds the probabilities
-        of the classes, of which the highest wins.
+        Channel of the prediction, by index or name. None if it has a single channel, or if its
+        channels are the probabilities of the classes; then the most probable class is taken.
     threshold : float or None
-        From 0 to below 1: the channel is a probability, and more is foreground (class 1, objects
-        by connected voxels, or interior). Whole numbers are shares of their type's highest.
+        From 0 to below 1. The channel is a probability, and voxels above the threshold are
+        foreground: class 1, objects of connected voxels, or interior. Whole numbers are divided
+        by the highest value of their dtype.
     label_values : tuple of int
-        For classes: value k of the truth's is class k; empty if values are classes.
+        For classes: the value at position k means class k in the truth; empty if the values of
+        the truth are the classes.
     ignore : tuple of int
-        Values of the truth that mean that nobody annotated the voxel: it is left out of all
-        scores, and so are found objects that lie on such voxels by more than half.
+        Values of the truth for voxels that nobody annotated. All scores leave these voxels out,
+        and also the predicted objects that have more than half of their voxels there.
     objects_of : int, str or None
-        For instances: the prediction is classes, and connected voxels (over faces) of this one
-        are an object each. By number, or by name where the prediction names its classes.
+        For instances: the prediction is an image of classes, and each connected component (over
+        faces) of this class is an object. A number, or a name if the prediction names its classes.
     border : int, str or None
-        For instances: the class of the prediction that keeps touching objects apart. Its voxels
-        within ``border_width``, or 1, of an object are given to the nearest one. Training with
-        the target cells took them from objects that touch, and from the background between
-        objects that all but touch: there, these get a little too much.
+        For instances: the class of the prediction that separates touching objects. Its voxels
+        within ``border_width`` (or 1) of an object are given to the nearest object. Training with
+        the target cells takes border voxels from objects that touch, and from the background
+        between objects that nearly touch. In the second case, objects become slightly too large.
     min_size : int
-        For instances: found objects of fewer voxels are left out.
+        For instances: predicted objects with fewer voxels are left out.
     connected : bool
-        For instances: the truth is masks, whose connected voxels of one value are an object each.
+        For instances: the truth is masks, and each connected component of one value is an object.
     interior : int, str or None
         For boundaries: the class of the prediction that is interior, by number or name; None for
-        all but 0.
+        all classes except 0.
     border_width : int
-        For boundaries: voxels of the truth within so many steps of a different segment are
-        boundary too, for labels of segments that touch. For instances: see ``border``.
+        For boundaries: voxels of the truth within this many steps of a different segment are
+        boundary, too; for labels of segments that touch. For instances: see ``border``.
     volumes : bool
-        For boundaries: segments are connected along z too; by default each plane is scored on
-        its own. The warping error is one of planes, and is left out.
+        For boundaries: segments are connected along z, too; by default each plane is scored on
+        its own. The warping error exists for planes only, and is left out.
 
     Raises
     ------
     OptionError
-        If a value is none of those possible, or means nothing for this kind.
+        If a value is not possible, or has no meaning for this kind.
     """
 
     kind: EvaluationKind = "classes"
@@ -116,16 +118,16 @@ class EvaluateOptions:
     def chosen(self) -> tuple[MetricName, ...]:
         """The metrics that are computed, in the order of ``METRICS``."""
         possible = METRICS[self.kind]
-        wanted = self.metrics or tuple(
+        names = self.metrics or tuple(
             name for name in possible if not (self.volumes and name == "warping-error")
         )
-        return tuple(name for name in possible if name in wanted)
+        return tuple(name for name in possible if name in names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Only what differs from the defaults, and the kind."""
-        told = {one.name: one.default for one in fields(self) if one.name != "metrics"}
-        given = asdict(self)
-        changed = {name: given[name] for name, usual in told.items() if given[name] != usual}
+        """The kind, and the options that differ from their defaults."""
+        defaults = {one.name: one.default for one in fields(self) if one.name != "metrics"}
+        values = asdict(self)
+        changed = {name: values[name] for name, usual in defaults.items() if values[name] != usual}
         return {"kind": self.kind, **changed}
 
     def _check_metrics(self) -> None:
