@@ -15,7 +15,7 @@ from bigunet.geometry import Box
 from bigunet.io.images.multiscale import Axis
 from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.layout import PyramidLayout, lay_out
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.pyramid import downsample_mode
 from bigunet.io.output.writer import OutputWriter
 from bigunet.io.stores.access import open_array

@@ -27,16 +27,13 @@ from zarr.storage import LocalStore
 from bigunet.errors import GeometryError, OutputError
 from bigunet.geometry import Box
 from bigunet.io.images.multiscale import Axis
-from bigunet.io.output.arrays import (
-    create_arrays,
-    is_complete,
-    sweep_partial_files,
-    write_discovery_metadata,
-)
+from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.layout import plan_pyramid
-from bigunet.io.output.metadata import OutputClass, OutputImage
+from bigunet.io.output.output_image import OutputClass, OutputImage
+from bigunet.io.output.publish import is_complete, write_discovery_metadata
 from bigunet.io.output.pyramid import downsample_mean, downsample_mode
 from bigunet.io.output.writer import OutputWriter
+from bigunet.io.output.writing import sweep_partial_files
 
 AXES = {
     "t": Axis("t", "time", "second"),
@@ -500,7 +497,7 @@ def test_arrays_that_are_there_are_kept_if_they_are_the_same(tmp_path: Path) -> 
     write_all(output, values)
     create_arrays(output)
     assert_levels_equal(output, values)
-    with pytest.raises(OutputError, match="is there already and differs"):
+    with pytest.raises(OutputError, match="exists and differs"):
         create_arrays(replace(output, dtype="uint16"))
     with pytest.raises(OutputError, match=r"is not OME-Zarr 0\.4"):
         create_arrays(replace(output, version="0.4"))

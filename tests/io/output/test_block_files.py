@@ -17,7 +17,7 @@ from bigunet.io.images.multiscale import Axis
 from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.block_files import files_of_blocks, sources_of_block
 from bigunet.io.output.layout import plan_pyramid
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 
 AXES = (Axis("y", "space"), Axis("x", "space"))
