@@ -1,4 +1,4 @@
-"""Laws of refusing an input: one clear ImageError, and never another type of exception."""
+"""Laws of refused inputs: one clear ImageError, and never another type of exception."""
 
 import math
 import re
@@ -27,7 +27,7 @@ ENTRY: dict[str, Any] = {
 
 
 def write(path: Path, entry: object, *, shape: tuple[int, ...] = (2, 8, 9)) -> Path:
-    """An image before 0.5 with this entry and one array."""
+    """Write an image before 0.5 with this entry and one array."""
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     group.create_array("0", shape=shape, dtype="uint8")
     group.attrs["multiscales"] = [entry]
@@ -109,7 +109,7 @@ def test_a_group_that_is_no_image_is_refused(
         ),
     ],
 )
-def test_an_image_whose_metadata_are_wrong_is_refused(
+def test_an_image_with_wrong_metadata_is_refused(
     tmp_path: Path, change: dict[str, Any], match: str
 ) -> None:
     with pytest.raises(ImageError, match=match):

@@ -12,6 +12,7 @@ from support.outputs import (
     AXES,
     VERSIONS,
     assert_levels_equal,
+    fingerprints,
     output_image,
     random_values,
     write_all,
