@@ -203,5 +203,5 @@ def _share(voxels: np.ndarray, source: ImageSource) -> np.ndarray:
         return voxels / np.float64(np.iinfo(voxels.dtype).max)
     share = voxels.astype(np.float64)
     if not np.isfinite(share).all():
-        raise ImageError(f"{source.url} holds values that are no numbers; segment it anew")
+        raise ImageError(f"{source.url} holds NaN or infinity; segment it again")
     return share

@@ -60,7 +60,7 @@ def _is_as_written(output: OutputImage, *, inside_image: bool) -> bool:
 
 
 def remove_damaged_metadata(folder: str | Path) -> None:
-    """Remove metadata files of an output that are cut short, so that they are written anew.
+    """Remove metadata files of an output that are cut short, so that they are written again.
 
     Raises
     ------

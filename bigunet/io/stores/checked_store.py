@@ -94,7 +94,7 @@ class CheckedStore(Store):
         if size == 0:
             raise ImageError(
                 f"cannot read {self.place(key)}: it is empty (0 bytes), so it was not written "
-                "whole; copy it anew"
+                "whole; copy it again"
             )
         expected = size
         if isinstance(part, RangeByteRequest):
@@ -104,7 +104,7 @@ class CheckedStore(Store):
         if size != expected:
             raise ImageError(
                 f"cannot read {self.place(key)}: it is cut short or damaged, with {size} bytes "
-                f"where {expected} should be; copy it anew"
+                f"where {expected} should be; copy it again"
             )
         check_size(key, size, self.place(key))
 

@@ -19,7 +19,7 @@ from bigunet.urls import shown_url, split_query
 _ADVICE = {
     401: "a password or token is needed, or another one",
     403: "you may not read it; check your password, token or its expiry",
-    429: "the server has too much to do; wait, then --resume",
+    429: "the server is overloaded; wait, then --resume",
 }
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 """Words of an answer that says that a bucket does not exist."""

@@ -65,13 +65,13 @@ def check_blosc(chunk: Any, *, num_bytes: int = 0) -> None:
     view = memoryview(ensure_contiguous_ndarray(chunk)).cast("B")
     if len(view) < _HEADER.size:
         raise DamagedChunkError(
-            f"a blosc chunk is cut short: it has {len(view)} bytes; copy it anew"
+            f"a blosc chunk is cut short: it has {len(view)} bytes; copy it again"
         )
     *_, decoded, _, stated = _HEADER.unpack_from(view)
     if stated > len(view):
         raise DamagedChunkError(
             f"a blosc chunk is cut short: its header states {stated} bytes, {len(view)} are "
-            "there; copy it anew"
+            "there; copy it again"
         )
     if stated < _HEADER.size or (num_bytes and decoded != num_bytes):
         raise DamagedChunkError(

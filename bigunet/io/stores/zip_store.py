@@ -67,13 +67,13 @@ class LocalArchive:
     def _read(self, start: int, stop: int) -> bytes:
         with open(self.place, "rb") as file:
             if stamp_of(file.fileno()) != self.stamp:
-                raise ImageError(f"{self.place} changed while it was read; begin anew")
+                raise ImageError(f"{self.place} changed while it was read; start again")
             file.seek(start)
             return file.read(stop - start)
 
 
 def stamp_of(file: str | int) -> tuple[int, int, int]:
-    """Size, time and inode number of a file; one of them changes when the file is written anew."""
+    """Size, time and inode number of a file; one of them changes when the file is written again."""
     about = os.stat(file)
     return about.st_size, about.st_mtime_ns, about.st_ino
 
@@ -101,7 +101,7 @@ class ZippedFiles(CheckedStore):
                 _check_directory(file, opened.start_dir, infos)
         except (zipfile.BadZipFile, struct.error, EOFError, UnicodeDecodeError) as error:
             raise ImageError(
-                f"{archive.place} is a zip archive cut short or damaged ({error}); copy it anew"
+                f"{archive.place} is a zip archive cut short or damaged ({error}); copy it again"
             ) from error
         self._files = {_name(info.filename): info for info in infos if not info.is_dir()}
         self._folders: dict[str, set[str]] | None = None
@@ -150,8 +150,8 @@ class ZippedFiles(CheckedStore):
             zipfile.ZIP_DEFLATED,
         ):
             raise ImageError(
-                f"{self.place(key)} is encrypted or packed as few programs can; zip it anew, "
-                "stored or deflated"
+                f"{self.place(key)} is encrypted, or its compression is not supported; zip it "
+                "again, stored or deflated"
             )
         begin = await self._begin(key, info)
         start, stop = limits(part, info.file_size)
@@ -194,7 +194,7 @@ class ZippedFiles(CheckedStore):
             raise self._damaged(key) from error
 
     def _damaged(self, key: str) -> ImageError:
-        return ImageError(f"{self.place(key)} is damaged in its zip archive; copy that anew")
+        return ImageError(f"{self.place(key)} is damaged in its zip archive; copy that again")
 
 
 def _check_directory(file: Any, start: int, infos: list[zipfile.ZipInfo]) -> None:

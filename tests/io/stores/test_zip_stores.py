@@ -107,7 +107,7 @@ def test_threads_and_other_processes_share_an_archive(
             np.testing.assert_array_equal(values[0], folder[1][box.within(WHOLE)])
 
 
-def test_an_archive_that_is_written_anew_is_read_anew(
+def test_an_archive_that_is_written_again_is_read_again(
     folder: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
     target = zipped(folder[0], tmp_path / "a.zip")
