@@ -237,7 +237,12 @@ def test_json_has_null_where_there_was_nothing_to_score() -> None:
             {},
             "holds -1 at y 0, x 0; labels are whole",
         ),
-        (np.full((4, 5), np.nan, "f4"), np.zeros((4, 5), "u1"), {"threshold": 0.5}, "NaN or infinity"),
+        (
+            np.full((4, 5), np.nan, "f4"),
+            np.zeros((4, 5), "u1"),
+            {"threshold": 0.5},
+            "NaN or infinity",
+        ),
     ],
     ids=["shapes", "floats", "float truth", "negative", "nan"],
 )
