@@ -19,7 +19,7 @@ from bigunet.evaluation.fitting import (
 )
 from bigunet.geometry import Box
 from bigunet.io.images.label_classes import class_names, is_labels
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.sources.annotations import annotated, is_annotated
 from bigunet.io.sources.pairs import Pair
 from bigunet.io.sources.source import ImageSource, Source, describe_image
@@ -150,7 +150,7 @@ class OpenPair:
             )
 
 
-def _classes(image: Multiscale, prediction: ImageSource, options: EvaluateOptions) -> Classes:
+def _classes(image: ImageDescription, prediction: ImageSource, options: EvaluateOptions) -> Classes:
     """Names of the classes of the prediction; empty if it does not name them."""
     if options.threshold is not None:
         return _FOREGROUND

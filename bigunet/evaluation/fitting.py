@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bigunet.errors import ImageError
 from bigunet.evaluation.class_names import Classes, example, listed
 from bigunet.evaluation.evaluate_options import EvaluateOptions
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.sources.source import ImageSource
 
 
@@ -27,7 +27,7 @@ def check_truth(truth: ImageSource) -> None:
         raise ImageError(f"the truth {truth.url} is {truth.dtype}; give whole numbers")
 
 
-def level_like(image: Multiscale, truth: ImageSource, level: int) -> int:
+def level_like(image: ImageDescription, truth: ImageSource, level: int) -> int:
     """The level of an image that has the shape of the truth.
 
     Axes of one voxel do not count, except y and x. If several levels have the shape, ``level`` is
@@ -86,7 +86,7 @@ def check_prediction(prediction: ImageSource, options: EvaluateOptions) -> None:
         )
 
 
-def check_is_no_probability(image: Multiscale, prediction: ImageSource) -> None:
+def check_is_no_probability(image: ImageDescription, prediction: ImageSource) -> None:
     """Refuse a single channel of the probabilities that `segment` writes, if read as labels.
 
     Raises
