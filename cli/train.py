@@ -16,7 +16,7 @@ from bigunet.errors import OptionError
 
 if TYPE_CHECKING:
     from bigunet.choices import Existing
-    from bigunet.training.run.description import TrainReport
+    from bigunet.training.run.train_report import TrainReport
 
 
 @click.command()

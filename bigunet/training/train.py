@@ -1,8 +1,8 @@
-"""Train a network on labelled images: the public door; the run itself is in ``training_run``."""
+"""Train a network on labelled images: the public function; ``run/learn.py`` runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ from bigunet.choices import Existing
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
-from bigunet.training.run.description import TrainEvent, TrainJob, TrainReport
 from bigunet.training.run.folder_lock import only_run
-from bigunet.training.run.processes import run_processes
+from bigunet.training.run.start import start_run
+from bigunet.training.run.train_events import OnEvent, TrainEvent
+from bigunet.training.run.train_report import TrainReport
+from bigunet.training.run.training_run import TrainingRun
 from bigunet.training.train_options import TrainOptions
 
 
@@ -27,9 +29,9 @@ def train(
     card: Mapping[str, Any] | None = None,
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
-    on_event: Callable[[TrainEvent], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> TrainReport:
-    """Train a network as the U-Net paper does, from some ten images or many.
+    """Train a network as the U-Net paper does, on ten images or many.
 
     Parameters
     ----------
@@ -40,20 +42,21 @@ def train(
         Model file to write, ``.safetensors``; the training record goes into the folder of the
         same name that ends in ``.training``.
     options : TrainOptions, optional
-        Network, target, and how images are read.
+        The network, the target, and how images are read.
     recipe : Recipe, optional
         How to train.
     validation : pair of path, optional
-        Images and labels to validate on, instead of a share of the others.
+        Images and labels to validate on, instead of a share of the other images.
     card : mapping, optional
-        What goes into the model's card: data, licence, intended use, limits.
+        The model's card: data, licence, intended use, limits.
     weight_cache : path, optional
-        Folder that keeps the weight map's border term of whole images, computed once and out of
-        core; without one, it is computed for each patch.
+        Folder that keeps the border term of the weight map, which is computed once for whole
+        images, box by box. Without this folder, it is computed for each patch.
     existing : {"refuse", "resume", "overwrite"}
-        What to do when the model or its record is there.
+        What to do if the model or its record exists.
     on_event : callable, optional
-        Told of the begin, each step, each validation, and how far each other stage is.
+        Called with an event at the beginning, after each step and validation, and during each
+        other stage.
 
     Returns
     -------
@@ -62,14 +65,14 @@ def train(
     Raises
     ------
     BigUNetError
-        One of its subclasses, for all that the caller can do something about.
+        One of its subclasses, for every error that the caller can do something about.
 
     References
     ----------
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     leave_if_imported_again()
-    job = TrainJob(
+    run = TrainingRun(
         images=str(images),
         labels=str(labels),
         path=Path(out),
@@ -80,10 +83,10 @@ def train(
         weight_cache=str(weight_cache),
         existing=existing,
     )
-    job.check_place()
-    with loaders_watched(), only_run(job.folder, job.path):
-        job.check_files()
-        return run_processes(job, on_event or _ignore)
+    run.check_place()
+    with loaders_watched(), only_run(run.folder, run.path):
+        run.check_files()
+        return start_run(run, on_event or _ignore)
 
 
 def _ignore(event: TrainEvent) -> None:

@@ -86,7 +86,7 @@ def uneven_call(
 
 
 @dataclass(frozen=True, slots=True)
-class _Agreement:
+class _ShiftAgreement:
     """How far two results agree: the longest run of voxels, as a share, and whether unmoved.
 
     Of results that were reshaped the axis is lost, and nothing more is known.
@@ -101,7 +101,7 @@ def _uneven(
     here: Sequence[Call], there: Sequence[Call], shift: int, axis: int
 ) -> tuple[int, str] | None:
     """Number and name of the first call at fault."""
-    known: dict[int, _Agreement] = {}
+    known: dict[int, _ShiftAgreement] = {}
     makers: dict[int, int] = {}
     for number, (one, other) in enumerate(zip(here, there)):
         if one.name != other.name or one.output.shape != other.output.shape:
@@ -115,7 +115,7 @@ def _uneven(
         widest = max((given.numel() for given in one.inputs), default=0)
         reshaped = one.name.rpartition(".")[2] in _RESHAPING or any(a.lost for a in before)
         if reshaped and not now.still and widest < _FEWER * one.output.numel():
-            now = _Agreement(reached, still=False, lost=now.moved < _COLLAPSE * reached)
+            now = _ShiftAgreement(reached, still=False, lost=now.moved < _COLLAPSE * reached)
         elif not now.still and now.moved < _COLLAPSE * reached:
             return number, _root(one, here, known, makers)
         known[id(one.output)] = now
@@ -124,7 +124,7 @@ def _uneven(
 
 
 def _root(
-    call: Call, calls: Sequence[Call], known: dict[int, _Agreement], makers: dict[int, int]
+    call: Call, calls: Sequence[Call], known: dict[int, _ShiftAgreement], makers: dict[int, int]
 ) -> str:
     """The call that made what does not move, where one argument moves and another does not."""
     moving = [i for i in call.inputs if not known[id(i)].still]
@@ -137,17 +137,17 @@ def _root(
     return str(maker)
 
 
-def _agreement(here: Tensor, there: Tensor, shift: int, axis: int) -> _Agreement:
+def _agreement(here: Tensor, there: Tensor, shift: int, axis: int) -> _ShiftAgreement:
     if here.shape != there.shape:
-        return _Agreement(0.0, still=False)
+        return _ShiftAgreement(0.0, still=False)
     if same(here, there):
-        return _Agreement(1.0, still=True)
+        return _ShiftAgreement(1.0, still=True)
     if here.ndim < -axis:
-        return _Agreement(0.0, still=False)
+        return _ShiftAgreement(0.0, still=False)
     size = here.shape[axis]
     steps = [shift // j for j in range(1, shift + 1) if shift % j == 0] + [2 * shift, 4 * shift]
     runs = [_run(here, there, step, axis) for step in steps if 2 * step < size or step == 1 < size]
-    return _Agreement(max(runs, default=0.0), still=False)
+    return _ShiftAgreement(max(runs, default=0.0), still=False)
 
 
 def _run(here: Tensor, there: Tensor, step: int, axis: int) -> float:

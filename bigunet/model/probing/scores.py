@@ -159,12 +159,12 @@ def _images(test: Trial, size: int) -> Iterator[Tensor]:
 
 def _last_step(test: Trial, size: int) -> str:
     """Name of the last operation that makes values, as ATen calls it; empty if none is seen."""
-    with torch.inference_mode(), WideCasts(), _Steps() as steps:
+    with torch.inference_mode(), WideCasts(), _OperationLog() as log:
         output = test.module(test.noise(size))
-        return str(steps.made(output))
+        return str(log.operation_behind(output))
 
 
-class _Steps(TorchDispatchMode):
+class _OperationLog(TorchDispatchMode):
     """Which operation gave each tensor; TorchScript's are seen, too."""
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ class _Steps(TorchDispatchMode):
                 self._made[id(one)] = (one, name, args)
         return output
 
-    def made(self, tensor: Any) -> str:
+    def operation_behind(self, tensor: Any) -> str:
         """The operation behind a tensor, looking through those that only pass values on."""
         for _ in range(100):
             known = self._made.get(id(tensor))

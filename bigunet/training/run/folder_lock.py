@@ -1,6 +1,6 @@
 """The lock on a training run: one process at a time writes its files.
 
-The operating system holds it, so that it ends with its process, however that ends.
+The operating system releases the lock when its process ends, in whatever way it ends.
 """
 
 from __future__ import annotations
@@ -19,32 +19,34 @@ from bigunet.errors import OutputError
 logger = logging.getLogger(__name__)
 
 _LOCK = ".lock"
-# Each time another run has just ended; a folder where that never ends is no folder to train in.
+# Each try fails only if another run has just ended. A folder where that happens again and again is
+# not usable.
 _TRIES = 100
 
 
 @contextmanager
 def only_run(folder: Path, model: Path) -> Iterator[None]:
-    """Be the only process that trains a model.
+    """Hold the lock on a training run, so that no other process trains the same model.
 
     Parameters
     ----------
     folder : Path
-        Of the training record; made if it is missing, and removed again if it stays empty.
+        Folder of the training record. It is made if it is missing, and removed again if it stays
+        empty.
     model : Path
-        For the message.
+        The model file, for the message.
 
     Raises
     ------
     OutputError
-        If another process trains it, or the folder cannot be written.
+        If another process trains the model, or if the folder cannot be written.
     """
     path = folder / _LOCK
     file = _locked(path, model)
     try:
         yield
     finally:
-        # Before it is given back: afterwards it may be another one's.
+        # Removed before it is released: after that the file may belong to another process.
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(file)
@@ -56,7 +58,8 @@ def _locked(path: Path, model: Path) -> int:
     for _ in range(_TRIES):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Never inherited: the lock ends with this process, not with one that it started.
+            # Python's files are not inherited, so the lock ends with this process, not with one
+            # that it started.
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:
             continue  # Another run has just ended, and removed its empty folder.
@@ -78,14 +81,14 @@ def _locked(path: Path, model: Path) -> int:
 
 
 def _lock(file: int, path: Path, model: Path) -> bool:
-    """Lock an open file; whether it is still the one of that path, not one that was removed."""
+    """Lock an open file; return False if the path is another file by now, or none."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.read(file, 1000).decode(errors="replace")
-        told = f" ({holder})" if holder else ""
+        who = f" ({holder})" if holder else ""
         raise OutputError(
-            f"another process{told} is training {model}; wait for it, or give another --out"
+            f"another process{who} is training {model}; wait for it, or give another --out"
         ) from error
     except OSError:
         # Some network file systems have no locks.
