@@ -65,7 +65,7 @@ def add_offsets(module: Network, offsets: Sequence[float]) -> None:
     """
     bias = getattr(module.get_submodule("head"), "bias", None)
     if bias is None or len(bias) != len(offsets):
-        raise TrainingError(f"a network whose last layer has no bias for {len(offsets)} classes")
+        raise TrainingError(f"the last layer of the network has no bias for {len(offsets)} classes")
     with torch.no_grad():
         bias += torch.tensor(offsets, dtype=bias.dtype, device=bias.device)
 

@@ -36,7 +36,7 @@ def train(
     Parameters
     ----------
     images, labels : path
-        OME-Zarr, TIFF or PNG: one image and its labels, two folders whose files have the same
+        OME-Zarr, TIFF or PNG: one image and its labels, two folders with files of the same
         names, or a table (CSV) with the columns ``image`` and ``labels``.
     out : path
         Model file to write, ``.safetensors``; the training record goes into the folder of the

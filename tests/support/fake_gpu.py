@@ -96,7 +96,7 @@ class FakeGpu:
         self.largest_tile = max(self.largest_tile, size)
         return torch.empty(tuple(shape), dtype=dtype)
 
-    def settle(self) -> None:
+    def finish_work(self) -> None:
         """All that is not asked of a stream is done at once."""
 
     def free_memory(self) -> None:

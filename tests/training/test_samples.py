@@ -62,7 +62,7 @@ APART[1:3, 1:3], APART[6:8, 6:8] = 1, 2
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ((APART > 0) * np.uint8(255), r"--connected if .* masks .*--target classes .*-width 0"),
+        ((APART > 0) * np.uint8(255), r"--connected if .* masks, --target classes .*-width 0"),
         (APART, "no two objects .* touch, .* class border: give --border-width 0"),
         (APART * 0, "of class cell, border; .* never occurs: check the labels and --target$"),
     ],

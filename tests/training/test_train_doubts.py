@@ -25,12 +25,12 @@ def some(count: int = 3) -> list[Sample]:
 
 def swapped(samples: list[Sample], kind: Callable[[np.ndarray], np.ndarray]) -> list[Sample]:
     """Samples with grey images as labels, and with labels of some kind as images."""
-    samples = []
+    exchanged = []
     for k, sample in enumerate(samples):
         labels, grey = sample.labels.voxels[0], sample.image.voxels[0]  # type: ignore[attr-defined]
         image = kind(labels)
-        samples.append(sample_of(grey.astype(np.uint16), image, f"{k}.png"))
-    return samples
+        exchanged.append(sample_of(grey.astype(np.uint16), image, f"{k}.png"))
+    return exchanged
 
 
 def doubts(samples: list[Sample], apart: list[Sample]) -> list[str]:

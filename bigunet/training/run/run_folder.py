@@ -13,8 +13,9 @@ import numpy as np
 
 from bigunet.errors import OutputError
 from bigunet.model.description import SegmentationClass
-from bigunet.model.inference.forward import Predictor, labels_of
+from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.inference.score_maps import labels_of
 from bigunet.model.model import Model
 from bigunet.report.training_curves import draw_curves
 from bigunet.report.training_patches import SeenPatch, draw_patches

@@ -6,7 +6,7 @@ Torch's own ``torch.multiprocessing.spawn`` does not fit. It reports the first p
 fail, which may have failed only because another process did. It returns an error as the text of a
 traceback, so the error's class is lost. It passes on neither results nor events, and has no
 deadline for the start. ``torch.distributed.elastic`` also sends no events, its launcher's
-rendezvous listens on a TCP port, and it restarts processes, which is not wanted here: a run
+rendezvous listens on a TCP port, and it restarts processes, which must not happen here: a run
 continues from its checkpoint. With either of them, most of this file would remain.
 """
 

@@ -72,7 +72,7 @@ def test_tiles_under_way_together_become_what_each_becomes_alone(
 def test_the_host_sees_results_only_when_it_has_waited(model: Model) -> None:
     predictor = Predictor(model, GREY, link=StreamLink(FakeGpu()))
     pending = predictor.begin(noise(36), (slice(None),) * 2)
-    early = pending.under_way.found[0].clone()
+    early = pending.under_way.results[0].clone()
     found = pending.result()
     assert (early == 1).all()
     assert not (found.labels == 1).all()

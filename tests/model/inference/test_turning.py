@@ -18,8 +18,9 @@ from bigunet.errors import ModelError
 from bigunet.geometry import Box
 from bigunet.model.description import ModelDescription, Normalisation, default_classes
 from bigunet.model.inference.flops import flop_counter
-from bigunet.model.inference.forward import Predictor, labels_of, probabilities_of
+from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.inference.score_maps import labels_of, probabilities_of
 from bigunet.model.inference.turning import (
     MIRRORS,
     TURNS,
