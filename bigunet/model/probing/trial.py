@@ -49,7 +49,7 @@ class Trial:
     failures: list[Exception] = field(default_factory=list)
 
     def losses(self, smallest: int) -> dict[int, int]:
-        """Voxels lost per axis by each accepted size, of ``MAX_STRIDE`` sizes from ``smallest`` on."""
+        """Voxels lost per axis by each accepted size; ``MAX_STRIDE`` sizes are tried."""
         if smallest not in self.known_losses:
             sizes = range(smallest, smallest + MAX_STRIDE)
             on_shapes = self.on_shapes()
