@@ -1,4 +1,4 @@
-"""Tasks of training processes for tests; they are in a module so that processes can import them."""
+"""Tasks of training processes, in a module of their own so that processes can import them."""
 
 from __future__ import annotations
 
