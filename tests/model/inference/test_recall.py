@@ -51,3 +51,15 @@ def test_the_kept_predictions_never_exceed_the_limit() -> None:
     assert recalling.num_computed == 5
     recalling.begin(np.full((1, 4, 4), 0, np.uint8), INNER).result()
     assert recalling.num_computed == 6
+
+
+def test_a_prediction_larger_than_the_limit_is_not_kept_and_drops_no_other() -> None:
+    recalling = RecallingPredictor(_Counting(), limit_bytes=20)
+    small, large = np.zeros((1, 4, 4), np.uint8), np.ones((1, 9, 9), np.uint8)
+    whole = (slice(0, 9), slice(0, 9))
+    recalling.begin(small, INNER).result()
+    for _ in range(2):
+        recalling.begin(large, whole).result()
+    assert recalling.num_computed == 3
+    recalling.begin(small, INNER).result()
+    assert recalling.num_computed == 3
