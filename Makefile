@@ -20,11 +20,14 @@ test-clusters: compiled
 compiled: .venv/installed-test
 	$(BIN)/python -m compileall -q bigunet cli
 
+# SC1090: a script for clusters activates an environment that is not on this machine. A test checks
+# the scripts that come from bigunet/jobs/templates in the same way.
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*/*.sh tests/*/*.sh
 
 # Other programs, in an environment of their own, for benchmarks/compare.py.
 peers: .venv-peers/installed

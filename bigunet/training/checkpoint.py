@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bigunet.errors import OutputError, ResumeError
+from bigunet.machine.files import replacing
 from bigunet.model.files.model_file import give_usual_mode
 from bigunet.model.networks.network import Network
 
@@ -113,16 +113,12 @@ def save_checkpoint(
         tensors |= {f"optimiser.{index}.{k}": _as_tensor(v) for k, v in values.items()}
     tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
     metadata = {"progress": asdict(state), "fingerprint": dict(fingerprint)}
-    # One fixed name, so that a killed run leaves at most one such file.
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={_KEY: json.dumps(metadata)})
-        give_usual_mode(partial)
-        partial.replace(path)
+        with replacing(path, sole_writer=True) as partial:
+            save_file(tensors, partial, metadata={_KEY: json.dumps(metadata)})
+            give_usual_mode(partial)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise OutputError(f"cannot write the checkpoint {path}: {error}") from error
 
 

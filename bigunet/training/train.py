@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.choices import Existing
+from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
-from bigunet.training.run.folder_lock import only_run
 from bigunet.training.run.start import start_run
 from bigunet.training.run.train_events import OnEvent, TrainEvent
 from bigunet.training.run.train_report import TrainReport
@@ -84,7 +84,7 @@ def train(
         existing=existing,
     )
     run.check_place()
-    with loaders_watched(), only_run(run.folder, run.path):
+    with loaders_watched(), folder_lock(run.folder, run.busy_message):
         run.check_files()
         return start_run(run, on_event or _ignore)
 

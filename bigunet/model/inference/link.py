@@ -94,12 +94,12 @@ class StreamLink:
 
     Parameters
     ----------
-    gpu : GpuCalls
+    gpu : GpuStreams
     """
 
     depth = 3
 
-    def __init__(self, gpu: GpuCalls) -> None:
+    def __init__(self, gpu: GpuStreams) -> None:
         self._gpu = gpu
         gpu.finish_work()
         self._arrivals, self._passes, self._departures = (gpu.stream() for _ in range(3))
@@ -154,8 +154,8 @@ class Event(Protocol):
         ...
 
 
-class GpuCalls(Protocol):
-    """The calls that a :class:`StreamLink` makes to a GPU."""
+class GpuStreams(Protocol):
+    """A GPU that works through streams: the calls that a :class:`StreamLink` makes."""
 
     def stream(self) -> Stream:
         """A new stream."""
@@ -198,31 +198,31 @@ class CudaGpu:
         self._device = device
 
     def stream(self) -> torch.cuda.Stream:
-        """See :class:`GpuCalls`."""
+        """See :class:`GpuStreams`."""
         return torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
     def event(self) -> torch.cuda.Event:
-        """See :class:`GpuCalls`."""
+        """See :class:`GpuStreams`."""
         return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
     def on(self, stream: torch.cuda.Stream) -> AbstractContextManager[Any]:
-        """See :class:`GpuCalls`."""
+        """See :class:`GpuStreams`."""
         return torch.cuda.stream(stream)
 
     def pinned(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """See :class:`GpuCalls`."""
+        """See :class:`GpuStreams`."""
         return torch.empty(tuple(shape), dtype=dtype, pin_memory=True)
 
     def room(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """See :class:`GpuCalls`."""
+        """See :class:`GpuStreams`."""
         return torch.empty(tuple(shape), dtype=dtype, device=self._device)
 
     def finish_work(self) -> None:
-        """See :class:`GpuCalls`."""
+        """See :class:`GpuStreams`."""
         torch.cuda.synchronize(self._device)
 
     def free_memory(self) -> None:
-        """See :class:`GpuCalls`."""
+        """See :class:`GpuStreams`."""
         torch.cuda.empty_cache()
 
 

@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bigunet.errors import BigUNetError, ClusterError
-from bigunet.machine.starting_signals import deaf_to_interrupts
+from bigunet.machine.signals import interrupts_postponed
 from bigunet.training.run.member import (
     ENDING_SECONDS,
     READY,
@@ -119,7 +119,7 @@ def run_together(
     """
     started: list[_StartedProcess] = []
     try:
-        with deaf_to_interrupts():
+        with interrupts_postponed():
             for rank in range(count):
                 started.append(_StartedProcess(task, rank))
         result = _follow(started, on_message, time.monotonic() + start_seconds)

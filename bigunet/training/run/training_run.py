@@ -104,6 +104,11 @@ class TrainingRun:
             resume = "continue its run with --resume, or " if has_checkpoint else ""
             raise OutputError(f"{existing_files[0]} exists; {resume}begin anew with --overwrite")
 
+    def busy_message(self, holder: str) -> str:
+        """The message if another process holds the lock on this run; ``holder`` describes it."""
+        process = f"another process ({holder})" if holder else "another process"
+        return f"{process} is training {self.path}; wait for it, or give another --out"
+
     def clear_record(self) -> None:
         """Remove the record of the run that this run overwrites.
 
