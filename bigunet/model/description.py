@@ -23,7 +23,14 @@ _MOST_LETTERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class SegmentationClass:
-    """One class of the output: its name, and its colour as ``#rrggbb``."""
+    """One class of the output.
+
+    Parameters
+    ----------
+    name : str
+    color : str
+        Colour as ``#rrggbb``.
+    """
 
     name: str
     color: str

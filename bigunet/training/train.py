@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from bigunet.choices import Existing
 from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
+from bigunet.option_fields import check_keywords, with_keywords
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.start import start_run
 from bigunet.training.run.train_events import OnEvent, TrainEvent
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.run.training_run import TrainingRun
+from bigunet.training.train_keywords import TrainKeywords
 from bigunet.training.train_options import TrainOptions
 
 
@@ -25,11 +27,12 @@ def train(
     out: str | Path,
     options: TrainOptions | None = None,
     recipe: Recipe | None = None,
-    validation: tuple[str | Path, str | Path] | None = None,
+    validation: tuple[str | Path, str | Path] | float | None = None,
     card: Mapping[str, Any] | None = None,
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
     on_event: OnEvent | None = None,
+    **fields: Unpack[TrainKeywords],
 ) -> TrainReport:
     """Train a network as the U-Net paper does, on ten images or many.
 
@@ -45,8 +48,8 @@ def train(
         The network, the target, and how images are read.
     recipe : Recipe, optional
         How to train.
-    validation : pair of path, optional
-        Images and labels to validate on, instead of a share of the other images.
+    validation : pair of path, or float, optional
+        Images and labels to validate on; or the share of the other images to keep apart for it.
     card : mapping, optional
         The model's card: data, licence, intended use, limits.
     weight_cache : path, optional
@@ -57,6 +60,8 @@ def train(
     on_event : callable, optional
         Called with an event at the beginning, after each step and validation, and during each
         other stage.
+    **fields
+        Fields of TrainOptions and Recipe, such as ``target="classes", steps=2000``.
 
     Returns
     -------
@@ -72,13 +77,14 @@ def train(
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     leave_if_imported_again()
+    options, recipe, pair = _chosen(options, recipe, validation, fields)
     run = TrainingRun(
         images=str(images),
         labels=str(labels),
         path=Path(out),
-        options=options or TrainOptions(),
-        recipe=recipe or Recipe(),
-        validation=tuple(str(path) for path in validation or ()),
+        options=options,
+        recipe=recipe,
+        validation=pair,
         card=dict(card or {}),
         weight_cache=str(weight_cache),
         existing=existing,
@@ -87,6 +93,26 @@ def train(
     with loaders_watched(), folder_lock(run.folder, run.busy_message):
         run.check_files()
         return start_run(run, on_event or _ignore)
+
+
+def _chosen(
+    options: TrainOptions | None,
+    recipe: Recipe | None,
+    validation: tuple[str | Path, str | Path] | float | None,
+    fields: Mapping[str, Any],
+) -> tuple[TrainOptions, Recipe, tuple[str, ...]]:
+    """Options and recipe with their keywords, and the images and labels to validate on."""
+    check_keywords(train, fields, TrainOptions, Recipe)
+    pair: tuple[str, ...] = ()
+    if isinstance(validation, (int, float)):
+        fields = {**fields, "validation": validation}
+    elif validation is not None:
+        pair = tuple(str(path) for path in validation)
+    return (
+        with_keywords(TrainOptions, options, fields, train),
+        with_keywords(Recipe, recipe, fields, train, name="recipe"),
+        pair,
+    )
 
 
 def _ignore(event: TrainEvent) -> None:

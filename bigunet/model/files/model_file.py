@@ -42,6 +42,7 @@ def save_model(
         A path that ends in ``.safetensors``.
     module : torch.nn.Module
         A network of the architecture that ``description`` names.
+    description : ModelDescription
     half : bool
         Whether to store weights as fp16, in half the size. They are loaded as fp32 all the same.
 
@@ -96,6 +97,10 @@ def is_model_file(path: Path) -> bool:
 
 def load_model(source: str | os.PathLike[str]) -> Model:
     """Read a model by the name of a bundled model, or by its path.
+
+    Parameters
+    ----------
+    source : str or path
 
     Returns
     -------

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from bigunet.errors import ModelError, TrainingError
+from bigunet.errors import LabelsError, ModelError, TrainingError
 from bigunet.model.inference.forward import compute_exactly_on_cuda
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.loop import Machine, Step
@@ -116,7 +116,7 @@ def _last_good_model_named(learning: Learning) -> Iterator[None]:
     """Add to the error of a network that diverged which model is kept."""
     try:
         yield
-    except (TrainingError, ModelError) as error:
+    except (TrainingError, LabelsError, ModelError) as error:
         step = learning.state.step
         message = str(error)
         if isinstance(error, ModelError):
