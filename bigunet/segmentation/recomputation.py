@@ -11,7 +11,8 @@ from torch import Tensor
 
 from bigunet.geometry import Box, hull
 from bigunet.io.images.volume import VolumeReader
-from bigunet.model.inference.forward import Predictor, labels_of, score_margin
+from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.score_maps import labels_of, score_margin
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.verify_report import TOLERANCE, VerifyReport
 from bigunet.tiling import Tile, Tiling

@@ -21,7 +21,7 @@ import bigunet
 from bigunet import SegmentOptions
 from bigunet.engine.stage import BlockDone, Notice
 from bigunet.errors import BigUNetError, OutputError, ResumeError
-from bigunet.io.output.arrays import is_complete
+from bigunet.io.output.publish import is_complete
 from bigunet.segmentation.run.part import Part
 
 # Two stages write levels 0 and 1. The first row of blocks has no stored voxels, and so no files.

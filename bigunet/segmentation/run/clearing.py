@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigunet.engine.ledger import Ledger
 from bigunet.errors import OutputError
-from bigunet.io.output.arrays import withdraw_label
+from bigunet.io.output.publish import withdraw_label
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.run.record_files import ledger_path
 from bigunet.segmentation.run.target import check_target, is_occupied

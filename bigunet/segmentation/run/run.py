@@ -11,9 +11,9 @@ from bigunet.choices import Output
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import Stage
 from bigunet.errors import BusyError, OutputError
-from bigunet.io.output.arrays import sweep_partial_files
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.upkeep import is_whole, remove_damaged_metadata
+from bigunet.io.output.writing import sweep_partial_files
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan

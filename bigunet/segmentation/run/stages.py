@@ -9,7 +9,7 @@ from bigunet.choices import Output
 from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan

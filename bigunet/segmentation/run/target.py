@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigunet.choices import Existing
 from bigunet.errors import OptionError, OutputError
-from bigunet.io.output.arrays import writing
+from bigunet.io.output.writing import writing
 from bigunet.segmentation.place import RUN_FOLDER, Place
 from bigunet.segmentation.run.record_files import (
     is_output_name,
