@@ -16,7 +16,6 @@ from bigunet.io.stores.access import join_url, normal_url
 from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
-from bigunet.model.inference.score_maps import labels_of, score_margin
 from bigunet.model.model import Model
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.plan.plan import make_plan

@@ -346,7 +346,7 @@ def test_a_changed_ledger_is_refused_in_one_line_or_does_no_harm(
     place = st.integers(0, len(kept) - 1)
     for _ in range(data.draw(st.integers(1, 3))):
         at, how = data.draw(place), data.draw(st.sampled_from(["flip", "line", "twice", "cut"]))
-        if how == "flip":
+        if how == "flip" and kept[at]:
             line = bytearray(kept[at])
             line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
             kept[at] = bytes(line)
@@ -354,7 +354,7 @@ def test_a_changed_ledger_is_refused_in_one_line_or_does_no_harm(
             kept[at] = data.draw(lines)
         elif how == "twice":
             kept.append(kept[at])
-        else:
+        elif how == "cut":
             kept[at] = kept[at][: data.draw(st.integers(0, 60))]
     path.write_bytes(b"\n".join(kept) + data.draw(st.sampled_from([b"\n", b""])))
     try:
