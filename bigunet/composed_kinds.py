@@ -85,7 +85,7 @@ class Commas(Kind):
 
 
 @dataclass(frozen=True)
-class Pair(Kind):
+class TwoNumbers(Kind):
     """Two finite numbers, with a colon between them; integers stay integers, however large."""
 
     metavar: str = "LOW:HIGH"

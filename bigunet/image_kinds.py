@@ -16,7 +16,7 @@ _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _MEGABYTE = 10**6
 
 
-class Level(Kind):
+class LevelNumber(Kind):
     """The number of a level, or ``auto``."""
 
     metavar = "K|auto"

@@ -10,7 +10,7 @@ from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 
-from bigunet.jobs.request import JOBS, JobRequest
+from bigunet.jobs.job_request import JOBS, JobRequest
 from bigunet.segmentation.segment_options import SegmentOptions
 
 

@@ -15,7 +15,7 @@ from bigunet.composed_kinds import Commas, Each
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError, OptionError
 from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
-from bigunet.jobs.request import JobRequest
+from bigunet.jobs.job_request import JobRequest
 from bigunet.option_fields import (
     check_fields,
     check_keywords,

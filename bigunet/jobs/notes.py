@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from bigunet.jobs.duration import clock
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.pace import Pace
-from bigunet.jobs.request import JobRequest
 from bigunet.jobs.size import JobSize
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 

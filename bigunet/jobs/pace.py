@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bigunet.jobs.request import JobRequest
+from bigunet.jobs.job_request import JobRequest
 from bigunet.segmentation.forecast import Forecast
 
 # A job loads libraries, a model and a worker from a file system that many share.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER, exports
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.programs import Programs
-from bigunet.jobs.request import JobRequest
 from bigunet.jobs.size import JobSize
 from bigunet.jobs.templating import script_templates
 

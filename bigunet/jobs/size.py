@@ -10,8 +10,8 @@ from bigunet.engine.clusters.worker_settings import THREADS_PER_WORKER
 from bigunet.engine.runner import BLOCKS_PER_THREAD
 from bigunet.errors import OptionError
 from bigunet.jobs.duration import clock
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.pace import START_SECONDS, Pace
-from bigunet.jobs.request import JobRequest
 
 _MIB = 1 << 20
 _HOUR = 3600

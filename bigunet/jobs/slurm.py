@@ -13,10 +13,10 @@ from bigunet.errors import OptionError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.plates import is_plate
 from bigunet.io.stores.access import normal_url
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.notes import script_notes, script_title
 from bigunet.jobs.pace import Pace
 from bigunet.jobs.programs import find_programs
-from bigunet.jobs.request import JobRequest
 from bigunet.jobs.script import JobText, script_text
 from bigunet.jobs.segment_words import segment_words
 from bigunet.jobs.size import cpus_of, size_jobs

@@ -16,9 +16,9 @@ from bigunet.choices import (
     Output,
     PrecisionChoice,
 )
-from bigunet.composed_kinds import Commas, Each, Pair
+from bigunet.composed_kinds import Commas, Each, TwoNumbers
 from bigunet.errors import OptionError
-from bigunet.image_kinds import Channel, Level, Region, Size
+from bigunet.image_kinds import Channel, LevelNumber, Region, Size
 from bigunet.io.images.axes import checked_letters
 from bigunet.option_fields import check_fields, documented, option
 from bigunet.option_kinds import Choice, Flag, ImagePath, Text, Whole
@@ -49,7 +49,7 @@ class SegmentOptions:
     )
     level: LevelChoice = option(
         0,
-        Level(),
+        LevelNumber(),
         "Level of the image; 0 is the largest. auto takes the level with the voxel size nearest "
         "to that of the model's training images.",
         section=IMAGE,
@@ -145,7 +145,7 @@ class SegmentOptions:
     )
     grey_range: tuple[tuple[float, float], ...] = option(
         (),
-        Each(Pair("LOW:HIGH"), "pairs, such as ((100, 4000),)"),
+        Each(TwoNumbers("LOW:HIGH"), "pairs, such as ((100, 4000),)"),
         "Grey values that the network reads as 0 and 1: one pair for all channels, or one for "
         "each. HIGH:LOW exchanges bright and dark.",
         section=GREY,
@@ -153,7 +153,7 @@ class SegmentOptions:
     )
     percentiles: tuple[float, ...] = option(
         (),
-        Pair("P:Q", may_be_empty=True),
+        TwoNumbers("P:Q", may_be_empty=True),
         "Percentiles of the image, 0 to 100, that the network reads as 0 and 1.",
         section=GREY,
         usual="what the model file says",

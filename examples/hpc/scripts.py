@@ -10,8 +10,8 @@ from pathlib import Path
 
 from jinja2 import FileSystemLoader
 
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.programs import Programs
-from bigunet.jobs.request import JobRequest
 from bigunet.jobs.script import JobText, script_text
 from bigunet.jobs.size import JobSize
 from bigunet.jobs.templating import script_templates

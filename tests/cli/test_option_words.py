@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from bigunet import Augmentation, EvaluateOptions, Recipe, SegmentOptions, TrainOptions
-from bigunet.composed_kinds import Commas, Each, Optional, Pair
+from bigunet.composed_kinds import Commas, Each, Optional, TwoNumbers
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError
-from bigunet.image_kinds import Channel, ClassName, Level, Region, Size
-from bigunet.jobs.request import Duration, JobRequest
+from bigunet.image_kinds import Channel, ClassName, Region, Size
+from bigunet.jobs.job_request import Duration, JobRequest
 from bigunet.option_fields import OptionField, option_fields, option_words
 from bigunet.option_kinds import Choice, Flag, Kind, Number, Path, Text, Whole
 from bigunet.training.augmentation import Changes
@@ -63,7 +63,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         Text: st.text(),
         Path: st.text(),
         Number: st.floats(0, 1) | st.floats(1, 1e300),
-        Pair: st.tuples(FINITE, FINITE),
+        TwoNumbers: st.tuples(FINITE, FINITE),
         Level: st.integers(0, 9) | st.just("auto"),
         Channel: st.text(),
         ClassName: st.integers(0, 2**70) | st.sampled_from(["cell", "-1", "²", " 1"]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.pace import Pace
-from bigunet.jobs.request import JobRequest
 from bigunet.segmentation.forecast import Forecast
 
 FORECAST = Forecast(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bigunet.errors import OptionError
-from bigunet.jobs.request import JobRequest
+from bigunet.jobs.job_request import JobRequest
 
 
 @pytest.mark.parametrize(

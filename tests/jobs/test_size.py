@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from bigunet import SegmentOptions, plan
 from bigunet.engine.clusters.job_memory import job_memory_mib, memory_limit_of
 from bigunet.errors import OptionError
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.pace import Pace
-from bigunet.jobs.request import JobRequest
 from bigunet.jobs.size import JobSize, cpus_of, size_jobs
 from bigunet.segmentation.plan.memory_share import sufficient_limit
 from bigunet.segmentation.plan.shapes import pass_memory

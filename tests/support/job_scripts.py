@@ -6,8 +6,8 @@ import shlex
 import sys
 from typing import Any
 
+from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.programs import Programs
-from bigunet.jobs.request import JobRequest
 from bigunet.jobs.script import JobText, script_text
 from bigunet.jobs.size import JobSize
 

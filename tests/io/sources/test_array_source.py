@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box
-from bigunet.io.sources.arrays import ArraySource
+from bigunet.io.sources.array_source import ArraySource
 from bigunet.io.sources.source import Source, open_source
 
 WORDS = {"t": "time", "c": "channel", "z": "z", "y": "height", "x": "x"}
@@ -113,6 +113,7 @@ def test_channels_are_read_in_the_order_in_which_they_are_given(tmp_path: Path, 
     assert source.percentiles((0, 100)) == tuple((c.min(), c.max()) for c in expected)
 
 
+@pytest.mark.usefixtures("client")
 def test_only_the_chunks_of_a_dask_array_under_a_box_are_computed() -> None:
     computed: list[tuple[int, ...]] = []
 

@@ -37,7 +37,11 @@ class _ArrayChannels(ArrayReader):
         self._array = array
 
     def _cut(self, selection: Selection) -> np.ndarray:
-        return np.array(self._array[selection])
+        part = self._array[selection]
+        if hasattr(part, "compute"):
+            # In this process: a Dask client would otherwise send the array to its workers.
+            part = part.compute(scheduler="threads")
+        return np.array(part)
 
 
 class ArraySource(_ArrayChannels):
