@@ -64,7 +64,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         Path: st.text(),
         Number: st.floats(0, 1) | st.floats(1, 1e300),
         TwoNumbers: st.tuples(FINITE, FINITE),
-        Level: st.integers(0, 9) | st.just("auto"),
+        LevelNumber: st.integers(0, 9) | st.just("auto"),
         Channel: st.text(),
         ClassName: st.integers(0, 2**70) | st.sampled_from(["cell", "-1", "²", " 1"]),
         Region: st.dictionaries(st.sampled_from("tzyx"), st.just((2, 5))),
