@@ -68,7 +68,7 @@ def write_all(output: OutputImage, values: np.ndarray) -> None:
 DOWN_THEN_UP = lay_out([(11,) * 3, (5,) * 3, (3,) * 3], (16,) * 3, chunk_limit=(2,) * 3)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(layouts())
 @example(DOWN_THEN_UP)
 def test_every_level_is_the_whole_level_before_downsampled(layout: PyramidLayout) -> None:
