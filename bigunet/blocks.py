@@ -1,4 +1,17 @@
-"""The grid of blocks: who writes what, and in which order; lazy, whatever the number of blocks."""
+"""The grid of blocks: which voxels each block writes, and in which order blocks are done.
+
+::
+
+    region, cut into blocks of one shape     order of work: a Z-order curve
+    +---------+---------+-----+              +---------+---------+-----+
+    | (0, 0)  | (0, 1)  |(0,2)|              |    1    |    3    |  4  |
+    |         |         |     |              +---------+---------+-----+
+    +---------+---------+-----+              |    2    |    5    |  6  |
+    | (1, 0)  | (1, 1)  |(1,2)|              +---------+---------+-----+
+    +---------+---------+-----+
+
+The last block of each axis may be smaller. Nothing here lists all blocks: there may be millions.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +26,19 @@ from bigunet.geometry import Box, Point, ceil_div
 
 @dataclass(frozen=True, slots=True)
 class BlockGrid:
-    """A box cut into blocks of one shape, the last of each axis smaller.
+    """A box cut into blocks of one shape; the last of each axis may be smaller.
 
     Parameters
     ----------
     region : Box
-        What is cut, in voxels of the level.
+        The box to cut, in voxels of the level.
     block_shape : tuple of int
+        Voxels of a block per axis.
+
+    Raises
+    ------
+    GeometryError
+        If the block shape has an empty axis, or not as many axes as the region.
     """
 
     region: Box
@@ -35,7 +54,7 @@ class BlockGrid:
 
     @property
     def shape(self) -> Point:
-        """Blocks along each axis."""
+        """Number of blocks along each axis."""
         return tuple(ceil_div(n, b) for n, b in zip(self.region.shape, self.block_shape))
 
     @property
@@ -49,9 +68,14 @@ class BlockGrid:
         return whole.intersection(self.region)
 
     def phases(self, axis: int, stride: int) -> Counter[tuple[int, int]]:
-        """How many blocks begin where between two strides, and how long they are, along an axis.
+        """Count the blocks along an axis by their phase and their length.
 
-        Counted without going through them: there may be millions.
+        The phase is the number of voxels from the last multiple of the stride to the block's start.
+
+        Returns
+        -------
+        Counter
+            Number of blocks for each pair of phase and length, counted without a pass over all.
 
         >>> BlockGrid(Box((0,), (35,)), (6,)).phases(0, 4)
         Counter({(0, 6): 3, (2, 6): 2, (2, 5): 1})
@@ -62,26 +86,26 @@ class BlockGrid:
             return Counter()
         whole, last = starts[:-1], starts[-1]
         period = stride // math.gcd(step, stride)
-        found: Counter[tuple[int, int]] = Counter()
+        counts: Counter[tuple[int, int]] = Counter()
         for number, start in enumerate(whole[:period]):
-            found[start % stride, step] += len(whole[number::period])
-        found[last % stride, stop - last] += 1
-        return found
+            counts[start % stride, step] += len(whole[number::period])
+        counts[last % stride, stop - last] += 1
+        return counts
 
     def number(self, index: Point) -> int:
-        """Place of a block in C order: its name in the ledger."""
+        """Number of a block in C order, by which the ledger names it."""
         number = 0
         for i, n in zip(index, self.shape):
             number = number * n + i
         return number
 
     def traversal(self) -> Iterator[Point]:
-        """Every index once, along a Z-order curve: neighbours in space are near in time."""
+        """Every index once, along a Z-order curve, so that neighbours are done at similar times."""
         yield from _halves(Box.of_shape(self.shape))
 
 
 def _halves(box: Box) -> Iterator[Point]:
-    """Indices of ``box``, by halving its longest axis until one is left."""
+    """Indices of ``box``: its longest axis is halved until one index is left."""
     if box.size == 0:
         return
     if box.size == 1:

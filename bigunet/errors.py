@@ -1,12 +1,28 @@
-"""Every error that bigunet raises on purpose; each is also the standard library's nearest type."""
+"""All errors that bigunet raises on purpose; each is also the nearest standard type.
+
+::
+
+    BigUNetError (Exception)
+    ├── GeometryError (ValueError)      boxes, blocks or tiles do not fit together
+    ├── ModelError (ValueError)         a model cannot be loaded, or cannot run block by block
+    ├── ImageError (ValueError)         an input cannot be read as an image
+    ├── OutputError (OSError)           an output exists, does not fit, or cannot be written
+    │   └── BusyError (BlockingIOError) another process is writing the output
+    ├── OptionError (ValueError)        an option does not fit the image, the model or the machine
+    ├── ResumeError (RuntimeError)      a run cannot go on, because it was begun differently
+    ├── StoppedError (RuntimeError)     a run stopped because it was asked to
+    ├── ClusterError (RuntimeError)     workers cannot be had, or were lost for good
+    ├── BlockError (RuntimeError)       a block failed
+    └── TrainingError (RuntimeError)    training data do not fit together, or training diverged
+"""
 
 from bigunet.urls import without_secrets
 
 
 class BigUNetError(Exception):
-    """Base of all errors that a user can do something about: the message says what and how.
+    """Base of all errors that a user can act on: the message says what is wrong and what to do.
 
-    URLs in it stand without passwords and tokens, whoever wrote the message.
+    Passwords and tokens are removed from the URLs in the message.
     """
 
     def __init__(self, *args: object) -> None:
@@ -14,44 +30,44 @@ class BigUNetError(Exception):
 
 
 class GeometryError(BigUNetError, ValueError):
-    """Boxes, blocks or tiles that do not fit together."""
+    """Boxes, blocks or tiles do not fit together."""
 
 
 class ModelError(BigUNetError, ValueError):
-    """A model that cannot be loaded, or that cannot be run exactly block by block."""
+    """A model cannot be loaded, or cannot be run exactly block by block."""
 
 
 class ImageError(BigUNetError, ValueError):
-    """An input that cannot be read as an image."""
+    """An input cannot be read as an image."""
 
 
 class OutputError(BigUNetError, OSError):
-    """An output that exists, does not match, or cannot be written."""
+    """An output exists already, does not fit the run, or cannot be written."""
 
 
 class BusyError(OutputError, BlockingIOError):
-    """An output that another process is writing."""
+    """Another process is writing the output."""
 
 
 class OptionError(BigUNetError, ValueError):
-    """An option whose value does not fit the image, the model or the machine."""
+    """The value of an option does not fit the image, the model or the machine."""
 
 
 class ResumeError(BigUNetError, RuntimeError):
-    """A run that cannot be continued, because it was begun differently."""
+    """A run cannot be continued, because it was begun differently."""
 
 
 class StoppedError(BigUNetError, RuntimeError):
-    """A run that was asked to stop, and did once the blocks at work were done."""
+    """A run was asked to stop, and stopped when the blocks at work were done."""
 
 
 class ClusterError(BigUNetError, RuntimeError):
-    """Workers that cannot be had, or that were lost for good."""
+    """Workers cannot be had, or were lost for good."""
 
 
 class BlockError(BigUNetError, RuntimeError):
-    """A block that failed; the message carries its index and the cause is chained."""
+    """A block failed; the message has its index, and the cause is chained."""
 
 
 class TrainingError(BigUNetError, RuntimeError):
-    """Training data that do not fit together, or a training run that diverged."""
+    """Training data do not fit together, or a training run diverged."""

@@ -1,4 +1,18 @@
-"""Where things are: integer boxes in voxels of one image level, in any number of dimensions."""
+"""Boxes: where something is, in voxels of one image level, in any number of dimensions.
+
+::
+
+    0   start            stop
+    |   |<---- shape ---->|
+    +---+=================+------> axis
+        first voxel      one past the last voxel
+
+All boxes of a run are in voxels of the level that is segmented, counted from its first voxel.
+``box.within(outer)`` alone turns a box into indices of an array::
+
+    outer    |-----------------------|     array holds outer
+    box          |---------|               array[box.within(outer)] is the part for box
+"""
 
 from __future__ import annotations
 
@@ -15,12 +29,12 @@ Point = tuple[int, ...]
 class Box:
     """A half-open box of voxels, ``start <= voxel < stop`` on every axis.
 
-    A box may leave the image: what lies outside is mirrored by whoever reads it.
+    A box may go beyond the image: a reader mirrors the image there.
 
     Parameters
     ----------
     start, stop : tuple of int
-        First voxel, and one past the last, per axis. A box may be empty.
+        First voxel, and the voxel after the last, per axis. A box may be empty.
 
     Raises
     ------
@@ -69,7 +83,7 @@ class Box:
         )
 
     def intersection(self, other: Box) -> Box:
-        """The voxels in both; an empty box where there are none."""
+        """The voxels that are in both boxes; an empty box if there are none."""
         start = tuple(max(a, b) for a, b in zip(self.start, other.start))
         stop = tuple(max(s, min(a, b)) for s, a, b in zip(start, self.stop, other.stop))
         return Box(start, stop)
@@ -93,9 +107,9 @@ class Box:
         return Box(start, stop)
 
     def within(self, outer: Box) -> tuple[slice, ...]:
-        """Slices of an array that holds ``outer`` which select this box.
+        """Slices that select this box in an array that holds ``outer``.
 
-        This is the only way from voxels of the volume to indices of an array.
+        Nothing else turns voxels of the level into indices of an array.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What kind of value each option is: the plain mistakes of a caller in Python, each in one line."""
+"""Checks the type of an option's value, so that a mistake in Python gives a one-line error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bigunet.errors import OptionError
 
 
 def whole(value: Any, name: str) -> int:
-    """The value as an int, where it is a whole number of any type."""
+    """The value as an int, if it is a whole number of any type."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -23,12 +23,12 @@ def whole(value: Any, name: str) -> int:
 
 
 def wholes(value: Any, name: str) -> tuple[int, ...]:
-    """The values of a sequence of whole numbers."""
+    """The value as a tuple of ints, if it is a sequence of whole numbers."""
     return tuple(whole(n, name) for n in listed(value, name, "whole numbers, such as (512, 512)"))
 
 
 def number(value: Any, name: str) -> float:
-    """The value, where it is a finite number that a float can hold; integers stay integers."""
+    """The value, if it is a finite number that a float can hold; integers stay integers."""
     plain = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
         if plain and math.isfinite(value):
@@ -39,7 +39,7 @@ def number(value: Any, name: str) -> float:
 
 
 def pair(value: Any, name: str) -> tuple[float, float]:
-    """Two finite numbers."""
+    """The value as a pair, if it is two finite numbers."""
     items = listed(value, name, "two numbers")
     if len(items) != 2:
         raise _wrong(name, value, "two numbers")
@@ -47,7 +47,7 @@ def pair(value: Any, name: str) -> tuple[float, float]:
 
 
 def listed(value: Any, name: str, what: str) -> tuple[Any, ...]:
-    """The items of a list or tuple; text is none, whose letters would be taken for items."""
+    """The items of a list, tuple or array. Text is refused: its letters would count as items."""
     if isinstance(value, (str, bytes, Mapping)) or not (
         isinstance(value, Sequence) or hasattr(value, "__array__")
     ):
@@ -59,7 +59,7 @@ def listed(value: Any, name: str, what: str) -> tuple[Any, ...]:
 
 
 def path(value: Any, name: str) -> str:
-    """A path or URL as text; empty for none."""
+    """The value as text, if it is a path or URL; empty for none."""
     if not isinstance(value, (str, os.PathLike)):
         raise _wrong(name, value, "a path, or an empty text for none")
     text = os.fspath(value)
@@ -69,33 +69,33 @@ def path(value: Any, name: str) -> str:
 
 
 def text(value: Any, name: str) -> str:
-    """Text."""
+    """The value, if it is text."""
     if not isinstance(value, str):
         raise _wrong(name, value, "text")
     return value
 
 
 def flag(value: Any, name: str) -> bool:
-    """True or False."""
+    """The value, if it is True or False."""
     if not isinstance(value, bool):
         raise _wrong(name, value, "True or False")
     return value
 
 
 def ranges(value: Any, name: str) -> dict[str, tuple[int, int]]:
-    """Start and stop for each axis."""
+    """The value as a dict, if it has start and stop for each axis."""
     if not isinstance(value, Mapping):
         raise _wrong(name, value, 'a mapping such as {"x": (0, 512)}')
-    found = {}
+    by_axis = {}
     for axis, ends in value.items():
         both = wholes(ends, f"{name} {axis}")
         if len(both) != 2:
             raise _wrong(f"{name} {axis}", ends, "START and STOP")
-        found[text(axis, name)] = (both[0], both[1])
-    return found
+        by_axis[text(axis, name)] = (both[0], both[1])
+    return by_axis
 
 
-def _wrong(name: str, value: Any, wanted: str) -> OptionError:
+def _wrong(name: str, value: Any, expected: str) -> OptionError:
     shown = repr(value)
     shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
-    return OptionError(f"{name} is {' '.join(shown.split())}: give {wanted}")
+    return OptionError(f"{name} is {' '.join(shown.split())}: give {expected}")

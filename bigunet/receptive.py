@@ -1,6 +1,7 @@
-"""Receptive-field arithmetic: how much context a network needs and which sizes it accepts.
+"""Receptive-field arithmetic: how much context a network needs, and which sizes it accepts.
 
-Pure numbers; measuring the same for an arbitrary module is ``bigunet.model.probing.probe``'s work.
+This module computes with layers' sizes alone. ``bigunet.model.probing.probe`` measures the same
+for any module.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from bigunet.geometry import Point, ceil_div, round_up
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One link of a layer chain, the same along every axis.
+    """One layer of a chain, the same along every axis.
 
     Parameters
     ----------
     kind : {"conv", "pool", "up"}
-        A valid convolution with stride 1; a pooling, or an up-convolution, whose stride is its
-        size.
+        A valid convolution with stride 1, a pooling, or an up-convolution. The stride of the last
+        two is their size.
     size : int
         Kernel size in voxels.
     """
@@ -35,9 +36,9 @@ class Layer:
 class ReceptiveField:
     """What a network needs around an output voxel, per spatial axis, in voxels.
 
-    ``input = output + 2·halo``; of its input the network gives back all but ``border`` on each
-    side, and of that the outer ``halo - border`` are dropped, because padding inside the network
-    has reached them::
+    The input is larger than the output by ``halo`` on each side. The network returns scores for
+    its input without ``border`` on each side. The outer ``halo - border`` voxels of the scores are
+    dropped, because padding inside the network has reached them::
 
         |<----------------- input tile ------------------>|
         |<-border->|<--------- scores --------->|<-border->|
@@ -46,14 +47,16 @@ class ReceptiveField:
     Parameters
     ----------
     stride : tuple of int
-        The network commutes with shifts by multiples of its stride only.
+        A shift of the input by a multiple of the stride shifts the scores by the same; no other
+        shift does.
     border : tuple of int
-        Voxels by which the scores are smaller than the input, on each side: 92 for the network
-        of Ronneberger et al. 2015, 0 for zero-padded networks.
+        Voxels by which the scores are smaller than the input, on each side: 92 for the network of
+        Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28; 0 for zero-padded networks.
     halo : tuple of int
-        Context that makes an output exact when tiles start at multiples of the stride.
+        Context on each side with which an output is exact, if tiles start at multiples of the
+        stride.
     remainder : tuple of int
-        Valid input sizes are those equal to this modulo the stride.
+        An input size is valid if it leaves this remainder when it is divided by the stride.
     """
 
     stride: Point
@@ -69,12 +72,12 @@ class ReceptiveField:
 
     @classmethod
     def of_chain(cls, layers: Sequence[Layer], *, ndim: int) -> ReceptiveField:
-        """Halo, border and stride of a chain of valid layers (a U-Net's deepest path).
+        """The field of a chain of valid layers, such as a U-Net's deepest path.
 
         Raises
         ------
         ModelError
-            If the chain leaves its output on another grid than its input, or between voxels.
+            If the output's voxels are not on the grid of the input's voxels, or lie between them.
 
         Examples
         --------
@@ -82,7 +85,7 @@ class ReceptiveField:
         ReceptiveField(stride=(1,), border=(2,), halo=(2,), remainder=(0,))
         """
         stride = _stride(layers)
-        # Sizes beyond the receptive field behave alike, so one period of them tells all.
+        # Sizes beyond the receptive field repeat with the stride, so one period is enough.
         first = round_up(input_extent(layers, 1), stride)
         size = next((n for n in range(first, first + stride) if _accepts(layers, n)), None)
         if size is None:
@@ -98,18 +101,18 @@ class ReceptiveField:
         return len(self.stride)
 
     def input_shape(self, output: Sequence[int]) -> Point:
-        """The smallest valid input whose exact output has at least this shape."""
+        """Shape of the smallest valid input that gives an exact output of this shape or larger."""
         return tuple(
             n + 2 * h + (r - n - 2 * h) % s
             for n, h, r, s in zip(output, self.halo, self.remainder, self.stride)
         )
 
     def scores_shape(self, inputs: Sequence[int]) -> Point:
-        """Shape of what the network gives back for a valid input."""
+        """Shape of the scores that the network returns for a valid input."""
         return tuple(n - 2 * b for n, b in zip(inputs, self.border))
 
     def check_input(self, shape: Sequence[int]) -> None:
-        """Raise ModelError if no tile of this shape passes, naming the nearest that do."""
+        """Raise ModelError if this shape is no valid input; the message names the nearest ones."""
         for axis, n in enumerate(shape):
             step, rest = self.stride[axis], self.remainder[axis]
             if n % step != rest or n <= 2 * self.border[axis]:
@@ -123,7 +126,7 @@ class ReceptiveField:
                 )
 
     def with_leading_axes(self, count: int) -> ReceptiveField:
-        """The same field for a volume with ``count`` more axes that the network does not see."""
+        """The same field after ``count`` further axes that the network does not see."""
         return ReceptiveField(
             stride=(1,) * count + self.stride,
             border=(0,) * count + self.border,
@@ -145,7 +148,7 @@ def output_size(layers: Iterable[Layer], size: int) -> int:
 
 
 def input_extent(layers: Sequence[Layer], size: int) -> int:
-    """Input voxels on which ``size`` neighbouring outputs can depend, whatever their phase."""
+    """Number of input voxels that ``size`` neighbouring outputs can depend on, at any phase."""
     for layer in reversed(layers):
         if layer.kind == "conv":
             size += layer.size - 1
@@ -157,7 +160,7 @@ def input_extent(layers: Sequence[Layer], size: int) -> int:
 
 
 def _stride(layers: Iterable[Layer]) -> int:
-    """The coarsest grid on the way, in input voxels."""
+    """Spacing of the coarsest grid in the chain, in input voxels."""
     spacing = coarsest = 1
     for layer in layers:
         if layer.kind == "pool":
@@ -173,7 +176,7 @@ def _stride(layers: Iterable[Layer]) -> int:
 
 
 def _accepts(layers: Iterable[Layer], size: int) -> bool:
-    """Whether every pooling divides the size that reaches it."""
+    """Whether the size at every pooling is a multiple of the pooling's size."""
     for layer in layers:
         if layer.kind == "pool" and size % layer.size:
             return False

@@ -1,6 +1,6 @@
-"""Which tiles cost least: all ways to cut a block into equal tiles, weighed by operations.
+"""Which tiles cost least: compares all ways to cut a block into equal tiles.
 
-Pure arithmetic. How fast a tile of some size runs, and what memory it takes, is told by callers.
+The caller gives the cost and the memory of a forward pass for each tile size.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point, ceil_div, round_up
 from bigunet.receptive import ReceptiveField
 
-# Tiles along an axis that are tried; beyond it each further one changes little, and the number
-# of combinations is the product over the axes.
+# The largest number of tiles along an axis, by the number of axes. A larger one changes the cost
+# little, and the number of combinations is the product over the axes.
 _MOST_TILES = {1: 256, 2: 64, 3: 24}
 
 
 @dataclass(frozen=True, slots=True)
 class TileCost:
-    """What it costs to cut a block into tiles of one shape.
+    """The cost of a block that is cut into tiles of one shape.
 
     Parameters
     ----------
     tile : tuple of int
-        What a tile keeps, in whole strides: a tile shape as ``bigunet.tiling`` takes it.
+        Shape that a tile keeps, in whole strides: the tile shape of ``bigunet.tiling``.
     input : tuple of int
-        What the network reads for it.
+        Shape that the network reads for a tile.
     count : int
-        Tiles of the block.
+        Number of tiles of the block.
     cost : float
-        Of all of them, in the unit of the cost of one.
+        Cost of all tiles together, in the unit in which the caller gave the cost of one.
     memory_bytes : int
-        Of one forward pass.
+        Memory of one forward pass.
     """
 
     tile: Point
@@ -52,43 +52,46 @@ def tile_costs(
     memory_bytes: Callable[[Point], int],
     limit_bytes: int,
 ) -> list[TileCost]:
-    """Ways to cut a block into tiles that fit the memory, the cheapest first.
+    """All ways to cut a block into tiles that fit the memory, the cheapest first.
 
     Parameters
     ----------
     field : ReceptiveField
-        Of the network; axes that it does not see have stride 1 and no halo, and take one voxel.
+        Receptive field of the network. Along an axis that the network does not see (stride 1, no
+        halo) a tile has one voxel.
     block : Box
     cost : callable
-        Of one forward pass, from the shape that the network reads: seconds, or operations.
+        Gives the cost of one forward pass, in seconds or operations, for the shape that the
+        network reads.
     memory_bytes : callable
-        Of one forward pass, likewise.
+        Gives the memory of one forward pass for that shape.
     limit_bytes : int
+        The largest memory of a forward pass.
 
     Returns
     -------
     list of TileCost
-        Never empty: where nothing fits, the smallest tile alone.
+        If no tile fits, this has the smallest one alone; it is never empty.
 
     Raises
     ------
     GeometryError
-        If the block is empty, or has other axes than the network.
+        If the block is empty, or has not as many axes as the network.
     """
     if block.ndim != field.ndim or not block.size:
         raise GeometryError(f"{block} cannot be cut into tiles of a network of {field.ndim} axes")
-    found = []
+    choices = []
     for ways in itertools.product(*_ways(field, block)):
         tile, counts = tuple(step for step, _ in ways), (count for _, count in ways)
         read, count = field.input_shape(tile), math.prod(counts)
-        found.append(TileCost(tile, read, count, count * cost(read), memory_bytes(read)))
-    fitting = [f for f in found if f.memory_bytes <= limit_bytes]
-    smallest = min(found, key=lambda f: (f.memory_bytes, f.cost))
-    return sorted(fitting, key=lambda f: (f.cost, f.memory_bytes)) or [smallest]
+        choices.append(TileCost(tile, read, count, count * cost(read), memory_bytes(read)))
+    fitting = [choice for choice in choices if choice.memory_bytes <= limit_bytes]
+    smallest = min(choices, key=lambda choice: (choice.memory_bytes, choice.cost))
+    return sorted(fitting, key=lambda choice: (choice.cost, choice.memory_bytes)) or [smallest]
 
 
 def _ways(field: ReceptiveField, block: Box) -> list[list[tuple[int, int]]]:
-    """For each axis, the extents that divide it into 1, 2, 3, ... equal parts, and how many."""
+    """For each axis, pairs of the length and the number of equal parts: 1, 2, 3, ... parts."""
     seen = [stride > 1 or halo > 0 for stride, halo in zip(field.stride, field.halo)]
     most = _MOST_TILES[max(1, min(3, sum(seen)))]
     ways = []

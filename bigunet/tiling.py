@@ -1,7 +1,14 @@
-"""The overlap-tile plan of a box: which tiles the network sees, and what of each is kept.
+"""The overlap-tile plan of a box: which tiles the network reads, and which part of each is kept.
 
-Pure arithmetic on boxes. Every tile starts at a multiple of the stride, counted from voxel 0 of
-the level, so that the network's poolings fall on the same voxels in every tile, block and run.
+::
+
+    input of tile 1   |<--halo-->|<---- kept ---->|<--halo-->|
+    input of tile 2                    |<--halo-->|<---- kept ---->|<--halo-->|
+    box                          |<------------------------------->|
+
+The kept parts cover the box without overlap; the inputs overlap. Every tile starts at a multiple
+of the stride, counted from voxel 0 of the level. The network's poolings therefore cover the same
+voxels in every tile, block and run.
 """
 
 from __future__ import annotations
@@ -22,11 +29,11 @@ class Tile:
     Parameters
     ----------
     input : Box
-        What the network reads.
+        The voxels that the network reads.
     scores : Box
-        What it gives back: ``input`` less the border.
+        The voxels that the network returns scores for: ``input`` without the border.
     output : Box
-        What of that is kept: exact, and kept by this tile alone.
+        The voxels whose scores are kept. They are exact, and no other tile keeps them.
     """
 
     input: Box
@@ -40,15 +47,20 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How boxes are cut into tiles.
+    """Cuts boxes into tiles.
 
     Parameters
     ----------
     field : ReceptiveField
-        Of the network, with one entry per axis of the volume.
+        Receptive field of the network, with one entry per axis of the volume.
     tile_shape : tuple of int
-        The most voxels that a tile keeps, per axis; rounded down to whole strides, one at least.
-        Axes that the network does not see take 1.
+        The largest number of voxels that a tile keeps, per axis. It is rounded down to whole
+        strides, to one stride at least. An axis that the network does not see has 1.
+
+    Raises
+    ------
+    GeometryError
+        If the tile shape has an empty axis, or not as many axes as the field.
 
     Notes
     -----
@@ -67,12 +79,12 @@ class Tiling:
             raise GeometryError(f"tile shape {self.tile_shape} has an empty axis")
 
     def halved(self) -> Tiling:
-        """With the longest axis of the tile halved, of those that are longer than a stride.
+        """A tiling with smaller tiles: the longest axis that is longer than a stride is halved.
 
         Raises
         ------
         MemoryError
-            If there is none: no smaller tile is left to try.
+            If no axis is longer than a stride, so that no smaller tile is left to try.
         """
         axes = [axis for axis, n in enumerate(self.tile_shape) if n > self.field.stride[axis]]
         if not axes:
@@ -85,7 +97,7 @@ class Tiling:
         )
 
     def tiles(self, box: Box) -> Iterator[Tile]:
-        """Tiles whose outputs partition ``box``, in C order, all of one input shape."""
+        """Tiles in C order, all of one input shape. Their outputs cover ``box`` without overlap."""
         axes = [self._starts(box, axis) for axis in range(box.ndim)]
         step = tuple(step for _, step in axes)
         size = self.field.input_shape(step)
@@ -100,11 +112,14 @@ class Tiling:
             )
 
     def read_box(self, box: Box) -> Box:
-        """All that the tiles of ``box`` read: ``box``, its halo, and what fills the last tile."""
+        """The voxels that the tiles of ``box`` read.
+
+        These are ``box``, its halo, and what the last tile of each axis reads beyond them.
+        """
         return hull(tile.input for tile in self._corners(box))
 
     def num_tiles(self, box: Box) -> int:
-        """How many tiles :meth:`tiles` gives."""
+        """Number of tiles that :meth:`tiles` gives."""
         total = 1
         for axis in range(box.ndim):
             total *= len(self._starts(box, axis)[0])
@@ -118,7 +133,7 @@ class Tiling:
             return range(0), stride
         first = start - start % stride
         longest = max(stride, self.tile_shape[axis] - self.tile_shape[axis] % stride)
-        # Tiles of equal size: as many as needed, none larger than it must be.
+        # As few tiles as possible, all of the same size, which is as small as possible.
         count = ceil_div(stop - first, longest)
         step = round_up(ceil_div(stop - first, count), stride)
         return range(first, stop, step), step

@@ -1,4 +1,4 @@
-"""Addresses as text: which are URLs, how they are joined, and what of them may be shown."""
+"""Addresses as text: which ones are URLs, how to join them, and which part may be shown."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ _SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://")
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
-# Keys of some object stores hold question marks; what has a value after it may be a secret.
+# A query with a value may hold a secret. A question mark without one may be part of a key in an
+# object store.
 _QUERY = re.compile(r"[?#].*?[\w\]%.-]+=.*", re.DOTALL)
 # A quote ends an address, unless it goes on behind it.
 _IN_TEXT = re.compile(
     r"""[A-Za-z][\w+.-]*://(?:[^\s/?#]*@)?(?:[^\s'"<>`|\\^{}]|['"](?=[\w%&=]))+"""
 )
-# What ends a sentence or a bracket, rather than an address.
+# Characters that end a sentence or a bracket around an address.
 _AFTER = re.compile(r"[)\],.;:]+$")
-# A password with a slash and the like: what stands before it is no port, and an @ comes later.
+# A password that holds a slash or the like: no port number stands before it, and an @ after it.
 _BARE = re.compile(r"(?<=://)(?:[^/?#@\s]*:(?!\d*(?:[/?#]|$))[^/?#@\]]*[/?#].*|[^/?#]*\s[^/?#]*)@")
 
 
 def is_url(text: str) -> bool:
-    """Whether this is a URL rather than a local path.
+    """Whether this is a URL and not a local path.
 
     >>> is_url("https://host/a.zarr"), is_url("/data/a::b.zarr"), is_url("a://b/c")
     (True, False, True)
@@ -34,10 +35,10 @@ def is_url(text: str) -> bool:
 
 
 def local_path(url: str) -> str | None:
-    """The path that a ``file:`` URL or a plain path names; None of other URLs.
+    """The path that a ``file:`` URL or a plain path names; None for other URLs.
 
-    ``%20`` in a ``file:`` URL is a space, and ``~`` is the home folder; but a file that has the
-    very name is meant itself.
+    ``%20`` in a ``file:`` URL is a space, and ``~`` is the home folder, unless a file has exactly
+    that name.
     """
     named = _FILE.match(url)
     if named is not None:
@@ -71,7 +72,7 @@ def lacks_host(url: str) -> bool:
 
 
 def split_query(url: str) -> tuple[str, str]:
-    """The address, and its query with the question mark; only of what HTTP servers are asked.
+    """The address, and its query with the question mark; URLs other than HTTP have no query.
 
     >>> split_query("https://host/a.zarr?token=1")
     ('https://host/a.zarr', '?token=1')
@@ -95,9 +96,9 @@ def join_url(url: str, path: str) -> str:
 
 
 def shown_url(url: str | Path) -> str:
-    """Return an address as it may be kept and printed: without user, password, query, fragment.
+    """Return an address that may be kept and printed: without user, password, query, fragment.
 
-    A query of an object store that has no value (``?`` in a key) stays. Local paths are returned
+    A query without a value stays for object stores, whose keys may have a ``?``. Local paths stay
     as they are.
 
     >>> shown_url("https://me:secret@host/a.zarr?X-Amz-Signature=4f&token=1")
@@ -115,7 +116,7 @@ def shown_url(url: str | Path) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return text in which each URL stands as :func:`shown_url` gives it.
+    """Return text with each URL in it replaced by its :func:`shown_url`.
 
     >>> without_secrets("cannot read https://me:secret@host/a.zarr?token=1: 403")
     'cannot read https://host/a.zarr: 403'
@@ -123,8 +124,8 @@ def without_secrets(text: str) -> str:
     return _IN_TEXT.sub(_shown_in_text, text) if "://" in text else text
 
 
-def _shown_in_text(found: re.Match[str]) -> str:
-    url = found[0]
+def _shown_in_text(match: re.Match[str]) -> str:
+    url = match[0]
     after = _AFTER.search(url)
     end = len(url) if after is None else after.start()
     return shown_url(url[:end]) + url[end:]

@@ -223,8 +223,9 @@ def segment_options(command: F) -> F:
             "--memory-limit",
             type=SizeType(),
             default=0,
-            help="For all processes on a machine; by default half of its memory, 8 GB per worker "
-            "at most. Tiles on GPUs go by theirs.",
+            help="For all processes on a machine; by default half of its memory, or of the "
+            "container's or batch job's where that is less; 8 GB per worker at most. Tiles on "
+            "GPUs go by theirs.",
         ),
         click.option(
             "--ome-version",

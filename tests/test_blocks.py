@@ -37,11 +37,11 @@ def test_blocks_are_counted_by_phase_and_length_as_if_one_went_through_them(
 ) -> None:
     for axis, count in enumerate(grid.shape):
         index = [0] * grid.region.ndim
-        found: Counter[tuple[int, int]] = Counter()
+        expected: Counter[tuple[int, int]] = Counter()
         for index[axis] in range(count):
             box = grid.box(tuple(index))
-            found[box.start[axis] % stride, box.stop[axis] - box.start[axis]] += 1
-        assert grid.phases(axis, stride) == found
+            expected[box.start[axis] % stride, box.stop[axis] - box.start[axis]] += 1
+        assert grid.phases(axis, stride) == expected
 
 
 def test_blocks_without_number_are_counted_at_once() -> None:

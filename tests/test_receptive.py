@@ -63,27 +63,29 @@ def passes(chain: list[Layer], size: int) -> bool:
 
 @LAW
 @given(chains(), st.integers(1, 40))
-def test_the_field_of_a_chain_is_that_of_its_torch_module(chain: list[Layer], wanted: int) -> None:
+def test_the_field_of_a_chain_is_that_of_its_torch_module(
+    chain: list[Layer], least_size: int
+) -> None:
     if odd(chain):
         with pytest.raises(ModelError, match="an odd number"):
             ReceptiveField.of_chain(chain, ndim=1)
         return
     field = ReceptiveField.of_chain(chain, ndim=1)
-    (size,) = field.input_shape((wanted,))
+    (size,) = field.input_shape((least_size,))
     assert passes(chain, size)
     (given_back,) = field.scores_shape((size,))
-    assert network(chain)(torch.rand(1, 1, size).double()).shape[-1] == given_back >= wanted
+    assert network(chain)(torch.rand(1, 1, size).double()).shape[-1] == given_back >= least_size
     smaller = [n for n in range(size) if passes(chain, n)]
-    assert all(field.scores_shape((n,))[0] < wanted for n in smaller)
+    assert all(field.scores_shape((n,))[0] < least_size for n in smaller)
 
 
 @LAW
 @given(chains().filter(lambda chain: not odd(chain)), st.integers(0, 4), st.integers(1, 20))
 def test_a_window_at_a_multiple_of_the_stride_scores_as_the_whole(
-    chain: list[Layer], steps: int, wanted: int
+    chain: list[Layer], steps: int, least_size: int
 ) -> None:
     field = ReceptiveField.of_chain(chain, ndim=1)
-    (size,), start = field.input_shape((wanted,)), steps * field.stride[0]
+    (size,), start = field.input_shape((least_size,)), steps * field.stride[0]
     image = torch.rand(1, 1, size + 8 * field.stride[0]).double()
     with torch.inference_mode():
         module = network(chain)
@@ -117,15 +119,15 @@ UNETS = st.builds(
 @settings(deadline=None, max_examples=15)
 @given(UNETS, st.integers(1, 12))
 def test_a_unet_takes_the_input_shape_and_one_stride_less_gives_too_little(
-    config: UNetConfig, wanted: int
+    config: UNetConfig, least_size: int
 ) -> None:
     field, module = config.receptive_field(), UNet(config).eval()
-    size = field.input_shape((wanted,) * config.ndim)
+    size = field.input_shape((least_size,) * config.ndim)
     scores = module(torch.rand(1, 1, *size))
     assert tuple(scores.shape[2:]) == field.scores_shape(size)
-    assert min(scores.shape[2:]) >= wanted
+    assert min(scores.shape[2:]) >= least_size
     smaller = [n - s for n, s in zip(size, field.stride)]
-    assert max(field.scores_shape(smaller)) < wanted
+    assert max(field.scores_shape(smaller)) < least_size
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -32,9 +32,9 @@ def test_no_cheaper_tile_fits(
 ) -> None:
     field = config.receptive_field()
     block = Box(start, tuple(a + n for a, n in zip(start, shape)))
-    found = tile_costs(field, block, cost=config.flops, memory_bytes=memory, limit_bytes=limit)
-    best = found[0]
-    assert [f.cost for f in found] == sorted(f.cost for f in found)
+    choices = tile_costs(field, block, cost=config.flops, memory_bytes=memory, limit_bytes=limit)
+    best = choices[0]
+    assert [f.cost for f in choices] == sorted(f.cost for f in choices)
     tiles = list(Tiling(field, best.tile).tiles(block))
     assert len(tiles) == best.count
     assert sum(tile.output.size for tile in tiles) == block.size
@@ -51,9 +51,9 @@ def test_no_cheaper_tile_fits(
 def test_axes_that_the_network_does_not_see_take_one_voxel() -> None:
     field = UNetConfig(width=4, depth=2).receptive_field().with_leading_axes(1)
     block = Box((0, 0, 0), (5, 64, 64))
-    found = tile_costs(field, block, cost=math.prod, memory_bytes=memory, limit_bytes=10**9)
-    assert found[0].tile == (1, 64, 64)
-    assert found[0].count == 5
+    choices = tile_costs(field, block, cost=math.prod, memory_bytes=memory, limit_bytes=10**9)
+    assert choices[0].tile == (1, 64, 64)
+    assert choices[0].count == 5
 
 
 def test_in_3d_memory_decides_about_recompute() -> None:
@@ -66,10 +66,10 @@ def test_in_3d_memory_decides_about_recompute() -> None:
     whole = config.flops(field.input_shape(block.shape))
     previous = math.inf
     for gigabytes in (1, 2, 4, 8):
-        found = tile_costs(field, block, cost=config.flops, memory_bytes=bytes_of,
+        choices = tile_costs(field, block, cost=config.flops, memory_bytes=bytes_of,
                            limit_bytes=gigabytes * 10**9)  # fmt: skip
-        assert found[0].cost < previous
-        previous = found[0].cost
+        assert choices[0].cost < previous
+        previous = choices[0].cost
     assert previous / whole < 1.6
 
 

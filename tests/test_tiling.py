@@ -22,7 +22,7 @@ AXIS = st.tuples(
 
 @st.composite
 def fields(draw: st.DrawFn, *, ndim: int) -> ReceptiveField:
-    """Valid and zero-padded networks, whose remainders fit their borders or not."""
+    """Fields of valid and zero-padded networks, with remainders that fit their borders or not."""
     stride, border, extra, rest = zip(*(draw(AXIS) for _ in range(ndim)))
     halo = tuple(b + e for b, e in zip(border, extra))
     return ReceptiveField(stride, border, halo, tuple(r % s for r, s in zip(rest, stride)))

@@ -1,1 +1,1 @@
-"""Running blocks on Dask workers: clusters, runner, ledger. Knows nothing of images."""
+"""Runs blocks on Dask workers: clusters, runner, ledger. It knows nothing of images."""

@@ -1,8 +1,8 @@
 """The ledger: an append-only file of finished blocks, keyed by the fingerprint of the run.
 
-One line of JSON each. It belongs to one process alone, which holds a lock on it; parts of a run
-have ledgers of their own. A line that was cut off by a crash is dropped, so its block runs again
-and writes the same bytes.
+Each block has one line of JSON. Only one process writes a ledger, and holds a lock on it; each part
+of a run has its own ledger. A line that a crash cut off is dropped: its block runs again, and
+writes the same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import stat
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -20,40 +19,43 @@ from typing import IO, Any
 from bigunet.engine.ledger_lines import Judge, Replay, encode, read_records
 from bigunet.engine.stage import Result
 from bigunet.errors import OutputError, ResumeError
+from bigunet.machine.files import create_once
 from bigunet.machine.locks import lock
 
 Fingerprint = Mapping[str, Any]
 _PIECE_BYTES = 65536
-# Letters of how one value of the fingerprint differs.
+# The largest number of letters that show how one value of the fingerprint differs.
 _MAX_CHANGE = 200
-# How often it is seen that the file is still where it was opened.
+# The time between two looks whether the file is still where it was opened.
 _LOOK_SECONDS = 1.0
 
 
 class Ledger:
-    """An open ledger; use it as a context manager, so that its lock is given back.
+    """An open ledger; use it as a context manager, which releases the lock.
 
-    Whoever opens it next calls :meth:`begin` on an empty one, :meth:`check` and, with a judge,
-    :meth:`check_records` on any other.
+    After opening, call :meth:`begin` if the ledger is empty. Otherwise call :meth:`check`, and with
+    a judge :meth:`check_records`.
 
     Parameters
     ----------
     path : Path
-        Made if it is not there; its folder must be.
+        The file, which is made if it is missing. Its folder must exist.
     anew : bool
-        Forget the run that it tells of, and all blocks that this finished.
+        Whether to forget the recorded run and all of its blocks.
     beside : callable, optional
-        Gives the ledgers of other parts of the run, once this one is locked: what they have done
-        is done. They may grow meanwhile.
+        Gives the ledgers of other parts of the run, when this one is locked. Their blocks count as
+        done. These ledgers may grow meanwhile.
     judge : callable, optional
         Says what is wrong with the record of a block; :meth:`check_records` raises it.
 
     Raises
     ------
     OutputError
-        If it cannot be opened; BusyError, if another process has it open.
+        If the ledger cannot be opened.
+    BusyError
+        If another process has opened it.
     ResumeError
-        If it is damaged, and not begun anew.
+        If it is damaged and not begun anew.
     """
 
     def __init__(
@@ -83,24 +85,24 @@ class Ledger:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no run has begun."""
+        """Whether no run was begun."""
         return self._replay.fingerprint is None
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Of the run that was begun; empty if none was."""
+        """Fingerprint of the run that was begun; empty if none was."""
         return dict(self._replay.fingerprint or {})
 
     def begin(self, fingerprint: Fingerprint) -> None:
         """Record which run this is, before its first block."""
-        # Of an earlier run, whose voxels are gone.
+        # An earlier run's blocks do not count any more: their voxels are gone.
         self._replay = Replay(self._replay.judge)
         self._beside = ()
         self._write({"fingerprint": dict(fingerprint)})
         self._replay.fingerprint = _as_json(fingerprint)
 
     def check(self, fingerprint: Fingerprint) -> None:
-        """Raise ResumeError if the run that was begun is another one, with what differs."""
+        """Raise ResumeError if the run that was begun has another fingerprint; it says which."""
         now = _as_json(fingerprint)
         for path in self._beside:
             self._check_same(self.run_of(path) or now, now)
@@ -114,7 +116,7 @@ class Ledger:
     def _check_same(self, before: Fingerprint, now: Fingerprint) -> None:
         differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         if differing:
-            # Of an option and the number that it chose, one is said.
+            # An option and the value that it chose would be the same news twice.
             differing = [k for k in differing if k.partition("option ")[2] not in differing]
             changes = "; ".join(_change(k, before.get(k), now.get(k)) for k in differing)
             raise ResumeError(
@@ -123,30 +125,27 @@ class Ledger:
             )
 
     @classmethod
-    def found(cls, path: Path, fingerprint: Fingerprint) -> bool:
-        """Begin a ledger that several processes may begin at a time; whether this one did.
+    def begin_once(cls, path: Path, fingerprint: Fingerprint) -> bool:
+        """Begin a ledger that several processes may begin at the same time.
+
+        Returns
+        -------
+        bool
+            Whether this process began it.
 
         Raises
         ------
         OutputError
-            If it cannot be written.
+            If the file cannot be written.
         """
-        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
         try:
-            try:
-                partial.write_bytes(encode({"fingerprint": dict(fingerprint)}))
-                os.link(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
-        except FileExistsError:
-            return False
+            return create_once(path, encode({"fingerprint": dict(fingerprint)}))
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        return True
 
     @classmethod
     def peek(cls, path: Path, beside: Sequence[Path] = ()) -> tuple[dict[str, Any], dict[str, int]]:
-        """Fingerprint, and how many blocks of each stage are done; of a run that may go on."""
+        """Fingerprint, and the number of blocks done by stage, of a run that may still go on."""
         replay = Replay()
         replay.read((*beside, path))
         done = {stage: len(blocks) for stage, blocks in replay.done.items()}
@@ -154,7 +153,7 @@ class Ledger:
 
     @classmethod
     def run_of(cls, path: Path) -> dict[str, Any]:
-        """Fingerprint of the run that a ledger tells of; empty if none was begun."""
+        """Fingerprint of the run that a ledger records; empty if none was begun."""
         for _, record in read_records(path):
             return dict(record["fingerprint"])
         return {}
@@ -171,8 +170,8 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the file, and give its lock back."""
-        # Closing tries again to write what a full disk did not take: that was said already.
+        """Close the file, which releases the lock."""
+        # Closing tries once more to write what a full disk refused: that error was raised already.
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -181,12 +180,12 @@ class Ledger:
         return self._replay.done.setdefault(stage, set())
 
     def append(self, stage: str, number: int, result: Result) -> None:
-        """Record a finished block. Only then may it be skipped by a later run.
+        """Record a finished block. A later run skips only recorded blocks.
 
         Raises
         ------
         OutputError
-            If it cannot be written, or the ledger was moved away since it was opened.
+            If the record cannot be written, or the ledger was moved since it was opened.
         """
         if (now := time.monotonic()) >= self._look_again:
             self.check_place()
@@ -196,10 +195,15 @@ class Ledger:
         self.done(stage).add(number)
 
     def forget(self, lost: Mapping[str, Iterable[int]]) -> None:
-        """Record that blocks of stages have lost what they wrote: they are done no more.
+        """Record that files of blocks are lost, so that these blocks are not done any more.
 
-        Only for the run's own ledger, while nobody writes those of its parts. Results that were
-        recorded before do not count any more, whichever ledger they stand in.
+        Call this only on the run's own ledger, while no process writes the ledgers of parts. The
+        former results of these blocks do not count any more, in whichever ledger they are.
+
+        Parameters
+        ----------
+        lost : mapping of str to iterable of int
+            Numbers of blocks, by stage.
         """
         self._replay.losses += 1
         for stage, blocks in lost.items():
@@ -209,7 +213,7 @@ class Ledger:
             self.done(stage).difference_update(numbers)
 
     def results(self, stage: str) -> Iterator[Result]:
-        """What the stage's blocks reported, this run's and earlier ones', each block once."""
+        """Results of the stage's blocks, from this run and earlier ones, each block once."""
         seen: set[int] = set()
         for path in (self._path, *self._beside):
             for _, record in read_records(path):
@@ -220,7 +224,7 @@ class Ledger:
                     yield record
 
     def check_place(self) -> None:
-        """Raise OutputError if the file is no longer where it was opened: so is its output."""
+        """Raise OutputError if the file, and thus the output, is not where it was opened."""
         try:
             there, here = self._path.stat(), os.fstat(self._file.fileno())
             if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
@@ -242,7 +246,7 @@ class Ledger:
             ) from error
 
     def _read(self) -> None:
-        """Take in what this ledger and those beside it tell; the fingerprint is this one's."""
+        """Read this ledger and those beside it; the fingerprint is that of this one."""
         self._replay.read(self._beside)
         self._replay.fingerprint = None
         self._replay.read((self._path,))
@@ -261,16 +265,16 @@ class Ledger:
 
 
 def _change(name: str, before: object, now: object) -> str:
-    """How a value differs; of a dict, the inner values that do, cut short where they are long."""
+    """Say how a value differs. A dict shows only the inner values that differ, shortened."""
     if isinstance(before, dict) and isinstance(now, dict):
         inner = [k for k in {**before, **now} if before.get(k) != now.get(k)]
-        told = ", ".join(_change(f"{name}.{k}", before.get(k), now.get(k)) for k in inner)
-        return told if len(told) <= _MAX_CHANGE else f"{told[: _MAX_CHANGE - 3]}..."
+        text = ", ".join(_change(f"{name}.{k}", before.get(k), now.get(k)) for k in inner)
+        return text if len(text) <= _MAX_CHANGE else f"{text[: _MAX_CHANGE - 3]}..."
     return f"{name} was {before}, is {now}"
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """The file, to append to; neither a folder nor a pipe, which would wait for its other end."""
+    """Open a file for appending. A folder is refused, and a pipe, which would wait for a reader."""
     try:
         if not path.exists() or stat.S_ISREG(path.stat().st_mode):
             return path.open("a+b")
@@ -280,5 +284,5 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _as_json(fingerprint: Fingerprint) -> dict[str, Any]:
-    """What comes back from the file: tuples as lists."""
+    """The fingerprint as it is read from the file: with lists for tuples."""
     return dict(json.loads(json.dumps(dict(fingerprint))))

@@ -1,4 +1,4 @@
-"""Lines of a ledger: writes one, reads them back, and says which line is damaged and why."""
+"""The lines of a ledger: writes and reads them, and says which line is damaged and why."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n\Z')
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
-    """The line of a record, with a checksum of all that stands before it."""
+    """The line of a record, which ends with a checksum of the text before it."""
     text = json.dumps(record, separators=(",", ":")).encode()[:-1]
     return text + b',"crc":"%08x"}\n' % zlib.crc32(text)
 
@@ -40,7 +40,7 @@ def read_records(path: Path) -> Iterator[tuple[int, Record]]:
             checked = True
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
-                    return  # Another process writes it: its rest would come as a line of its own.
+                    return  # Another process is writing this line.
                 if number == 1:
                     # Every line of a ledger has a checksum, or none has.
                     checked = _CHECKSUM.search(line) is not None
@@ -50,7 +50,7 @@ def read_records(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def damaged(path: Path, number: int, why: str) -> ResumeError:
-    """What to raise for a damaged line."""
+    """The error to raise for a damaged line."""
     way = "begin anew with --overwrite"
     if path.name.startswith("part-"):
         way = f"remove this file, and its blocks are computed again; or {way}"
@@ -59,13 +59,20 @@ def damaged(path: Path, number: int, why: str) -> ResumeError:
 
 @dataclass
 class Replay:
-    """What the lines of some ledgers of one run say.
+    """The state of a run that the lines of its ledgers give.
 
     Parameters
     ----------
     judge : callable
-        Its first objection is kept as :attr:`objection`, to be raised when it is known that the
-        ledger is that of the run at hand.
+        Its first objection is kept as :attr:`objection`. It is raised later, when it is known that
+        the ledger belongs to the present run.
+    fingerprint : dict, optional
+        Of the run; None before a line was read.
+    done : dict of str to set of int
+        Numbers of the blocks done, by stage.
+    losses : int
+        Number of the last loss of files.
+    objection : ResumeError, optional
     """
 
     judge: Judge = lambda *_: ""
@@ -77,7 +84,7 @@ class Replay:
     _after: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def read(self, paths: Iterable[Path]) -> None:
-        """Take in all lines; of several fingerprints, the last file's counts."""
+        """Take all lines into account. The fingerprint of the last file counts."""
         for path in paths:
             for number, record in read_records(path):
                 self._take(path, number, record)
@@ -87,12 +94,12 @@ class Replay:
             self.done.setdefault(stage, set()).difference_update(gone)
 
     def counts(self, record: Record) -> bool:
-        """Whether what a block's record tells still holds: nothing of it was lost later."""
+        """Whether a block's record still holds, because no file of the block was lost later."""
         loss = self._lost.get(record["stage"], {}).get(record["block"], 0)
         return bool(record.get("after", 0) >= loss)
 
     def lose(self, stage: str, blocks: Iterable[int]) -> None:
-        """Take in that blocks lost what they wrote, by the loss of the highest number."""
+        """Take into account that the last loss took files of these blocks."""
         lost = self._lost.setdefault(stage, {})
         for block in blocks:
             lost[block] = self.losses
@@ -103,7 +110,7 @@ class Replay:
             return
         stage = record["stage"]
         if "lost" in record:
-            # Losses are numbered upwards, and only the run's own ledger has them.
+            # Losses have rising numbers, and only the run's own ledger records them.
             self.losses = max(self.losses, record["loss"])
             lost = self._lost.setdefault(stage, {})
             lost.update((b, max(lost.get(b, 0), record["loss"])) for b in record["lost"])
@@ -118,20 +125,20 @@ class Replay:
 
 
 def is_count(value: object) -> bool:
-    """Whether a value out of JSON is a whole number that is not negative, and no boolean."""
+    """Whether a value from JSON is a whole number from 0 up, and not a boolean."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _decoded(path: Path, number: int, line: bytes, *, checked: bool) -> Record:
-    # Deeper nesting than Python's stack is a RecursionError.
+    # JSON that is nested more deeply than Python's stack raises RecursionError.
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         raise damaged(path, number, f"no JSON: {_shown(line)}") from None
-    found = _CHECKSUM.search(line)
-    if checked or found or (isinstance(record, dict) and "crc" in record):
-        text = line[: found.start()] if found else b""
-        if not found or int(found[1], 16) != zlib.crc32(text):
+    match = _CHECKSUM.search(line)
+    if checked or match or (isinstance(record, dict) and "crc" in record):
+        text = line[: match.start()] if match else b""
+        if not match or int(match[1], 16) != zlib.crc32(text):
             raise damaged(path, number, f"its checksum is wrong: {_shown(line)}")
         del record["crc"]
     if not isinstance(record, dict) or not _is_record(record, first=number == 1):

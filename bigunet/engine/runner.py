@@ -1,6 +1,6 @@
-"""Runs any stage on a Dask client, through a bounded window of coordinate-only tasks.
+"""Runs any stage on a Dask client, with a bounded number of tasks at a time.
 
-The work itself travels to each worker once, as a plugin; a task carries the block's index.
+The work travels to each worker once, as a plugin. A task carries only a block's index.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from bigunet.engine.stage import (
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
 from bigunet.urls import without_secrets
 
-# Two blocks per thread: the next is on the worker before the last has ended, and no more are
-# bound to a worker that may be lost.
+# With two blocks per thread the next block is on the worker before the last one ends. With more,
+# more blocks would be lost with a worker.
 BLOCKS_PER_THREAD = 2
 _POLL_SECONDS = 0.1
-# Asking the scheduler takes as long as a block of no work.
+# A question to the scheduler takes as long as a block without work.
 _COUNT_SECONDS = 1.0
-# Workers that are lost are started anew; after this long people should know.
+# Lost workers are restarted. A notice says so only if none is back after this time.
 _ALONE_SECONDS = 60.0
 _FORGET_EVERY = 1000
 _BLOCKS_RUNNING: Counter[str] = Counter()
@@ -52,7 +52,7 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An exception as a value: raised, it would be logged by every worker with its traceback."""
+    """An exception as a value: if it were raised, every worker would log its traceback."""
 
     error: BaseException
     traceback: str
@@ -60,57 +60,57 @@ class _Failure:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Of a worker that has other packages than its client, and so does no block."""
+    """The answer of a worker that does no block, because its packages are not the client's."""
 
     worker: str
     differs: list[str]
 
 
 class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Keeps the work of all stages on a worker, those that join late and restart included."""
+    """Keeps the work of all stages on each worker, also on those that join late or restart."""
 
     def __init__(
-        self, name: str, works: Mapping[str, Work], output: str, wanted: Mapping[str, str]
+        self, name: str, works: Mapping[str, Work], output: str, packages: Mapping[str, str]
     ) -> None:
         self.name = name
         self.works = dict(works)
         self.output = output
-        self.wanted = dict(wanted)
+        self.packages = dict(packages)
         self.differs: list[str] = []
 
     def setup(self, worker: Any) -> None:
-        self.differs = differences(versions(), self.wanted)
+        self.differs = differences(versions(), self.packages)
 
     def teardown(self, worker: Any) -> None:
-        # One that retires gives its blocks to others, who need no word of it.
+        # A worker that retires gives its blocks to others.
         if worker.status != Status.running:
             return
-        # A worker in threads of the process that was interrupted holds it up until they end.
+        # An interrupted process cannot end before the blocks of a worker in its own threads.
         for work in self.works.values():
             if isinstance(work, Abandonable):
                 work.abandon()
-        # A worker in threads serves one run, which ends with it: whatever still keeps this plugin
-        # does not keep the model too. A process that ends may yet pass its blocks to others.
+        # A worker in threads serves one run and ends with it. Something may still hold this plugin,
+        # but must not hold the model. A worker process may still give its blocks to others.
         if worker.address.startswith("inproc://"):
             self.works = {}
 
 
 class Runner:
-    """Runs stages on a client; use it as a context manager, so that its workers are cleaned up.
+    """Runs stages on a client; use it as a context manager, which cleans the workers up.
 
     Parameters
     ----------
     client : distributed.Client
-        Anyone's; it is left as it was found.
+        Any client. It is left as it was.
     stages : tuple of Stage
-        All that will be run.
+        All stages that will run.
     output : str
-        What the stages write. Workers that outlive a run may still be at a block of it: nothing
-        begins, and with ``patient`` nothing ends, before they are done.
+        Path or URL that the stages write. Workers of an earlier run may still compute a block of
+        it: the runner waits for them before it begins, and with ``patient`` before it ends.
     patient : bool
-        False where the workers end with the run.
+        Whether to wait at the end; False if the workers end with the run.
     stop : threading.Event, optional
-        Once it is set, no further block is handed out; workers finish what they have.
+        When it is set, no further block is submitted. Workers finish the blocks that they have.
     """
 
     def __init__(
@@ -131,8 +131,8 @@ class Runner:
         self._most, self._count_again, self._look_again = 0, 0.0, 0.0
         self._checked: set[str] = set()
         self._versions = versions()
-        # Since when there has been no worker, and whether that was told.
-        self._alone_since, self._alone_told = 0.0, False
+        # Since when there has been no worker, and whether a notice said so.
+        self._alone_since, self._alone_noticed = 0.0, False
 
     def __enter__(self) -> Runner:
         self._settle()
@@ -141,14 +141,14 @@ class Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The cluster may be gone, which is why we leave: nothing more to clean up then.
+        # If the cluster is gone, there is nothing to clean up.
         with contextlib.suppress(Exception):
             if self._patient:
                 self._settle()
             self._client.unregister_worker_plugin(self._name)
 
     def _settle(self) -> None:
-        """Wait for blocks of the same output that workers still compute, for whatever run."""
+        """Wait until no worker computes a block of this output, for any run."""
         while self._output and any(
             self._client.run(_num_running, self._output, on_error="ignore").values()
         ):
@@ -162,13 +162,13 @@ class Runner:
         BlockError
             If a block fails, with its index; the cause is chained.
         ClusterError
-            If blocks keep losing their workers, or a worker joins that has other packages.
+            If blocks keep losing their workers, or a worker with other packages joins.
         StoppedError
-            If it was asked to stop before the end; the blocks at work were finished, unless no
-            worker is left to finish them.
+            If it was asked to stop before the end. The blocks at work were finished, unless no
+            worker was left.
         """
         done = ledger.done(stage.name)
-        # Those of this stage: others may have done blocks that are not its own.
+        # Only this stage's blocks count: other parts may have done blocks that it does not have.
         num_done = sum(stage.number(index) in done for index in stage.traversal()) if done else 0
         yield StageBegun(stage.name, num_done, stage.num_blocks)
         pending = (index for index in stage.traversal() if stage.number(index) not in done)
@@ -196,7 +196,7 @@ class Runner:
                 self._client.cancel(list(running), force=True)
 
     def _wait(self, completed: as_completed, num_done: int, num_blocks: int) -> Iterator[Notice]:
-        """Wait a moment for a block to be done, and see that there are workers to do it."""
+        """Wait a moment for a block to be done, and check that there are workers."""
         with completed.thread_condition:
             completed.thread_condition.wait(_POLL_SECONDS)
         now = time.monotonic()
@@ -206,16 +206,16 @@ class Runner:
         try:
             threads = self._client.nthreads()
         except OSError:
-            # The scheduler is gone: its blocks soon are, too.
+            # The scheduler is gone, so its blocks will soon be lost, too.
             return
         if threads:
-            self._alone_since, self._alone_told = 0.0, False
+            self._alone_since, self._alone_noticed = 0.0, False
             return
         if self._stop.is_set():
             raise _stopped(num_done, num_blocks)
         self._alone_since = self._alone_since or now
-        if now - self._alone_since >= _ALONE_SECONDS and not self._alone_told:
-            self._alone_told = True
+        if now - self._alone_since >= _ALONE_SECONDS and not self._alone_noticed:
+            self._alone_noticed = True
             refusal = last_refusal(self._client)
             yield Notice(
                 "no worker is left: waiting for one"
@@ -241,9 +241,9 @@ class Runner:
             completed.add(future)
 
     def _window(self) -> int:
-        """Most blocks to have with the workers; these are counted anew every second.
+        """The largest number of blocks to have on the workers, which are counted every second.
 
-        Those that joined are seen to have what they need.
+        The packages of workers that have joined are checked.
         """
         now = time.monotonic()
         if now >= self._count_again:
@@ -261,25 +261,25 @@ class Runner:
             outcome: Any = future.result()
         except KilledWorker as error:
             raise ClusterError(
-                f"{where} lost its worker {error.allowed_failures + 1} times, most often for want "
-                "of memory: try a smaller --block-shape"
+                f"{where} lost its worker {error.allowed_failures + 1} times, most often because "
+                "memory is short: try a smaller --block-shape"
             ) from error
         except Exception as error:
-            # One that joined a moment ago may not know what it was sent.
+            # A worker that has just joined may lack what it needs to read its task.
             check_environments(self._client)
             raise ClusterError(f"{where} was lost with its workers: {error}") from error
         if isinstance(outcome, _Refused):
-            # It joined since the others were seen to have what they need.
+            # It joined after the last check.
             check_environments(self._client)
             raise ClusterError(
                 f"{where}: worker {outcome.worker} has {', '.join(outcome.differs)}: start workers "
                 "from the environment of this command"
             )
         if isinstance(outcome, _Failure):
-            told = str(outcome.error) or type(outcome.error).__name__
+            reason = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, BigUNetError):
-                told = f"{type(outcome.error).__name__}: {told}"
-            failed = BlockError(f"{where}: {told}")
+                reason = f"{type(outcome.error).__name__}: {reason}"
+            failed = BlockError(f"{where}: {reason}")
             failed.add_note(without_secrets(outcome.traceback))
             raise failed from outcome.error
         result: Result = outcome
@@ -293,15 +293,15 @@ def _stopped(num_done: int, num_blocks: int) -> StoppedError:
 def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure | _Refused:
     forget_split_names()
     worker = get_worker()
-    found = worker.plugins.get(plugin)
-    work = None if found is None else found.works.get(stage)
-    if found is None or work is None:
-        # Cancelled too late: the run has ended, and nobody waits for this block.
+    known = worker.plugins.get(plugin)
+    work = None if known is None else known.works.get(stage)
+    if known is None or work is None:
+        # The task was cancelled too late: the run has ended, and needs no result.
         return _Failure(ClusterError("its run has ended"), "")
-    if found.differs:
-        return _Refused(worker.address, found.differs)
+    if known.differs:
+        return _Refused(worker.address, known.differs)
     try:
-        with _running(found.output):
+        with _running(known.output):
             result: Result = work(index)
     except Exception as error:
         return _Failure(_portable(error), traceback.format_exc())
@@ -310,7 +310,7 @@ def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure | _Re
 
 @contextlib.contextmanager
 def _running(output: str) -> Iterator[None]:
-    """Count a block of an output among those that this process is at."""
+    """Count a block of an output as running in this process."""
     with _LOCK:
         _BLOCKS_RUNNING[output] += 1
     try:
@@ -326,9 +326,9 @@ def _num_running(output: str) -> int:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error, or one that says the same where it would be lost on its way to the client."""
+    """The error, or one that says the same if this one cannot travel to the client."""
     if isinstance(error, BigUNetError):
-        # Without its cause, which may not travel, such as a server's answer, or hold a password.
+        # Its cause stays here: it may hold a password, or an object that cannot be pickled.
         return type(error)(*error.args)
     try:
         pickle.loads(pickle.dumps(error))

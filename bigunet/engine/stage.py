@@ -1,4 +1,4 @@
-"""What is run: a named stage of numbered blocks, and the work that a worker does for each."""
+"""What a run consists of: named stages of numbered blocks, and the work for each block."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from bigunet.geometry import Box, ceil_div
+from bigunet.blocks import BlockGrid
 from bigunet.urls import without_secrets
 
 Index = tuple[int, ...]
@@ -14,11 +14,11 @@ Result = dict[str, Any]
 
 
 class Work(Protocol):
-    """What a worker calls for each block; sent to every worker once, as a pickle.
+    """What a worker calls for each block. It travels to every worker once, as a pickle.
 
-    It may load models and open stores lazily, and is called from several threads at a time. The
-    result is small and JSON-ready: it goes into the ledger. Running a block twice must write the
-    same bytes.
+    It may load models and open stores when it is first called. Several threads call it at the same
+    time. Its result goes into the ledger: small, and ready for JSON. If a block runs twice, it
+    must write the same bytes.
     """
 
     def __call__(self, index: Index) -> Result:
@@ -28,53 +28,31 @@ class Work(Protocol):
 
 @runtime_checkable
 class Abandonable(Protocol):
-    """Work that can end in the midst of a block, which is not recorded then."""
+    """Work that can be ended within a block. Such a block is not recorded."""
 
     def abandon(self) -> None:
-        """End blocks at work as soon as can be, with an error; called when their run has ended."""
+        """End the blocks at work with an error, soon; called when their run has ended."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """How the blocks of a stage lie, for whoever draws them; they are numbered in C order.
-
-    Parameters
-    ----------
-    axes : tuple of str
-        Names of the axes; the last two are drawn down and across.
-    region : Box
-        What the blocks cover, in voxels.
-    block_shape : tuple of int
-        Voxels of a block per axis; the last of each axis may be smaller.
-    """
-
-    axes: tuple[str, ...]
-    region: Box
-    block_shape: tuple[int, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Blocks along each axis."""
-        return tuple(ceil_div(n, b) for n, b in zip(self.region.shape, self.block_shape))
-
-
-@dataclass(frozen=True, slots=True)
 class Stage:
-    """One pass over a grid of blocks.
+    """One pass over blocks.
 
     Parameters
     ----------
     name : str
-        How its tasks are called on the dashboard and in the ledger.
+        Name of its tasks on the dashboard and in the ledger.
     num_blocks : int
     traversal : callable
         Gives every block's index once, lazily, in the order of work.
     number : callable
-        The block's number in the ledger, for its index.
+        Gives a block's number in the ledger for its index.
     work : Work
-    grid : Grid, optional
-        How the blocks lie, if they do so on a grid.
+    grid : BlockGrid, optional
+        Where the blocks lie, for the dashboard's map. A part of a run has the grid of the whole.
+    axes : tuple of str
+        Names of the grid's axes. The map shows the last two: the first down, the other across.
     """
 
     name: str
@@ -82,7 +60,8 @@ class Stage:
     traversal: Callable[[], Iterator[Index]]
     number: Callable[[Index], int]
     work: Work
-    grid: Grid | None = None
+    grid: BlockGrid | None = None
+    axes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +77,16 @@ class BlockDone:
 
 @dataclass(frozen=True, slots=True)
 class StageBegun:
-    """Event: a stage begins, of whose blocks ``num_done`` were done by an earlier run.
+    """Event: a stage begins.
 
-    ``panel`` is the address of bigunet's panel on the dashboard, empty where there is none.
+    Parameters
+    ----------
+    stage : str
+    num_done : int
+        Number of its blocks that an earlier run has done.
+    num_blocks : int
+    panel : str
+        Address of bigunet's panel on the dashboard; empty without one.
     """
 
     stage: str
@@ -111,7 +97,7 @@ class StageBegun:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Event: something about the workers that people should know, without passwords and tokens."""
+    """Event: a line about the workers for people, without passwords and tokens."""
 
     text: str
 

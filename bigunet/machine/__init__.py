@@ -1,1 +1,1 @@
-"""What this machine offers: cores, memory, locks, signals, processes. Knows nothing of images."""
+"""Answers what this host has: cores, GPUs, memory, locks, signals, processes, files."""

@@ -1,20 +1,53 @@
-"""Peak memory of this process and its children, by looking several times a second."""
+"""How much memory this process may use, and how much it and its children have used."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from pathlib import Path
 
 import psutil
 
+from bigunet.machine.cgroups import CgroupFiles, words
+
 _INTERVAL_SECONDS = 0.25
+# File with the limit of a control group, by the version of control groups.
+_LIMIT_FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
+
+
+def usable_memory_bytes(cgroups: CgroupFiles | None = None) -> int:
+    """Memory that this process may use, in bytes.
+
+    This is the memory of the host, or the limit of a control group where that is smaller. A
+    container, or a job of a batch system, usually has such a limit. Of nested groups the smallest
+    limit holds.
+
+    Parameters
+    ----------
+    cgroups : CgroupFiles, optional
+        Where to read the limits; by default where Linux has them.
+    """
+    groups = (cgroups or CgroupFiles()).groups("memory")
+    limits = [_limit(version, folder) for version, folder in groups]
+    return min([psutil.virtual_memory().total, *(limit for limit in limits if limit > 0)])
+
+
+def _limit(version: int, folder: Path) -> int:
+    """The limit of one group in bytes; 0 where it has none (no file, or ``max``).
+
+    Version 1 writes a number near 2**63 for no limit, which is more than any host has.
+    """
+    match words(folder / _LIMIT_FILES[version]):
+        case [limit] if limit.isdecimal():
+            return int(limit)
+    return 0
 
 
 class MemoryWatch:
-    """Watches the process tree while it is open; use it as a context manager.
+    """Measures the peak memory of this process and its children; use it as a context manager.
 
-    Memory that processes share, such as libraries, is counted once where the system tells it apart
-    (on Linux); elsewhere resident sizes are added.
+    It looks several times a second. Memory that processes share, such as libraries, is counted
+    once where the system reports it (on Linux); elsewhere the resident sizes are added.
     """
 
     def __init__(self) -> None:
@@ -31,9 +64,9 @@ class MemoryWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        me = psutil.Process()
+        this_process = psutil.Process()
         while True:
-            self.peak_bytes = max(self.peak_bytes, _tree_bytes(me))
+            self.peak_bytes = max(self.peak_bytes, _tree_bytes(this_process))
             if self._stop.wait(_INTERVAL_SECONDS):
                 return
 
@@ -43,8 +76,8 @@ def _tree_bytes(root: psutil.Process) -> int:
     for process in [root, *root.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
             # Exact shares (PSS) would stop the process at each page fault while they are counted.
-            told = process.memory_info()
-            of_files = int(getattr(told, "shared", 0))
-            own += int(told.rss) - of_files
+            sizes = process.memory_info()
+            of_files = int(getattr(sizes, "shared", 0))
+            own += int(sizes.rss) - of_files
             shared = max(shared, of_files)
     return own + shared

@@ -1,4 +1,4 @@
-"""State of this process that runs share which overlap in time."""
+"""Changes of this process that several runs need at the same time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 
 
 class Overlapping:
-    """A change of this process that lasts while any run needs it.
+    """A change of this process that lasts as long as any run needs it.
 
-    The first run makes the change, and the last one undoes it. If each run did so for itself, one
-    that began second and ended last would bring back the state that the first run had made.
+    The first run makes the change, and the last one undoes it. If each run did this alone, a run
+    that began second and ended last would restore the changed state that it had seen first.
 
     Parameters
     ----------
     change : callable
-        Returns a context manager, which makes the change and undoes it.
+        Returns a context manager that makes the change and undoes it.
     """
 
     def __init__(self, change: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
@@ -27,7 +27,7 @@ class Overlapping:
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
-        """Have the change made while the block runs."""
+        """Keep the change while the block runs."""
         with self._lock:
             if self._num_runs == 0:
                 self._undo.enter_context(self._change())

@@ -1,8 +1,8 @@
-"""Whether this Python can start others as workers, told before any is started.
+"""Checks whether this Python can start worker processes, before it starts any.
 
-Each process that Python starts imports the program's main module again. A script that calls bigunet
-where that import comes by, and not under ``if __name__ == "__main__":``, would start workers in
-each of its workers; a program that is no file cannot be imported at all.
+Each process that Python starts imports the program's main module again. If a script calls bigunet
+outside of ``if __name__ == "__main__":``, each of its workers would start workers, too. A program
+that is not in a file cannot be imported at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from bigunet.errors import ClusterError
 
 GUARD = 'if __name__ == "__main__":'
-# How processes that bigunet starts are called; what they would say, their starter says.
+# Names of the processes that bigunet starts. They print no error: their starter reports it.
 _OWN_PROCESSES = ("Dask Worker process", "train-")
 _THREADS = "client=ClusterSpec('threads')"
 _ASKING = ("__name__", "current_process", "parent_process")
@@ -29,10 +29,10 @@ _LEAVING = ("exit", "_exit", "quit")
 
 
 def leave_if_imported_again() -> None:
-    """End this process if it was started by a script without a guard, and only imports that.
+    """End this process if it is a worker that imports a script without a guard.
 
-    Called by whatever may start workers. The process that started this one sees it end, and says
-    why.
+    Every function that may start workers calls this first. The process that started this one sees
+    it end, and reports why.
     """
     process = multiprocessing.current_process()
     if not getattr(process, "_inheriting", False):
@@ -43,17 +43,17 @@ def leave_if_imported_again() -> None:
 
 
 def check_processes(instead: str = _THREADS) -> None:
-    """See that this Python can start others, as far as that can be told.
+    """Raise if this Python cannot start processes, as far as that can be known beforehand.
 
     Parameters
     ----------
     instead : str
-        What needs no process, as a caller gives it.
+        The argument with which a caller needs no process; the error names it.
 
     Raises
     ------
     ClusterError
-        In one line that says why not, and what to do.
+        If it cannot. The error says why, and what to do.
     """
     if reason := _why_never():
         raise ClusterError(f"cannot start processes: {reason}; give {instead}")
@@ -71,15 +71,15 @@ def _remedy(instead: str = _THREADS) -> str:
 
 
 def _why_never() -> str:
-    """What keeps this Python from starting others, whatever its program; empty for nothing."""
+    """Why this Python can start no process, whatever the program is; empty if it can."""
     process = multiprocessing.current_process()
     if process.daemon:
         return f"{process.name} was started by multiprocessing, and may start none"
     executable = os.fsdecode(spawn.get_executable() or "")
     if _is_python(executable):
         return ""
-    told = f"{executable} is no Python" if executable else "it is embedded in another program"
-    return f"this Python cannot start others, as {told}"
+    why = f"{executable} is no Python" if executable else "it is embedded in another program"
+    return f"this Python cannot start others, as {why}"
 
 
 def _is_python(executable: str) -> bool:
@@ -88,18 +88,18 @@ def _is_python(executable: str) -> bool:
 
 
 def _imported_again() -> Path | None:
-    """The file of the main module, which a process that is started imports; None if it does not."""
+    """The file of the main module that a new process would import; None if it imports none."""
     main = sys.modules.get("__main__")
     name = getattr(getattr(main, "__spec__", None), "name", None)
     path = getattr(main, "__file__", None)
     if main is None or path is None or (name or "").rpartition(".")[2] == "__main__":
         return None
-    found = Path(os.path.join(multiprocessing.process.ORIGINAL_DIR or "", path))  # type: ignore[attr-defined]
-    return None if found.stem == "ipython" else found
+    file = Path(os.path.join(multiprocessing.process.ORIGINAL_DIR or "", path))  # type: ignore[attr-defined]
+    return None if file.stem == "ipython" else file
 
 
 def _why_not_imported(path: Path | None) -> str:
-    """What keeps processes from importing the main module, and no more; empty for nothing."""
+    """Why new processes cannot import the main module safely; empty if they can."""
     if path is None:
         return ""
     if not path.is_file():
@@ -112,7 +112,7 @@ def _why_not_imported(path: Path | None) -> str:
 
 
 def _frames() -> Iterator[FrameType]:
-    """What runs now: all that called this, and what the main thread is at."""
+    """The frames that called this function, and those of the main thread."""
     main = threading.main_thread().ident
     for frame in (sys._getframe(), sys._current_frames().get(main or 0)):
         while frame is not None:
@@ -121,16 +121,16 @@ def _frames() -> Iterator[FrameType]:
 
 
 def _line_of_main(frame: FrameType) -> int:
-    """The line of the main module's own code that a frame is at; 0 for a function's frame."""
+    """The line at which a frame is, if its code is the main module's own; 0 in a function."""
     main = sys.modules["__main__"]
     own = frame.f_globals is vars(main) and frame.f_code.co_name == "<module>"
-    # A string that is executed there has lines of its own.
+    # A string that the module executes has its own line numbers.
     here = Path(frame.f_code.co_filename).name == Path(main.__file__ or "").name
     return frame.f_lineno if own and here else 0
 
 
 def _is_guarded(path: Path, line: int) -> bool:
-    """Whether the line is run only where the file is the program; True for what is unknown."""
+    """Whether a line runs only if the file is the program; True if that cannot be known."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -149,7 +149,7 @@ def _asks_who_imports(test: ast.expr) -> bool:
 
 
 def _leaves(statement: ast.stmt) -> bool:
-    """Whether nothing after a statement is run."""
+    """Whether a statement ends the module, so that nothing after it runs."""
     if isinstance(statement, ast.Raise):
         return True
     called: Any = getattr(statement, "value", None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bigunet.errors import OutputError
 from bigunet.io.output.arrays import writing
+from bigunet.machine.files import replacing
 from bigunet.segmentation.place import RUN_FOLDER
 
 REPORT = "report.json"
@@ -23,10 +24,8 @@ def write_report(target: Path, report: dict[str, Any]) -> None:
         If it cannot be written.
     """
     path = target / RUN_FOLDER / REPORT
-    partial = path.with_suffix(".partial")
-    with writing(str(path)):
+    with writing(str(path)), replacing(path) as partial:
         partial.write_text(json.dumps(report, indent=2) + "\n")
-        partial.replace(path)
 
 
 def keep_report(target: Path, report: dict[str, Any]) -> None:

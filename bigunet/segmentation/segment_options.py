@@ -77,7 +77,8 @@ class SegmentOptions:
         of which is taken: so that a whole series shares one. Empty for the image itself.
     memory_limit : int
         Bytes that all processes on one machine should keep within; tiles and blocks that are
-        not given are chosen to. 0: half of the machine's, and no more than 8 GB per worker.
+        not given are chosen to. 0: half of what this process may use, and no more than 8 GB per
+        worker.
     tune : bool
         Whether tiles that are not given are chosen by measuring a few on a worker first, rather
         than by their operations: for long runs.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bigunet.errors import OutputError, ResumeError
+from bigunet.machine.files import replacing
 from bigunet.model.files.model_file import give_usual_mode
 from bigunet.model.networks.network import Network
 
@@ -112,16 +112,12 @@ def save_checkpoint(
         tensors |= {f"optimiser.{index}.{k}": _tensor(v) for k, v in state.items()}
     tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
     told = {"progress": asdict(progress), "fingerprint": dict(fingerprint)}
-    # One name, so that a run that is killed leaves one file at most.
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={_KEY: json.dumps(told)})
-        give_usual_mode(partial)
-        partial.replace(path)
+        with replacing(path, sole_writer=True) as partial:
+            save_file(tensors, partial, metadata={_KEY: json.dumps(told)})
+            give_usual_mode(partial)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise OutputError(f"cannot write the checkpoint {path}: {error}") from error
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.choices import Existing
+from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.description import TrainEvent, TrainJob, TrainReport
-from bigunet.training.run.folder_lock import only_run
 from bigunet.training.run.processes import run_processes
 from bigunet.training.train_options import TrainOptions
 
@@ -81,7 +81,12 @@ def train(
         existing=existing,
     )
     job.check_place()
-    with loaders_watched(), only_run(job.folder, job.path):
+
+    def refusal(holder: str) -> str:
+        process = f"another process ({holder})" if holder else "another process"
+        return f"{process} is training {job.path}; wait for it, or give another --out"
+
+    with loaders_watched(), folder_lock(job.folder, refusal):
         job.check_files()
         return run_processes(job, on_event or _ignore)
 

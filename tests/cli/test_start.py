@@ -73,3 +73,9 @@ def test_a_segmentation_imports_what_it_needs_and_no_more() -> None:
     found, _ = imported(program)
     assert {"distributed", "torch", "zarr"} <= found
     assert not found & {"PIL", "bokeh", "matplotlib", "ome_zarr", "openvino", "scipy", "tifffile"}
+
+
+def test_arithmetic_on_integers_imports_nothing_heavy() -> None:
+    modules = "bigunet.geometry, bigunet.blocks, bigunet.receptive, bigunet.tiling"
+    found, _ = imported(f"import sys, {modules}; print(*sys.modules, file=sys.stderr)")
+    assert not found & {*HEAVY, "numpy"}

@@ -38,10 +38,10 @@ def with_gpus(stand_in: Path) -> Environment:
     """
 
     def environment(gpus: str, *, visible: str | None = None) -> dict[str, str]:
-        found = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
-        paths = [str(stand_in), found.get("LD_LIBRARY_PATH", "")]
-        found |= {"FAKE_NVML_GPUS": gpus, "LD_LIBRARY_PATH": ":".join(filter(None, paths))}
-        return found if visible is None else found | {"CUDA_VISIBLE_DEVICES": visible}
+        variables = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+        paths = [str(stand_in), variables.get("LD_LIBRARY_PATH", "")]
+        variables |= {"FAKE_NVML_GPUS": gpus, "LD_LIBRARY_PATH": ":".join(filter(None, paths))}
+        return variables if visible is None else variables | {"CUDA_VISIBLE_DEVICES": visible}
 
     return environment
 

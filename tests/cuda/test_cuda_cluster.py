@@ -21,7 +21,7 @@ from support.stored import contents
 TWO = "8000000000,24000000000"
 MIG = "80000000000/10000000000/20000000000"
 
-# Told by every worker; the process that reads it ends this one by closing its stdin.
+# Prints the memory of every worker's GPU, and ends when its stdin is closed.
 CLUSTER = """
 import json, os, sys
 from bigunet.engine.clusters.client import ClusterSpec, open_client
@@ -60,8 +60,8 @@ def test_each_worker_has_a_gpu_of_its_own_and_keeps_it_when_it_is_killed(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            address, told = process.stdout.readline().split(maxsplit=1)
-            assert json.loads(told) == memory
+            address, printed = process.stdout.readline().split(maxsplit=1)
+            assert json.loads(printed) == memory
             with Client(address) as client:
                 before = seen(client)
                 assert sorted(before) == names
@@ -90,11 +90,11 @@ def seen(client: Client) -> dict[str, tuple[int, int]]:
 def seen_again(client: Client, names: list[str], *, without: int) -> dict[str, tuple[int, int]]:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = seen(client)
-        if sorted(found) == names and all(pid != without for pid, _ in found.values()):
-            return found
+        devices = seen(client)
+        if sorted(devices) == names and all(pid != without for pid, _ in devices.values()):
+            return devices
         time.sleep(0.2)
-    raise AssertionError(found)
+    raise AssertionError(devices)
 
 
 REFUSALS = """
@@ -116,9 +116,9 @@ try_it("8,24")
 """
 
 
-def test_what_cannot_be_is_told_in_a_line(with_gpus, ask) -> None:
-    told = ask(REFUSALS, with_gpus("")).splitlines()
-    assert told == [
+def test_one_line_says_why_there_can_be_no_cluster(with_gpus, ask) -> None:
+    printed = ask(REFUSALS, with_gpus("")).splitlines()
+    assert printed == [
         "no GPU can be used here: try --cluster local",
         "3 workers, but 2 GPU(s): each worker needs its own; give --workers 2 at most, or "
         "--cluster local",
@@ -161,8 +161,8 @@ def test_with_a_worker_killed_in_its_midst_the_bytes_are_those_of_one_cpu(
         assert len(workers) == 2
         workers[0].kill()
         assert num_lines(ledger) < 166
-        _, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
+        _, printed = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
     assert contents(output) == contents(alone)
 
 

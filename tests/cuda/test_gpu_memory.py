@@ -1,4 +1,4 @@
-"""Laws of tiles for GPUs: as large as the smallest device's memory holds, asked beforehand."""
+"""Laws of tiles for GPUs: as large as the memory of the smallest GPU allows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GB = 10**9
 
 @pytest.fixture(scope="module")
 def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of which no voxel is stored: plans read none."""
+    """A volume without stored voxels, because plans read none."""
     path = tmp_path_factory.mktemp("volume") / "in.zarr"
     zarr.create_array(str(path), shape=(512, 512, 512), chunks=(64, 64, 64), dtype="uint8")
     return path
@@ -77,17 +77,17 @@ from bigunet.segmentation.plan.worker_choice import gpu_bytes, settled
 
 torch.version.cuda = "13.0"  # as in a build that has it
 source, model = json.loads(os.environ["WHAT"])
-told = {}
+answers = {}
 for gpus in ("4000000000", "80000000000", "80000000000,4000000000"):
     os.environ["FAKE_NVML_GPUS"] = gpus
-    told[gpus] = bigunet.plan(source, model=model).tiling.tile_shape
-told["auto"] = settled(None, "auto").kind
-told["auto on a CPU"] = settled(None, "cpu").kind
-told["all"] = gpu_bytes(ClusterSpec("cuda"), "auto")
-told["first"] = gpu_bytes(ClusterSpec("cuda", workers=1), "auto")
-told["two on the first"] = gpu_bytes(ClusterSpec("local", workers=2), "auto")
-told["on a CPU"] = gpu_bytes(ClusterSpec("cuda"), "cpu")
-print(json.dumps(told))
+    answers[gpus] = bigunet.plan(source, model=model).tiling.tile_shape
+answers["auto"] = settled(None, "auto").kind
+answers["auto on a CPU"] = settled(None, "cpu").kind
+answers["all"] = gpu_bytes(ClusterSpec("cuda"), "auto")
+answers["first"] = gpu_bytes(ClusterSpec("cuda", workers=1), "auto")
+answers["two on the first"] = gpu_bytes(ClusterSpec("local", workers=2), "auto")
+answers["on a CPU"] = gpu_bytes(ClusterSpec("cuda"), "cpu")
+print(json.dumps(answers))
 """
 
 
@@ -95,16 +95,16 @@ def test_a_plan_asks_the_devices_that_a_run_would_use(
     with_gpus, ask, volume: Path, model_3d: Path
 ) -> None:
     what = json.dumps([str(volume), str(model_3d)])
-    told = json.loads(ask(SCRIPT, with_gpus("") | {"WHAT": what}))
-    small, large, mixed = (told[k] for k in list(told)[:3])
+    answers = json.loads(ask(SCRIPT, with_gpus("") | {"WHAT": what}))
+    small, large, mixed = (answers[k] for k in list(answers)[:3])
     assert mixed == small != large
     assert math.prod(small) < math.prod(large)
-    assert told["auto"] == "cuda"
-    assert told["auto on a CPU"] == "local"
-    assert told["all"] == [80 * GB, 4 * GB]
-    assert told["first"] == [80 * GB]
-    assert told["two on the first"] == [40 * GB]
-    assert told["on a CPU"] == []
+    assert answers["auto"] == "cuda"
+    assert answers["auto on a CPU"] == "local"
+    assert answers["all"] == [80 * GB, 4 * GB]
+    assert answers["first"] == [80 * GB]
+    assert answers["two on the first"] == [40 * GB]
+    assert answers["on a CPU"] == []
 
 
 def test_the_workers_of_a_client_are_asked_for_their_devices(
@@ -113,11 +113,11 @@ def test_the_workers_of_a_client_are_asked_for_their_devices(
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     asked: list[object] = []
 
-    def found(of: Client) -> tuple[int, ...]:
+    def answer(of: Client) -> tuple[int, ...]:
         asked.append(of.scheduler.address)
         return (8 * GB, 0)
 
-    monkeypatch.setattr(worker_choice, "gpu_bytes_of", found)
+    monkeypatch.setattr(worker_choice, "gpu_bytes_of", answer)
     address = client.scheduler.address
     for given in (client, ClusterSpec(scheduler=address)):
         assert gpu_bytes(settled(given, "auto"), "auto") == (8 * GB, 0)
@@ -125,7 +125,7 @@ def test_the_workers_of_a_client_are_asked_for_their_devices(
 
 
 @pytest.mark.skipif(torch.version.cuda is not None, reason="this torch has CUDA")
-def test_gpus_that_torch_cannot_use_are_told_and_the_cpu_is_taken(
+def test_a_warning_names_gpus_that_torch_cannot_use_and_the_cpu_is_taken(
     bigunet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cuda, "why_no_cuda_cluster", lambda: "")

@@ -32,7 +32,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(image: Path, tiny_model: Path, client: Client) -> Any:
-    """Segment the image, in this process unless told where; the report and the labels."""
+    """Segment the image, by default in this process; return the report and the labels."""
 
     def segmented(
         output: Path, *, where: Client | ClusterSpec | None = None, **options: Any

@@ -1,4 +1,4 @@
-"""Laws of which GPUs there are: as CUDA would show them, in containers and with MIG, too."""
+"""Laws of the GPUs that are visible: those of CUDA, also in containers and with MIG."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import os
 from pathlib import Path
 
 SCRIPT = """
-from bigunet.engine.clusters.cuda import visible_gpus
+from bigunet.machine.gpus import visible_gpus
 import json, os
 cases = json.loads(os.environ["CASES"])
-found = []
+answers = []
 for gpus, visible in cases:
     os.environ["FAKE_NVML_GPUS"] = gpus
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     if visible is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible
-    found.append([[gpu.name, gpu.memory_bytes] for gpu in visible_gpus()])
-print(json.dumps(found))
+    answers.append([[gpu.name, gpu.memory_bytes] for gpu in visible_gpus()])
+print(json.dumps(answers))
 """
 TWO, CUT = "8000000000,24000000000", "80000000000/10000000000/20000000000"
 FIRST, SECOND = (f"MIG-0000000{k}-0000-0000-0000-000000000000" for k in (1, 2))
@@ -39,20 +39,20 @@ CASES = [
 
 def test_gpus_are_those_that_cuda_would_show_with_their_memory(with_gpus, ask) -> None:
     environment = with_gpus("") | {"CASES": json.dumps([case[:2] for case in CASES])}
-    found = json.loads(ask(SCRIPT, environment))
-    for (gpus, visible, expected), seen in zip(CASES, found, strict=True):
+    answers = json.loads(ask(SCRIPT, environment))
+    for (gpus, visible, expected), seen in zip(CASES, answers, strict=True):
         assert seen == expected, (gpus, visible)
 
 
-def test_without_gpus_what_is_missing_is_told(ask, tmp_path: Path) -> None:
+def test_without_gpus_a_line_says_what_is_missing(ask, tmp_path: Path) -> None:
     script = f"""
 import pathlib, sys
-from bigunet.engine.clusters import cuda
+from bigunet.engine.clusters.cuda import why_no_cuda_cluster
+from bigunet.machine.gpus import visible_gpus
 here, gone = pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(tmp_path / "gone")!r})
 for missing, driver in (((), gone), (("pynvml",), gone), (("pynvml", "dask_cuda"), here)):
     sys.modules.update(dict.fromkeys(missing))
-    cuda._DRIVERS = (driver,)
-    print(len(cuda.visible_gpus()), cuda.why_no_cuda_cluster())
+    print(len(visible_gpus()), why_no_cuda_cluster((driver,)))
 """
     none, unknown, idle = ask(script, dict(os.environ)).splitlines()
     assert none == unknown == "0 no GPU is here"

@@ -1,4 +1,4 @@
-"""Laws of long runs: client, scheduler and workers hold no more after many blocks than few."""
+"""Laws of long runs: after many blocks, client, scheduler and workers hold as much as after few."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bigunet.engine.stage import BlockDone, Index, Result, Stage
 WARM, BLOCKS = 1000, 3000
 
 
-# What Dask keeps for a while in any case, short.
+# Short limits for what Dask keeps for some time.
 SHORT = {
     "distributed.admin.low-level-log-length": 100,
     "distributed.admin.system-monitor.log-length": 2,
@@ -36,9 +36,9 @@ def quiet_client() -> Iterator[Client]:
         Client(
             processes=False, n_workers=1, threads_per_worker=2, protocol="tcp", host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
-        ) as found,
+        ) as client,
     ):  # fmt: skip
-        yield found
+        yield client
 
 
 def no_work(index: Index) -> Result:
@@ -46,7 +46,7 @@ def no_work(index: Index) -> Result:
 
 
 def held(client: Client) -> dict[str, int]:
-    """Of the process that client, scheduler and worker share in this test."""
+    """Sizes in the process that client, scheduler and worker share in this test."""
 
     def counted(dask_scheduler) -> dict[str, int]:
         spans = dask_scheduler.extensions["spans"].spans.values()
@@ -58,14 +58,16 @@ def held(client: Client) -> dict[str, int]:
             "split names": key_split.cache_info().currsize,
         }
 
-    found = client.run_on_scheduler(counted)
+    sizes = client.run_on_scheduler(counted)
     key_split.cache_clear()
     gc.collect()
-    return {**found, "allocated": sys.getallocatedblocks()}
+    return {**sizes, "allocated": sys.getallocatedblocks()}
 
 
 @pytest.mark.slow
-def test_what_is_held_does_not_grow_with_the_blocks(quiet_client: Client, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_blocks(
+    quiet_client: Client, tmp_path: Path
+) -> None:
     grid = (BLOCKS // 50, 50)
     stage = Stage(
         "segment",

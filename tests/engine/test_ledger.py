@@ -1,4 +1,4 @@
-"""Laws of the ledger: what it says is done, was done, wherever the run was cut off."""
+"""Laws of the ledger: its blocks were done, wherever a crash cut the ledger off."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_run_continues_from_what_was_appended(path: Path) -> None:
         assert [r["voxels"] for r in ledger.results("predict")] == [30, 10]
 
 
-def test_cut_off_at_any_byte_a_prefix_is_done_and_the_rest_can_be(path: Path) -> None:
+def test_a_ledger_that_is_cut_off_at_any_byte_keeps_its_whole_lines_and_goes_on(path: Path) -> None:
     blocks = [7, 0, 12, 3]
     written(path, *(("predict", number) for number in blocks))
     whole = path.read_bytes()
@@ -74,14 +74,14 @@ def test_cut_off_at_any_byte_a_prefix_is_done_and_the_rest_can_be(path: Path) ->
         assert path.read_bytes() == whole
 
 
-def test_an_empty_ledger_and_none_are_begun(path: Path) -> None:
+def test_an_empty_or_missing_ledger_is_begun(path: Path) -> None:
     for _ in range(2):
         with resumed(path) as ledger:
             assert ledger.done("predict") == set()
     assert len(path.read_bytes().splitlines()) == 1
 
 
-def test_to_begin_is_to_forget(path: Path) -> None:
+def test_a_ledger_that_is_begun_anew_forgets_its_blocks(path: Path) -> None:
     written(path, ("predict", 1))
     written(path)
     assert Ledger.peek(path)[1] == {}
@@ -101,7 +101,7 @@ def test_to_begin_is_to_forget(path: Path) -> None:
         ({"model": "x", "roi": "y"}, "model was ab12, is x; roi was None, is y"),
     ],
 )
-def test_another_run_is_refused_with_what_differs(
+def test_another_run_is_refused_and_the_difference_is_named(
     path: Path, now: dict[str, Any], difference: str
 ) -> None:
     written(path, ("predict", 1))
@@ -156,7 +156,7 @@ def test_results_count_each_block_once(
     assert Ledger.peek(path) == (json.loads(json.dumps(FINGERPRINT)), counts)
 
 
-def test_a_running_ledger_can_be_looked_at(path: Path) -> None:
+def test_a_ledger_can_be_read_while_a_run_writes_it(path: Path) -> None:
     with begun(path) as ledger:
         ledger.append("predict", 1, {})
         with path.open("ab") as torn:
@@ -183,9 +183,9 @@ def test_a_damaged_line_is_named_with_its_number_and_what_to_do(
     written(path, ("predict", 1))
     with path.open("ab") as file:
         file.write(line + b"\n")
-    told = rf"ledger, line 3, is damaged \(.*{why}.*\): begin anew with --overwrite$"
+    message = rf"ledger, line 3, is damaged \(.*{why}.*\): begin anew with --overwrite$"
     for look in (Ledger, Ledger.peek):
-        with pytest.raises(ResumeError, match=told):
+        with pytest.raises(ResumeError, match=message):
             look(path)
 
 
@@ -241,7 +241,7 @@ def test_the_ledger_of_a_part_can_be_removed_alone(path: Path) -> None:
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_any_byte_that_changes_is_noticed_or_leaves_what_is_done_as_it_was(
+def test_a_changed_byte_is_noticed_or_adds_no_block(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("ledger") / "ledger"
@@ -253,7 +253,7 @@ def test_any_byte_that_changes_is_noticed_or_leaves_what_is_done_as_it_was(
         assert ledger.done("predict") <= {1, 2}
 
 
-def test_the_judge_is_heard_after_it_is_known_that_the_run_is_the_same(path: Path) -> None:
+def test_an_objection_of_the_judge_is_raised_after_the_fingerprint_is_checked(path: Path) -> None:
     written(path, ("predict", 1), ("predict", 9))
     with Ledger(path, judge=lambda stage, block, _: "too large" if block > 5 else "") as ledger:
         with pytest.raises(ResumeError, match="model was"):
@@ -263,7 +263,7 @@ def test_the_judge_is_heard_after_it_is_known_that_the_run_is_the_same(path: Pat
             ledger.check_records()
 
 
-def test_blocks_that_were_lost_are_done_when_they_are_done_again(path: Path) -> None:
+def test_lost_blocks_count_as_done_only_after_they_are_done_again(path: Path) -> None:
     part = path.with_name("part-1-of-2.jsonl")
     written(path, ("predict", 1), ("predict", 2))
     with resumed(path) as ledger:
@@ -286,7 +286,7 @@ def test_blocks_that_were_lost_are_done_when_they_are_done_again(path: Path) -> 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(("done", "lost", "open")), st.integers(0, 3))))
-def test_what_is_done_is_what_was_done_since_it_was_lost(
+def test_blocks_count_as_done_if_they_were_done_after_their_last_loss(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
 ) -> None:
     path = tmp_path_factory.mktemp("ledger") / "ledger"
@@ -322,7 +322,7 @@ def test_a_pipe_in_place_of_the_ledger_is_refused_at_once(path: Path) -> None:
 
 @contextlib.contextmanager
 def no_file_longer_than(size: int) -> Iterator[None]:
-    """A disk without room, for this process."""
+    """Limit the length of files, as on a full disk, for this process."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -347,6 +347,6 @@ def test_a_full_disk_is_an_output_error_after_which_the_run_goes_on(path: Path, 
     assert Ledger.peek(path)[1] == {"predict": 2}
 
 
-def test_a_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot open .*ledger: No such file"):
         Ledger(tmp_path / "none" / "ledger")

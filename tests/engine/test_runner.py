@@ -1,4 +1,4 @@
-"""Laws of the runner: every block once, a bounded window, and what becomes of failures."""
+"""Laws of the runner: it runs each block once, submits few ahead, and reports failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from bigunet.errors import BlockError, ClusterError, ImageError, StoppedError
 
 
 def stage_of(work: Work, count: int = 20, *, name: str = "predict") -> Stage:
-    """``count`` blocks in a row, worked on from the last to the first."""
+    """A stage of ``count`` blocks in a row, done from the last to the first."""
 
     def backwards() -> Iterator[Index]:
         return ((number,) for number in reversed(range(count)))
@@ -66,11 +66,11 @@ def run(client: Client, stage: Stage, ledger: Ledger) -> list[Event]:
 
 def plugins(client: Client) -> list[str]:
     names = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
-    return [name for found in names for name in found if name.startswith("bigunet")]
+    return [name for of_worker in names for name in of_worker if name.startswith("bigunet")]
 
 
 class Kept:
-    """Work that is one object for a worker in this process, too, to which it goes as a pickle."""
+    """Work whose pickle gives the same object, for a worker in this process."""
 
     kept: ClassVar[list[Kept]] = []
 
@@ -159,7 +159,7 @@ def test_no_more_than_a_window_of_blocks_is_submitted_ahead(client: Client, ledg
             if reported == 30:
                 break
     window = BLOCKS_PER_THREAD * sum(client.nthreads().values())
-    # The one more has ended and is being reported.
+    # One more has ended, and its event is on the way.
     assert window <= most <= window + 1
 
 
@@ -167,7 +167,7 @@ def tasks_of(stage: str, dask_scheduler: Scheduler) -> list[str]:
     return [key for key in dask_scheduler.tasks if str(key).startswith(f"{stage}-")]
 
 
-def test_blocks_that_were_given_up_leave_the_workers(client: Client, ledger: Ledger) -> None:
+def test_blocks_of_a_run_that_was_closed_leave_the_workers(client: Client, ledger: Ledger) -> None:
     stage = stage_of(double, 1000)
     with Runner(client, (stage,)) as runner:
         events = runner.run(stage, ledger)
@@ -180,12 +180,12 @@ def test_blocks_that_were_given_up_leave_the_workers(client: Client, ledger: Led
         assert time.monotonic() < deadline, left
 
 
-def test_a_block_that_was_given_up_too_late_logs_no_traceback(client: Client) -> None:
+def test_a_block_that_is_cancelled_too_late_logs_no_traceback(client: Client) -> None:
     outcome = client.submit(_run_block, "bigunet-gone", "predict", (0,), pure=False).result()
     assert "its run has ended" in str(outcome.error)
 
 
-def test_the_client_is_left_as_it_was_found(client: Client, ledger: Ledger) -> None:
+def test_the_client_is_left_as_it_was(client: Client, ledger: Ledger) -> None:
     stage = stage_of(double, 3)
     with Runner(client, (stage,)) as runner:
         assert len(plugins(client)) == 1
@@ -207,18 +207,18 @@ def failing_at(number: int, error: Exception) -> Work:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (ValueError("bad voxel"), "ValueError: bad voxel"),
         (KeyError(), "KeyError: KeyError"),
-        (ImageError("chunk 0.0 is damaged"), "chunk 0.0 is damaged"),  # says it all itself
+        (ImageError("chunk 0.0 is damaged"), "chunk 0.0 is damaged"),  # needs no name of its type
     ],
 )
 def test_a_block_that_fails_is_named_with_its_cause(
-    client: Client, ledger: Ledger, error: Exception, told: str
+    client: Client, ledger: Ledger, error: Exception, message: str
 ) -> None:
     stage = stage_of(failing_at(12, error))
-    with pytest.raises(BlockError, match=rf"(?m)^predict block \(12,\): {told}$") as caught:
+    with pytest.raises(BlockError, match=rf"(?m)^predict block \(12,\): {message}$") as caught:
         run(client, stage, ledger)
     assert type(caught.value.__cause__) is type(error)
     assert "in work\n" in "".join(caught.value.__notes__)
@@ -263,7 +263,7 @@ def test_blocks_of_one_worker_run_side_by_side(client: Client, ledger: Ledger) -
 
 @contextlib.contextmanager
 def processes(count: int) -> Iterator[Client]:
-    """Workers that may be killed, started again by their nannies."""
+    """A client of worker processes, which nannies restart when they are killed."""
     options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         cluster = LocalCluster(
@@ -277,7 +277,7 @@ def processes(count: int) -> Iterator[Client]:
 
 
 def killing(marker: Path | None) -> Callable[[Index], Result]:
-    """Work whose block 7 kills its process: once, or ever again where there is no marker."""
+    """Work that kills its process at block 7: once, or each time if there is no marker."""
 
     def work(index: Index) -> Result:
         if index == (7,) and (marker is None or not marker.exists()):
@@ -300,7 +300,7 @@ def test_killed_workers_lose_no_block_and_deadly_blocks_end_the_run(
         assert ledger.done("predict") == set(range(20))
         assert sum(result["twice"] for result in ledger.results("predict")) == 380
         deadly = stage_of(killing(None), 8, name="deadly")
-        # Block 6 may be blamed: it waited on the worker that block 7 killed.
+        # Block 6 may be named instead: it waited on the worker that block 7 killed.
         with pytest.raises(ClusterError, match=r"deadly block \([67],\) lost its worker 2 times"):
             run(client, deadly, ledger)
 
@@ -332,7 +332,7 @@ def test_no_block_of_a_worker_with_other_packages_is_recorded(
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(module, "versions", lambda: versions() | {"torch": "0.4.1"})
         runner = Runner(client, (stage,))
-    # As if it had joined after it was looked at.
+    # This stands for a worker that joined after the check.
     monkeypatch.setattr(module, "check_environments", lambda *_: None)
     with runner, pytest.raises(ClusterError, match=r"worker .* has torch .*\(here 0\.4\.1\)"):
         list(runner.run(stage, ledger))
@@ -340,9 +340,9 @@ def test_no_block_of_a_worker_with_other_packages_is_recorded(
 
 
 @pytest.mark.slow
-def test_errors_that_do_not_travel_are_told_all_the_same(ledger: Ledger) -> None:
+def test_errors_that_cannot_be_pickled_are_reported_too(ledger: Ledger) -> None:
     class TwoPartError(Exception):
-        """Can be pickled, but not made again from its pickle."""
+        """It can be pickled, but not unpickled."""
 
         def __init__(self, one: str, two: str) -> None:
             super().__init__(one + two)

@@ -26,7 +26,7 @@ class Host:
     def start(
         self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes]:
-        """A process of its own session on this host, whose words go to a file."""
+        """A process in a session of its own on this host, which prints to a file."""
         with log.open("ab") as words:
             return subprocess.Popen(
                 ["ip", "netns", "exec", self.name, *map(str, command)],
@@ -60,7 +60,7 @@ class Network:
             _ip("-n", host.name, "link", "set", "wire", "up")
 
     def cut(self, host: Host) -> None:
-        """Pull its plug: packets are lost, and nobody is told."""
+        """Cut its network: packets are lost without an error."""
         _ip("-n", self.hosts[0].name, "link", "set", self._port(host), "down")
 
     def mend(self, host: Host) -> None:

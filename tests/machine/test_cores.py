@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bigunet.machine import cores as module
 from bigunet.machine.cores import core_owner, cores
 
 # And what says that they are all on one host.
@@ -24,11 +23,10 @@ BOUND = len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(autouse=True)
-def _no_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, also in JOB_VARIABLES.items():
         for variable in (name, *also):
             monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(module, "_CGROUPS", tmp_path)
 
 
 def test_outside_of_jobs_they_are_those_that_it_is_bound_to() -> None:
@@ -80,24 +78,6 @@ def test_a_task_of_a_job_has_its_own_and_tasks_are_told_apart(monkeypatch) -> No
     assert len(owners) == 3
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"cpu.max": "100000 100000"}, 1),
-        ({"cpu.max": "50000 100000"}, 1),
-        ({"cpu.max": "max 100000"}, BOUND),
-        ({"cpu.max": "99900000 100000"}, BOUND),
-        ({}, BOUND),
-    ],
-)
-def test_a_quota_counts_wherever_it_is_above_a_process(
-    tmp_path: Path, files: dict[str, str], expected: int
-) -> None:
-    for name, content in files.items():
-        (tmp_path / name).write_text(content + "\n")
-    assert cores() == expected
-
-
 def test_a_real_quota_is_kept() -> None:
     group = Path(f"/sys/fs/cgroup/cpu/bigunet-test-{os.getpid()}")
     if BOUND < 2 or not (group.parent / "cpu.cfs_quota_us").exists():
@@ -107,9 +87,10 @@ def test_a_real_quota_is_kept() -> None:
     except OSError as error:
         pytest.skip(f"no control group may be made here: {error}")
     script = f"""if True:
-        import os, pathlib, runpy
+        import os, pathlib
+        from bigunet.machine.cores import cores
         pathlib.Path("{group}/tasks").write_text(str(os.getpid()))
-        print(runpy.run_path("{module.__file__}")["cores"]())
+        print(cores())
     """
     try:
         (group / "cpu.cfs_quota_us").write_text("100000")

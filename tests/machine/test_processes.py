@@ -1,4 +1,4 @@
-"""Laws of programs that cannot start processes, told before any is started."""
+"""Laws of programs that cannot start processes: an error says so before any is started."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ask():
 """
 
 
-def told(*command: str, program: str = "") -> str:
+def printed(*command: str, program: str = "") -> str:
     done = subprocess.run(
         [sys.executable, *command], input=program, capture_output=True, text=True, timeout=60
     )
@@ -55,19 +55,19 @@ def test_a_script_that_would_run_again_in_each_worker_is_told_its_line(
 ) -> None:
     script = tmp_path / "script.py"
     script.write_text(f"{ASK}{call}\n")
-    found = told(str(script))
-    assert found == "fine" if line == 0 else f"line {line} of script.py would run again" in found
+    output = printed(str(script))
+    assert output == "fine" if line == 0 else f"line {line} of script.py would run again" in output
     if line:
-        assert 'under `if __name__ == "__main__":`' in found
-        assert "client=ClusterSpec('threads')" in found
-        assert len(found) <= 200
+        assert 'under `if __name__ == "__main__":`' in output
+        assert "client=ClusterSpec('threads')" in output
+        assert len(output) <= 200
 
 
 def test_a_program_from_stdin_is_told_that_it_is_no_file_and_one_that_is_a_string_is_fine() -> None:
-    assert "the program is <stdin>, not a file" in told("-", program=f"{ASK}ask()\n")
-    assert told("-c", f"{ASK}ask()") == "fine"
+    assert "the program is <stdin>, not a file" in printed("-", program=f"{ASK}ask()\n")
+    assert printed("-c", f"{ASK}ask()") == "fine"
     # Typed into Python's prompt, which ends a function with an empty line.
-    assert "fine" in told("-i", program=f"{ASK}\nask()\n")
+    assert "fine" in printed("-i", program=f"{ASK}\nask()\n")
 
 
 def test_a_module_with_a_guard_is_fine_and_a_package_is_never_run_again(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_a_module_with_a_guard_is_fine_and_a_package_is_never_run_again(tmp_path
     (package / "module.py").write_text(f"{ASK}ask()\n")
     run = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
     run += "runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
-    assert told("-c", run.format("package")) == "fine"
-    assert "line 11 of module.py" in told("-c", run.format("package.module"))
+    assert printed("-c", run.format("package")) == "fine"
+    assert "line 11 of module.py" in printed("-c", run.format("package.module"))
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_a_module_with_a_guard_is_fine_and_a_package_is_never_run_again(tmp_path
     [("''", "embedded in another program"), ("'/bin/sh'", "/bin/sh is no Python")],
 )
 def test_a_python_within_another_program_cannot_start_others(executable: str, reason: str) -> None:
-    found = told("-c", f"import sys; sys.executable = {executable}\n{ASK}ask()")
-    assert reason in found
-    assert "__main__" not in found
+    output = printed("-c", f"import sys; sys.executable = {executable}\n{ASK}ask()")
+    assert reason in output
+    assert "__main__" not in output
 
 
 def _ask(outcome: object) -> None:
@@ -104,9 +104,9 @@ def test_a_process_of_a_pool_may_start_none() -> None:
     outcome = context.Queue()
     process = context.Process(target=_ask, args=(outcome,), name="ForkPool-1", daemon=True)
     process.start()
-    found = outcome.get(timeout=30)
+    output = outcome.get(timeout=30)
     process.join()
-    assert found == (
+    assert output == (
         "cannot start processes: ForkPool-1 was started by multiprocessing, and may start none; "
         "give loaders=0"
     )

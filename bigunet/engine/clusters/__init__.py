@@ -1,1 +1,1 @@
-"""Where the workers come from: this machine, its GPUs, jobs of a batch system, a scheduler."""
+"""Gets workers: on this host, on its GPUs, in jobs of a batch system, or from a scheduler."""

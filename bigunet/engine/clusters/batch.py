@@ -1,6 +1,6 @@
-"""Workers that are jobs of a batch system (Slurm, PBS, LSF, SGE, HTCondor, OAR), by dask-jobqueue.
+"""Workers in jobs of a batch system (Slurm, PBS, LSF, SGE, HTCondor, OAR), by dask-jobqueue.
 
-What dask-jobqueue's own configuration says holds wherever the user gave nothing else.
+The user's options come first, then dask-jobqueue's own configuration.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _CLASSES = {
     "slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster",
     "htcondor": "HTCondorCluster", "oar": "OARCluster",
 }  # fmt: skip
-# Preempted jobs, and those at their walltime, are no sign of a block that kills its worker.
+# A block may lose several workers, because jobs are preempted or reach their walltime.
 _ALLOWED_FAILURES = 10
 _POLL_SECONDS = 0.2
-# Batch systems do not like to be asked often.
+# Frequent questions are a load on a batch system.
 _ASK_SECONDS = (5.0, 60.0)
 
 
@@ -38,16 +38,24 @@ _ASK_SECONDS = (5.0, 60.0)
 def open_batch(
     spec: ClusterSpec, tell: Callable[[str], None], stop: threading.Event | None = None
 ) -> Iterator[Client]:
-    """A client whose workers are jobs, once the first is there; all are cancelled at the end.
+    """A client with workers in jobs, which opens with the first worker.
 
-    Jobs that are lost are replaced, as long as it is open.
+    While it is open, lost jobs are replaced. At its end all jobs are cancelled.
+
+    Parameters
+    ----------
+    spec : ClusterSpec
+    tell : callable
+        Gets lines for people: what the client waits for, and what went wrong at the end.
+    stop : threading.Event, optional
+        When it is set, the client waits no longer for its first worker.
 
     Raises
     ------
     ClusterError
-        If jobs cannot be submitted, or all end before there is a worker.
+        If jobs cannot be submitted, or all of them end before a worker comes.
     StoppedError
-        If ``stop`` is set before there is one.
+        If ``stop`` is set before a worker comes.
     """
     submissions, stop = Submissions(), stop or threading.Event()
     allowed = max(_ALLOWED_FAILURES, dask.config.get("distributed.scheduler.allowed-failures"))
@@ -84,9 +92,9 @@ def _started(kind: str, options: dict[str, Any], submissions: Submissions) -> An
 
 
 class _Replacing:
-    """Part of a cluster class: jobs of several workers are replaced, too, once all are lost.
+    """Part of a cluster class. It replaces a job of several workers when all of them are lost.
 
-    One that cannot start leaves no keys.
+    If the cluster cannot start, it leaves no keys.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -111,7 +119,7 @@ class _Replacing:
 
 
 def _wait(client: Client, cluster: Any, stop: threading.Event, *, logs: str) -> None:
-    """Wait for a worker, for hours where the queue is long, unless none can come any more."""
+    """Wait for a worker, for hours if the queue is long; raise if none can come any more."""
     pause = _ASK_SECONDS[0]
     ask = time.monotonic() + pause
     while not client.nthreads():
@@ -126,7 +134,7 @@ def _wait(client: Client, cluster: Any, stop: threading.Event, *, logs: str) -> 
 
 
 def _check_jobs(cluster: Any, logs: str) -> None:
-    """Raise if Slurm has none of the jobs any more: they ended, and no worker came."""
+    """Raise if Slurm has none of the jobs any more, so that no worker will come."""
     numbers = cluster.submissions.alive
     if not numbers or cluster.job_cls.submit_command != "sbatch":
         return
@@ -140,9 +148,9 @@ def _last_words(logs: str) -> str:
     files = sorted(Path(logs).glob("*.err"), key=lambda path: path.stat().st_mtime)
     for path in reversed(files):
         if lines := path.read_text(errors="replace").split("\n"):
-            told = [line.strip() for line in lines if line.strip()]
-            if told:
-                return f"{told[-1]} (in {path})"
+            printed = [line.strip() for line in lines if line.strip()]
+            if printed:
+                return f"{printed[-1]} (in {path})"
     return f"they printed nothing to {logs}"
 
 

@@ -1,4 +1,4 @@
-"""Certificates of one run, which let in nobody but its own workers."""
+"""Certificates of one run, which admit its own workers alone."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from bigunet.engine.clusters.spec import ClusterSpec
 
 
 def security_of(spec: ClusterSpec, tell: Callable[[str], None]) -> Security | None:
-    """What workers on this machine show each other; None for a scheduler that is open.
+    """The certificates that workers on this host use; None for a scheduler that is open.
 
-    That is what Dask's settings name, else certificates that are made anew for each run, and whose
-    keys are in no file: workers are handed them as they are started. Where other machines are let
-    in, they must come in without.
+    Certificates that Dask's settings name come first. Otherwise each run makes its own. Their keys
+    are in no file: a worker gets them at its start. A scheduler that admits other hosts has no
+    certificates of its own, because workers there could not get the keys.
 
     Parameters
     ----------
+    spec : ClusterSpec
     tell : callable
-        Told, in a line for people, who may come in where there can be no certificates.
+        Gets a line for people if certificates cannot be made: it says who may then connect.
     """
-    found = configured_security()
-    if found is not None or spec.host or spec.interface:
-        return found
+    configured = configured_security()
+    if configured is not None or spec.host or spec.interface:
+        return configured
     try:
         return Security.temporary()
     except ImportError:

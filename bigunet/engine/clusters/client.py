@@ -1,4 +1,4 @@
-"""Where the workers come from: this machine, jobs of a batch system, or a scheduler that runs."""
+"""Opens a client of workers on this host, in jobs of a batch system, or of a running scheduler."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster
 from distributed.comm import get_address_host
+from distributed.system import MEMORY_LIMIT
 
 from bigunet.engine.clusters.batch import open_batch
 from bigunet.engine.clusters.certificates import security_of
@@ -34,6 +35,7 @@ from bigunet.engine.clusters.threads import logs_silenced, thread_cluster
 from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER
 from bigunet.errors import ClusterError
 from bigunet.machine.cores import core_owner
+from bigunet.machine.memory import usable_memory_bytes
 from bigunet.machine.overlaps import Overlapping
 from bigunet.machine.processes import check_processes
 from bigunet.machine.signals import interrupts_blocked, signals_for_main_thread
@@ -43,7 +45,7 @@ logger = logging.getLogger(__name__)
 _settings = Overlapping(lambda: dask.config.set(SETTINGS))
 _WORKER_TIMEOUT_SECONDS = 120
 _CLOSING_SECONDS = 30
-# Of configuration, of the system, and what Distributed makes of them.
+# Errors of configuration and of the system, and those that Distributed raises for them.
 _START_ERRORS = (
     AttributeError, ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
@@ -55,23 +57,23 @@ def open_client(
     tell: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[Client]:
-    """A client of the workers that ``spec`` asks for; what was started is stopped at the end.
+    """A client of the workers that ``spec`` describes. Workers started here are stopped at the end.
 
     Parameters
     ----------
     spec : ClusterSpec
     tell : callable, optional
-        Told, in lines for people, of what they should know meanwhile: who may reach the cluster,
-        and what it waits for. By default a log.
+        Gets lines for people: who may reach the cluster, and what it waits for. By default a log
+        gets them.
     stop : threading.Event, optional
-        Once it is set, jobs that wait in a queue are not waited for any more.
+        When it is set, the client waits no longer for jobs in a queue.
 
     Raises
     ------
     ClusterError
-        If they cannot be had.
+        If there can be no workers.
     StoppedError
-        If it was asked to stop before there was a worker.
+        If ``stop`` is set before a worker comes.
     """
     tell = tell or logger.warning
     check_dask_settings()
@@ -93,7 +95,7 @@ def open_client(
 
 @contextlib.contextmanager
 def _open_here(spec: ClusterSpec, tell: Callable[[str], None]) -> Iterator[Client]:
-    """A client of workers on this machine."""
+    """A client of workers on this host."""
     kind = spec.kind
     if kind == "auto":
         kind, idle = auto_kind()
@@ -102,7 +104,7 @@ def _open_here(spec: ClusterSpec, tell: Callable[[str], None]) -> Iterator[Clien
     with logs_silenced() if kind == "threads" else contextlib.nullcontext():
         cluster = _cluster(replace(spec, kind=kind), tell)
         try:
-            # What else the caller computes with Dask is not for these workers.
+            # Other Dask computations of the caller must not run on these workers.
             with Client(cluster, set_as_default=False) as client:
                 yield client
         finally:
@@ -116,36 +118,35 @@ def _cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> Any:
 
 
 def close_cluster(cluster: Any) -> None:
-    """Close a cluster that was started here, and wait for it, but not for ever.
+    """Close a cluster that was started here, and wait for a limited time.
 
-    One whose worker was just lost, and is being started anew, may never end; its processes end
-    with this one.
+    A cluster that is restarting a lost worker may never end. Its processes end with this one.
     """
     with contextlib.suppress(TimeoutError):
         cluster.close(timeout=_CLOSING_SECONDS)
 
 
 def check_can_start(spec: ClusterSpec) -> None:
-    """See that this Python can start what a description asks for, without starting it.
+    """Raise if this Python cannot start the workers of ``spec``; nothing is started.
 
     Raises
     ------
     ClusterError
-        If workers would be processes, and it cannot start any.
+        If the workers are processes, and this Python cannot start any.
     """
     starts_processes = spec.scheduler is None and spec.kind in ("auto", "local", "cuda")
-    # Workers that are forked import nothing again.
+    # Forked workers do not import the main module again.
     if starts_processes and dask.config.get("distributed.worker.multiprocessing-method") != "fork":
         check_processes()
 
 
 def check_client(client: Client) -> None:
-    """See that a client can run blocks, waiting a while for its first worker.
+    """Raise if a client cannot run blocks; wait some time for its first worker.
 
     Raises
     ------
     ClusterError
-        If it is closed or asynchronous, has no worker, or has one with other packages than these.
+        If the client is closed or asynchronous, has no worker, or has a worker with other packages.
     """
     if client.asynchronous or client.status != "running":
         raise ClusterError(
@@ -163,13 +164,13 @@ def check_client(client: Client) -> None:
 
 
 def workers_per_host(client: Client) -> int:
-    """The most workers that share one host, and so its memory; 1 at least."""
+    """The largest number of workers on one host, which share its memory; 1 at least."""
     hosts = Counter(get_address_host(address) for address in client.nthreads())
     return max(hosts.values(), default=1)
 
 
 def workers_per_cores(client: Client) -> int:
-    """The most workers that share the cores of one host, or of one job on it; 1 at least."""
+    """The largest number of workers that share cores, those of a host or of a job; 1 at least."""
     owners = client.run(core_owner, on_error="ignore")
     hosts = Counter((get_address_host(address), owner) for address, owner in owners.items())
     return max(hosts.values(), default=1)
@@ -187,7 +188,7 @@ def _connect(scheduler: str) -> Client:
 
 
 def _address(scheduler: str) -> str:
-    """The scheduler's address, which may be in a file; Dask waits on a file that has none."""
+    """The scheduler's address, or the one in its file; Dask would wait if the file had none."""
     path = Path(scheduler)
     address = json.loads(path.read_text())["address"] if path.is_file() else scheduler
     if not isinstance(address, str):
@@ -202,29 +203,40 @@ def _thread_cluster(spec: ClusterSpec) -> Any:
 
 
 def _local_cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> LocalCluster:
-    return _started(LocalCluster, spec, n_workers=spec.workers or 1, **_common(spec, tell))
+    workers = spec.workers or 1
+    return _started(LocalCluster, spec, n_workers=workers, **_common(spec, workers, tell))
 
 
 def _cuda_cluster(spec: ClusterSpec, tell: Callable[[str], None]) -> Any:
     cluster = cuda_cluster_class()
     names = [gpu.name for gpu in gpus_for(spec.workers)]
     try:
-        return _started(cluster, spec, CUDA_VISIBLE_DEVICES=names, **_common(spec, tell))
+        options = _common(spec, len(names), tell)
+        return _started(cluster, spec, CUDA_VISIBLE_DEVICES=names, **options)
     except ClusterError:
         raise
     except Exception as error:  # NVML's own error classes exist only where pynvml does
         raise ClusterError(f"no GPU can be used here: {error}; try --cluster local") from error
 
 
-def _common(spec: ClusterSpec, tell: Callable[[str], None]) -> dict[str, Any]:
+def _common(spec: ClusterSpec, workers: int, tell: Callable[[str], None]) -> dict[str, Any]:
     security = security_of(spec, tell)
     return {
         "threads_per_worker": THREADS_PER_WORKER,
+        "memory_limit": _worker_bytes(workers),
         "host": listening_host(spec),
         "dashboard_address": spec.dashboard,
         "silence_logs": logging.CRITICAL,
         **({"security": security, "protocol": "tls://"} if security else {}),
     }
+
+
+def _worker_bytes(workers: int) -> int:
+    """Memory of each worker on this host, which Dask does not let it exceed.
+
+    Dask's own limit takes no account of control groups inside others.
+    """
+    return min(usable_memory_bytes(), int(MEMORY_LIMIT)) // workers
 
 
 def _started(cluster: Any, spec: ClusterSpec, **options: Any) -> Any:
@@ -235,7 +247,7 @@ def _started(cluster: Any, spec: ClusterSpec, **options: Any) -> Any:
 
 @contextlib.contextmanager
 def _starting(spec: ClusterSpec) -> Iterator[None]:
-    """Say in one line why a cluster does not start."""
+    """Raise one line that says why a cluster does not start."""
     try:
         with port_warnings_silenced():
             yield

@@ -1,7 +1,7 @@
-"""Whether Dask's own configuration, in files and in the environment, can be used at all.
+"""Checks Dask's own configuration, in files and in the environment.
 
-Dask reads it when it is imported, and a value of the wrong kind ends in a traceback from wherever
-it is used. Here each one is compared with the schema and the defaults that come with Dask.
+Dask reads it at its import. A value of a wrong type ends in a traceback at the place of its use.
+Here each value is compared with the schema and the defaults that come with Dask.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
     "object": (dict,),
-    # Dask takes numbers for times and sizes, too.
+    # Dask also accepts numbers as times and sizes.
     "string": (str, int, float),
     "null": (),
 }
@@ -34,12 +34,12 @@ _WORDS = {"array": "a list", "boolean": "true or false", "integer": "a whole num
 
 
 def check_dask_settings() -> None:
-    """Compare Dask's configuration with what Dask can read; costs nothing where there is none.
+    """Raise if Dask cannot use its configuration.
 
     Raises
     ------
     ClusterError
-        In one line that names the file or the environment variable, the setting and its value.
+        The line names the file or the environment variable, the setting and its value.
     """
     try:
         import dask
@@ -53,45 +53,45 @@ def check_dask_settings() -> None:
 
 
 def _unreadable(error: Exception) -> str:
-    """What Dask says of a file that it cannot parse, without the excerpt of it."""
-    told = " ".join(str(error).split("original error message:")[0].split())
+    """Dask's message about a file that it cannot parse, without the excerpt of the file."""
+    said = " ".join(str(error).split("original error message:")[0].split())
     places = re.findall(r"line \d+, column \d+", str(error))
     where = f" at {places[-1]}" if places else ""
-    return f"Dask's configuration cannot be read: {told.rstrip(',. ')}{where}; mend or remove it"
+    return f"Dask's configuration cannot be read: {said.rstrip(',. ')}{where}; correct or remove it"
 
 
 def _check(source: str, settings: Mapping[str, Any]) -> None:
     if not settings:
         return
     schema, defaults = _known()
-    for name, value, wanted in _wrong(settings, schema, defaults, ""):
+    for name, value, expected in _wrong(settings, schema, defaults, ""):
         raise ClusterError(
-            f"Dask's configuration in {source}: {name} is {_short(value)}, but must be {wanted}; "
-            "mend or remove it"
+            f"Dask's configuration in {source}: {name} is {_short(value)}, but must be {expected}; "
+            "correct or remove it"
         )
 
 
 def _short(value: Any) -> str:
-    told = repr(value)
-    return told if len(told) <= 40 else f"{told[:37]}..."
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 @functools.cache
 def _known() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema of all settings, and their defaults, as Dask's packages bring them."""
+    """The schema and the defaults of all settings, from files in Dask's packages."""
     import yaml
 
     schema: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
     for package in _PACKAGES:
-        found = importlib.util.find_spec(package)
-        folder = Path(found.origin).parent if found and found.origin else Path()
+        spec = importlib.util.find_spec(package)
+        folder = Path(spec.origin).parent if spec and spec.origin else Path()
         for file, known in ((f"{package}-schema.yaml", schema), (f"{package}.yaml", defaults)):
-            # Another release of Dask may have none: nothing is known to be wrong then.
+            # Another release of Dask may lack the file: then nothing is known to be wrong.
             if (folder / file).is_file():
-                told = yaml.safe_load((folder / file).read_text()) or {}
-                known.update(told.get("properties", {}) if known is schema else told)
-    # Of dask-jobqueue it is known that each batch system has a group of its own.
+                content = yaml.safe_load((folder / file).read_text()) or {}
+                known.update(content.get("properties", {}) if known is schema else content)
+    # dask-jobqueue has no schema, but each of its settings is the group of a batch system.
     schema["jobqueue"] = {"type": "object", "each": {"type": "object"}}
     return {"type": "object", "properties": schema}, defaults
 
@@ -99,13 +99,13 @@ def _known() -> tuple[dict[str, Any], dict[str, Any]]:
 def _wrong(
     value: Any, schema: Mapping[str, Any], default: Any, name: str
 ) -> Iterator[tuple[str, Any, str]]:
-    """Name, value and what is wanted instead, of each setting that is not as Dask can take it."""
+    """Name, value and expected type of each setting that Dask cannot use."""
     if value is None:
-        # As if it was not set.
+        # None counts as not set.
         return
     kinds = schema.get("oneOf") or [schema]
     if not any(_fits(value, kind) for kind in kinds):
-        yield name.lstrip("."), value, " or ".join(map(_wanted, kinds))
+        yield name.lstrip("."), value, " or ".join(map(_expected, kinds))
         return
     if isinstance(value, Mapping):
         properties = {_plain(key): of for key, of in schema.get("properties", {}).items()}
@@ -134,7 +134,7 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
     return not number <= schema.get("exclusiveMinimum", -math.inf)
 
 
-def _wanted(schema: Mapping[str, Any]) -> str:
+def _expected(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         choices = (one for one in schema["enum"] if one is not None)
         return " or ".join("false" if one is False else str(one) for one in choices)
@@ -146,13 +146,13 @@ def _wanted(schema: Mapping[str, Any]) -> str:
 
 
 def _kinds(schema: Mapping[str, Any]) -> list[str]:
-    """What a value may be; empty if anything."""
+    """The types that a value may have; empty if it may have any."""
     kinds = schema.get("type", "object" if "properties" in schema else [])
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 def _plain(key: Any) -> str:
-    """The name of a setting, which Dask writes with hyphens or underscores."""
+    """The name of a setting with hyphens: Dask also writes it with underscores."""
     return str(key).replace("_", "-")
 
 

@@ -1,4 +1,4 @@
-"""Whether workers have the packages that this process has, before they are sent any work."""
+"""Checks that workers have the packages of this process, before they get any work."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from distributed import Client
 
 from bigunet.errors import ClusterError
 
-# Of these the first two numbers count: pickles and networks are read across patches.
+# The first two numbers of these versions must be equal. A patch changes no pickle and no network.
 _BY_MINOR = ("python", "dask", "distributed", "torch", "zarr", "openvino")
-# A worker that lacks it would compute by something else.
+# Workers need these only if the client has them: they would compute with another backend.
 _OPTIONAL = ("openvino",)
 _NAMES = ("bigunet", *_BY_MINOR[1:])
-# An expression, since a function would be looked for in bigunet, and does not travel between
-# versions of Python.
+# An expression as text: a function would be imported from bigunet, which may be missing, and cannot
+# travel between versions of Python.
 _ASK = f"""(lambda metadata, platform: {{
     "python": platform.python_version(),
     "executable": __import__("sys").executable,
@@ -26,55 +26,58 @@ _ASK = f"""(lambda metadata, platform: {{
 
 
 def check_environments(client: Client, workers: Collection[str] | None = None) -> None:
-    """See that workers have bigunet in this version, and what it needs in versions that go with it.
+    """Raise if workers lack this version of bigunet, or versions of packages that fit it.
 
     Parameters
     ----------
     client : distributed.Client
     workers : collection of str, optional
-        Their addresses; by default all that there are.
+        Addresses of the workers to check; by default all.
 
     Raises
     ------
     ClusterError
-        In one line that names a worker, and both versions.
+        The line names a worker and both versions.
     """
-    asked = None if workers is None else list(workers)
-    # One that is lost meanwhile is not asked.
-    told = client.run(eval, _ASK, workers=asked, on_error="ignore")
+    addresses = None if workers is None else list(workers)
+    # A worker that is lost meanwhile gives no answer.
+    answers = client.run(eval, _ASK, workers=addresses, on_error="ignore")
     here = versions()
     wrong = {
-        worker: differs for worker, there in told.items() if (differs := differences(there, here))
+        worker: differs
+        for worker, there in answers.items()
+        if (differs := differences(there, here))
     }
     if not wrong:
         return
     worker, differs = next(iter(wrong.items()))
     others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     raise ClusterError(
-        f"worker {worker} on {told[worker]['host']}{others} has {', '.join(differs)}: start "
+        f"worker {worker} on {answers[worker]['host']}{others} has {', '.join(differs)}: start "
         f"workers from the environment of this command, or install the same there (its Python is "
-        f"{told[worker]['executable']})"
+        f"{answers[worker]['executable']})"
     )
 
 
 def versions() -> dict[str, str]:
-    """What this process has, as `differences` compares it."""
-    found: dict[str, str] = eval(_ASK)
-    return found
+    """Versions of this process's packages, for `differences`."""
+    own: dict[str, str] = eval(_ASK)
+    return own
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """What keeps a worker from doing this process's work.
+    """The packages with which a worker cannot do this process's work, each with both versions.
 
     >>> differences({"bigunet": "", "python": "3.11.2"}, {"bigunet": "0.1.0", "python": "3.11.7"})
     ['no bigunet (here 0.1.0)']
     """
-    found = []
+    lines = []
     for name in ("bigunet", *_BY_MINOR):
-        has, wanted = there.get(name, ""), here.get(name, "")
+        version, own = there.get(name, ""), here.get(name, "")
         depth = 2 if name in _BY_MINOR else None
-        if name in _OPTIONAL and not wanted:
+        if name in _OPTIONAL and not own:
             continue
-        if has.split(".")[:depth] != wanted.split(".")[:depth]:
-            found.append(f"{name} {has} (here {wanted})" if has else f"no {name} (here {wanted})")
-    return found
+        if version.split(".")[:depth] != own.split(".")[:depth]:
+            there_is = f"{name} {version}" if version else f"no {name}"
+            lines.append(f"{there_is} (here {own})")
+    return lines

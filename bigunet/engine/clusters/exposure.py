@@ -1,4 +1,4 @@
-"""Who can reach a cluster that is started here: nobody, those with certificates, or everybody."""
+"""Who can reach a cluster that is started here: only this host, certificate holders, or anybody."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from bigunet.errors import ClusterError, OptionError
 
 
 def configured_security(*, or_none: bool = False) -> Security | None:
-    """The certificates that Dask's own settings (``distributed.comm.tls``) name, if they do.
+    """The certificates that Dask's own settings (``distributed.comm.tls``) name; None without any.
 
     Parameters
     ----------
     or_none : bool
-        Whether they may be absent even where Dask's settings require encryption.
+        Whether to return None even if Dask's settings require encryption.
 
     Raises
     ------
     ClusterError
-        If they cannot be read, or are required and not there.
+        If certificates cannot be read, or are required and missing.
     """
     try:
-        found = Security()
-        if found.tls_ca_file and found.tls_scheduler_cert and found.tls_client_cert:
+        security = Security()
+        if security.tls_ca_file and security.tls_scheduler_cert and security.tls_client_cert:
             for role in ("scheduler", "worker", "client"):
-                found.get_connection_args(role)
-            return found
+                security.get_connection_args(role)
+            return security
     except (OSError, ValueError) as error:
         raise ClusterError(f"Dask's settings distributed.comm.tls: {error}") from error
     if dask.config.get("distributed.comm.require-encryption") and not or_none:
@@ -46,7 +46,7 @@ def configured_security(*, or_none: bool = False) -> Security | None:
 
 
 def listening_host(spec: ClusterSpec) -> str:
-    """The address at which the scheduler of a cluster on this machine listens."""
+    """The address at which the scheduler of a cluster on this host listens."""
     if spec.host or not spec.interface:
         return spec.host or LOOPBACK
     try:
@@ -57,44 +57,44 @@ def listening_host(spec: ClusterSpec) -> str:
 
 
 def dashboards_of(client: Client) -> list[str]:
-    """Where the dashboard of a cluster that was started here really listens, as ``host:port``."""
+    """The addresses at which the dashboard of a cluster started here listens: ``host:port``."""
     scheduler = getattr(client.cluster, "scheduler", None)
     server = getattr(scheduler, "http_server", None)
-    found = get_tcp_server_addresses(server) if server is not None else []
-    return [f"{host}:{port}" for host, port, *_ in found]
+    addresses = get_tcp_server_addresses(server) if server is not None else []
+    return [f"{host}:{port}" for host, port, *_ in addresses]
 
 
 def exposures(scheduler: str, dashboards: Sequence[str]) -> list[str]:
-    """What everybody on the network may now do, a line each.
+    """Warnings of what everybody on the network can now do, one line each.
 
     Parameters
     ----------
     scheduler : str
-        Its address, such as ``tcp://10.0.0.5:4242``.
+        Address of the scheduler, such as ``tcp://10.0.0.5:4242``.
     dashboards : sequence of str
-        ``host:port``.
+        Addresses of the dashboards: ``host:port``.
     """
-    told = []
-    # Nobody can reach a scheduler in threads of this process.
+    lines = []
+    # A scheduler in threads of this process has no port.
     open_to_all = not scheduler.startswith(("inproc://", "tls://"))
     if open_to_all and not is_loopback(get_address_host(scheduler)):
-        told.append(
+        lines.append(
             f"the scheduler listens at {scheduler}: whoever reaches it can run code as you; on a "
             "network that you do not trust use TLS, with Dask's settings distributed.comm.tls and "
             "distributed.comm.require-encryption"
         )
     for dashboard in dashboards:
         if not is_loopback(dashboard.rpartition(":")[0]):
-            told.append(
+            lines.append(
                 f"the dashboard listens at {dashboard}: whoever reaches it sees this run, without "
                 "a password; on a network that you do not trust leave it at 127.0.0.1 and use an "
                 "ssh tunnel"
             )
-    return told
+    return lines
 
 
 def moved_dashboard(asked: str, dashboards: Sequence[str]) -> list[str]:
-    """That the dashboard is not at the port that was asked for, a line; none if it is.
+    """A line that says that the dashboard has another port than asked for; none if it has not.
 
     >>> moved_dashboard("127.0.0.1:8787", ["127.0.0.1:40001"])
     ["the dashboard's port 8787 is taken: it listens at 127.0.0.1:40001"]
@@ -108,14 +108,14 @@ def moved_dashboard(asked: str, dashboards: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def port_warnings_silenced() -> Iterator[None]:
-    """Without Distributed's own warning, of three lines, that a port is taken."""
+    """Silence Distributed's own warning, three lines long, that a port is taken."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Port .* is already in use")
         yield
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or a name, can be reached from this machine alone."""
+    """Whether only this host can reach an address or a name."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

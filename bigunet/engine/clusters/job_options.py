@@ -1,6 +1,6 @@
-"""What a batch system is asked for: a job's options, by its user's, its defaults, and bigunet's.
+"""The options of jobs: from the user, from dask-jobqueue's configuration, and from bigunet.
 
-What dask-jobqueue's own configuration says holds wherever the user gave nothing else.
+The user's options come first, then dask-jobqueue's own configuration.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ from bigunet.engine.clusters.walltime import lifetime_settings, walltime_seconds
 from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER, exports
 from bigunet.errors import ClusterError, OptionError
 
-# What each calls the account that pays, and where it is told of cores or GPUs on its own.
+# The option for the account that pays. Only some batch systems have options for cores and GPUs.
 _ACCOUNTS = {"slurm": "account", "pbs": "account", "lsf": "project", "sge": "project",
              "oar": "project"}  # fmt: skip
 _CORES = {"slurm": "job_cpu", "lsf": "ncpus"}
-# What a walltime is that is one number; minutes elsewhere.
+# The unit of a walltime of one number; other batch systems take minutes.
 _ONE_NUMBER = {"pbs": "SS", "sge": "SS", "oar": "HH"}
 _GPUS = {"slurm": "--gres=gpu:{}", "lsf": "-gpu num={}"}
 
 
 def cluster_options(spec: ClusterSpec) -> dict[str, Any]:
-    """What dask-jobqueue's cluster class is called with.
+    """The arguments for dask-jobqueue's cluster class.
 
     Raises
     ------
     OptionError
-        If something is missing that only the user knows, or that the batch system has not.
+        If an option is missing that only the user knows, or one is given that the batch system
+        does not have.
     """
     kind, job = spec.kind, spec.job
     jobqueue(kind)
@@ -63,13 +64,13 @@ def cluster_options(spec: ClusterSpec) -> dict[str, Any]:
             *exports(SETTINGS | _lifetime(spec, configured)),
         ],
         "worker_extra_args": [
-            # Else Dask pauses or kills a worker at its share, which bigunet plans to fill; the last
-            # one counts, and so does what is configured.
+            # Without this, Dask pauses or kills a worker at its share, which bigunet plans to fill.
+            # The last of these options counts, so that a configured one prevails.
             *("--memory-limit", "0"),
             *configured.all("worker-extra-args", "extra"),
-            # The last one counts: a job may have more cores than its worker has Dask threads.
+            # This one prevails: a job may have more cores than its worker has Dask threads.
             *("--nthreads", str(THREADS_PER_WORKER)),
-            # Without the second a port for health checks would be open to all.
+            # Without the second, a port for health checks would be open to everybody.
             *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),
         ],
         **_security(logs, configured),
@@ -85,7 +86,7 @@ def cluster_options(spec: ClusterSpec) -> dict[str, Any]:
 
 
 def job_memory_bytes(spec: ClusterSpec) -> int:
-    """Memory of each job, as it was given or is configured; 0 where that is not known."""
+    """Memory of each job, given or configured, in bytes; 0 if it is unknown."""
     if not spec.is_batch:
         return 0
     jobqueue(spec.kind)
@@ -103,7 +104,7 @@ class _Configured:
         return dask.config.get(f"{self._section}.{name}", None)
 
     def all(self, name: str, former: str) -> list[str]:
-        """A list, which may still be configured under the name that it had formerly."""
+        """A list setting, which may be configured under its former name."""
         return list(self.get(name) or self.get(former) or [])
 
 
@@ -126,18 +127,18 @@ def _scheduler_options(spec: ClusterSpec, configured: _Configured) -> dict[str, 
 
 
 def _addresses() -> str:
-    """What there is to choose from."""
-    found = [
+    """The network addresses of this host, as a list in words."""
+    addresses = [
         f"{name} has {address.address}"
-        for name, addresses in psutil.net_if_addrs().items()
-        for address in addresses
+        for name, of_interface in psutil.net_if_addrs().items()
+        for address in of_interface
         if address.family == socket.AF_INET and not address.address.startswith("127.")
     ]
-    return ", ".join(found) or "no network is up here"
+    return ", ".join(addresses) or "no network is up here"
 
 
 def _lifetime(spec: ClusterSpec, configured: _Configured) -> dict[str, str]:
-    """How long a worker lives, where that is not said and its job has an end."""
+    """Dask's lifetime settings of a worker, if its job has an end and no lifetime is configured."""
     given = " ".join(map(str, configured.all("worker-extra-args", "extra")))
     walltime = spec.job.walltime or configured.get("walltime")
     if "--lifetime" in given or dask.config.get("distributed.worker.lifetime.duration", None):
@@ -151,7 +152,7 @@ def _lifetime(spec: ClusterSpec, configured: _Configured) -> dict[str, str]:
 
 
 def _of_the_batch_system(spec: ClusterSpec, configured: _Configured) -> dict[str, Any]:
-    """Options whose names differ, or that not all have."""
+    """Options that only some batch systems have, or that they name differently."""
     kind, job = spec.kind, spec.job
     options: dict[str, Any] = {}
     if kind == "htcondor" and (job.queue or job.account or job.walltime):
@@ -178,13 +179,13 @@ def _of_the_batch_system(spec: ClusterSpec, configured: _Configured) -> dict[str
 
 
 def _security(logs: str, configured: _Configured) -> dict[str, Any]:
-    """Certificates that Dask is configured with, else some of this run's own.
+    """The certificates of Dask's configuration, or else certificates of this run.
 
-    Jobs read theirs from a folder that they share with this machine, as they do their output.
+    Jobs read the latter from a folder that they share with this host, such as that of their output.
     """
-    found = configured_security(or_none=True)
-    if found is not None:
-        return {"security": found, "protocol": "tls://"}
+    configured_one = configured_security(or_none=True)
+    if configured_one is not None:
+        return {"security": configured_one, "protocol": "tls://"}
     shared = configured.get("shared-temp-directory") or logs
     return {"security": True, "shared_temp_directory": shared}
 
@@ -195,7 +196,7 @@ def _new_folder() -> str:
 
 
 def jobqueue(kind: str) -> Any:
-    """dask-jobqueue; its defaults are in Dask's configuration once it is imported."""
+    """Import dask-jobqueue, which adds its defaults to Dask's configuration."""
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         importlib.import_module("cryptography")
@@ -206,6 +207,6 @@ def jobqueue(kind: str) -> Any:
             "'bigunet[jobqueue]'"
         ) from error
     finally:
-        # It takes Ctrl-C for itself, and then exits with 0.
+        # Its import replaces the handler of Ctrl-C by one that exits with 0.
         if signal.getsignal(signal.SIGINT) is not interrupt:
             signal.signal(signal.SIGINT, interrupt)

@@ -1,4 +1,4 @@
-"""Leaves no job, no key and no process behind, whatever goes wrong when a cluster is closed."""
+"""Closes a cluster of jobs, so that no job, key or process is left, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _CLOSING_SECONDS = 60
 # Slurm gives a job 30 seconds to end before it kills it.
 _GONE_SECONDS = 40
 _ASK_SECONDS = 0.5
-# For the numbers of jobs that are just being submitted.
+# The time to wait for the numbers of jobs that are just being submitted.
 _ANSWER_SECONDS = 20
 _COMMAND_SECONDS = 60
 
 
 def close_jobs(cluster: Any, submissions: Submissions) -> str:
-    """Close a cluster, remove its keys, and cancel all of its jobs; never raises.
+    """Close a cluster, remove its keys, and cancel all of its jobs; nothing is raised.
 
-    With Slurm the jobs have ended then, so that what they write may be given to others.
+    With Slurm, the jobs have ended afterwards, so that others may write the same output.
 
     Returns
     -------
     str
-        What went wrong, in a line for people; empty where all went well.
+        A line for people that says what went wrong; empty if nothing did.
     """
     trouble, submissions.over = "", True
     try:
@@ -41,15 +41,15 @@ def close_jobs(cluster: Any, submissions: Submissions) -> str:
 
 
 def remove_keys(cluster: Any) -> None:
-    """Remove the files of the certificates that a cluster made for its jobs."""
+    """Remove the files with the certificates that a cluster made for its jobs."""
     for name, value in list(vars(cluster).items()):
         if name.startswith("_job_") and hasattr(value, "close"):
             with contextlib.suppress(OSError):
-                value.close()  # the file goes with it
+                value.close()  # This removes the file.
 
 
 def _cancel(job_class: Any, submissions: Submissions) -> str:
-    """Cancel by hand whatever is left, and wait for it to be gone."""
+    """Cancel all jobs with the batch system's command, and wait for their end."""
     until = time.monotonic() + _ANSWER_SECONDS
     while submissions.num_open and time.monotonic() < until:
         time.sleep(_ASK_SECONDS)
@@ -69,14 +69,14 @@ def _cancel(job_class: Any, submissions: Submissions) -> str:
 
 
 def known_to_slurm(numbers: Sequence[str]) -> bool | None:
-    """Whether jobs of these numbers wait, run or are ending; None where Slurm does not say."""
+    """Whether jobs with these numbers wait, run or are ending; None if Slurm does not answer."""
     try:
-        told = _ran(["squeue", "--noheader", "--format=%i", f"--jobs={','.join(numbers)}"])
+        answer = _ran(["squeue", "--noheader", "--format=%i", f"--jobs={','.join(numbers)}"])
     except (OSError, subprocess.SubprocessError):
         return None
-    if told.returncode:
-        return False if "Invalid job id" in told.stderr else None
-    return bool(told.stdout.strip())
+    if answer.returncode:
+        return False if "Invalid job id" in answer.stderr else None
+    return bool(answer.stdout.strip())
 
 
 def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:

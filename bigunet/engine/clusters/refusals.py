@@ -1,4 +1,4 @@
-"""Why a cluster did not start, in one line that speaks of what was wrong and of nothing else."""
+"""Says in one line why a cluster did not start."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bigunet.engine.clusters.exposure import listening_host
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.machine.processes import GUARD
 
-# What Distributed says of a process that ended before it was a worker.
+# Distributed's messages for a process that ended before it was a worker.
 _ENDED = ("failed to start worker", "Worker failed", "failed to connect")
 
 
 def why_not_started(spec: ClusterSpec, error: BaseException) -> str:
-    """What people should know of an error that Distributed raised as it started."""
+    """A line for people about an error that Distributed raised at its start."""
     cause = _first_cause(error)
     if isinstance(cause, socket.gaierror | UnicodeError):
-        return f"{_place(spec)} is no address that this machine knows: {_told(cause)}"
+        return f"{_place(spec)} is no address that this machine knows: {_message(cause)}"
     if isinstance(cause, OSError) and cause.errno == errno.EADDRNOTAVAIL:
         return f"{_place(spec)} is no address of this machine; give one that it has, or 127.0.0.1"
     if any(word in str(error) + str(cause) for word in _ENDED):
@@ -25,18 +25,18 @@ def why_not_started(spec: ClusterSpec, error: BaseException) -> str:
             "a worker ended as it started: memory may be short, or the script lacks "
             f"`{GUARD}` around the call; --cluster threads starts no process"
         )
-    return f"workers cannot be started: {_told(cause)}"
+    return f"workers cannot be started: {_message(cause)}"
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """What went wrong first: Distributed wraps it in words that only say that something did."""
+    """The error that came first: those that Distributed wraps around it say nothing."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def _place(spec: ClusterSpec) -> str:
-    """Which of the two addresses cannot be listened at, by the option that gave it."""
+    """The option with the address at which this host cannot listen."""
     host = listening_host(spec)
     if not _can_listen(host):
         return f"--interface {spec.interface}" if not spec.host else f"--host {host}"
@@ -53,6 +53,6 @@ def _can_listen(host: str) -> bool:
     return True
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     said = getattr(error, "strerror", None) or str(error)
     return said or type(error).__name__

@@ -1,4 +1,4 @@
-"""Which workers to use, in words and numbers alone; ``client.py`` gets them."""
+"""Describes which workers to use, in words and numbers alone; ``client.py`` gets them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a job of a batch system asks for; the rest is as dask-jobqueue is configured.
+    """What each job of a batch system asks for. Dask-jobqueue's configuration gives the rest.
 
     Parameters
     ----------
     queue, account, walltime : str
-        As the batch system calls and writes them: for Slurm the partition, and ``HH:MM:SS``.
+        As the batch system names and writes them. For Slurm the queue is the partition, and the
+        walltime is ``HH:MM:SS``.
     memory_bytes : int
     cores : int
     gpus : int
-        With one worker each; 0 for a worker on the job's cores.
+        Number of GPUs, each of which gets a worker; 0 for one worker on the job's cores.
     logs : str
-        Folder for what jobs print. By default one of its own for each run, under
+        Folder for the output of jobs. By default each run has its own folder under
         ``~/.local/state/bigunet/jobs``.
     """
 
@@ -42,11 +43,11 @@ class JobSpec:
             if getattr(self, name) < 0:
                 raise OptionError(f"job {name.removesuffix('_bytes')} {getattr(self, name)}: < 0")
         if self.logs.split() not in ([], [self.logs]):
-            raise OptionError(f"job logs {self.logs!r}: job scripts want a path without spaces")
+            raise OptionError(f"job logs {self.logs!r}: job scripts need a path without spaces")
 
     @property
     def num_workers(self) -> int:
-        """Workers of each job."""
+        """Number of workers of each job."""
         return max(1, self.gpus)
 
 
@@ -57,19 +58,20 @@ class ClusterSpec:
     Parameters
     ----------
     kind : {"auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"}
-        ``local``: processes on this machine's cores. ``threads``: one worker in this process.
-        ``cuda``: one worker per visible GPU. ``auto``: threads for small work, else the GPUs where
-        there are some, else processes. The others: jobs of a batch system.
+        ``local``: processes on this host's cores. ``threads``: one worker in this process.
+        ``cuda``: one worker per visible GPU. ``auto``: threads for small work, otherwise the GPUs
+        if there are some, otherwise processes. The others: jobs of a batch system.
     scheduler : str, optional
-        Address or scheduler file of a running Dask cluster, used instead of starting one.
+        Address or scheduler file of a running Dask cluster. Then none is started.
     workers : int, optional
-        How many; 1 on cores, which then all serve it, one per GPU, or 1 job.
+        Number of workers or jobs. By default there is one worker on all cores, one per GPU, or one
+        job.
     dashboard_address : str
-        ``host:port`` of the dashboard; port 0 takes a free one. By default a free one of the
-        loopback, and no dashboard for workers in threads.
+        ``host:port`` of the dashboard; port 0 takes a free port. By default the dashboard has a
+        free port of the loopback; workers in threads have no dashboard.
     host, interface : str
-        Address, or network interface, at which the scheduler listens, to let in other machines;
-        by default the loopback. In jobs, workers listen at that interface, too.
+        Address, or network interface, at which the scheduler listens, so that other hosts can
+        connect; by default the loopback. Workers in jobs listen at that interface, too.
     job : JobSpec
         What each job of a batch system asks for.
     """
@@ -112,7 +114,7 @@ class ClusterSpec:
 
     @property
     def dashboard(self) -> str:
-        """Where the dashboard of workers that are no threads listens: ``host:port``."""
+        """``host:port`` of the dashboard, for workers that are processes."""
         return self.dashboard_address or f"{LOOPBACK}:0"
 
     @property
@@ -122,7 +124,7 @@ class ClusterSpec:
 
     @property
     def workers_per_machine(self) -> int:
-        """How many share a machine's memory, or a job's, as far as is known before they start."""
+        """Number of workers that share a host's or a job's memory, as known before they start."""
         return self.job.num_workers if self.is_batch else self.workers or 1
 
 

@@ -1,4 +1,4 @@
-"""What became of the jobs that were submitted: their numbers, and what the batch system refused."""
+"""Keeps what became of submitted jobs: their numbers, and why the batch system refused some."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _AGAIN_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Submissions:
-    """Of one cluster of jobs.
+    """The submissions of one cluster of jobs.
 
     Parameters
     ----------
     num_open : int
-        That the batch system has not answered yet.
+        Number of submissions without an answer of the batch system.
     refusal : str
-        What it said when it last refused one; empty once it has taken another.
+        The batch system's words at its last refusal; empty when it has since accepted a job.
     numbers : list of str
-        Of all that it took.
+        Numbers of all jobs that it accepted.
     closed : set of str
-        Those of them that were cancelled.
+        Numbers of the jobs that were cancelled here.
     over : bool
-        Whether no further one is to be submitted.
+        Whether no further job may be submitted.
     """
 
     num_open: int = 0
@@ -38,17 +38,17 @@ class Submissions:
 
     @property
     def alive(self) -> list[str]:
-        """Numbers of those that were not cancelled here."""
+        """Numbers of the jobs that were not cancelled here."""
         return sorted(set(self.numbers) - self.closed)
 
     @property
     def in_vain(self) -> bool:
-        """Whether jobs were refused, and there is none, nor an answer to come."""
+        """Whether all jobs were refused, and no answer is open."""
         return bool(self.refusal) and not self.num_open and not self.alive
 
 
 def watched(job_class: type, submissions: Submissions) -> Any:
-    """A job class that takes note of what becomes of it; one that is refused is tried again."""
+    """A job class that records its submissions. A refused job is submitted again later."""
 
     async def start(self: Any) -> None:
         submissions.num_open += 1
@@ -59,7 +59,7 @@ def watched(job_class: type, submissions: Submissions) -> Any:
             submissions.numbers.append(self.job_id)
             submissions.refusal = ""
         except (OSError, RuntimeError, ValueError) as error:
-            # Raised, it would end in a log, and the job would count as one that waits.
+            # A raised error would only be logged, and the job would count as waiting.
             submissions.refusal = _reason(error)
             self.status = Status.running
             asyncio.get_running_loop().call_later(_AGAIN_SECONDS, _forget, self)
@@ -77,27 +77,27 @@ def watched(job_class: type, submissions: Submissions) -> Any:
 
 
 def last_refusal(client: Client) -> str:
-    """What the batch system said when it last refused a job; empty if it took one since."""
+    """The batch system's words at its last refusal; empty if it has since accepted a job."""
     submissions = getattr(client.cluster, "submissions", None)
     return submissions.refusal if isinstance(submissions, Submissions) else ""
 
 
 def _forget(job: Any) -> None:
-    """Let the cluster see that it lacks a job."""
+    """Remove a refused job, so that the cluster submits another one."""
     known = getattr(job, "_cluster", None)
     if known is None:
-        # Others that were submitted with it have not been answered yet.
+        # Other jobs of the same submission have no answer yet.
         asyncio.get_running_loop().call_later(_AGAIN_SECONDS, _forget, job)
         return
     cluster = known()
     if cluster is not None and cluster.workers.get(job.name) is job:
         del cluster.workers[job.name]
-        # A cluster that closes wants all that it ever made to be so.
+        # A cluster can close only when each job that it made is closed.
         job.status = Status.closed
 
 
 def _reason(error: Exception) -> str:
-    """What the batch system said, out of all that dask-jobqueue tells."""
+    """The batch system's own words in an error of dask-jobqueue."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = lines[lines.index("stderr:") + 1 :] if "stderr:" in lines else lines
     return " ".join(said) or type(error).__name__

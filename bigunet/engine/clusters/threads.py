@@ -1,7 +1,7 @@
-"""A worker in threads of this process: nothing is started, and no port is opened.
+"""A worker in threads of this process: no process starts, and no port opens.
 
-For small work, which a process would be started for longer than it takes; and for Python that
-cannot start others.
+It is for work that takes less time than the start of a process, and for a Python that cannot start
+processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bigunet.machine.overlaps import Overlapping
 
 
 class _WithoutPort:
-    """Part of a scheduler or worker: it serves pages only where an address was given for them."""
+    """Part of a scheduler or worker, which serves pages only if it gets an address for them."""
 
     def start_http_server(
         self: Any,
@@ -38,20 +38,20 @@ class _WithoutPort:
 
 
 class _ThreadScheduler(_WithoutPort, Scheduler):  # type: ignore[misc]
-    """Spoken to by this process alone."""
+    """A scheduler that only this process reaches."""
 
 
 class _ThreadWorker(_WithoutPort, Worker):  # type: ignore[misc]
-    """Shares this process, and so does not look at its memory: no other one can take over."""
+    """A worker in this process. It has no memory limit, as no other worker can take over."""
 
 
 class _ThreadCluster(SpecCluster):  # type: ignore[misc]
-    """Tells where its dashboard listens: Distributed takes the scheduler's host, which is none."""
+    """A cluster with a link to its dashboard, which Distributed takes from a host that is empty."""
 
     def close(self, timeout: float | None = None) -> Any:
-        """Close it, and let go of its scheduler and worker.
+        """Close the cluster, and release its scheduler and worker.
 
-        Distributed keeps the methods of every server that it ever ran in a cache without end.
+        Distributed has an unlimited cache that holds the methods of all servers that ever ran.
         """
         closed = super().close(timeout)
         if (cache := getattr(core, "_expects_comm", None)) is not None:
@@ -65,14 +65,14 @@ class _ThreadCluster(SpecCluster):  # type: ignore[misc]
 
 
 def thread_cluster(dashboard_address: str | None, **options: Any) -> SpecCluster:
-    """A scheduler and one worker here.
+    """A scheduler and one worker in this process.
 
     Parameters
     ----------
     dashboard_address : str, optional
-        ``host:port``; by default there is no dashboard.
+        ``host:port`` of the dashboard; by default there is none.
     **options
-        Of the cluster.
+        Further options of the cluster.
     """
     scheduler = {
         "protocol": "inproc://",
@@ -88,7 +88,7 @@ def thread_cluster(dashboard_address: str | None, **options: Any) -> SpecCluster
     return _ThreadCluster(
         scheduler={"cls": _ThreadScheduler, "options": scheduler},
         workers={0: {"cls": _ThreadWorker, "options": worker}},
-        # This would restore the levels in the order of the ends: see logs_silenced.
+        # Clusters that overlap would restore each other's levels: see logs_silenced.
         silence_logs=False,
         **options,
     )
@@ -109,5 +109,5 @@ def _without_logs() -> Iterator[None]:
         logger.setLevel(level)
 
 
-# Without what Distributed logs: of workers that are processes nobody sees it either.
+# Distributed's logs are silenced, as those of workers in processes are.
 logs_silenced = Overlapping(_without_logs)

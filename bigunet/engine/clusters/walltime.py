@@ -1,34 +1,34 @@
-"""The time that a batch job is given, and how long its worker therefore lives."""
+"""The time of a batch job, and the lifetime of its worker within it."""
 
 from __future__ import annotations
 
 import re
 
-# The last tenth of a job, and of a long one this much, is left to end in.
+# A worker ends in the last part of its job: about an eighth, but of a long job this much.
 _LONGEST_MARGIN_SECONDS = 300
 
 
 def walltime_seconds(
     text: str, *, two_numbers: str = "MM:SS", one_number: str = "MM"
 ) -> int | None:
-    """Seconds of a walltime as batch systems write it; None for what is no number.
+    """Seconds of a walltime in the forms of batch systems; None if the text has another form.
 
     Parameters
     ----------
     text : str
         ``D-HH:MM:SS``, ``D-HH``, ``HH:MM:SS``, ``MM:SS`` or a number.
     two_numbers : {"MM:SS", "HH:MM"}
-        What ``1:30`` is.
+        Meaning of two numbers, such as ``1:30``.
     one_number : {"HH", "MM", "SS"}
-        What ``90`` is.
+        Meaning of one number, such as ``90``.
 
     >>> walltime_seconds("1-00:30:00"), walltime_seconds("90"), walltime_seconds("00:30")
     (88200, 5400, 30)
     """
-    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    if found is None:
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if match is None:
         return None
-    days, *numbers = (int(n) if n is not None else None for n in found.groups())
+    days, *numbers = (int(n) if n is not None else None for n in match.groups())
     given = [n for n in numbers if n is not None]
     if days is None and len(given) < 3:
         form = two_numbers if len(given) == 2 else one_number
@@ -38,9 +38,10 @@ def walltime_seconds(
 
 
 def lifetime_settings(seconds: int) -> dict[str, str]:
-    """Dask's, for a worker that is to retire, its tasks given to others, before its job is ended.
+    """Dask's settings for a worker that retires before the end of its job.
 
-    Jobs that began together do not end together.
+    It gives its tasks to other workers. The times vary, so that jobs that began together do not
+    end together.
 
     >>> list(lifetime_settings(3600).values())
     ['3150s', '150s']

@@ -1,4 +1,4 @@
-"""The page that bigunet adds to Dask's dashboard; imported by schedulers that have Bokeh."""
+"""The page that bigunet adds to Dask's dashboard. It needs Bokeh, which a scheduler may lack."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Panel:
     Parameters
     ----------
     document : bokeh.document.Document
-        The page, which is filled, and then brought up to date every second.
+        The page. It is filled, and then updated every second.
     states : mapping of str to State
-        What each run told last; the scheduler changes it.
+        The last state of each run, which the scheduler changes.
     """
 
     def __init__(self, document: Document, states: Mapping[str, State]) -> None:
@@ -68,7 +68,7 @@ class Panel:
         self._update()
 
     def end(self) -> None:
-        """Show the last state, then leave the page as it is."""
+        """Show the last state, and end the updates."""
         states = dict(self._states)
 
         def last() -> None:
@@ -87,7 +87,7 @@ class Panel:
             logger.debug("the panel cannot be drawn", exc_info=True)
 
     def _chosen(self) -> State | None:
-        """The run that was chosen, or else the one that began last."""
+        """The state of the run that the user chose, or of the run that began last."""
         runs = [run for run, state in self._states.items() if state["stage"]]
         self._choice.options = [(run, self._states[run]["output"]) for run in runs]
         self._choice.visible = len(runs) > 1
@@ -117,14 +117,14 @@ class Panel:
                 self._cells.patch({"share": changed})
 
     def _frame(self, drawn: State) -> None:
-        """Fit the axes to a stage's extent, with y downwards as in images."""
+        """Fit the axes to the extent of a stage, with y downwards as in images."""
         (top, *_, bottom), (left, *_, right) = drawn["edges"]
         self._map.y_range.start, self._map.y_range.end = bottom, top
         self._map.x_range.start, self._map.x_range.end = left, right
         names = [f"{name} (voxels)" if name else "" for name in drawn["axes"]]
         self._map.yaxis.axis_label, self._map.xaxis.axis_label = names
         shape = (bottom - top, right - left)
-        # Voxels are drawn as squares, unless that made a line of the map.
+        # Voxels are drawn as squares, unless the map would then be a line.
         self._map.frame_height = round(_MAP_SIZE * min(1, max(0.15, shape[0] / shape[1])))
         self._map.frame_width = round(_MAP_SIZE * min(1, max(0.15, shape[1] / shape[0])))
 
@@ -180,7 +180,7 @@ def _chart(samples: ColumnDataSource, field: str, label: str) -> Any:
 
 
 def _steps(samples: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    """The samples, the first of which is drawn from the beginning on."""
+    """The samples as steps; the first step begins at time 0."""
     return {
         name: [0.0 if name == "seconds" else values[0], *values] if values else []
         for name, values in samples.items()
@@ -202,25 +202,25 @@ def _cells(drawn: State) -> dict[str, list[float]]:
 
 def _words(state: State, *, ended: bool) -> str:
     share = state["num_done"] / max(state["num_blocks"], 1)
-    told = [f"<b>{state['stage']}</b>: {state['num_done']} of {state['num_blocks']} blocks"]
-    told.append(_percent(share))
+    parts = [f"<b>{state['stage']}</b>: {state['num_done']} of {state['num_blocks']} blocks"]
+    parts.append(_percent(share))
     if state["speed"] is not None:
-        told.append(f"{state['speed']:.2f} megapixels per second")
+        parts.append(f"{state['speed']:.2f} megapixels per second")
     if state["device_share"] is not None:
-        told.append(f"devices compute {_percent(state['device_share'])} of the time")
+        parts.append(f"devices compute {_percent(state['device_share'])} of the time")
     if ended:
-        told.append("the run has ended")
+        parts.append("the run has ended")
     elif state["seconds_left"] is not None:
-        told.append(f"{_clock(state['seconds_left'])} left")
+        parts.append(f"{_clock(state['seconds_left'])} left")
     pages = " · ".join(f'<a href="{page}">{page}</a>' for page in ("status", "workers", "tasks"))
     return (
-        f'<p style="font-size: 130%">{" · ".join(told)}</p>'
+        f'<p style="font-size: 130%">{" · ".join(parts)}</p>'
         f"<p>{html.escape(state['output'])} &nbsp; Dask's pages: {pages}</p>"
     )
 
 
 def _percent(share: float) -> str:
-    """Never 100 before all is done."""
+    """A share in percent, rounded down: 100 only when all is done."""
     return f"{math.floor(100 * share)}%"
 
 

@@ -1,6 +1,6 @@
-"""The scheduler's side of bigunet's panel: a route on its dashboard, while there are runs.
+"""The scheduler's side of bigunet's panel: a page of its dashboard, as long as there are runs.
 
-It runs in the scheduler's process, which may be anyone's, and is gone with the last run.
+It runs in the scheduler's process, which may be a user's own, and is removed with the last run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = "bigunet-panel"
 
 
 def open_panel(run: str, client: str, *, dask_scheduler: Scheduler) -> str:
-    """Show a run of a client on this scheduler's dashboard; why not, if it cannot be."""
+    """Show a run of a client on this scheduler's dashboard; return why that fails, or nothing."""
     try:
         host = dask_scheduler.plugins.get(_NAME)
         if host is None:
@@ -36,7 +36,7 @@ def open_panel(run: str, client: str, *, dask_scheduler: Scheduler) -> str:
 
 
 class PanelHost(SchedulerPlugin):  # type: ignore[misc]
-    """Keeps what each run told last, and shows it to whoever opens the page.
+    """Keeps the last state of each run, and shows it on the page.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
     Raises
     ------
     ImportError
-        If its environment lacks Bokeh.
+        If the scheduler's environment lacks Bokeh.
     LookupError
-        If it has no dashboard.
+        If the scheduler has no dashboard.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -60,28 +60,28 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
         scheduler.handlers |= {POST: self.post, END: self.end}
 
     def post(self, run: str, state: State) -> int:
-        """Take what a run tells of itself; how many workers there are."""
+        """Keep the state that a run sends; return the number of workers."""
         if run in self.clients:
             self.states[run] = state
         return len(self._scheduler.workers)
 
     def end(self, run: str, state: State) -> None:
-        """Forget a run, having shown how it ended."""
+        """Show the last state of a run, and forget the run."""
         self.post(run, state)
         self._forget([run])
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
-        """Forget the runs of a client that left."""
+        """Forget the runs of a client that has left."""
         self._forget([run for run, of in self.clients.items() if of == client])
 
     async def close(self) -> None:
-        """Forget all runs, as the scheduler ends."""
+        """Forget all runs when the scheduler ends."""
         self._forget(list(self.clients))
 
     def _forget(self, runs: list[str]) -> None:
         last = not self.clients.keys() - set(runs)
         if last:
-            # While their states are still there.
+            # The pages must end before the states are removed.
             self._withdraw()
         for run in runs:
             self.clients.pop(run, None)
@@ -97,7 +97,7 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
         def show(scheduler: Scheduler, extra: dict[str, Any], document: Any) -> None:
             panel = Panel(document, self.states)
             self._panels.add(panel)
-            # Bokeh goes wrong for all pages of a scheduler when a destroyed one is changed.
+            # A change of a destroyed page breaks all Bokeh pages of the scheduler.
             document.on_session_destroyed(lambda context: self._panels.discard(panel))
 
         application = self._scheduler.http_application
@@ -127,7 +127,7 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
 
 
 def _add_metrics(states: dict[str, State]) -> Callable[[], None]:
-    """Serve the states to Prometheus, where the scheduler has its client; how to end that."""
+    """Serve the states to Prometheus if its client is installed; return a function that ends it."""
     try:
         from bigunet.engine.dashboard.prometheus import serve
     except ImportError:

@@ -1,4 +1,4 @@
-"""Dask's performance report of a run: a page of what each worker did when."""
+"""Dask's performance report of a run: a page that shows what each worker did at which time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bigunet.errors import OutputError
 
 logger = logging.getLogger(__name__)
 
-# Workers are asked for their profiles; where they are gone nobody should wait for long.
+# The report needs the profiles of workers. If workers are gone, it must not wait for long.
 _REPORT_SECONDS = 60
 
 
 def check_report(path: str | Path | None) -> None:
-    """See that a report can be written, if one is wanted; changes nothing.
+    """Raise if a report cannot be written to ``path``; None is for no report. No file changes.
 
     Raises
     ------
     OutputError
-        If it cannot.
+        If the report cannot be written.
     """
     if path is None:
         return
@@ -45,14 +45,17 @@ def check_report(path: str | Path | None) -> None:
 
 @contextlib.contextmanager
 def performance_report(client: Client, path: str | Path | None, about: str) -> Iterator[None]:
-    """Write what the client's workers did meanwhile as one HTML page; nothing without a path.
+    """Write one HTML page on what the client's workers do meanwhile.
 
-    It is written after an error or an interrupt, too, if it can be.
+    The page is also written after an error or an interrupt, if that is possible.
 
     Parameters
     ----------
+    client : distributed.Client
+    path : path, optional
+        File to write; None writes nothing.
     about : str
-        What was run, told on the page.
+        A description of the run, for the page.
     """
     if path is None:
         yield
@@ -73,15 +76,15 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
             )
             Path(path).write_text(page)
         except Exception as error:
-            # The segmentation is what counts.
-            told = str(error) or type(error).__name__
-            logger.error("cannot write the performance report %s: %s", path, told)
+            # The run must not fail because of its report.
+            reason = str(error) or type(error).__name__
+            logger.error("cannot write the performance report %s: %s", path, reason)
 
 
 def _counts(dask_scheduler: Any) -> tuple[int, int]:
-    """How many samples of itself and how many tasks a scheduler has seen so far.
+    """Numbers of the samples and of the tasks that a scheduler has seen so far.
 
-    From this call on the scheduler records its tasks.
+    The scheduler records its tasks from this call on.
     """
     return dask_scheduler.monitor.count, dask_scheduler.get_task_stream_index()
 
@@ -89,16 +92,16 @@ def _counts(dask_scheduler: Any) -> tuple[int, int]:
 async def _page(
     began: float, num_samples: int, num_tasks: int, about: str, *, dask_scheduler: Any
 ) -> str:
-    """The report of the tasks after a number of them, by a scheduler.
+    """A scheduler's report of the tasks after the first ``num_tasks``.
 
-    The scheduler itself selects tasks by the time of their end. That loses some, or adds earlier
-    ones, where a worker's clock differs from the client's.
+    The scheduler itself selects tasks by the time of their end. If a worker's clock differs from
+    the client's, the report would lack tasks or have earlier ones.
     """
     _forget_closed_pages()
     select_tasks = dask_scheduler.get_task_stream
     dask_scheduler.get_task_stream = lambda start: select_tasks(start_index=num_tasks)
     try:
-        # "inline" is readable without the internet.
+        # An "inline" page needs no internet.
         page = await dask_scheduler.performance_report(
             start=began, last_count=num_samples, code=about, mode="inline"
         )
@@ -108,15 +111,15 @@ async def _page(
 
 
 def _forget_closed_pages() -> None:
-    """Let Bokeh forget documents of pages that were closed while they were made.
+    """Let Bokeh forget documents of pages that are closed.
 
-    Bokeh draws every page of a process beside the last document that it was given, and cannot once
-    that one is destroyed: after a dashboard that ended with a browser at it, say.
+    Bokeh draws every page of a process beside the last document that it got. It fails if that
+    document is destroyed, such as after a dashboard that ended with a browser at it.
     """
     from bokeh.io import doc
 
-    given = getattr(doc, "_PATCHED_CURDOCS", [])
-    given[:] = [reference for reference in given if _is_open(reference())]
+    references = getattr(doc, "_PATCHED_CURDOCS", [])
+    references[:] = [reference for reference in references if _is_open(reference())]
 
 
 def _is_open(document: Any) -> bool:

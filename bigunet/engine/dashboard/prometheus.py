@@ -1,4 +1,4 @@
-"""What the scheduler's ``/metrics`` tells of runs; imported where prometheus_client is."""
+"""Adds runs to the scheduler's ``/metrics``. It needs prometheus_client, which may be missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Runs(Collector):
         self._states = states
 
     def collect(self) -> Iterator[Metric]:
-        # Parts of a run have the same labels, which may come once only.
+        # Parts of a run have the same labels, and each pair of labels may occur only once.
         left: Counter[Labels] = Counter()
         totals: dict[str, Counter[Labels]] = {name: Counter() for name in _COUNTERS}
         for state in self._states.values():
@@ -54,12 +54,12 @@ def _filled(
 
 
 def serve(states: Mapping[str, State]) -> Callable[[], None]:
-    """Let ``/metrics`` tell the states of runs; how to end that."""
+    """Add the states of runs to ``/metrics``; return a function that removes them."""
     runs = _Runs(states)
     try:
         REGISTRY.register(runs)
     except ValueError:
-        # Another scheduler of this process tells its runs.
+        # Another scheduler of this process has added its runs.
         logger.debug("no metrics", exc_info=True)
         return lambda: None
     return lambda: REGISTRY.unregister(runs)

@@ -1,4 +1,4 @@
-"""How far a stage is, in few numbers however many its blocks: what the dashboard's panel draws."""
+"""How far a stage is, in a bounded number of values: what the dashboard's panel draws."""
 
 from __future__ import annotations
 
@@ -7,48 +7,58 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from bigunet.engine.stage import BlockDone, Grid, Index, Result, Stage
+from bigunet.blocks import BlockGrid
+from bigunet.engine.stage import BlockDone, Index, Result, Stage
 from bigunet.geometry import Box, ceil_div
 
-# More cells than these could not be told apart on a screen.
+# A screen cannot show more cells than this distinctly.
 _MOST_CELLS_PER_AXIS = 64
 _MOST_SAMPLES = 240
-# One block of each worker alone would give a speed that jumps.
+# With only one block of each worker in a sample, the speed would jump.
 _BLOCKS_PER_WORKER = 2
 
 State = dict[str, Any]
 
 
 class BlockMap:
-    """Blocks done, counted in cells that each stand for some rows and columns of the grid.
+    """A map of the blocks done. Each cell counts the blocks of some rows and columns of the grid.
 
-    All blocks of a column, along the other axes, are counted together.
+    The map has the grid's last two axes. Along the others, blocks are counted together.
+
+    Parameters
+    ----------
+    grid : BlockGrid
+    axes : tuple of str
+        Names of the grid's axes.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: BlockGrid, axes: tuple[str, ...]) -> None:
         # A grid of one axis is one row.
         self._shape = (1, *grid.shape)[-2:]
         self._depth = math.prod(grid.shape[:-2])
         self._steps = tuple(max(1, ceil_div(n, _MOST_CELLS_PER_AXIS)) for n in self._shape)
         self._cells = tuple(ceil_div(n, s) for n, s in zip(self._shape, self._steps))
-        self._axes = ("", *grid.axes)[-2:]
+        self._axes = ("", "", *axes)[-2:]
         self._extents = ((0, 1, 1), *_extents(grid))[-2:]
         self._done = [0] * math.prod(self._cells)
 
     def add(self, index: Index) -> None:
-        """Count a block at its place on the grid."""
+        """Count the block of an index."""
         row, column = (0, *index)[-2:]
         cell = (row // self._steps[0]) * self._cells[1] + column // self._steps[1]
         self._done[cell] += 1
 
     def add_numbers(self, numbers: Collection[int]) -> None:
-        """Count blocks by their numbers, which are in C order."""
+        """Count blocks by their numbers in C order."""
         rows, columns = self._shape
         for number in numbers:
             self.add((number // columns % rows, number % columns))
 
     def to_dict(self) -> State:
-        """Names, edges of the cells in voxels, and shares of blocks done, 0 to 1, row by row."""
+        """Names of the axes, edges of the cells in voxels, and the share done of each cell.
+
+        Shares are 0 to 1, row by row.
+        """
         heights, widths = (
             [min(step, n - start) for start in range(0, n, step)]
             for n, step in zip(self._shape, self._steps)
@@ -61,8 +71,8 @@ class BlockMap:
         }
 
 
-def _extents(grid: Grid) -> list[tuple[int, int, int]]:
-    """Start, stop and block, per axis in voxels."""
+def _extents(grid: BlockGrid) -> list[tuple[int, int, int]]:
+    """Start, stop and size of a block, in voxels per axis."""
     return list(zip(grid.region.start, grid.region.stop, grid.block_shape))
 
 
@@ -71,8 +81,19 @@ def _edges(start: int, stop: int, block: int, step: int) -> list[int]:
 
 
 @dataclass(slots=True)
-class _Sample:
-    """What was done in a stretch of time; ``worker_seconds`` is its length times the workers."""
+class SpeedSample:
+    """What was done between two times.
+
+    Parameters
+    ----------
+    begun, ended : float
+        Times in seconds.
+    blocks, voxels : int
+    compute_seconds : float
+        Time in which devices computed, all workers together.
+    worker_seconds : float
+        Time between the two, times the number of workers.
+    """
 
     begun: float
     ended: float
@@ -81,8 +102,8 @@ class _Sample:
     compute_seconds: float = 0.0
     worker_seconds: float = 0.0
 
-    def join(self, later: _Sample) -> _Sample:
-        return _Sample(
+    def join(self, later: SpeedSample) -> SpeedSample:
+        return SpeedSample(
             self.begun,
             later.ended,
             self.blocks + later.blocks,
@@ -98,52 +119,57 @@ class _Sample:
 
     @property
     def device_share(self) -> float:
-        """Of the time in which devices computed; blocks begun before may make it too large."""
+        """Share of the time in which devices computed, 0 to 1."""
+        # A block that began before this sample counts with all of its time.
         return min(1.0, self.compute_seconds / max(self.worker_seconds, 1e-9))
 
 
-class Progress:
-    """How far a run is; its size does not grow with the number of blocks.
+class StageProgress:
+    """How far a run and its present stage are. Its size does not grow with the number of blocks.
 
-    Results may tell ``voxels`` and ``compute_seconds``; what they do not tell counts as 0. Speed
-    over time is told of stages that tell the latter alone: others are faster by far.
+    Results may have ``voxels`` and ``compute_seconds``; missing ones count as 0. Only stages whose
+    results have ``compute_seconds`` count for the speed over time: all others are much faster.
 
     Parameters
     ----------
     output : str
-        What the run writes.
+        Path or URL that the run writes.
     """
 
     def __init__(self, output: str) -> None:
         self._output = output
         self.num_workers = 1
         self._stage = ""
-        self._totals: dict[str, _Sample] = {}
-        self._samples: list[_Sample] = []
-        self._open = _Sample(0, 0)
+        self._totals: dict[str, SpeedSample] = {}
+        self._samples: list[SpeedSample] = []
+        self._open = SpeedSample(0, 0)
         self._seconds_per_sample = 1.0
 
     def begin(self, stage: Stage, num_done: int, done: Collection[int], now: float) -> None:
-        """A stage begins, of whose blocks ``num_done`` were done before.
+        """Begin a stage.
 
         Parameters
         ----------
+        stage : Stage
+        num_done : int
+            Number of the stage's blocks that an earlier run has done.
         done : collection of int
-            Numbers of all blocks on the grid that are done, those that others did included.
+            Numbers of all blocks on the grid that are done, also those of other parts.
         now : float
-            Seconds of a clock that only goes forward, as in all methods.
+            Seconds of a clock that never goes back, as in all methods.
         """
         self._stage, self._num_blocks, self._num_done = stage.name, stage.num_blocks, num_done
-        self._map = BlockMap(stage.grid or Grid(("",), Box((0,), (stage.num_blocks,)), (1,)))
+        row_of_blocks = BlockGrid(Box((0,), (stage.num_blocks,)), (1,))
+        self._map = BlockMap(stage.grid or row_of_blocks, stage.axes)
         self._map.add_numbers(done)
         if not self._totals:
             self._begun = now
         elif self._open.blocks:
             self._samples.append(self._open)
-        self._open = self._totals[stage.name] = _Sample(now, now)
+        self._open = self._totals[stage.name] = SpeedSample(now, now)
 
     def advance(self, event: BlockDone, now: float) -> None:
-        """A block of the stage was done."""
+        """Count a block of the stage that was done."""
         self._map.add(event.index)
         self._num_done = event.num_done
         done = _done(event.result, self._total.ended, now, self.num_workers)
@@ -156,25 +182,25 @@ class Progress:
             and self._open.blocks >= _BLOCKS_PER_WORKER * self.num_workers
         ):
             self._samples.append(self._open)
-            self._open = _Sample(now, now)
+            self._open = SpeedSample(now, now)
             self._thin()
 
     @property
-    def _total(self) -> _Sample:
+    def _total(self) -> SpeedSample:
         return self._totals[self._stage]
 
     def _thin(self) -> None:
-        """Join samples two by two where they are many, so that they cover any length of time."""
+        """Join pairs of samples when there are many, so that few samples cover a long time."""
         if len(self._samples) < _MOST_SAMPLES:
             return
         pairs = zip(self._samples[::2], self._samples[1::2])
-        # One more than a multiple of two, at most, where a stage ended with it.
+        # The number of samples is odd where a stage ended.
         rest = self._samples[len(self._samples) // 2 * 2 :]
         self._samples = [*(first.join(second) for first, second in pairs), *rest]
         self._seconds_per_sample *= 2
 
     def to_dict(self) -> State:
-        """All there is to be drawn: numbers, names and lists of a bounded length."""
+        """Everything that the panel draws: numbers, names, and lists of a bounded length."""
         if not self._stage:
             return {"output": self._output, "stage": ""}
         total = self._total
@@ -205,9 +231,9 @@ class Progress:
         }
 
 
-def _done(result: Result, before: float, now: float, workers: int) -> _Sample:
-    """One block, and the time since the one before."""
-    return _Sample(
+def _done(result: Result, before: float, now: float, workers: int) -> SpeedSample:
+    """The sample of one block and the time since the block before it."""
+    return SpeedSample(
         begun=before,
         ended=now,
         blocks=1,

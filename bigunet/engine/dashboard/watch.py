@@ -1,6 +1,6 @@
-"""Tells the scheduler how far a run is, for the panel that bigunet adds to the dashboard.
+"""Sends the progress of a run to the scheduler, for the panel that bigunet adds to the dashboard.
 
-Nothing here may end a run: what fails is logged for developers.
+Nothing here may end a run: failures are logged for developers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from distributed import Client
 from tornado.ioloop import PeriodicCallback
 
 from bigunet.engine.dashboard.panel_host import END, PATH, POST, open_panel
-from bigunet.engine.dashboard.stage_progress import Progress
+from bigunet.engine.dashboard.stage_progress import StageProgress
 from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
 
 logger = logging.getLogger(__name__)
@@ -28,20 +28,20 @@ _STATUS = "/status"
 
 
 class Watch:
-    """Shows a run on the dashboard, while it is open; use it as a context manager.
+    """Shows a run on the dashboard; use it as a context manager.
 
     Parameters
     ----------
     client : distributed.Client
-        Whose scheduler may be anyone's; without a dashboard, or without bigunet, nothing is shown.
+        Any client. If its scheduler has no dashboard or no bigunet, nothing is shown.
     output : str
-        What the run writes.
+        Path or URL that the run writes.
     """
 
     def __init__(self, client: Client, output: str) -> None:
         self._client = client
         self._run = f"bigunet-{uuid.uuid4().hex[:12]}"
-        self._progress = Progress(output)
+        self._progress = StageProgress(output)
         self._lock = threading.Lock()
         self._changed = False
         self._posting: PeriodicCallback | None = None
@@ -72,12 +72,20 @@ class Watch:
                 self._client.sync(end, run=self._run, state=state, callback_timeout=_END_SECONDS)
 
     def see(self, event: Event, stage: Stage, done: Collection[int]) -> Event:
-        """Take note of an event of a stage; the event, which now tells where it is shown.
+        """Add an event of a stage to the progress.
 
         Parameters
         ----------
+        event : Event
+        stage : Stage
         done : collection of int
-            Numbers of the blocks on the stage's grid that are done; looked at when it begins.
+            Numbers of the blocks on the stage's grid that are done. They are read when the stage
+            begins.
+
+        Returns
+        -------
+        Event
+            The same event. If a stage begins, it has the address of the panel.
         """
         if self._posting is None:
             return event

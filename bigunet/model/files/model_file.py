@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bigunet.errors import ModelError, OutputError
+from bigunet.machine.files import replacing
 from bigunet.model.description import ModelDescription
 from bigunet.model.files.header import Header, check_fits, differences, plain_json, read_header
 from bigunet.model.files.not_a_model import kind_of_file, kind_of_folder
@@ -65,15 +65,12 @@ def save_model(
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     metadata = {_METADATA_KEY: json.dumps(description.to_dict(), sort_keys=True)}
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        save_file(state, partial, metadata=metadata)
-        give_usual_mode(partial)
-        partial.replace(target)
+        with replacing(target) as partial:
+            save_file(state, partial, metadata=metadata)
+            give_usual_mode(partial)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise OutputError(f"cannot write {target}: {error}") from error
 
 

@@ -91,12 +91,12 @@ class StreamLink:
 
     Parameters
     ----------
-    gpu : Gpu
+    gpu : GpuStreams
     """
 
     depth = 3
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, gpu: GpuStreams) -> None:
         self._gpu = gpu
         gpu.settle()
         self._arrivals, self._passes, self._departures = (gpu.stream() for _ in range(3))
@@ -149,8 +149,8 @@ class Event(Protocol):
         ...
 
 
-class Gpu(Protocol):
-    """What is asked of a GPU."""
+class GpuStreams(Protocol):
+    """A GPU that works through streams: what :class:`StreamLink` needs of it."""
 
     def stream(self) -> Stream:
         """A new stream."""
@@ -193,31 +193,31 @@ class CudaGpu:
         self._device = device
 
     def stream(self) -> torch.cuda.Stream:
-        """See :class:`Gpu`."""
+        """See :class:`GpuStreams`."""
         return torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
     def event(self) -> torch.cuda.Event:
-        """See :class:`Gpu`."""
+        """See :class:`GpuStreams`."""
         return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
     def on(self, stream: torch.cuda.Stream) -> AbstractContextManager[Any]:
-        """See :class:`Gpu`."""
+        """See :class:`GpuStreams`."""
         return torch.cuda.stream(stream)
 
     def pinned(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """See :class:`Gpu`."""
+        """See :class:`GpuStreams`."""
         return torch.empty(tuple(shape), dtype=dtype, pin_memory=True)
 
     def room(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """See :class:`Gpu`."""
+        """See :class:`GpuStreams`."""
         return torch.empty(tuple(shape), dtype=dtype, device=self._device)
 
     def settle(self) -> None:
-        """See :class:`Gpu`."""
+        """See :class:`GpuStreams`."""
         torch.cuda.synchronize(self._device)
 
     def free_memory(self) -> None:
-        """See :class:`Gpu`."""
+        """See :class:`GpuStreams`."""
         torch.cuda.empty_cache()
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import torch
 from torch import nn
 
 from bigunet.errors import ModelError
+from bigunet.machine.memory import usable_memory_bytes
 from bigunet.model.brief import brief
 from bigunet.model.networks.fcn import FCN, FCNConfig
 from bigunet.model.networks.network import Network, NetworkConfig
@@ -73,7 +73,7 @@ def build(architecture: Mapping[str, Any]) -> Network:
     if torch.get_default_device().type == "meta":
         return planned
     num_bytes = 4 * sum(p.numel() for p in planned.parameters())
-    memory = psutil.virtual_memory().total
+    memory = usable_memory_bytes()
     if num_bytes > memory:
         raise ModelError(
             f"the weights of this network take {num_bytes / 1e9:.0f} GB, this machine has "

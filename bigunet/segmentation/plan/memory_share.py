@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import psutil
-
 from bigunet.errors import OptionError
+from bigunet.machine.memory import usable_memory_bytes
 
 # Measured were 0.45 and 0.37 GB before the first block. The rest is what allocators and compiled
 # graphs hold back: with it, a limit of 2 GB was kept at a peak of 1.8 GB.
@@ -76,8 +75,8 @@ class MemoryShare:
         Parameters
         ----------
         limit_bytes : int
-            Of all processes on the machine; 0 is half of its memory, and no more than 8 GB for
-            each worker.
+            Of all processes on the machine; 0 is half of the memory that this process may use,
+            and no more than 8 GB for each worker.
         workers : int
             On that machine.
         gpu_bytes : tuple of int
@@ -88,7 +87,7 @@ class MemoryShare:
         OptionError
             If too little is left.
         """
-        limit = limit_bytes or min(psutil.virtual_memory().total // 2, workers * _MOST_PER_WORKER)
+        limit = limit_bytes or min(usable_memory_bytes() // 2, workers * _MOST_PER_WORKER)
         left = (limit - _COMMAND_BYTES) // workers - _WORKER_BYTES
         least = 2 * _SMALLEST_BYTES
         if left >= least:

@@ -12,10 +12,11 @@ from distributed import Client
 
 from bigunet.choices import ClusterKind, DeviceChoice
 from bigunet.engine.clusters.client import open_client
-from bigunet.engine.clusters.cuda import auto_kind, gpu_bytes_of, visible_gpus
+from bigunet.engine.clusters.cuda import auto_kind, gpu_bytes_of
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.io.images.multiscale import Multiscale
+from bigunet.machine.gpus import visible_gpus
 from bigunet.segmentation.segment_options import SegmentOptions
 
 logger = logging.getLogger(__name__)

@@ -115,7 +115,7 @@ def found_run(place: Place, plan: SegmentPlan, normalisation: FixedNormalisation
         if place.inside_image:
             withdraw_label(place.store, place.group, place.version)
         contents = as_json(contents_of(plan))
-        if Ledger.found(path, _fingerprint(plan, normalisation, contents)):
+        if Ledger.begin_once(path, _fingerprint(plan, normalisation, contents)):
             return True
     # That the content is the same is seen when the part's own ledger is opened.
     known = Ledger.run_of(path).get(CONTENT)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bigunet.blocks import BlockGrid
 from bigunet.choices import Output
-from bigunet.engine.stage import Grid, Stage, Work
+from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
 from bigunet.io.images.multiscale import Axis, Multiscale
 from bigunet.io.images.volume import VolumeReader
@@ -66,8 +66,7 @@ def build_stages(
 
 
 def _stage(name: str, grid: BlockGrid, work: Work, axes: tuple[str, ...]) -> Stage:
-    drawn = Grid(axes, grid.region, grid.block_shape)
-    return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, drawn)
+    return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, grid, axes)
 
 
 def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:

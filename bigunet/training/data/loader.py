@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bigunet.errors import BigUNetError, TrainingError
-from bigunet.machine.starting_signals import deaf_to_interrupts
+from bigunet.machine.signals import interrupts_postponed
 from bigunet.training.data.patches import Patch, PatchSource
 
 
@@ -136,7 +136,7 @@ def batches(
         collate_fn=_as_is,
         worker_init_fn=_silent_of_a_left_socket,
     )
-    with deaf_to_interrupts():
+    with interrupts_postponed():
         incoming = iter(loader)
     try:
         for found in incoming:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bigunet.errors import OutputError
+from bigunet.machine.files import replacing
 from bigunet.model.description import SegmentationClass
 from bigunet.model.inference.forward import Predictor, labels_of
 from bigunet.model.inference.inputs import GreyRange
@@ -90,15 +91,15 @@ class Record:
         path = self._folder / "curves.csv"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            # A run may be killed while it writes.
-            partial = path.with_name(".curves.csv.partial")
-            with partial.open("w", newline="") as file:
+            with (
+                replacing(path, sole_writer=True) as partial,
+                partial.open("w", newline="") as file,
+            ):
                 writer = csv.writer(file)
                 writer.writerow(_COLUMNS)
                 writer.writerows(
                     [_number(getattr(one, name)) for name in _COLUMNS] for one in self._rows
                 )
-            partial.replace(path)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error}") from error
 

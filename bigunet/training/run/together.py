@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bigunet.errors import BigUNetError, ClusterError
-from bigunet.machine.starting_signals import deaf_to_interrupts
+from bigunet.machine.signals import interrupts_postponed
 from bigunet.training.run.member import (
     ENDING_SECONDS,
     READY,
@@ -109,7 +109,7 @@ def run_together(
     """
     members: list[_Member] = []
     try:
-        with deaf_to_interrupts():
+        with interrupts_postponed():
             for rank in range(count):
                 members.append(_Member(task, rank))
         result = _follow(members, on_told, time.monotonic() + start_seconds)

@@ -1,4 +1,4 @@
-"""Laws of where workers come from."""
+"""Laws of clients and their workers on this host or of a running scheduler."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from bigunet.engine.clusters.client import open_client, workers_per_host
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.clusters.worker_settings import THREADS_PER_WORKER
 from bigunet.errors import ClusterError, OptionError
+from bigunet.machine.memory import usable_memory_bytes
 
 
 @pytest.mark.slow
@@ -30,6 +31,8 @@ def test_a_local_cluster_listens_on_the_loopback_and_is_gone_afterwards() -> Non
         assert {get_address_host(a) for a in (*threads, client.scheduler.address)} == {"127.0.0.1"}
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         assert workers_per_host(client) == 2
+        limits = [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()]
+        assert limits == [usable_memory_bytes() // 2] * 2
         processes = set(client.run(os.getpid).values())
         assert os.getpid() not in processes
         cluster = client.cluster
@@ -39,13 +42,13 @@ def test_a_local_cluster_listens_on_the_loopback_and_is_gone_afterwards() -> Non
 
 def test_a_running_scheduler_is_used_and_left_running(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "scheduler.json"
-    # As distributed writes it, which fails while the scheduler still holds a task's metrics.
+    # Distributed can write this file, but fails while the scheduler holds a task's metrics.
     file.write_text(json.dumps({"type": "Scheduler", "address": client.scheduler.address}))
     for scheduler in (client.scheduler.address, str(file)):
-        with open_client(ClusterSpec(scheduler=scheduler)) as found:
-            assert found.submit(sum, (1, 2), pure=False).result() == 3
-            assert workers_per_host(found) == 1
-        assert found.status == "closed"
+        with open_client(ClusterSpec(scheduler=scheduler)) as other:
+            assert other.submit(sum, (1, 2), pure=False).result() == 3
+            assert workers_per_host(other) == 1
+        assert other.status == "closed"
         assert client.submit(sum, (1, 2), pure=False).result() == 3
 
 
@@ -61,7 +64,7 @@ def test_a_file_that_is_no_scheduler_file_is_a_cluster_error(tmp_path: Path, con
 
 
 @pytest.mark.parametrize("address", ["nonsense://here:1", "no-such-file.json"])
-def test_an_address_that_is_none_is_a_cluster_error(address: str) -> None:
+def test_a_malformed_address_is_a_cluster_error(address: str) -> None:
     with (
         pytest.raises(ClusterError, match=rf"no Dask scheduler at {address}.*give its address"),
         open_client(ClusterSpec(scheduler=address)),
@@ -70,7 +73,7 @@ def test_an_address_that_is_none_is_a_cluster_error(address: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_address_that_this_machine_has_not_is_named_with_its_option() -> None:
+def test_an_address_of_another_machine_is_named_with_its_option() -> None:
     script = """if True:
         from bigunet.engine.clusters.client import open_client
         from bigunet.engine.clusters.spec import ClusterSpec
@@ -96,7 +99,7 @@ def test_an_address_that_this_machine_has_not_is_named_with_its_option() -> None
 
 
 @pytest.mark.parametrize("kind", ["threads", pytest.param("local", marks=pytest.mark.slow)])
-def test_a_dashboard_port_that_is_taken_is_said_with_the_one_instead(kind: str) -> None:
+def test_a_line_names_a_taken_dashboard_port_and_the_one_in_its_place(kind: str) -> None:
     script = """if True:
         import sys, warnings
         from bigunet.engine.clusters.client import open_client
@@ -116,17 +119,17 @@ def test_a_dashboard_port_that_is_taken_is_said_with_the_one_instead(kind: str) 
             capture_output=True,
             text=True,
         )
-    told, link = done.stdout.splitlines()
+    line, link = done.stdout.splitlines()
     listens = link.removeprefix("http://").removesuffix("/status")
     assert listens.startswith("127.0.0.1:")
-    assert told == f"the dashboard's port {port} is taken: it listens at {listens}"
+    assert line == f"the dashboard's port {port} is taken: it listens at {listens}"
     assert done.stderr == ""
 
 
 @pytest.mark.slow
-def test_nobody_without_this_runs_certificates_can_reach_its_processes() -> None:
-    told: list[str] = []
-    with open_client(ClusterSpec("local"), told.append) as client:
+def test_processes_of_a_run_refuse_others_than_holders_of_its_certificates() -> None:
+    lines: list[str] = []
+    with open_client(ClusterSpec("local"), lines.append) as client:
         addresses = [client.scheduler.address, *client.nthreads(), *nannies(client)]
         assert len(addresses) == 3
         assert client.submit(sum, (1, 2), pure=False).result() == 3
@@ -136,7 +139,7 @@ def test_nobody_without_this_runs_certificates_can_reach_its_processes() -> None
                 assert_kept_out(address, security)
             assert_kept_out(address.replace("tls://", "tcp://"), Security())
         assert client.submit(sum, (1, 2), pure=False).result() == 3
-    assert told == []
+    assert lines == []
 
 
 def nannies(client: Client) -> list[str]:
@@ -145,7 +148,7 @@ def nannies(client: Client) -> list[str]:
 
 
 def assert_kept_out(address: str, security: Security) -> None:
-    """Whoever asks who is there gets no answer."""
+    """A request for the identity gets no answer."""
 
     async def ask() -> object:
         async with rpc(address, timeout=3, **connection_of(security)) as one:
@@ -159,13 +162,13 @@ def connection_of(security: Security) -> dict[str, Any]:
     return {"connection_args": security.get_connection_args("client")}
 
 
-def test_without_cryptography_it_is_said_who_can_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cryptography_a_line_says_who_can_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    told: list[str] = []
-    assert security_of(ClusterSpec("local"), told.append) is None
-    assert len(told) == 1
-    assert "every user of this machine can run code as you" in told[0]
-    assert "pip install cryptography" in told[0]
+    lines: list[str] = []
+    assert security_of(ClusterSpec("local"), lines.append) is None
+    assert len(lines) == 1
+    assert "every user of this machine can run code as you" in lines[0]
+    assert "pip install cryptography" in lines[0]
 
 
 def test_cuda_without_dask_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

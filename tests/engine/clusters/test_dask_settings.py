@@ -1,4 +1,4 @@
-"""A configuration that Dask cannot use is said in one line that names its file and its setting."""
+"""One line names the file and the setting that Dask cannot use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("content", "wanted"),
+    ("content", "expected"),
     [
         ("distributed: 5", "distributed is 5, but must be a group of settings"),
         ("distributed: {worker: []}", "distributed.worker is [], but must be a group"),
@@ -53,14 +53,16 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("jobqueue: {slurm: 5}", "jobqueue.slurm is 5, but must be a group of settings"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_named(configuration: Path, content: str, wanted: str) -> None:
+def test_a_value_of_the_wrong_kind_is_named(
+    configuration: Path, content: str, expected: str
+) -> None:
     configuration.write_text(content)
     with pytest.raises(ClusterError) as refused:
         check_dask_settings()
-    told = str(refused.value)
-    assert told.startswith(f"Dask's configuration in {configuration}: ")
-    assert wanted in told
-    assert "\n" not in told
+    message = str(refused.value)
+    assert message.startswith(f"Dask's configuration in {configuration}: ")
+    assert expected in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(
@@ -76,12 +78,12 @@ def test_a_value_of_the_wrong_kind_is_named(configuration: Path, content: str, w
         "jobqueue: {slurm: {cores: 4, memory: 16GB}}",
     ],
 )
-def test_what_dask_can_use_is_fine(configuration: Path, content: str) -> None:
+def test_values_that_dask_can_use_are_accepted(configuration: Path, content: str) -> None:
     configuration.write_text(content)
     check_dask_settings()
 
 
-def test_dasks_own_defaults_are_fine() -> None:
+def test_the_defaults_of_dask_are_accepted() -> None:
     schema, defaults = dask_settings._known()
     assert not list(dask_settings._wrong(defaults, schema, defaults, ""))
     assert defaults["distributed"]["comm"]["timeouts"]["connect"] == "30s"

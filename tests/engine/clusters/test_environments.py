@@ -1,4 +1,4 @@
-"""Laws of workers from other environments; each is a process of its own, as on another machine."""
+"""Laws of workers with other packages. Each is a separate process, as on another host."""
 
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ def cluster() -> Iterator[Client]:
 
 @contextmanager
 def worker(client: Client, folder: Path, **packages: str) -> Iterator[str]:
-    """A worker that has other versions of some packages; its address, once it has joined."""
+    """Start a worker with other versions of some packages; give its address when it has joined."""
     folder.mkdir()
     for name, version in packages.items():
-        told = folder / f"{name}-{version}.dist-info"
-        told.mkdir()
-        (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        metadata = folder / f"{name}-{version}.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
     with subprocess.Popen(
         [
@@ -69,15 +71,15 @@ def test_workers_with_other_versions_are_named_before_they_get_work(
         with worker(cluster, tmp_path / "other", bigunet="0.0.9", torch="1.13.1") as address:
             with pytest.raises(ClusterError) as caught:
                 check_client(cluster)
-            told = str(caught.value)
-            assert told.startswith(f"worker {address} on ")
-            assert f"bigunet 0.0.9 (here {bigunet.__version__}), torch 1.13.1 (here 2." in told
-            assert sys.executable in told
+            message = str(caught.value)
+            assert message.startswith(f"worker {address} on ")
+            assert f"bigunet 0.0.9 (here {bigunet.__version__}), torch 1.13.1 (here 2." in message
+            assert sys.executable in message
 
 
 @pytest.mark.slow
 def test_a_worker_without_bigunet_is_named(cluster: Client, tmp_path: Path) -> None:
-    # Of all that is installed, only what a worker of Dask needs.
+    # The worker has only the packages that Dask needs.
     site = Path(zarr.__file__).parents[1]
     for entry in site.iterdir():
         if "bigunet" not in entry.name and entry.suffix != ".pth":
@@ -97,7 +99,7 @@ def test_a_worker_without_bigunet_is_named(cluster: Client, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_one_that_joins_later_is_named_as_well(
+def test_a_worker_that_joins_later_is_named_too(
     cluster: Client, tiny_model: Path, tmp_path: Path
 ) -> None:
     array = zarr.create_array(
@@ -128,7 +130,7 @@ def test_one_that_joins_later_is_named_as_well(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ({}, []),
         ({"zarr": "3.1.9"}, []),
@@ -141,18 +143,18 @@ def test_one_that_joins_later_is_named_as_well(
         ({"bigunet": "", "torch": ""}, ["no bigunet (here 0.1.0)", "no torch (here 2.13.0+cpu)"]),
     ],
 )
-def test_patches_may_differ_but_nothing_larger(change: dict[str, str], told: list[str]) -> None:
-    assert differences(HERE | change, HERE) == told
+def test_only_patch_versions_may_differ(change: dict[str, str], expected: list[str]) -> None:
+    assert differences(HERE | change, HERE) == expected
 
 
 @pytest.mark.parametrize(
-    ("there", "told"),
+    ("there", "expected"),
     [
         ("2026.1.4", []),
         ("2025.4.0", ["openvino 2025.4.0 (here 2026.1.0)"]),
         ("", ["no openvino (here 2026.1.0)"]),
     ],
 )
-def test_where_openvino_may_compute_all_have_it(there: str, told: list[str]) -> None:
+def test_workers_need_openvino_if_the_client_has_it(there: str, expected: list[str]) -> None:
     here = HERE | {"openvino": "2026.1.0"}
-    assert differences(HERE | {"openvino": there}, here) == told
+    assert differences(HERE | {"openvino": there}, here) == expected

@@ -40,7 +40,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "dashboard", "told"),
+    ("scheduler", "dashboard", "starts"),
     [
         ("tcp://127.0.0.1:1", "127.0.0.1:0", []),
         ("tcp://[::1]:1", "localhost:8787", []),
@@ -51,14 +51,16 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("tls://10.0.0.1:1", "0.0.0.0:1", ["the dashboard listens at 0.0.0.0:1: whoever"]),
     ],
 )
-def test_what_everybody_may_reach_is_told(scheduler: str, dashboard: str, told: list[str]) -> None:
-    found = exposures(scheduler, [dashboard])
-    assert len(found) == len(told)
-    assert all(line.startswith(start) for line, start in zip(found, told))
+def test_a_line_names_each_address_that_everybody_can_reach(
+    scheduler: str, dashboard: str, starts: list[str]
+) -> None:
+    lines = exposures(scheduler, [dashboard])
+    assert len(lines) == len(starts)
+    assert all(line.startswith(start) for line, start in zip(lines, starts))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "0.0.0.0:0", ":0"])
-def test_what_is_told_of_a_dashboard_is_where_it_listens(address: str) -> None:
+def test_the_named_address_of_a_dashboard_is_where_it_listens(address: str) -> None:
     with Client(
         processes=False, n_workers=0, protocol="tcp", host="127.0.0.1", dashboard_address=address
     ) as client:
@@ -66,7 +68,7 @@ def test_what_is_told_of_a_dashboard_is_where_it_listens(address: str) -> None:
         assert dashboards_of(client) == [f"{address.rpartition(':')[0] or '0.0.0.0'}:{port}"]
 
 
-def test_a_scheduler_listens_where_it_was_told_to() -> None:
+def test_a_scheduler_listens_at_the_given_address() -> None:
     assert listening_host(ClusterSpec()) == "127.0.0.1"
     assert listening_host(ClusterSpec(interface="lo")) == "127.0.0.1"
     assert listening_host(ClusterSpec(host="10.0.0.1")) == "10.0.0.1"
@@ -75,49 +77,49 @@ def test_a_scheduler_listens_where_it_was_told_to() -> None:
 
 
 def outside() -> str:
-    """An address of this machine that others may see."""
+    """An address of this host that other hosts can reach."""
     for addresses in psutil.net_if_addrs().values():
-        for found in addresses:
-            if found.family.name == "AF_INET" and not found.address.startswith("127."):
-                return found.address
+        for one in addresses:
+            if one.family.name == "AF_INET" and not one.address.startswith("127."):
+                return one.address
     pytest.skip("no network is up here")
     raise AssertionError
 
 
 @pytest.mark.slow
 def test_a_host_opens_the_scheduler_and_says_so() -> None:
-    address, told = outside(), []
-    with open_client(ClusterSpec("local", host=address), told.append) as client:
+    address, lines = outside(), []
+    with open_client(ClusterSpec("local", host=address), lines.append) as client:
         assert client.scheduler.address.startswith(f"tcp://{address}:")
         assert client.submit(sum, (1, 2), pure=False).result() == 3
-        # As another machine would.
+        # Another host would connect in this way.
         with Client(client.scheduler.address, set_as_default=False) as other:
             assert other.nthreads() == client.nthreads()
-    assert [line[:34] for line in told] == [f"the scheduler listens at tcp://{address}"[:34]]
-    assert "can run code as you" in told[0]
+    assert [line[:34] for line in lines] == [f"the scheduler listens at tcp://{address}"[:34]]
+    assert "can run code as you" in lines[0]
 
 
 @pytest.fixture
 def encrypted(tls: dict[str, str]) -> Iterator[Client]:
-    """A cluster with certificates of Dask's settings, on an address that others may see."""
-    told: list[str] = []
+    """A cluster with the certificates of Dask's settings, at an address that others can reach."""
+    lines: list[str] = []
     with (
         dask.config.set(tls | {"distributed.comm.require-encryption": True}),
-        open_client(ClusterSpec("local", host=outside()), told.append) as client,
+        open_client(ClusterSpec("local", host=outside()), lines.append) as client,
     ):
-        assert not told
+        assert not lines
         yield client
 
 
 @pytest.mark.slow
-def test_with_certificates_only_those_who_have_them_come_in(
+def test_only_holders_of_certificates_can_connect(
     encrypted: Client, tls: dict[str, str], tmp_path: Path
 ) -> None:
     address = encrypted.scheduler.address
     assert address.startswith("tls://")
     assert all(worker.startswith("tls://") for worker in encrypted.nthreads())
-    with open_client(ClusterSpec(scheduler=address)) as found:
-        assert found.submit(sum, (1, 2), pure=False).result() == 3
+    with open_client(ClusterSpec(scheduler=address)) as other:
+        assert other.submit(sum, (1, 2), pure=False).result() == 3
     without = dict.fromkeys(tls) | {"distributed.comm.require-encryption": False}
     with (
         dask.config.set(without),
@@ -127,7 +129,7 @@ def test_with_certificates_only_those_who_have_them_come_in(
         pass
 
 
-def test_settings_that_do_not_hold_are_errors_of_one_line(tls: dict[str, str]) -> None:
+def test_unusable_certificate_settings_are_errors_of_one_line(tls: dict[str, str]) -> None:
     with (
         dask.config.set({"distributed.comm.require-encryption": True}),
         pytest.raises(ClusterError, match="names no ca-file"),

@@ -1,4 +1,4 @@
-"""Laws of what batch systems are asked for; tests/slurm runs a real one."""
+"""Laws of the options of jobs; tests/slurm runs a real batch system."""
 
 from __future__ import annotations
 
@@ -50,39 +50,39 @@ def test_every_batch_system_takes_what_all_of_them_know(kind: str) -> None:
         "jobqueue.oar.memory-per-core-property-name": "not_applicable",
     }
     with dask.config.set(needed):
-        told = script(spec(kind))
-    assert "distributed.cli.dask_worker tls://10.0.0.1:1 --name w" in told
+        script_text = script(spec(kind))
+    assert "distributed.cli.dask_worker tls://10.0.0.1:1 --name w" in script_text
     # Dask neither pauses nor kills a worker: the plan keeps a margin, and the job has a limit.
-    assert re.findall(r"--memory-limit (\S+)", told)[-1] == "0"
-    assert "export MALLOC_TRIM_THRESHOLD_=4000000000" in told
-    assert "--interface lo" in told
+    assert re.findall(r"--memory-limit (\S+)", script_text)[-1] == "0"
+    assert "export MALLOC_TRIM_THRESHOLD_=4000000000" in script_text
+    assert "--interface lo" in script_text
 
 
-def test_slurm_is_asked_in_its_own_words(tmp_path: Path) -> None:
-    told = script(
+def test_a_slurm_script_has_slurms_own_options(tmp_path: Path) -> None:
+    script_text = script(
         spec(job={"queue": "long", "account": "lab", "walltime": "1-00:00:00", "cores": 16,
                   "logs": str(tmp_path)})
     )  # fmt: skip
     for line in ("-p long", "-A lab", "-t 1-00:00:00", "--cpus-per-task=16", "--mem=8G",
                  "-J bigunet", f"-e {tmp_path}/bigunet-%J.err"):  # fmt: skip
-        assert f"#SBATCH {line}\n" in told
-    assert re.findall(r"--nthreads (\d+)", told)[-1] == "3"
-    assert "export DASK_DISTRIBUTED__WORKER__LIFETIME__DURATION=85950s\n" in told
-    assert "export DASK_DISTRIBUTED__WORKER__LIFETIME__STAGGER=150s\n" in told
-    assert "--gres" not in told
+        assert f"#SBATCH {line}\n" in script_text
+    assert re.findall(r"--nthreads (\d+)", script_text)[-1] == "3"
+    assert "export DASK_DISTRIBUTED__WORKER__LIFETIME__DURATION=85950s\n" in script_text
+    assert "export DASK_DISTRIBUTED__WORKER__LIFETIME__STAGGER=150s\n" in script_text
+    assert "--gres" not in script_text
 
 
 def test_gpus_get_a_worker_each() -> None:
-    told = script(spec(job={"gpus": 4}))
-    assert "#SBATCH --gres=gpu:4\n" in told
-    assert "#SBATCH --cpus-per-task=12\n" in told
-    assert "-m dask_cuda.cli tls://" in told
+    script_text = script(spec(job={"gpus": 4}))
+    assert "#SBATCH --gres=gpu:4\n" in script_text
+    assert "#SBATCH --cpus-per-task=12\n" in script_text
+    assert "-m dask_cuda.cli tls://" in script_text
     assert spec(job={"gpus": 4}).workers_per_machine == 4
     with pytest.raises(OptionError, match=r"jobqueue\.pbs\.job-extra-directives"):
         cluster_options(spec("pbs", job={"gpus": 1}))
 
 
-def test_what_dask_jobqueue_is_configured_with_holds_unless_something_else_is_given(
+def test_dask_jobqueues_configuration_holds_for_options_that_are_not_given(
     tmp_path: Path,
 ) -> None:
     configured = {
@@ -93,7 +93,7 @@ def test_what_dask_jobqueue_is_configured_with_holds_unless_something_else_is_gi
         "scheduler-options": {"port": 4242}, "name": "mine",
     }  # fmt: skip
     with dask.config.set({f"jobqueue.slurm.{k}": v for k, v in configured.items()}):
-        told = script(ClusterSpec("slurm"))
+        script_text = script(ClusterSpec("slurm"))
         assert job_memory_bytes(ClusterSpec("slurm")) == 3_000_000_000
         assert cluster_options(ClusterSpec("slurm"))["scheduler_options"] == {
             "port": 4242, "dashboard_address": "127.0.0.1:0",
@@ -105,15 +105,15 @@ def test_what_dask_jobqueue_is_configured_with_holds_unless_something_else_is_gi
         "-p configured", "--mem=3G", "--cpus-per-task=8", "-t 02:00:00", "--qos=low", "-J mine",
         "of config/mine-%J.err", "module load unet", "--lifetime 1h",
     ):  # fmt: skip
-        assert words in told
-    assert "LIFETIME" not in told
-    assert re.findall(r"--memory-limit (\S+)", told)[-1] == "2GB"
+        assert words in script_text
+    assert "LIFETIME" not in script_text
+    assert re.findall(r"--memory-limit (\S+)", script_text)[-1] == "2GB"
     assert "-p given" in told_otherwise
     assert "#SBATCH --qos=low\n#SBATCH --gres=gpu:1\n" in told_otherwise
     assert "--mem=8G" in told_otherwise
 
 
-def test_what_only_the_user_knows_is_asked_for() -> None:
+def test_options_that_only_the_user_knows_are_required() -> None:
     with pytest.raises(OptionError, match="--job-memory, such as 16GB"):
         cluster_options(ClusterSpec("slurm", interface="lo"))
     with pytest.raises(OptionError, match="give --interface NAME or --host ADDRESS"):
@@ -160,8 +160,8 @@ def test_without_sbatch_it_says_so(monkeypatch, tmp_path: Path) -> None:
         pass
 
 
-def test_ctrl_c_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    # dask-jobqueue takes it when it is first imported.
+def test_the_handler_of_ctrl_c_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first import of dask-jobqueue replaces it.
     for name in [name for name in sys.modules if name.split(".")[0] == "dask_jobqueue"]:
         monkeypatch.delitem(sys.modules, name)
     before = signal.getsignal(signal.SIGINT)
@@ -197,9 +197,11 @@ def test_walltimes_are_read_as_batch_systems_do(text, two_numbers, seconds) -> N
         ("oar", "1:00", 3150),
     ],
 )
-def test_a_bare_number_is_what_each_batch_system_takes_it_for(kind, walltime, lifetime) -> None:
-    told = "\n".join(cluster_options(spec(kind, job={"walltime": walltime}))["job_script_prologue"])
-    assert f"LIFETIME__DURATION={lifetime}s\n" in told
+def test_a_bare_number_has_the_unit_of_the_batch_system(kind, walltime, lifetime) -> None:
+    script_text = "\n".join(
+        cluster_options(spec(kind, job={"walltime": walltime}))["job_script_prologue"]
+    )
+    assert f"LIFETIME__DURATION={lifetime}s\n" in script_text
 
 
 @pytest.mark.parametrize("seconds", [60, 1800, 86400, 10**6])

@@ -82,13 +82,13 @@ def test_one_job_that_is_refused_does_not_end_a_run_that_gets_another(
     commands: Callable[..., Path], spec: ClusterSpec
 ) -> None:
     folder = commands("run", "refuse1", answer_after=1)
-    told: list[str] = []
+    lines: list[str] = []
     # As it may stand in dask-jobqueue's configuration, where nobody thinks of it.
     opened = {"jobqueue.slurm.scheduler-options": {"dashboard_address": ":0"}}
-    with dask.config.set(opened), open_client(spec, told.append) as client:
+    with dask.config.set(opened), open_client(spec, lines.append) as client:
         assert client.submit(sum, (1, 2), pure=False).result() == 3
-    assert told[0].startswith("waiting for the first of 2 jobs of slurm")
-    assert told[1].startswith("the dashboard listens at 0.0.0.0:")
+    assert lines[0].startswith("waiting for the first of 2 jobs of slurm")
+    assert lines[1].startswith("the dashboard listens at 0.0.0.0:")
     assert "2" in cancelled(folder)
     assert not list(folder.glob("*.pid"))
 
@@ -121,12 +121,12 @@ def test_a_cluster_that_fails_to_close_leaves_neither_jobs_nor_keys_nor_another_
     spec: ClusterSpec,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder, stop, told, left = commands(), threading.Event(), [], []
+    folder, stop, lines, left = commands(), threading.Event(), [], []
     begin = stop_once_submitted(folder, stop)
 
     def tell(line: str) -> None:
-        told.append(line)
-        if len(told) == 1:
+        lines.append(line)
+        if len(lines) == 1:
             begin(line)
 
     def fail(cluster: object, timeout: float | None = None) -> None:
@@ -142,7 +142,7 @@ def test_a_cluster_that_fails_to_close_leaves_neither_jobs_nor_keys_nor_another_
             open_client(spec, tell, stop),
         ):
             pass
-    assert told[1:] == ["Dask did not close: still running"]
+    assert lines[1:] == ["Dask did not close: still running"]
     assert cancelled(folder)
     assert not list(folder.glob("*.pid"))
     assert not list(Path(spec.job.logs).glob(".dask-jobqueue.*"))

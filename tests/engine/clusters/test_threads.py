@@ -50,13 +50,13 @@ def test_no_process_is_started_and_no_port_is_opened() -> None:
     assert client.status == "closed"
 
 
-def test_a_dashboard_is_there_where_it_is_asked_for() -> None:
+def test_a_dashboard_opens_only_if_it_has_an_address() -> None:
     with open_client(ClusterSpec("threads", dashboard_address="127.0.0.1:0")) as client:
         host, _, port = client.dashboard_link.removeprefix("http://").partition(":")
         assert (host, int(port.removesuffix("/status"))) in listening()
 
 
-def test_what_the_caller_has_set_is_as_it_was_afterwards() -> None:
+def test_settings_of_the_caller_are_restored() -> None:
     def state() -> tuple[object, ...]:
         levels = [logging.getLogger(f"distributed{end}").level for end in ("", ".worker", ".core")]
         return dask.config.get("distributed.comm.timeouts"), levels, dask.config.get("scheduler", 0)
@@ -71,10 +71,10 @@ def test_a_callers_event_loop_is_left_alone() -> None:
     async def main() -> int:
         loop = asyncio.get_running_loop()
         with open_client(THREADS) as client:
-            found: int = client.submit(sum, (1, 2), pure=False).result()
+            total: int = client.submit(sum, (1, 2), pure=False).result()
         await asyncio.sleep(0)
         assert asyncio.get_running_loop() is loop
-        return found
+        return total
 
     assert asyncio.run(main()) == 3
 
@@ -88,12 +88,12 @@ def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_callers_limits_of_memory_do_not_pause_it() -> None:
     tiny = {f"distributed.worker.memory.{name}": 1e-9 for name in ("target", "spill", "pause")}
     with dask.config.set(tiny), open_client(THREADS) as client:
-        time.sleep(0.6)  # Two looks at the memory.
+        time.sleep(0.6)  # Dask checks the memory twice in this time.
         assert client.submit(sum, (1, 2), pure=False).result(timeout=10) == 3
 
 
 class _Endless:
-    """Work whose blocks end when they are abandoned, and not before."""
+    """Work that ends its blocks only when they are abandoned."""
 
     begun = threading.Event()
 
@@ -121,7 +121,7 @@ def _interrupted(stage: Stage, ledger: Ledger) -> None:
 
 
 def _press_ctrl_c() -> None:
-    """Once a block is at work."""
+    """Interrupt the run when a block is at work."""
     assert _Endless.begun.wait(10)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

@@ -56,7 +56,7 @@ def test_it_is_written_after_a_failure_too(client: Client, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("seconds", [-100, 100])
-def test_it_has_the_same_tasks_whatever_a_workers_clock_says(
+def test_it_has_the_same_tasks_whatever_the_clock_of_a_worker_shows(
     client: Client, tmp_path: Path, seconds: int
 ) -> None:
     work(client, 5)
@@ -75,18 +75,18 @@ def test_it_is_written_though_the_dashboard_was_looked_at(client: Client, tmp_pa
     assert path.exists()
 
 
-def test_one_that_cannot_be_written_in_the_end_is_told_and_no_error(
+def test_a_report_that_cannot_be_written_at_the_end_is_logged_and_no_error(
     client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
     with caplog.at_level(logging.ERROR), performance_report(client, folder / "a.html", "a run"):
         shutil.rmtree(folder)
-    (told,) = [r.getMessage() for r in caplog.records if r.name.startswith("bigunet")]
-    assert told.startswith(f"cannot write the performance report {folder / 'a.html'}: ")
+    (line,) = [r.getMessage() for r in caplog.records if r.name.startswith("bigunet")]
+    assert line.startswith(f"cannot write the performance report {folder / 'a.html'}: ")
 
 
-def test_a_path_is_checked_without_a_trace(tmp_path: Path) -> None:
+def test_the_check_of_a_path_changes_no_file(tmp_path: Path) -> None:
     check_report(None)
     check_report(tmp_path / "report.html")
     assert not list(tmp_path.iterdir())
@@ -104,7 +104,7 @@ def test_it_is_written_after_a_page_that_was_closed_while_it_was_made(
     closed = Document()
     closed.callbacks.destroy()
     path = tmp_path / "report.html"
-    # As a page leaves it whose event loop ended in its midst.
+    # A page leaves this state if its event loop ends while the page is made.
     doc._PATCHED_CURDOCS.append(weakref.ref(closed))
     with performance_report(client, path, "a run"):
         work(client)

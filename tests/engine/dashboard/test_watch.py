@@ -20,8 +20,9 @@ from bokeh.models import Select
 from distributed import Client, Scheduler
 
 from bigunet import SegmentOptions, segment
+from bigunet.blocks import BlockGrid
 from bigunet.engine.dashboard.watch import Watch
-from bigunet.engine.stage import BlockDone, Event, Grid, Stage, StageBegun
+from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
 from bigunet.geometry import Box
 
 OPTIONS = SegmentOptions(block_shape=(64, 64))
@@ -72,9 +73,9 @@ def text_of(address: str) -> str:
         return str(answer.read().decode())
 
 
-def until(found: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    while not found():
+    while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -88,9 +89,8 @@ def traces(dask_scheduler: Scheduler) -> tuple[int, list[str], list[str]]:
     )
 
 
-STAGE = Stage("segment", 4, lambda: iter(()), lambda index: 0, dict, Grid(
-    ("y", "x"), Box((0, 0), (20, 20)), (10, 10)
-))  # fmt: skip
+GRID = BlockGrid(Box((0, 0), (20, 20)), (10, 10))
+STAGE = Stage("segment", 4, lambda: iter(()), lambda index: 0, dict, GRID, ("y", "x"))
 
 
 def see_a_block(watch: Watch, number: int = 0) -> None:
@@ -217,11 +217,11 @@ def test_metrics_tell_the_run_while_it_lasts(client: Client) -> None:
         see_a_block(watch)
         labels = '{output="out",stage="segment"}'
         until(lambda: f"bigunet_blocks_total{labels} 1.0" in text_of(metrics))
-        told = text_of(metrics)
-        assert f"bigunet_blocks_left{labels} 3.0" in told
-        assert f"bigunet_voxels_total{labels} 100.0" in told
-        assert f"bigunet_compute_seconds_total{labels} 0.1" in told
-        assert "dask_scheduler_workers" in told
+        page_text = text_of(metrics)
+        assert f"bigunet_blocks_left{labels} 3.0" in page_text
+        assert f"bigunet_voxels_total{labels} 100.0" in page_text
+        assert f"bigunet_compute_seconds_total{labels} 0.1" in page_text
+        assert "dask_scheduler_workers" in page_text
     assert "bigunet" not in text_of(metrics)
 
 

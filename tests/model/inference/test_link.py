@@ -20,7 +20,7 @@ from bigunet import Model, UNet, UNetConfig
 from bigunet.errors import ModelError
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
-from bigunet.model.inference.link import CudaGpu, Event, Gpu, Stream, StreamLink, link_to
+from bigunet.model.inference.link import CudaGpu, Event, GpuStreams, Stream, StreamLink, link_to
 
 GREY = GreyRange((0.0,), (100.0,))
 
@@ -160,7 +160,7 @@ def test_the_fake_has_what_torchs_own_classes_have() -> None:
         needed = [name for name in vars(Stream if fake is FakeStream else Event) if name[0] != "_"]
         assert needed
         assert all(hasattr(fake, name) and hasattr(real, name) for name in needed)
-    for name in (name for name in vars(Gpu) if name[0] != "_"):
+    for name in (name for name in vars(GpuStreams) if name[0] != "_"):
         ours, stand_in = getattr(CudaGpu, name), getattr(FakeGpu, name)
         assert [*inspect.signature(ours).parameters] == [*inspect.signature(stand_in).parameters]
 

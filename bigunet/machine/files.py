@@ -1,0 +1,90 @@
+"""Writes files whole or not at all: under a temporary name in the same folder, then renamed.
+
+Others see the former file, or none, until the new one is complete. A process that is killed leaves
+at most its temporary file, whose name ends in ``.partial``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, sole_writer: bool = False) -> Iterator[Path]:
+    """Write a file that takes the place of ``path`` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : Path
+        In a folder that exists.
+    sole_writer : bool
+        Whether no other process writes this file meanwhile. The temporary name is then always the
+        same, so that runs that are killed leave one temporary file at most. Otherwise each call
+        has a name of its own.
+
+    Yields
+    ------
+    Path
+        The temporary file to write. After an error it is removed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be renamed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "a.txt") as partial:
+    ...         _ = partial.write_text("whole")
+    ...     (Path(folder) / "a.txt").read_text()
+    'whole'
+    """
+    partial = path.with_name(f".{path.name}.partial") if sole_writer else _own_partial(path)
+    with _removed_after_error(partial):
+        yield partial
+        partial.replace(path)
+
+
+def create_once(path: Path, content: bytes) -> bool:
+    """Create a file that several processes may create at the same time.
+
+    Returns
+    -------
+    bool
+        Whether this call created the file; False if it exists, which is then not touched.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    partial = _own_partial(path)
+    try:
+        partial.write_bytes(content)
+        # A link, unlike a rename, fails where the name is taken.
+        os.link(partial, path)
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def _own_partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+
+
+@contextlib.contextmanager
+def _removed_after_error(partial: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise

@@ -1,0 +1,73 @@
+"""Laws of files that are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bigunet.machine.files import create_once, replacing
+
+
+@pytest.mark.parametrize("sole_writer", [False, True])
+def test_the_former_file_stays_until_the_new_one_is_complete(
+    tmp_path: Path, sole_writer: bool
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("former")
+    with replacing(path, sole_writer=sole_writer) as partial:
+        partial.write_text("new")
+        assert partial.parent == tmp_path
+        assert path.read_text() == "former"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("sole_writer", [False, True])
+def test_an_error_leaves_the_former_file_and_no_other(tmp_path: Path, sole_writer: bool) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("former")
+
+    def fail_half_way() -> None:
+        with replacing(path, sole_writer=sole_writer) as partial:
+            partial.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert path.read_text() == "former"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_at_the_same_time_do_not_share_a_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with replacing(path) as first, replacing(path) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+
+
+def test_a_sole_writer_overwrites_what_a_killed_one_left(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for _ in range(2):
+        with replacing(path, sole_writer=True) as partial:
+            left = partial
+            partial.write_text("new")
+        left.write_text("as if killed before the rename")
+    assert {one.name for one in tmp_path.iterdir()} == {"a.json", ".a.json.partial"}
+
+
+def test_a_file_that_does_not_come_to_be_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.json"):
+        pass
+    with pytest.raises(FileNotFoundError):
+        create_once(tmp_path / "missing" / "a.json", b"")
+
+
+def test_of_several_that_create_a_file_the_first_one_does(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    assert create_once(path, b"first")
+    assert not create_once(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
