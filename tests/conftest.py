@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Two test processes share the cores: threads of both would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch
@@ -31,9 +34,9 @@ UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
 BIGUNET = Path(sys.executable).with_name("bigunet")
 
 # Half as many as usual, for a suite of hundreds of laws; HYPOTHESIS_PROFILE=default for all.
-settings.register_profile("suite", max_examples=50)
+settings.register_profile("suite", max_examples=50, deadline=None)
 # For hours by hand; what tests state of their own is more than the suite, and less than this.
-settings.register_profile("soak", max_examples=5000)
+settings.register_profile("soak", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 WriteModel = Callable[..., Path]
