@@ -28,12 +28,15 @@ test-clusters: compiled
 compiled: .venv/installed-test
 	$(BIN)/python -m compileall -q bigunet cli
 
-## lint: format, style, types and layers of the code
+## lint: format, style, types and layers of the code, and its bash
+# SC1090: a script for clusters activates an environment that is not on this machine. A test checks
+# the scripts that come from bigunet/jobs/templates in the same way.
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*/*.sh tests/*/*.sh
 
 ## docs: the documentation as a website in site/; a warning ends it
 docs: .venv/installed-docs

@@ -1,11 +1,12 @@
-"""Segment a load with bigunet and with its peers, in turn, and compare seconds and labels.
+"""Segment a load with bigunet and with other programs in turn, and compare time and labels.
 
     python benchmarks/compare.py FOLDER LOAD [--peers NAME[:PRECISION[:TILE]]...] [--repeats 3]
                                  [--python .venv-peers/bin/python] [-- OPTION...]
 
-Each repeat runs each of them once, in rotation, so that a machine that grows slower does so for
-all. Prints JSON: for each, median seconds, peak memory, times as long as ours, and the share of
-labels that differ from ours. What follows ``--`` goes to ``bigunet segment``.
+The other programs are called peers. Each repeat runs every program once, so that a machine that
+becomes slower slows all of them down. The script prints JSON: for each peer the median of its
+seconds, its peak memory, its time in multiples of bigunet's, and the share of its labels that
+differ from bigunet's. Options after ``--`` go to ``bigunet segment``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _TILE = {2: 1024, 3: 128}
 
 @dataclass(frozen=True)
 class Contender:
-    """A peer with its settings, as ``torch-em:bf16:1024`` says them."""
+    """A peer with its settings, written as ``torch-em:bf16:1024``."""
 
     peer: str
     precision: str
@@ -42,7 +43,7 @@ class Contender:
         peer, *rest = text.split(":")
         precision = rest[0] if rest else "fp32" if peer == "naive" else "bf16"
         if peer == "naive" and precision != "fp32":
-            raise SystemExit("naive runs in fp32 alone")
+            raise SystemExit("naive runs only in fp32")
         return cls(peer, precision, int(rest[1]) if rest[1:] else _TILE[load.config.ndim])
 
     @property
@@ -50,7 +51,7 @@ class Contender:
         return f"{self.peer}:{self.precision}:{self.tile}"
 
     def run(self, load: Load, folder: Path, python: str) -> dict[str, Any]:
-        """What ``peers/run.py`` tells of one run."""
+        """The result of one run of ``peers/run.py``."""
         done = subprocess.run(
             [
                 python, str(RUN), self.peer, str(folder), load.name,
@@ -60,15 +61,15 @@ class Contender:
             stdout=subprocess.PIPE,
             text=True,
         )  # fmt: skip
-        told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return told
+        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return result
 
 
 def differing(ours: Path, theirs: Path) -> float:
-    """Share of the voxels whose labels differ; read in slabs."""
+    """The share of voxels with different labels; both arrays are read in slabs."""
     a, b = zarr.open_array(str(ours), mode="r"), zarr.open_array(str(theirs), mode="r")
     if a.shape != b.shape:
-        raise ValueError(f"{theirs} is of shape {b.shape}, ours {a.shape}")
+        raise ValueError(f"{theirs} has the shape {b.shape}, but ours has {a.shape}")
     step = b.chunks[0]
     slabs = [slice(k, k + step) for k in range(0, a.shape[0], step)]
     return sum(int(np.count_nonzero(a[s] != b[s])) for s in slabs) / a.size
@@ -85,7 +86,7 @@ def measure(
     python: str,
     size: int = 4096,
 ) -> dict[str, Any]:
-    """Medians of all, ours first."""
+    """Medians of all programs, ours first."""
     load.prepare(folder)
     ours, theirs, peaks = [], {c.name: [] for c in contenders}, []  # type: ignore[var-annotated]
     labels = folder / f"{load.name}-out.zarr" / "labels" / "classes" / "0"
@@ -93,9 +94,9 @@ def measure(
         peaks.append(matrix_product(precision, size, 3))
         ours.append(segment(load, folder, ["--precision", precision, *options]))
         for contender in contenders:
-            told = contender.run(load, folder, python)
-            told["differing"] = differing(labels, Path(told["output"]))
-            theirs[contender.name].append(told)
+            result = contender.run(load, folder, python)
+            result["differing"] = differing(labels, Path(result["output"]))
+            theirs[contender.name].append(result)
     seconds = statistics.median(report["seconds"] for report in ours)
     return {
         "load": load.name,
@@ -135,21 +136,23 @@ def main() -> None:
         "--peers", nargs="+", default=["torch-em"], metavar="NAME[:PRECISION[:TILE]]"
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="ours")
-    parser.add_argument("--python", default=".venv-peers/bin/python", help="with the peers")
-    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    given = parser.parse_args(sys.argv[1:end])
-    load = LOADS[given.load]
-    found = measure(
-        load,
-        given.folder,
-        [Contender.parse(text, load) for text in given.peers],
-        repeats=given.repeats,
-        precision=given.precision,
-        options=sys.argv[end + 1 :],
-        python=given.python,
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of bigunet")
+    parser.add_argument(
+        "--python", default=".venv-peers/bin/python", help="of an environment that has the peers"
     )
-    print(json.dumps(found, indent=2))
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments = parser.parse_args(sys.argv[1:end])
+    load = LOADS[arguments.load]
+    figures = measure(
+        load,
+        arguments.folder,
+        [Contender.parse(text, load) for text in arguments.peers],
+        repeats=arguments.repeats,
+        precision=arguments.precision,
+        options=sys.argv[end + 1 :],
+        python=arguments.python,
+    )
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The forward pass alone, tile in memory to labels in memory: what a run cannot be faster than.
+"""Time the forward pass alone, from a tile in memory to labels in memory.
 
     python benchmarks/forward.py LOAD --tile 900 1924 [--precision bf16] [--backend auto]
         [--device cuda]
 
-Prints JSON: for each tile that keeps so many voxels per axis, microseconds per voxel kept; of a
-GPU also those in which it computed, without the way there and back.
+No run can be faster than this. The script prints JSON: for each tile, given as the number of voxels
+per axis that it keeps, the microseconds per kept voxel. For a GPU it also prints the time in which
+the GPU computed, without the transfers to it and back.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bigunet.model.inference.inputs import GreyRange
 
 
 def model_of(load: Load) -> Model:
-    """The load's network with random weights, without a file."""
+    """The network of a load with random weights, without a file."""
     torch.manual_seed(0)
     config = load.config
     description = ModelDescription(
@@ -50,7 +51,7 @@ def measure(
     threads: int,
     repeats: int,
 ) -> dict[str, Any]:
-    """Microseconds per kept voxel of each tile."""
+    """Microseconds per kept voxel, for each tile."""
     torch.set_num_threads(threads)
     model = model_of(load)
     predictor = Predictor(
@@ -61,14 +62,14 @@ def measure(
         device=device,
     )
     field = model.receptive_field
-    found, computing = {}, {}
+    total, computing = {}, {}
     for extent in tiles:
         shape = field.input_shape((extent,) * model.ndim)
         pixels = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
         first = field.halo[0] - field.border[0]
         inner = (slice(first, first + extent),) * model.ndim
         taken = seconds(lambda p=pixels, i=inner: predictor.predict(p, i), repeats=repeats)  # type: ignore[misc]
-        found[str(extent)] = 1e6 * taken / extent**model.ndim
+        total[str(extent)] = 1e6 * taken / extent**model.ndim
         pending = predictor.begin(pixels, inner)
         pending.result()
         computing[str(extent)] = 1e6 * pending.seconds / extent**model.ndim
@@ -78,7 +79,7 @@ def measure(
         "precision": precision,
         "backend": predictor.backend,
         "threads": threads,
-        "microseconds_per_voxel": found,
+        "microseconds_per_voxel": total,
         "computing_microseconds_per_voxel": computing,
     }
 
@@ -92,17 +93,17 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
-    found = measure(
-        LOADS[given.load],
-        given.tile,
-        precision=given.precision,
-        backend=given.backend,
-        device=given.device,
-        threads=given.threads,
-        repeats=given.repeats,
+    arguments = parser.parse_args()
+    figures = measure(
+        LOADS[arguments.load],
+        arguments.tile,
+        precision=arguments.precision,
+        backend=arguments.backend,
+        device=arguments.device,
+        threads=arguments.threads,
+        repeats=arguments.repeats,
     )
-    print(json.dumps(found, indent=2))
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What this machine can do at best: matrix products, copies, and reading and writing a disk.
+"""Measure the limits of this machine: matrix products, copies, reading and writing a disk.
 
     python benchmarks/limit.py FOLDER [--device cuda]
 
-Prints JSON. No network can take fewer seconds than its operations divided by the matrix-product
-peak of the precision it runs in; FOLDER lies on the disk that is measured.
+The script prints JSON. No network can take less time than its operations divided by the peak rate
+of matrix products in its precision. FOLDER lies on the disk that is measured.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def seconds(task: Callable[[], object], *, repeats: int) -> float:
-    """Median seconds of a task, after one run that does not count."""
+    """The median time of a task in seconds, after one run that does not count."""
     task()
     taken = []
     for _ in range(repeats):
@@ -41,28 +41,28 @@ def matrix_product(precision: str, size: int, repeats: int, device: str = "cpu")
 
 
 def settled(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor, once its device has computed it."""
+    """Wait until the device has computed the tensor."""
     if tensor.is_cuda:
         torch.cuda.synchronize()
     return tensor
 
 
 def copying(megabytes: int, repeats: int, device: str = "cpu") -> float:
-    """Bytes read and written per second by a copy between two large arrays, all threads."""
+    """Bytes per second that a copy between two large arrays reads and writes, on all threads."""
     source = torch.ones(megabytes * 250_000, device=device)
     target = torch.empty_like(source)
     return 2 * source.nbytes / seconds(lambda: settled(target.copy_(source)), repeats=repeats)
 
 
 def sending(megabytes: int, repeats: int) -> float:
-    """Bytes per second from pinned memory of the host to a GPU."""
+    """Bytes per second that go from pinned memory of the host to a GPU."""
     source = torch.ones(megabytes * 250_000).pin_memory()
     target = torch.empty_like(source, device="cuda")
     return source.nbytes / seconds(lambda: settled(target.copy_(source)), repeats=repeats)
 
 
 def disk(folder: Path, megabytes: int, repeats: int) -> dict[str, float]:
-    """Bytes per second to the disk, and from it where the system lets go of its cache."""
+    """Bytes per second to and from the disk; the cache is dropped where the system allows it."""
     path = folder / "limit.bin"
     data = np.random.default_rng(0).bytes(1_000_000)
 
@@ -90,7 +90,7 @@ def disk(folder: Path, megabytes: int, repeats: int) -> dict[str, float]:
 
 
 def cpu_model() -> str:
-    """Name of the processor, and those of its instructions that matter to a network."""
+    """The name of the processor, and its instruction sets that matter to a network."""
     path = Path("/proc/cpuinfo")
     text = path.read_text() if path.is_file() else ""
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
@@ -101,14 +101,14 @@ def cpu_model() -> str:
 
 
 def device_name(device: str) -> str:
-    """Name of the processor or the GPU that computes."""
+    """The name of the processor or GPU that computes."""
     return cpu_model() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 def measure(
     folder: Path, *, size: int, megabytes: int, repeats: int, device: str = "cpu"
 ) -> dict[str, Any]:
-    """All figures; per second."""
+    """All figures, per second."""
     gpu = {} if device == "cpu" else {"send_bytes": sending(megabytes, repeats)}
     return {
         "device": device_name(device),
@@ -129,16 +129,16 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    found = measure(
-        given.folder,
-        size=given.size,
-        megabytes=given.megabytes,
-        repeats=given.repeats,
-        device=given.device,
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    figures = measure(
+        arguments.folder,
+        size=arguments.size,
+        megabytes=arguments.megabytes,
+        repeats=arguments.repeats,
+        device=arguments.device,
     )
-    print(json.dumps(found, indent=2))
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

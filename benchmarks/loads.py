@@ -1,10 +1,10 @@
-"""What is timed: three networks of random weights, each with an image of a size of its own.
+"""Write what the benchmarks time: three networks with random weights, and an image for each.
 
     python benchmarks/loads.py FOLDER [NAME]...
 
-writes ``NAME.zarr`` and ``NAME.safetensors``. How long a network takes does not depend on its
-weights or on what the image shows, but compression does: images are noisy discs, as grainy as a
-camera's.
+The script writes ``NAME.zarr`` and ``NAME.safetensors``. The time of a network depends neither on
+its weights nor on the content of the image, but the time of compression does. Therefore images show
+discs with as much noise as a camera adds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Load:
     name : str
     config : UNetConfig
     shape, chunk : tuple of int
-        Of the image, uint8, in voxels.
+        Shape and chunk of the image in voxels; the image is uint8.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Load:
 
     @property
     def flops(self) -> int:
-        """Of one pass over the mirrored whole image, without recompute."""
+        """Operations of one pass over the mirrored whole image, without recompute."""
         return self.config.flops(self.config.receptive_field().input_shape(self.shape))
 
     def image(self, folder: Path) -> Path:
@@ -56,7 +56,7 @@ class Load:
         return folder / f"{self.name}.safetensors"
 
     def prepare(self, folder: Path) -> None:
-        """Write what is not there yet."""
+        """Write the image and the model, unless they exist."""
         folder.mkdir(parents=True, exist_ok=True)
         if not self.model(folder).is_file():
             write_model(self.model(folder), self.config)
@@ -70,14 +70,14 @@ LOADS = {
         Load("paper", UNetConfig(width=64, depth=4), (8192, 8192), (1024, 1024)),
         Load("narrow", UNetConfig(width=16, depth=4), (16384, 16384), (1024, 1024)),
         Load("volume", UNetConfig(ndim=3, width=32, depth=3), (512, 512, 512), (64, 64, 64)),
-        # Parts of them, where a peer would take hours; and in fp32, where results are compared.
+        # Parts for peers, which would take hours otherwise, and for comparisons in fp32.
         Load("paper-part", UNetConfig(width=64, depth=4), (4096, 4096), (1024, 1024)),
         Load("narrow-part", UNetConfig(width=16, depth=4), (8192, 8192), (1024, 1024)),
         Load("volume-part", UNetConfig(ndim=3, width=32, depth=3), (256, 512, 512), (64, 64, 64)),
         Load("paper-small", UNetConfig(width=64, depth=4), (1000, 1200), (512, 512)),
         Load("narrow-small", UNetConfig(width=16, depth=4), (2000, 2400), (512, 512)),
         Load("volume-small", UNetConfig(ndim=3, width=32, depth=3), (150, 140, 160), (64, 64, 64)),
-        # For tests, which run each benchmark without timing it.
+        # For tests, which run each benchmark but do not time it.
         Load("tiny", UNetConfig(width=4, depth=2), (300, 260), (128, 128)),
         Load("tiny-volume", UNetConfig(ndim=3, width=2, depth=1), (40, 36, 44), (16, 16, 16)),
     )
@@ -85,7 +85,7 @@ LOADS = {
 
 
 def write_image(path: Path, shape: tuple[int, ...], chunk: tuple[int, ...]) -> None:
-    """Bright balls on a noisy ground, another pattern in each chunk; never whole in memory."""
+    """Write bright balls on a noisy ground, chunk by chunk, each chunk with another pattern."""
     partial = path.with_suffix(".partial")
     array = zarr.create_array(
         str(partial), shape=shape, chunks=chunk, dtype="uint8", overwrite=True
@@ -104,7 +104,7 @@ def write_image(path: Path, shape: tuple[int, ...], chunk: tuple[int, ...]) -> N
 
 
 def write_model(path: Path, config: UNetConfig) -> None:
-    """A network of random weights, grey values 0 to 255."""
+    """Write a network with random weights for grey values from 0 to 255."""
     torch.manual_seed(0)
     description = ModelDescription(
         name=path.stem,
@@ -125,10 +125,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", default=["paper", "narrow", "volume"])
-    given = parser.parse_args()
-    for name in given.names:
-        LOADS[name].prepare(given.folder)
-        print(LOADS[name].image(given.folder))
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        LOADS[name].prepare(arguments.folder)
+        print(LOADS[name].image(arguments.folder))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Segment a load as a user does, from zarr to zarr, and say how near the machine's limit that is.
+"""Segment a load as a user does, from zarr to zarr, and compare it with the limit of the machine.
 
     python benchmarks/ours.py FOLDER LOAD [--repeats 3] [--precision bf16] [--device cuda]
         [-- OPTION...]
 
-FOLDER has what ``loads.py`` writes, which is made if it is not there; what follows ``--`` goes to
-``bigunet segment``. Prints JSON: medians over the repeats, and each run's own report.
+FOLDER holds the files of ``loads.py``; missing ones are made. Options after ``--`` go to
+``bigunet segment``. The script prints JSON: medians over the repeats, and the report of each run.
 
-``efficiency`` is the operations of one pass over the whole image, without recompute, divided by
-seconds times the matrix-product peak, measured in the same run, of the precision that was used.
-Seconds are those from the first block to the last byte; ``command_seconds`` have the start of the
-workers, too.
+``efficiency`` is the number of operations of one pass over the whole image, without recompute,
+divided by the seconds and by the peak rate of matrix products. That peak is measured in the same
+run and in the same precision. ``seconds`` count from the first block to the last byte;
+``command_seconds`` include the start of the workers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from loads import LOADS, Load
 
 
 def segment(load: Load, folder: Path, options: list[str]) -> dict[str, Any]:
-    """One run of the command; its report, with the seconds of the whole command."""
+    """Run the command once, and return its report with the seconds of the whole command."""
     target = folder / f"{load.name}-out.zarr"
     shutil.rmtree(target, ignore_errors=True)
     command = [
@@ -52,7 +52,7 @@ def measure(
     options: list[str],
     size: int = 4096,
 ) -> dict[str, Any]:
-    """Medians of several runs, and the peak measured between them."""
+    """Medians of several runs, and of the peak that is measured between them."""
     load.prepare(folder)
     reports, peaks = [], []
     for _ in range(repeats):
@@ -86,7 +86,7 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], epilog="What follows -- goes to bigunet segment."
+        description=__doc__.splitlines()[0], epilog="Options after -- go to bigunet segment."
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("load", choices=LOADS)
@@ -94,16 +94,16 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    given = parser.parse_args(sys.argv[1:end])
-    found = measure(
-        LOADS[given.load],
-        given.folder,
-        repeats=given.repeats,
-        precision=given.precision,
-        device=given.device,
+    arguments = parser.parse_args(sys.argv[1:end])
+    figures = measure(
+        LOADS[arguments.load],
+        arguments.folder,
+        repeats=arguments.repeats,
+        precision=arguments.precision,
+        device=arguments.device,
         options=sys.argv[end + 1 :],
     )
-    print(json.dumps(found, indent=2))
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

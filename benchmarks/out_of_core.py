@@ -1,10 +1,10 @@
-"""Segment an image larger than the memory allowed: a gigapixel with a 16-wide network.
+"""Segment a gigapixel, which is larger than the memory limit, with a network of 16 channels.
 
     python benchmarks/out_of_core.py FOLDER [--side 32768] [--precision fp32]
 
-The image is made chunk by chunk, and never in memory; the command runs as a user runs it, and the
-peak memory of its whole process tree is read from its own report. Prints the report as JSON; exit
-code 1 if the peak exceeds the limit.
+The image is written chunk by chunk, and is never in memory as a whole. The command runs as a user
+runs it; the peak memory of all its processes comes from its own report. The script prints the
+report as JSON, and exits with 1 if the peak exceeds the limit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LIMIT_BYTES = 3_000_000_000
 
 
 def write_image(path: Path, side: int) -> None:
-    """Bright discs on a noisy ground, another pattern in each chunk."""
+    """Write bright discs on a noisy ground, with another pattern in each chunk."""
     array = zarr.create_array(
         str(path), shape=(side, side), chunks=(CHUNK, CHUNK), dtype="uint8", overwrite=True
     )
@@ -42,7 +42,7 @@ def write_image(path: Path, side: int) -> None:
 
 
 def write_model(path: Path, width: int, depth: int) -> None:
-    """A network of random weights: how long it takes does not depend on them."""
+    """Write a network with random weights; the time that it takes does not depend on them."""
     torch.manual_seed(0)
     config = UNetConfig(width=width, depth=depth)
     description = ModelDescription(
@@ -62,15 +62,15 @@ def main() -> int:
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--precision", default="fp32")
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    image, model = given.folder / "in.zarr", given.folder / "model.safetensors"
-    write_image(image, given.side)
-    write_model(model, given.width, given.depth)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    image, model = arguments.folder / "in.zarr", arguments.folder / "model.safetensors"
+    write_image(image, arguments.side)
+    write_model(model, arguments.width, arguments.depth)
     command = [
         sys.executable, "-m", "bigunet_cli.main", "segment", str(image),
-        str(given.folder / "out.zarr"), "--model", str(model), "--precision", given.precision,
-        "--overwrite", "--json",
+        str(arguments.folder / "out.zarr"), "--model", str(model),
+        "--precision", arguments.precision, "--overwrite", "--json",
     ]  # fmt: skip
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     report = json.loads(done.stdout)

@@ -1,8 +1,10 @@
-"""How many patches per second the reader draws, against what the network takes.
+"""Count the patches per second that are drawn, and those that the network is trained on.
 
-``python benchmarks/patches.py IMAGES LABELS [--processes N] [--patch N] ...``: patches with the
-whole augmentation and weight map, straight from the files, and training steps of one network on
-them; both as JSON, with the processes that a network of this speed needs beside it.
+    python benchmarks/patches.py IMAGES LABELS [--processes N] [--patch N] ...
+
+Patches come from the files, with the whole augmentation and the weight map. The script prints JSON:
+patches drawn per second, patches trained per second, and the number of processes that draw as fast
+as the network is trained.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from bigunet.training.train_options import TrainOptions
 
 
 def drawn_per_second(source: PatchSource, *, processes: int, count: int) -> float:
-    """Patches per second, once the processes have started."""
+    """Patches drawn per second, after the processes have started."""
     stream = batches(source, Share(1), first=0, loaders=processes)
     for _ in itertools.islice(stream, 8 * max(1, processes)):
         pass
@@ -41,7 +43,7 @@ def drawn_per_second(source: PatchSource, *, processes: int, count: int) -> floa
 def trained_per_second(
     source: PatchSource, config: UNetConfig, recipe: Recipe, steps: int
 ) -> float:
-    """Patches per second of training steps, patches at hand."""
+    """Patches trained per second, if they are in memory already."""
     module = UNet(config).initialise()
     learner = Learner(module, UNet(config), optimiser_of(module, recipe))
     batch = batch_of([source.draw(k) for k in range(recipe.batch)])
@@ -56,33 +58,43 @@ def trained_per_second(
     return steps * recipe.batch / (time.perf_counter() - started)
 
 
-def measure(given: argparse.Namespace) -> dict[str, object]:
-    """The figures, as they are printed."""
+def measure(arguments: argparse.Namespace) -> dict[str, object]:
+    """The figures that the script prints."""
     config = UNetConfig(
-        ndim=given.ndim, classes=3, width=given.width, depth=given.depth, batch_norm=True
+        ndim=arguments.ndim,
+        classes=3,
+        width=arguments.width,
+        depth=arguments.depth,
+        batch_norm=True,
     )
-    recipe = Recipe(patch=given.patch, precision=given.precision, steps=1_000_000)
-    options = TrainOptions(ndim=given.ndim, width=given.width, depth=given.depth, validation=0.0)
-    found = open_training_set(given.images, given.labels, options, recipe)
+    recipe = Recipe(patch=arguments.patch, precision=arguments.precision, steps=1_000_000)
+    options = TrainOptions(
+        ndim=arguments.ndim, width=arguments.width, depth=arguments.depth, validation=0.0
+    )
+    training_set = open_training_set(arguments.images, arguments.labels, options, recipe)
     field = config.receptive_field()
-    source = PatchSource(found.samples, recipe, found.rule, found.class_weights, field)
+    source = PatchSource(
+        training_set.samples, recipe, training_set.rule, training_set.class_weights, field
+    )
     plain = replace(recipe, border_weight=0.0)
-    without = PatchSource(found.samples, plain, found.rule, found.class_weights, field)
-    drawn = drawn_per_second(source, processes=given.processes, count=given.count)
-    trained = trained_per_second(source, config, recipe, given.steps)
+    without = PatchSource(
+        training_set.samples, plain, training_set.rule, training_set.class_weights, field
+    )
+    drawn = drawn_per_second(source, processes=arguments.processes, count=arguments.count)
+    trained = trained_per_second(source, config, recipe, arguments.steps)
     return {
         "patch": source.shape,
-        "width": given.width,
-        "depth": given.depth,
-        "processes": given.processes,
+        "width": arguments.width,
+        "depth": arguments.depth,
+        "processes": arguments.processes,
         "drawn_per_second": round(drawn, 2),
         "drawn_per_second_without_weight_map": round(
-            drawn_per_second(without, processes=given.processes, count=given.count), 2
+            drawn_per_second(without, processes=arguments.processes, count=arguments.count), 2
         ),
         "trained_per_second": round(trained, 2),
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
-        "processes_to_keep_up": math.ceil(trained / drawn * max(1, given.processes)),
+        "processes_to_keep_up": math.ceil(trained / drawn * max(1, arguments.processes)),
     }
 
 

@@ -1,10 +1,10 @@
-"""How much a lower precision changes of a trained network's labels on a real image.
+"""Compare the labels of a trained network in a lower precision with those in fp32.
 
     python benchmarks/precision.py IMAGE MODEL FOLDER [--backends torch openvino] [--truth LABELS]
 
-Segments the image in fp32 with torch, then in bf16 with each backend, into FOLDER. Prints JSON: the
-share of equal labels and, with ``--truth``, the scores of ``bigunet evaluate`` for each; what
-follows ``--`` goes to it.
+The script segments the image in fp32 with torch, then in bf16 with each backend, and writes into
+FOLDER. It prints JSON: the share of equal labels and, with ``--truth``, the scores of
+``bigunet evaluate`` for each output. Options after ``--`` go to ``bigunet evaluate``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COMMAND = (sys.executable, "-m", "bigunet_cli.main")
 
 
 def segment(image: Path, model: str, target: Path, precision: str, backend: str) -> Path:
-    """What one way to compute gives."""
+    """Segment the image in one precision with one backend, and return the output."""
     subprocess.run(
         [
             *_COMMAND, "segment", str(image), str(target), "--model", model, "--precision",
@@ -35,15 +35,15 @@ def segment(image: Path, model: str, target: Path, precision: str, backend: str)
 
 
 def evaluate(output: Path, truth: Path, options: list[str]) -> dict[str, Any]:
-    """What ``bigunet evaluate`` prints of them."""
+    """The scores of an output."""
     done = subprocess.run(
         [*_COMMAND, "evaluate", str(output), str(truth), "--json", *options],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    scores: dict[str, Any] = json.loads(done.stdout)
+    return scores
 
 
 def measure(
@@ -55,17 +55,17 @@ def measure(
     truth: Path | None = None,
     options: list[str],
 ) -> dict[str, Any]:
-    """Each way against fp32."""
+    """The share of labels that are equal to those in fp32, and scores, for each backend."""
     exact = segment(image, model, folder / "fp32.zarr", "fp32", "torch")
-    found: dict[str, Any] = {"image": image.name, "model": model}
+    figures: dict[str, Any] = {"image": image.name, "model": model}
     if truth is not None:
-        found["fp32 torch"] = {"scores": evaluate(exact, truth, options)}
+        figures["fp32 torch"] = {"scores": evaluate(exact, truth, options)}
     for backend in backends:
         output = segment(image, model, folder / f"bf16-{backend}.zarr", "bf16", backend)
-        found[f"bf16 {backend}"] = {"equal": 1 - differing(exact / LABELS, output / LABELS)}
+        figures[f"bf16 {backend}"] = {"equal": 1 - differing(exact / LABELS, output / LABELS)}
         if truth is not None:
-            found[f"bf16 {backend}"]["scores"] = evaluate(output, truth, options)
-    return found
+            figures[f"bf16 {backend}"]["scores"] = evaluate(output, truth, options)
+    return figures
 
 
 def main() -> None:
@@ -76,16 +76,16 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", default=["torch", "openvino"])
     parser.add_argument("--truth", type=Path)
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    given = parser.parse_args(sys.argv[1:end])
-    found = measure(
-        given.image,
-        given.model,
-        given.folder,
-        backends=given.backends,
-        truth=given.truth,
+    arguments = parser.parse_args(sys.argv[1:end])
+    figures = measure(
+        arguments.image,
+        arguments.model,
+        arguments.folder,
+        backends=arguments.backends,
+        truth=arguments.truth,
         options=sys.argv[end + 1 :],
     )
-    print(json.dumps(found, indent=2))
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

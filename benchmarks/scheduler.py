@@ -1,9 +1,10 @@
-"""What a block costs beyond its work: blocks of no work through the whole coordinator.
+"""Time what a block costs beyond its work, with blocks that do nothing.
 
     python benchmarks/scheduler.py [--blocks 100000] [--workers 1]
 
-Window, Dask, ledger on disk and events are those of a run. Prints JSON: milliseconds per block,
-and the memory of the process that has client and scheduler, in parts of the run: it must not grow.
+The window of submitted blocks, Dask, the ledger on disk and the events are those of a run. The
+script prints JSON: milliseconds per block, and the memory of the process that holds client and
+scheduler after each part of the run. This memory must not grow.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _PARTS = 10
 
 @dataclass(frozen=True)
 class NoWork:
-    """Gives at once what a block of a segmentation tells, of the same size."""
+    """Returns at once a result as large as that of a block of a segmentation."""
 
     def __call__(self, index: Index) -> Result:
         return {"voxels": 16_777_216, "counts": [8_000_000, 8_777_216], "compute_seconds": 5.0612,
@@ -40,7 +41,7 @@ class NoWork:
 
 
 def measure(blocks: int, *, workers: int) -> dict[str, Any]:
-    """Time and memory of a run of so many blocks."""
+    """Time and memory of a run of ``blocks`` blocks."""
     grid = (blocks // 100, 100)
     stage = Stage(
         name="segment",
@@ -82,8 +83,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--blocks", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)
-    given = parser.parse_args()
-    print(json.dumps(measure(given.blocks, workers=given.workers), indent=2))
+    arguments = parser.parse_args()
+    print(json.dumps(measure(arguments.blocks, workers=arguments.workers), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Write the table and the plot of kept results.
+"""Write a table and a plot of the results.
 
     python benchmarks/table.py benchmarks/results
 
-Reads ``compare-*.json`` and ``ours-*.json`` there, and writes ``table.md`` and ``speed.png``.
+The script reads ``compare-*.json`` and ``ours-*.json`` in the folder, and writes ``table.md`` and
+``speed.png`` there.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ Row = tuple[str, ...]
 
 def read(folder: Path, prefix: str) -> list[dict[str, Any]]:
     """Results of one kind, in the order of the loads."""
-    found = [json.loads(path.read_text()) for path in folder.glob(f"{prefix}-*.json")]
+    results = [json.loads(path.read_text()) for path in folder.glob(f"{prefix}-*.json")]
     order = list(LOADS)
-    return sorted(found, key=lambda result: order.index(result["load"]))
+    return sorted(results, key=lambda result: order.index(result["load"]))
 
 
 def limit(result: dict[str, Any]) -> float:
-    """Microseconds per voxel of one pass over the whole at the matrix-product peak."""
+    """Microseconds per voxel of one pass over the whole image at the peak of matrix products."""
     load = LOADS[result["load"]]
     return 1e6 * load.flops / result["flops_peak"] / load.voxels
 
 
 def comparison(result: dict[str, Any]) -> list[Row]:
-    """Ours, then the peers, the fastest first."""
+    """One row for bigunet, then one for each peer, the fastest peer first."""
     ours = result["ours"]
     peers = sorted(result["peers"].items(), key=lambda item: item[1]["seconds"])
     rows = [("bigunet", ours["precision"], "chosen", ours, 1.0, "")]
@@ -40,11 +41,11 @@ def comparison(result: dict[str, Any]) -> list[Row]:
         rows.append((program, precision, tile, peer, peer["times_ours"], _share(peer["differing"])))
     return [
         (
-            program, precision, tile, f"{told['seconds']:.1f}",
-            f"{told['microseconds_per_voxel']:.3f}", f"{times:.2f}",
-            f"{told['peak_memory_bytes'] / 1e9:.2f}", differing,
+            program, precision, tile, f"{figures['seconds']:.1f}",
+            f"{figures['microseconds_per_voxel']:.3f}", f"{times:.2f}",
+            f"{figures['peak_memory_bytes'] / 1e9:.2f}", differing,
         )
-        for program, precision, tile, told, times, differing in rows
+        for program, precision, tile, figures, times, differing in rows
     ]  # fmt: skip
 
 
@@ -63,13 +64,13 @@ def end_to_end(results: list[dict[str, Any]]) -> list[Row]:
 
 
 def table(head: Row, rows: list[Row]) -> str:
-    """Markdown."""
+    """A table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def write_table(folder: Path) -> None:
-    """``table.md``."""
+    """Write ``table.md``."""
     ours, compared = read(folder, "ours"), read(folder, "compare")
     parts = ["# Results\n\nWritten by `benchmarks/table.py` from the JSON files beside it.\n"]
     if ours:
@@ -92,7 +93,7 @@ def write_table(folder: Path) -> None:
 
 
 def plot(folder: Path) -> None:
-    """``speed.png``: microseconds per voxel of each program, and the machine's limit."""
+    """Write ``speed.png``: microseconds per voxel of each program, and the limit of the machine."""
     from matplotlib.figure import Figure
 
     compared = read(folder, "compare")

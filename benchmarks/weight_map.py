@@ -1,6 +1,6 @@
 """Time the border term of the weight map on a field of round cells.
 
-For developers: run it before and after a change to ``bigunet/training/weight_map.py``.
+Run it before and after a change to ``bigunet/training/data/weight_map.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bigunet.training.data.weight_map import border_term
 
 
 def field_of_cells(shape: tuple[int, ...], count: int, *, pieces: int = 1) -> np.ndarray:
-    """Numbered balls that fill a third of the field, some over others; ``pieces`` share an id."""
+    """Balls that fill a third of the field and may overlap; every ``pieces`` balls share one id."""
     rng = np.random.default_rng(0)
     labels = np.zeros(shape, np.int32)
     ndim = len(shape)
@@ -38,14 +38,14 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=5000)
     parser.add_argument("--pieces", type=int, default=1, help="that each cell consists of")
     parser.add_argument("--sigma", type=float, default=5.0)
-    given = parser.parse_args()
-    shape = tuple(int(n) for n in given.shape.split(","))
-    labels = field_of_cells(shape, given.cells, pieces=given.pieces)
+    arguments = parser.parse_args()
+    shape = tuple(int(n) for n in arguments.shape.split(","))
+    labels = field_of_cells(shape, arguments.cells, pieces=arguments.pieces)
     started = time.perf_counter()
-    term = border_term(labels, w0=10.0, sigma=given.sigma, spacing=(1.0,) * len(shape))
+    term = border_term(labels, w0=10.0, sigma=arguments.sigma, spacing=(1.0,) * len(shape))
     seconds = time.perf_counter() - started
     print(
-        f"{given.shape}, {len(np.unique(labels)) - 1} cells: {seconds:.2f} s, "
+        f"{arguments.shape}, {len(np.unique(labels)) - 1} cells: {seconds:.2f} s, "
         f"{1e9 * seconds / labels.size:.0f} ns per voxel; mean term {term.mean():.3f}"
     )
 

@@ -54,6 +54,7 @@ def test_the_wheel_holds_code_commands_model_fields_and_licence(wheel: Path) -> 
         "bigunet/bundled/em-boundaries.safetensors",
         "bigunet/bundled/nuclei.safetensors",
         "bigunet/bundled/nuclei-fields/LICENCE.md",
+        "bigunet/jobs/templates/slurm.sh.in",
         "bigunet_cli/main.py",
     ):
         assert name in names

@@ -2,11 +2,11 @@
 
     .venv-peers/bin/python benchmarks/peers/run.py PEER FOLDER LOAD [--precision bf16] [--tile N]
 
-``FOLDER`` has what ``benchmarks/loads.py`` writes.
+``FOLDER`` holds the files of ``benchmarks/loads.py``.
 
-Each peer has the settings that keep its result exact: a halo of whole strides, tiles of whole
-strides, one normalisation, no blending. Valid networks are wrapped so that they give back as many
-voxels as they read, of which the peer keeps the exact ones. Prints JSON.
+Each peer has the settings that keep its result exact: a halo and tiles of whole strides, one
+normalisation, no blending. A network with valid convolutions is wrapped, so that it returns as many
+voxels as it reads; the peer keeps the exact ones. The script prints JSON.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Same(nn.Module):
-    """A valid network that gives back the shape it reads, exact but for a halo of whole strides.
+    """A network that returns as many voxels as it reads, though its convolutions are valid.
 
-    Reads grey values 0 to 255, as the loads have them.
+    The result is exact except within a halo of whole strides. Grey values go from 0 to 255.
     """
 
     def __init__(self, path: Path, precision: str) -> None:
@@ -52,14 +52,14 @@ class Same(nn.Module):
         self.stride = stride
 
     def channels_last(self) -> Same:
-        """The same with its weights in the layout that CPUs are fastest in."""
+        """Bring the weights into the layout that is fastest on CPUs, and return the network."""
         self.module = self.module.to(memory_format=self.layout)  # type: ignore[call-overload]
         return self
 
     def forward(self, image: Tensor) -> Tensor:
         size = image.shape[2:]
         border, stride, rest = self.field.border[0], self.stride, self.field.remainder[0]
-        # Poolings lie as in one pass over the whole, which begins a border before the image.
+        # Poolings fall on the same voxels as in one pass, which begins one border before the image.
         first = -border % stride
         cut = [(n - first - rest) % stride for n in size]
         image = image[(..., *(slice(first, n - c) for n, c in zip(size, cut)))]
@@ -74,7 +74,7 @@ class Same(nn.Module):
 
 
 def labels_of(scores: np.ndarray) -> np.ndarray:
-    """The better class of each voxel, of scores (class, *space), as fast as numpy can."""
+    """The class with the highest score for each voxel, from scores (class, *space)."""
     if len(scores) == 2:
         return (scores[1] > scores[0]).view(np.uint8)
     return scores.argmax(axis=0).astype(np.uint8)
@@ -84,30 +84,30 @@ Run = Callable[[zarr.Array, Same, zarr.Array, int], None]
 
 
 def naive() -> Run:
-    """What anybody writes first: the whole image in memory, mirrored, tile by tile, in fp32."""
+    """The simplest program: the whole mirrored image in memory, tile after tile, in fp32."""
 
     def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
         field = network.field
         border = field.border[0]
-        given = field.scores_shape(field.input_shape((tile,) * network.ndim))[0]
-        kept = given - given % network.stride
-        pixels = np.pad(image[:], [(border, border + given)] * network.ndim, mode="reflect")
+        returned = field.scores_shape(field.input_shape((tile,) * network.ndim))[0]
+        kept = returned - returned % network.stride
+        pixels = np.pad(image[:], [(border, border + returned)] * network.ndim, mode="reflect")
         labels = np.empty(image.shape, np.uint8)
         for index in np.ndindex(*(-(-n // kept) for n in image.shape)):
             start = [i * kept for i in index]
-            part = pixels[tuple(slice(a, a + given + 2 * border) for a in start)]
+            part = pixels[tuple(slice(a, a + returned + 2 * border) for a in start)]
             tensor = torch.from_numpy(part.astype(np.float32) / 255)[None, None]
             with torch.inference_mode():
-                found = network.module(tensor)[0].argmax(dim=0).to(torch.uint8).numpy()
+                classes = network.module(tensor)[0].argmax(dim=0).to(torch.uint8).numpy()
             where = tuple(slice(a, min(a + kept, n)) for a, n in zip(start, image.shape))
-            labels[where] = found[tuple(slice(0, w.stop - w.start) for w in where)]
+            labels[where] = classes[tuple(slice(0, w.stop - w.start) for w in where)]
         output[:] = labels
 
     return run
 
 
 def torch_em() -> Run:
-    """``predict_with_halo_pipelined``: its prefetching and writing threads."""
+    """``predict_with_halo_pipelined`` with its threads for reading and writing."""
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -132,7 +132,7 @@ def torch_em() -> Run:
 
 
 def dask_overlap() -> Run:
-    """``map_overlap``, mirrored by dask's own padding, in threads."""
+    """``map_overlap`` in threads; dask's own padding mirrors the image."""
     import dask
     import dask.array as da
 
@@ -148,20 +148,20 @@ def dask_overlap() -> Run:
         array = da.from_zarr(image)
         extra = [(halo, halo + -n % tile) for n in image.shape]
         padded = da.pad(array, extra, mode="reflect")
-        # Chunks begin where tiles do, but for the margin: tiles stay on the network's stride.
+        # Except for the margin, chunks begin where tiles begin: tiles stay on the network's stride.
         padded = padded.rechunk([(halo, *[tile] * (-(-n // tile)), halo) for n in image.shape])
-        found = da.map_overlap(
+        labels = da.map_overlap(
             block, padded, depth=halo, boundary="none", dtype=np.uint8, allow_rechunk=False
         )
-        found = found[tuple(slice(halo, halo + n) for n in image.shape)].rechunk(output.chunks)
+        labels = labels[tuple(slice(halo, halo + n) for n in image.shape)].rechunk(output.chunks)
         with dask.config.set(scheduler="threads", num_workers=2):
-            da.to_zarr(found, output)
+            da.to_zarr(labels, output)
 
     return run
 
 
 def monai() -> Run:
-    """``sliding_window_inference`` with a weight map that keeps the exact voxels alone."""
+    """``sliding_window_inference`` with a weight map that keeps only the exact voxels."""
     from monai.inferers import sliding_window_inference
 
     def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
@@ -171,7 +171,7 @@ def monai() -> Run:
         whole = np.pad(pixels, [(halo, halo + -n % tile) for n in image.shape], mode="reflect")
         weights = np.full((size,) * network.ndim, 1e-6, np.float32)
         weights[(slice(halo, -halo),) * network.ndim] = 1
-        found = sliding_window_inference(
+        scores = sliding_window_inference(
             torch.from_numpy(whole)[None, None],
             (size,) * network.ndim,
             1,
@@ -180,13 +180,13 @@ def monai() -> Run:
             roi_weight_map=torch.from_numpy(weights),
         )
         inner = tuple(slice(halo, halo + n) for n in image.shape)
-        output[:] = labels_of(found[0].numpy())[inner]
+        output[:] = labels_of(scores[0].numpy())[inner]
 
     return run
 
 
 def daisy() -> Run:
-    """Its task scheduler; reading, network and writing are ours, as its users write them."""
+    """The task scheduler of daisy; reading, network and writing are ours, as its users do it."""
     import daisy as package
 
     def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
@@ -200,10 +200,10 @@ def daisy() -> Run:
             )
             margins = [(p.start - a, a + n - p.stop) for p, a, n in zip(inside, start, shape)]
             pixels = np.pad(image[inside], margins, mode="reflect")
-            found = labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
+            labels = labels_of(network(torch.from_numpy(pixels)[None, None])[0].numpy())
             at = block.write_roi.offset
             kept = tuple(slice(a, min(a + tile, n)) for a, n in zip(at, image.shape))
-            output[kept] = found[tuple(slice(halo, halo + k.stop - k.start) for k in kept)]
+            output[kept] = labels[tuple(slice(halo, halo + k.stop - k.start) for k in kept)]
 
         whole = package.Coordinate([n + -n % tile for n in image.shape])
         task = package.Task(
@@ -231,7 +231,7 @@ PEERS: dict[str, Callable[[], Run]] = {
 
 
 class Peak(threading.Thread):
-    """The most memory of this process while it runs, looked at several times a second."""
+    """A thread that records the peak memory of this process, ten times a second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -280,9 +280,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("load")
     parser.add_argument("--precision", choices=DTYPES, default="bf16")
-    parser.add_argument("--tile", type=int, default=384, help="kept voxels per axis")
-    given = parser.parse_args()
-    print(json.dumps(measure(given.peer, given.folder, given.load, given.precision, given.tile)))
+    parser.add_argument("--tile", type=int, default=384, help="voxels per axis that a tile keeps")
+    chosen = parser.parse_args()
+    figures = measure(chosen.peer, chosen.folder, chosen.load, chosen.precision, chosen.tile)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

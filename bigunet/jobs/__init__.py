@@ -1,1 +1,1 @@
-"""Scripts for batch systems: what a job is asked for, what it needs, and the text of its script."""
+"""Scripts for batch systems: what a job asks for, what it needs, and the text of its script."""

@@ -9,7 +9,7 @@ from bigunet.engine.clusters.walltime import walltime_seconds
 from bigunet.errors import OptionError
 
 _UNIT_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
-_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?", re.ASCII)
+_NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?", re.ASCII)
 
 
 def parse_duration(text: str, *, bare: str) -> int:
@@ -26,20 +26,19 @@ def parse_duration(text: str, *, bare: str) -> int:
     Raises
     ------
     OptionError
-        If it is none of these, or no time at all.
+        If the text has none of these forms, or means no time at all.
 
     Examples
     --------
     >>> parse_duration("90min", bare="h"), parse_duration("1-12:30", bare="min")
     (5400, 131400)
     """
-    seconds = 0
-    if found := _WORDS.fullmatch(text.strip()):
-        seconds = math.ceil(float(found[1]) * _UNIT_SECONDS[found[2] or bare])
+    if match := _NUMBER_AND_UNIT.fullmatch(text.strip()):
+        seconds = math.ceil(float(match[1]) * _UNIT_SECONDS[match[2] or bare])
     else:
         seconds = walltime_seconds(text) or 0
     if not seconds:
-        raise OptionError(f"{text!r} is no length of time, like 2h, 90min or 1:30:00")
+        raise OptionError(f"{text!r} is not a length of time; write it as 2h, 90min or 1:30:00")
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""How many jobs, and what each needs: time, memory, cores, and the signal before its end."""
+"""How many jobs a script asks for, and what each needs: time, memory, cores, a signal in time."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _MIB = 1 << 20
 _HOUR = 3600
 _DAY = 24 * _HOUR
 _MOST_JOBS = {"array": 100, "dask": 8}
-# A forecast is no promise; a job that ends early costs nothing but its place in the queue.
+# A forecast may be wrong, and a job that ends early costs nothing.
 _TIME_MARGIN = 2
 _SHORTEST_SECONDS = 600
 _STEP_SECONDS = 300
-# What is asked to stop first finishes all that workers have, and no forecast is exact.
+# After the signal, workers finish all blocks that they hold; half as much again is a margin.
 _LEAD_BLOCKS = 1.5 * BLOCKS_PER_THREAD * THREADS_PER_WORKER
 _LEAST_LEAD_SECONDS = 60
 _UNKNOWN_LEAD_SECONDS = 300
-# Slurm takes no longer one.
+# Slurm accepts no longer lead.
 _MOST_LEAD_SECONDS = 65535
 _MEMORY_STEP_MIB = 100
 _USUAL_CPUS = 8
@@ -34,18 +34,18 @@ _CPUS_PER_GPU = 4
 
 @dataclass(frozen=True, slots=True)
 class JobSize:
-    """What the script asks for.
+    """What a script asks for.
 
     Parameters
     ----------
     jobs : int
-        Jobs of an array, or nodes.
+        Number of jobs of an array, or of nodes.
     walltime_seconds, memory_mib, cpus : int
-        Of each.
+        Time, memory in MiB and cores of each job or node.
     lead_seconds : int
-        Before the end, at which a job is asked to stop.
+        How long before its end Slurm asks a job to stop.
     part_seconds : float, optional
-        What each is expected to take; None if nothing is known.
+        Seconds that each job or node will probably need; None if the pace is unknown.
     """
 
     jobs: int
@@ -57,7 +57,7 @@ class JobSize:
 
 
 def cpus_of(request: JobRequest, cores: int) -> int:
-    """Cores of a job: as asked for, or some that a node and this machine have."""
+    """Cores of a job: as many as the user asks for, else a number that most nodes have."""
     if request.cpus:
         return request.cpus
     return request.gpus * _CPUS_PER_GPU or min(_USUAL_CPUS, cores)
@@ -66,37 +66,37 @@ def cpus_of(request: JobRequest, cores: int) -> int:
 def size_jobs(
     request: JobRequest, pace: Pace | None, *, blocks: int, limit_bytes: int, cpus: int
 ) -> JobSize:
-    """Choose what was not asked for.
+    """Choose all numbers that the user leaves open.
 
     Parameters
     ----------
     request : JobRequest
     pace : Pace, optional
-        None if nothing is known of it.
+        None if it is unknown.
     blocks : int
-        Of the image.
+        Number of blocks of the image.
     limit_bytes : int
-        What bigunet takes of a job's memory.
+        The memory that bigunet may use in a job.
     cpus : int
-        Of a job.
+        Cores of a job.
 
     Raises
     ------
     OptionError
-        If it cannot be, or too little is known to choose.
+        If the wishes contradict each other, or too little is known for a choice.
     """
     jobs = _num_jobs(request, pace, blocks)
     part = None if pace is None else pace.part_seconds(jobs, blocks=blocks)
     lead = _lead_seconds(pace, math.ceil(blocks / jobs))
-    # Less would be asked to stop before it has done anything, again and again.
+    # A shorter job would be asked to stop before its first block is done, again and again.
     first = START_SECONDS if pace is None else pace.start_seconds + pace.block_seconds
     least = lead + math.ceil(first)
     memory = request.memory_bytes // _MIB or job_memory_mib(limit_bytes)
     if job_memory_mib(limit_bytes) > memory + _MEMORY_STEP_MIB:
         raise OptionError(
             f"--memory-limit {limit_bytes / 1e9:.2g} GB does not fit into --memory "
-            f"{request.memory_bytes / 1e9:.2g} GB with what Slurm counts beside it; give one of "
-            "them"
+            f"{request.memory_bytes / 1e9:.2g} GB, because Slurm counts more than that limit; give "
+            "only one of the two"
         )
     return JobSize(
         jobs=jobs,
@@ -117,7 +117,7 @@ def _num_jobs(request: JobRequest, pace: Pace | None, blocks: int) -> int:
             )
         return request.jobs
     if pace is None:
-        raise OptionError("how long it takes is not known here: say with --jobs N how many")
+        raise OptionError("the time is not known here: give the number of jobs with --jobs N")
     if not request.within_seconds:
         return max(1, min(math.ceil(pace.work_seconds / _HOUR), blocks, _MOST_JOBS[request.way]))
     left = request.within_seconds - pace.start_seconds
@@ -128,7 +128,7 @@ def _num_jobs(request: JobRequest, pace: Pace | None, blocks: int) -> int:
         shortest = math.ceil(pace.part_seconds(blocks, blocks=blocks))
         raise OptionError(
             f"--within {clock(request.within_seconds)}: a job for each of the {blocks} blocks "
-            f"takes {clock(shortest)} ({pace.told}); give more time, cores or GPUs, or a smaller "
+            f"takes {clock(shortest)} ({pace.origin}); give more time, cores or GPUs, or a smaller "
             "--block-shape"
         )
     return jobs
@@ -137,21 +137,21 @@ def _num_jobs(request: JobRequest, pace: Pace | None, blocks: int) -> int:
 def _lead_seconds(pace: Pace | None, blocks: int) -> int:
     if pace is None:
         return _UNKNOWN_LEAD_SECONDS
-    wanted = math.ceil(min(_LEAD_BLOCKS, 1.5 * blocks) * pace.block_seconds)
-    return min(max(_LEAST_LEAD_SECONDS, wanted), _MOST_LEAD_SECONDS)
+    lead = math.ceil(min(_LEAD_BLOCKS, 1.5 * blocks) * pace.block_seconds)
+    return min(max(_LEAST_LEAD_SECONDS, lead), _MOST_LEAD_SECONDS)
 
 
 def _walltime_seconds(request: JobRequest, part: float | None, least: int) -> int:
     if request.walltime_seconds:
         if request.walltime_seconds <= least:
             raise OptionError(
-                f"--walltime {clock(request.walltime_seconds)}: starting, a block, and ending in "
-                f"time take {clock(least)}; give more, or a smaller --block-shape"
+                f"--walltime {clock(request.walltime_seconds)}: the start, one block and the end "
+                f"take {clock(least)}; give more, or a smaller --block-shape"
             )
         return request.walltime_seconds
     if part is None:
-        raise OptionError("how long it takes is not known here: give --walltime or --hours")
-    wanted = max(_SHORTEST_SECONDS, _TIME_MARGIN * part + least)
-    # What is not done by then goes on in a job that is queued again.
-    wanted = max(min(wanted, _DAY), 2 * least)
-    return math.ceil(wanted / _STEP_SECONDS) * _STEP_SECONDS
+        raise OptionError("the time is not known here: give --walltime or --hours")
+    seconds = max(_SHORTEST_SECONDS, _TIME_MARGIN * part + least)
+    # A job that needs more than a day is queued again, and continues.
+    seconds = max(min(seconds, _DAY), 2 * least)
+    return math.ceil(seconds / _STEP_SECONDS) * _STEP_SECONDS

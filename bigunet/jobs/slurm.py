@@ -1,13 +1,9 @@
-"""A ready Slurm script for a segmentation: reads metadata, runs a few tiles, starts no job."""
+"""A complete Slurm script for a segmentation; it reads metadata, runs tiles and starts no job."""
 
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import replace
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
@@ -17,12 +13,13 @@ from bigunet.errors import OptionError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.plates import is_plate
 from bigunet.io.stores.access import normal_url
-from bigunet.jobs.duration import clock
+from bigunet.jobs.notes import script_notes, script_title
 from bigunet.jobs.pace import Pace
+from bigunet.jobs.programs import find_programs
 from bigunet.jobs.request import JobRequest
-from bigunet.jobs.script import Commands, JobText, array_script, dask_script
+from bigunet.jobs.script import JobText, script_text
 from bigunet.jobs.segment_words import segment_words
-from bigunet.jobs.size import JobSize, cpus_of, size_jobs
+from bigunet.jobs.size import cpus_of, size_jobs
 from bigunet.machine.cores import cores
 from bigunet.model.files.model_file import bundled_models, find_model, load_model
 from bigunet.segmentation.forecast import forecast
@@ -55,17 +52,18 @@ def slurm_script(
         As for `segment`.
     request : JobRequest
     measure : bool
-        Whether a few tiles may be run here to foretell the time.
+        Whether a few tiles may run on this machine, so that the time can be estimated.
 
     Raises
     ------
     BigUNetError
-        If the run would fail for what can be told before it begins, or too little is known.
+        If the run would fail for a reason that is visible before it begins, or too little is
+        known.
     """
     _check(request, options, existing)
     _check_no_secret(source, options.mask, options.grey_range_of)
     plan, place = _planned(source, target, model, options, request, existing)
-    # What is planned there is what was planned here, whatever memory the node has.
+    # With this limit, jobs make the plan that was made here, whatever memory their node has.
     options = replace(options, memory_limit=_limit_bytes(plan, request))
     here = cores()
     cpus = cpus_of(request, here)
@@ -78,23 +76,25 @@ def slurm_script(
         cpus=cpus,
     )
     if request.gpus and options.device == "auto":
-        # Else a node whose driver fails would compute on its cores, for ever.
+        # With "auto", a node with a broken driver would compute on its cores for days.
         options = replace(options, device="cuda")
-    where = None if target is None else normal_url(os.path.expanduser(target))
-    words = segment_words(normal_url(source), where, _model_word(model), options)
-    ledgers = str(place.folder.absolute() / RUN_FOLDER)
-    text = JobText(_title(plan, where), words, _notes(plan, request, size, pace), ledgers)
-    commands = _commands(request.prefix)
-    if request.way == "dask":
-        return dask_script(request, size, text, commands, resume=existing == "resume")
-    if request.processes > 1:
-        kind = ["--cluster=cuda"] if request.gpus else []
-        text = replace(text, words=[*words, *kind, f"--workers={request.processes}"])
-    return array_script(request, size, text, commands)
+    output = None if target is None else normal_url(os.path.expanduser(target))
+    words = segment_words(normal_url(source), output, _model_word(model), options)
+    if request.way == "array" and request.processes > 1:
+        words += ["--cluster=cuda"] if request.gpus else []
+        words.append(f"--workers={request.processes}")
+    text = JobText(
+        title=script_title(plan, output),
+        words=words,
+        notes=script_notes(plan, request, size, pace),
+        ledgers=str(place.folder.absolute() / RUN_FOLDER),
+    )
+    programs = find_programs(request.prefix)
+    return script_text(request, size, text, programs, resume=existing == "resume")
 
 
 def _check_no_secret(*urls: str) -> None:
-    """Raise OptionError for an address that a script, which anybody may read, must not hold."""
+    """Raise OptionError for an address with a password: other people may read the script."""
     for url in urls:
         if shown_url(url) != url:
             raise OptionError(
@@ -104,22 +104,22 @@ def _check_no_secret(*urls: str) -> None:
 
 
 def _check(request: JobRequest, options: SegmentOptions, existing: Existing) -> None:
-    """Raise OptionError for what does not go together."""
+    """Raise OptionError for options that contradict each other or the request."""
     if existing == "overwrite":
-        # Queued again, a job could not tell what it has overwritten from what it has not.
+        # A job that is queued again could not know which blocks it has overwritten already.
         raise OptionError(
             "a job that may be queued again cannot overwrite: remove the output first, and print "
             "the script without --overwrite"
         )
     if request.way == "array" and options.tune:
         raise OptionError(
-            "jobs of an array must have the same tiles, but each would measure its own: no "
-            "--tune, or --way dask"
+            "jobs of an array must have the same tiles, but with --tune each would measure its "
+            "own: leave --tune out, or give --way dask"
         )
     if request.gpus and options.device == "cpu":
         raise OptionError("--device cpu needs no --gpus: give one of them")
     if not request.gpus and options.device == "cuda":
-        raise OptionError("--device cuda needs a GPU: say with --gpus N how many a node gives")
+        raise OptionError("--device cuda needs a GPU: give the GPUs of a node with --gpus N")
 
 
 def _planned(
@@ -130,11 +130,11 @@ def _planned(
     request: JobRequest,
     existing: Existing,
 ) -> tuple[SegmentPlan, Place]:
-    """The plan of the run, and where it writes; raises what the run would."""
+    """The plan of the run, and the place of its output; raises the errors of the run itself."""
     if is_plate(source):
         raise OptionError(
-            f"{source} is a plate, whose fields run one after the other: print a script for each "
-            "of its fields"
+            f"{source} is a plate, and its fields would run one after the other: print a script "
+            "for each of its fields"
         )
     image = open_multiscale(source, axes=options.axes)
     place = choose_place(image, target, options)
@@ -142,7 +142,7 @@ def _planned(
     check_target(place, image.url, existing="resume" if array else existing)
     if not options.memory_limit and request.memory_bytes:
         options = replace(options, memory_limit=memory_limit_of(request.memory_bytes))
-    # Precision and tiles are those of the device that jobs have.
+    # The device of the jobs decides on precision and tiles.
     device = options.device if request.gpus else "cpu"
     plan = make_plan(
         image,
@@ -155,7 +155,7 @@ def _planned(
 
 
 def _limit_bytes(plan: SegmentPlan, request: JobRequest) -> int:
-    """As asked for, or what suffices for the plan, in whole megabytes."""
+    """The memory limit that the user gives, or the least that suffices, in whole megabytes."""
     if plan.options.memory_limit:
         return plan.options.memory_limit // _MB * _MB or plan.options.memory_limit
     first = plan.grid.box((0,) * plan.region.ndim)
@@ -179,61 +179,14 @@ def _pace(
         measure = False
     if not measure:
         if not (request.jobs and request.walltime_seconds):
-            why = "no GPU is here to measure on" if request.gpus else "nothing is measured"
+            why = "no GPU is here for a measurement" if request.gpus else "nothing is measured"
             raise OptionError(
-                f"{why}: say with --hours H what the whole image takes on one job, or give --jobs "
-                "and --walltime"
+                f"{why}: give the time of the whole image on one job with --hours H, or give "
+                "--jobs and --walltime"
             )
         return None
-    return Pace.foretold(forecast(plan), request, cpus=cpus, cores=here)
+    return Pace.estimated(forecast(plan), request, cpus=cpus, cores=here)
 
 
 def _model_word(model: str) -> str:
     return model if model in bundled_models() else str(find_model(model).absolute())
-
-
-def _commands(prefix: str) -> Commands:
-    """The programs of this environment, or those of the container that ``prefix`` names."""
-    if prefix:
-        return Commands(f"{prefix} bigunet", f"{prefix} dask", f"{prefix} python")
-    folder = Path(sys.executable).parent
-    found = {
-        name: shlex.quote(str(folder / name))
-        if (folder / name).is_file()
-        else f"{shlex.quote(sys.executable)} -m {module}"
-        for name, module in (("bigunet", "bigunet_cli.main"), ("dask", "dask"))
-    }
-    return Commands(**found, python=shlex.quote(sys.executable))
-
-
-def _title(plan: SegmentPlan, target: str | None) -> str:
-    into = "its own labels" if target is None else repr(target)
-    made_by = f"made by 'bigunet jobs slurm' of bigunet {version('bigunet')}"
-    return f"Segments {plan.image.url!r} into {into}; {made_by}."
-
-
-def _notes(plan: SegmentPlan, request: JobRequest, size: JobSize, pace: Pace | None) -> list[str]:
-    """Where the numbers of a script come from, for whoever reads or changes them."""
-    each = "job" if request.way == "array" else "node"
-    jobs = f"{size.jobs} {each}s" if size.jobs > 1 else f"1 {each}"
-    notes = [f"{plan.grid.num_blocks} blocks of {plan.grid.block_shape} voxels for {jobs}."]
-    if pace is not None and size.part_seconds is not None:
-        whole = clock(round(pace.start_seconds + pace.work_seconds))
-        notes.append(
-            f"Time: {whole} on one {each}, {clock(round(size.part_seconds))} with {jobs}; "
-            f"{pace.told}."
-        )
-    given = (
-        "as given" if request.walltime_seconds else "with a margin; a job that needs more goes on"
-    )
-    notes.append(f"--time: {given}.")
-    notes.append(
-        "--mem: "
-        + ("as given" if request.memory_bytes else "reckoned from blocks and tiles")
-        + "; --memory-limit in the command keeps below it: change both."
-    )
-    notes.append(
-        "--signal: seconds before the end, enough to finish the blocks that are at work"
-        + ("." if pace is not None else ", it is hoped: nothing was measured.")
-    )
-    return notes

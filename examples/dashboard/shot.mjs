@@ -1,5 +1,5 @@
-// Takes panel.png and tasks.png of a run: node shot.mjs http://127.0.0.1:8787 CHROMIUM
-// with playwright-core installed beside it, while this runs on a mosaic like the demo's:
+// Take the pictures panel.png and tasks.png of a run: node shot.mjs http://127.0.0.1:8787 CHROMIUM
+// It needs playwright-core, and a run such as this one on a mosaic like that of the demo:
 //   bigunet segment in.zarr out.zarr --block-shape 512,512 --workers 2 \
 //     --dashboard-address 127.0.0.1:8787
 import { chromium } from 'playwright-core';
@@ -9,7 +9,7 @@ const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] }
 for (const [name, route, height] of [['panel', 'bigunet', 670], ['tasks', 'status', 760]]) {
   const page = await browser.newPage({ viewport: { width: 1220, height } });
   await page.goto(`${dashboard}/${route}`);
-  // The panel is brought up to date every second, Dask's task stream every five.
+  // The panel updates every second, Dask's task stream every five seconds.
   await page.waitForTimeout(7000);
   await page.screenshot({ path: new URL(`${name}.png`, import.meta.url).pathname });
   await page.close();

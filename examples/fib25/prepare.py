@@ -1,4 +1,4 @@
-"""Turn a block of the FIB-25 data set into an OME-Zarr image with its bodies as labels."""
+"""Convert a block of the FIB-25 data set to an OME-Zarr image with its bodies as labels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import tifffile
 import zarr
 
 SCORED_PLANES = 40
-"""The last planes, from which nothing is learnt."""
+"""The last planes, which are scored and not used for training."""
 VOXEL_SIZE_UM = 0.01
 
 
 def write_volume(path: Path, volume: np.ndarray) -> None:
-    """Write (z, y, x) as an OME-Zarr image of one level."""
+    """Write an array (z, y, x) as an OME-Zarr image with one level."""
     group = zarr.open_group(str(path), mode="w", zarr_format=3)
     array = group.create_array(
         "0", shape=volume.shape, chunks=(64,) * 3, dtype=volume.dtype, dimension_names=tuple("zyx")
@@ -28,16 +28,16 @@ def write_volume(path: Path, volume: np.ndarray) -> None:
 
 
 def find(folder: Path, pattern: str) -> Path:
-    """The first file of that name, or an end in one line."""
-    found = sorted(folder.glob(pattern))
-    if not found:
-        raise SystemExit(f"{folder} holds no {pattern}; give the folder where it is")
-    return found[0]
+    """The first file with this name; if there is none, the script ends with one line."""
+    paths = sorted(folder.glob(pattern))
+    if not paths:
+        raise SystemExit(f"{folder} holds no {pattern}; give the folder that holds it")
+    return paths[0]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="of gray*.tif and bodies*.tif")
+    parser.add_argument("folder", type=Path, help="with gray*.tif and bodies*.tif")
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     for kind, pattern in (("images", "gray*.tif"), ("labels", "bodies*.tif")):

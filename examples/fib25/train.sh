@@ -1,6 +1,6 @@
 #!/bin/sh
-# Train the boundaries of cells: train.sh FOLDER OUT.safetensors [OPTION]...
-# FOLDER has images.zarr and labels.zarr, as prepare.py writes them; labels number the cells.
+# Train a network for the boundaries of cells: train.sh FOLDER OUT.safetensors [OPTION]...
+# FOLDER holds images.zarr and labels.zarr from prepare.py; each cell has a label of its own.
 set -eu
 folder=$1 out=$2
 shift 2

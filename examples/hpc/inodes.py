@@ -1,4 +1,4 @@
-"""Reckons how many files an output has, sharded and not, from the layout that bigunet writes.
+"""Count the files of an output with and without shards, from the layout that bigunet writes.
 
 python examples/hpc/inodes.py
 """
@@ -12,7 +12,7 @@ from bigunet.geometry import Point, ceil_div
 from bigunet.io.output.extents import chunk_limit, default_block_shape
 from bigunet.io.output.layout import PyramidLayout, plan_pyramid
 
-# What it is, its shape, axes of the network.
+# Name, shape, and number of axes of the network.
 IMAGES = [
     ("a plane", (32_768, 32_768), 2),
     ("a slide", (320_000, 320_000), 2),
@@ -22,13 +22,13 @@ IMAGES = [
 
 
 def num_files(layout: PyramidLayout, *, sharded: bool) -> int:
-    """Most files that hold voxels of one output; what is all background leaves none."""
+    """The most files with voxels that one output has; pure background takes no file."""
     stored = ((level.shape, level.shard if sharded else level.chunk) for level in layout.levels)
     return sum(math.prod(map(ceil_div, shape, file)) for shape, file in stored)
 
 
 def default_layout(shape: Point, ndim: int) -> PyramidLayout:
-    """What is written where memory does not make blocks smaller."""
+    """The layout of an output whose blocks are not made smaller by a lack of memory."""
     return plan_pyramid(
         shape,
         default_block_shape(shape, network_ndim=ndim),
@@ -38,7 +38,7 @@ def default_layout(shape: Point, ndim: int) -> PyramidLayout:
 
 
 def rows() -> Iterable[str]:
-    """A table in Markdown."""
+    """The lines of a table in Markdown."""
     yield "| image | voxels | block | blocks | files, OME-Zarr 0.5 | files, 0.4 |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, shape, ndim in IMAGES:

@@ -1,21 +1,21 @@
 #!/bin/bash
-# Eight parts of an image, for LSF 10; not tried on a real one:
+# Eight parts of an image, for LSF 10; not tested on a real LSF:
 #   bsub < lsf-array.sh
 #BSUB -J "bigunet[1-8]"
 #BSUB -o bigunet-%J-%I.log
 #BSUB -n 8
 #BSUB -R "span[hosts=1]"
-# Whether memory counts by job, host or core, and in which unit, is the site's choice: ask.
+# Each site decides whether memory counts per job, host or core, and in which unit: ask.
 #BSUB -R "rusage[mem=10GB]"
 #BSUB -M 10GB
 #BSUB -W 2:00
-# Ten minutes before the end; 75 says that it was asked to end, and is queued again.
+# The signal comes ten minutes before the end; LSF queues a job that exits with 75 again.
 #BSUB -wa 'USR1'
 #BSUB -wt '10'
 #BSUB -Q "75"
-# Again after the loss of its host.
+# LSF also starts a job again after the loss of its host.
 #BSUB -r
-# For a GPU: #BSUB -gpu "num=1", and --device cuda below.
+# For a GPU, add #BSUB -gpu "num=1", and --device cuda below.
 
 in=/scratch/me/image.zarr
 out=/scratch/me/out.zarr
@@ -24,6 +24,8 @@ parts=8 # as in -J
 # The environment: module load, conda activate ...
 source ~/bigunet/.venv/bin/activate
 
+# Before the time is up, the batch system signals this shell, and the shell signals the command,
+# which finishes the blocks in work and exits with 75.
 asked=0
 pid=
 ask() {
@@ -35,7 +37,7 @@ trap ask USR1
 bigunet segment "$in" "$out" --memory-limit 8GB --part "$LSB_JOBINDEX/$parts" &
 pid=$!
 if [ "$asked" != 0 ]; then ask; fi
-# The signal ends the wait, too, but not bigunet.
+# The signal ends 'wait' but not the command: wait again.
 while :; do
     before=$asked
     wait "$pid"

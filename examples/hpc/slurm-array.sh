@@ -1,6 +1,6 @@
 #!/bin/bash
 # Eight parts of an image.
-# Image, numbers and environment are an example's: 'bigunet jobs slurm' fills in yours.
+# Image, numbers and environment are an example: 'bigunet jobs slurm' fills in yours.
 #
 #SBATCH --array=1-8
 #SBATCH --nodes=1
@@ -15,13 +15,14 @@
 #SBATCH --signal=B:USR1@600
 #SBATCH --requeue
 
-# The environment: module load, conda activate, export go here, or are given with --env.
+# The environment: lines such as 'module load' and 'conda activate' go here; --env adds them.
 source ~/bigunet/.venv/bin/activate
 # (end of the environment)
-# A wait that a signal ends has a code, too, and must not end this script.
+# A signal makes 'wait' return an error, which must not end this script.
 set +eu
 
-# Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
+# Before the time is up, the batch system signals this shell, and the shell signals the command,
+# which finishes the blocks in work and exits with 75.
 asked=0
 pid=
 ask() {
@@ -30,7 +31,7 @@ ask() {
 }
 trap ask USR1
 
-# Each finished block is a line of a ledger.
+# The ledgers have one line for each finished block.
 done_lines() { cat /scratch/me/out.zarr/bigunet/*.jsonl 2>/dev/null | wc -l; }
 done_before=$(done_lines)
 
@@ -42,7 +43,7 @@ bigunet segment \
     --part="$SLURM_ARRAY_TASK_ID/8" &
 pid=$!
 if [ "$asked" != 0 ]; then ask; fi
-# The signal ends the wait, too, but not the command.
+# The signal ends 'wait' but not the command: wait again.
 while :; do
     before=$asked
     wait "$pid"
@@ -50,7 +51,8 @@ while :; do
     if [ "$asked" = "$before" ]; then break; fi
 done
 
-# It was asked to end before its time: queue it again, and it goes on where it was.
+# 75: the command stopped between two blocks because its time was nearly up. 138 (128 + SIGUSR1):
+# the signal came before the command could handle it. Queue the job again, and it goes on.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
     if [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && [ "$(done_lines)" = "$done_before" ]; then
         echo "not queued again: since it was queued last it has finished no block; give more" \

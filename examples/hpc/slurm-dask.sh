@@ -1,6 +1,6 @@
 #!/bin/bash
 # An image on the GPUs of two nodes, through Dask.
-# Image, numbers and environment are an example's: 'bigunet jobs slurm' fills in yours.
+# Image, numbers and environment are an example: 'bigunet jobs slurm' fills in yours.
 #
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -15,14 +15,15 @@
 #SBATCH --signal=B:USR1@300
 #SBATCH --requeue
 
-# The environment: module load, conda activate, export go here, or are given with --env.
+# The environment: lines such as 'module load' and 'conda activate' go here; --env adds them.
 module load cuda
 source ~/bigunet/.venv/bin/activate
 # (end of the environment)
-# A wait that a signal ends has a code, too, and must not end this script.
+# A signal makes 'wait' return an error, which must not end this script.
 set +eu
 
-# Slurm tells this shell before the time is up; the command finishes its blocks, and leaves with 75.
+# Before the time is up, the batch system signals this shell, and the shell signals the command,
+# which finishes the blocks in work and exits with 75.
 asked=0
 pid=
 ask() {
@@ -31,11 +32,11 @@ ask() {
 }
 trap ask USR1
 
-# Here the scheduler says where it is. Whoever has the key in this folder may run anything as you.
+# A folder for the scheduler's address and a key. Anyone who has the key can run any code as you.
 folder=${SLURM_SUBMIT_DIR:-$PWD}/.bigunet-$SLURM_JOB_ID
 # shellcheck disable=SC2329 # the trap calls it
 end() {
-    # The scheduler tells the workers to end; those that hang are not waited for.
+    # The scheduler ends the workers. They have 20 seconds, because some may hang.
     if [ -n "$scheduler" ]; then kill "$scheduler" 2>/dev/null; fi
     for _ in {1..200}; do
         if [ -z "$workers" ] || ! kill -0 "$workers" 2>/dev/null; then break; fi
@@ -59,7 +60,7 @@ for role in SCHEDULER WORKER CLIENT; do
     export "DASK_DISTRIBUTED__COMM__TLS__${role}__KEY=$folder/key.pem"
 done
 
-# As for the workers that bigunet starts itself.
+# The settings of workers that bigunet starts itself.
 export DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=60s
 export MALLOC_TRIM_THRESHOLD_=4000000000
 export MALLOC_MMAP_THRESHOLD_=4000000000
@@ -71,7 +72,7 @@ export CUDA_DEVICE_ORDER=PCI_BUS_ID
 export PYTHONWARNINGS=ignore
 export DASK_LOGGING__DISTRIBUTED=warning
 
-# What Dask has to say is of use only where something goes wrong.
+# The messages of Dask matter only if something goes wrong.
 log=${SLURM_SUBMIT_DIR:-$PWD}/bigunet-$SLURM_JOB_ID-dask.log
 dask scheduler \
     --scheduler-file "$folder/scheduler.json" --protocol tls --interface ib0 \
@@ -92,7 +93,7 @@ srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
     --no-dashboard --dashboard-address 127.0.0.1:0 \
     --nthreads 3 --memory-limit 0 --death-timeout 120 --local-directory "${TMPDIR:-/tmp}" >>"$log" 2>&1 &
 workers=$!
-# The command asks workers how large their GPUs are, before it plans.
+# Before the command plans, it asks the workers for the memory of their GPUs: one must be there.
 if ! python -c 'import sys; from distributed import Client
 Client(scheduler_file=sys.argv[1]).wait_for_workers(1, timeout=300)' \
     "$folder/scheduler.json" >>"$log" 2>&1; then
@@ -100,12 +101,12 @@ Client(scheduler_file=sys.argv[1]).wait_for_workers(1, timeout=300)' \
     exit 1
 fi
 
-# Each finished block is a line of a ledger.
+# The ledgers have one line for each finished block.
 done_lines() { cat /scratch/me/out.zarr/bigunet/*.jsonl 2>/dev/null | wc -l; }
 done_before=$(done_lines)
 
 begin=()
-# One that was queued again may have begun already.
+# A job that was queued again may have begun its output already.
 if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then begin=(--resume); fi
 
 bigunet segment \
@@ -116,7 +117,8 @@ bigunet segment \
     --scheduler="$folder/scheduler.json" --workers=4 "${begin[@]}" &
 pid=$!
 if [ "$asked" != 0 ]; then ask; fi
-# Without workers it would wait until its time is up. (A node that fails takes the job with it.)
+# Without workers the command would wait until its time is up. (If a node fails, Slurm ends the
+# whole job.)
 while kill -0 "$pid" 2>/dev/null; do
     if ! kill -0 "$workers" 2>/dev/null; then
         echo "Dask's workers have all ended, see $log; the command is ended, too" >&2
@@ -125,7 +127,7 @@ while kill -0 "$pid" 2>/dev/null; do
     fi
     sleep 1
 done
-# The signal ends the wait, too, but not the command.
+# The signal ends 'wait' but not the command: wait again.
 while :; do
     before=$asked
     wait "$pid"
@@ -133,7 +135,8 @@ while :; do
     if [ "$asked" = "$before" ]; then break; fi
 done
 
-# It was asked to end before its time: queue it again, and it goes on where it was.
+# 75: the command stopped between two blocks because its time was nearly up. 138 (128 + SIGUSR1):
+# the signal came before the command could handle it. Queue the job again, and it goes on.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
     if [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && [ "$(done_lines)" = "$done_before" ]; then
         echo "not queued again: since it was queued last it has finished no block; give more" \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# How few slices teach enough: few.sh DATA OUT; the same steps on 1, 5 and 20 slices.
-# Run again, it leaves those alone whose .json is written, and begins the others anew.
+# Train on 1, 5 and 20 slices with the same number of steps, and score: few.sh DATA OUT
+# A second run skips models that have a .json file, and trains the others from the start.
 set -eu
 here=$(dirname "$0") data=$1 out=$2
 mkdir -p "$out"

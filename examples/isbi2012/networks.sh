@@ -1,6 +1,7 @@
 #!/bin/sh
-# The networks that the U-Net paper compares: networks.sh DATA OUT [MINUTES], equal time for each.
-# Run again, it leaves those alone whose .json is written, and begins the others anew.
+# Train the networks that the U-Net paper compares, each for the same time, and score them:
+#   networks.sh DATA OUT [MINUTES]
+# A second run skips networks that have a .json file, and trains the others from the start.
 set -eu
 here=$(dirname "$0") data=$1 out=$2 minutes=${3:-8}
 mkdir -p "$out"

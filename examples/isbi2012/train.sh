@@ -1,6 +1,6 @@
 #!/bin/sh
-# Train a membrane network: train.sh FOLDER OUT.safetensors [OPTION]...
-# FOLDER has images.zarr and labels.zarr, as prepare.py writes them: 0 is membrane.
+# Train a network for membranes: train.sh FOLDER OUT.safetensors [OPTION]...
+# FOLDER holds images.zarr and labels.zarr from prepare.py; the label 0 is membrane.
 set -eu
 folder=$1 out=$2
 shift 2

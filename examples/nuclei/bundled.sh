@@ -1,6 +1,6 @@
 #!/bin/sh
-# Train the bundled model: bundled.sh FOLDER OUT; three networks, each from the one before.
-# Run again, it leaves those alone whose .json is written, and begins the others anew.
+# Train the bundled model as three networks, each from the one before: bundled.sh FOLDER OUT
+# A second run skips networks that have a .json file, and trains the others from the start.
 set -eu
 here=$(dirname "$0") folder=$1 out=$2
 mkdir -p "$out"
@@ -12,7 +12,7 @@ once() {
 }
 once first train.sh "$out/first.safetensors"
 once second refine.sh "$out/first.safetensors" "$out/second.safetensors"
-# Classes weighted more nearly as often as they are; statistics of batches no longer learned.
+# Class weights are nearer to the true frequencies; the statistics of batches are frozen.
 once nuclei refine.sh "$out/second.safetensors" "$out/nuclei.safetensors" \
     --steps 6000 --validate-every 600 --freeze-statistics 0 --class-balance 0.25 \
     --calibrate --card "$here/card.json"

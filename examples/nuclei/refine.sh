@@ -1,6 +1,6 @@
 #!/bin/sh
-# Go on from what train.sh made: refine.sh FOLDER FIRST.safetensors OUT.safetensors [OPTION]...
-# Fields with many nuclei come more often, and are varied less.
+# Train a model of train.sh further: refine.sh FOLDER FIRST.safetensors OUT.safetensors [OPTION]...
+# Fields with many nuclei are drawn more often, and the augmentation is weaker.
 set -eu
 folder=$1 first=$2 out=$3
 shift 3

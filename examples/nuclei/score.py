@@ -1,4 +1,4 @@
-"""Score a model on labelled nuclei: the fields that training keeps apart, and all of them."""
+"""Score a model on labelled nuclei: first on the validation fields, then on all fields."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from bigunet.training.validate import objects_of, segment_samples
 
 
 def rule_of(model: Model) -> TargetRule:
-    """The border that the model was taught, whose voxels are given back to the objects."""
-    taught = model.description.training.get("options", {})
-    if taught.get("target") != "cells":
+    """The rule that made the training labels; scoring gives its border back to the objects."""
+    options = model.description.training.get("options", {})
+    if options.get("target") != "cells":
         raise SystemExit(f"{model.description.name} was not trained with --target cells")
     if model.description.normalisation != Normalisation():
         raise SystemExit(f"{model.description.name} does not take percentiles 1 and 99.8")
-    return TargetRule("cells", border_width=taught["border_width"])
+    return TargetRule("cells", border_width=options["border_width"])
 
 
 def count(model: Model, fields: Sequence[Sample], precision: Precision) -> Matches:
-    """Objects that match at an IoU above 0.5, are missed, and are spurious."""
+    """How many objects match at an IoU above 0.5, are missing, or are spurious."""
     rule, matches = rule_of(model), Matches()
     for one in segment_samples(model, fields, device="cpu", precision=precision):
         matches += match_objects(one.labels, objects_of(one.found, rule))
     return matches
 
 
-def told(name: str, fields: int, matches: Matches) -> str:
+def result_line(name: str, fields: int, matches: Matches) -> str:
     return (
         f"{name}: {fields} fields, {matches.matched} matched, {matches.missed} missed, "
         f"{matches.spurious} spurious, average precision {matches.average_precision:.3f}"
@@ -43,22 +43,26 @@ def told(name: str, fields: int, matches: Matches) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="of images/ and labels/, as for train.sh")
-    parser.add_argument("model", help="name or path")
+    parser.add_argument("folder", type=Path, help="with images/ and labels/, as for train.sh")
+    parser.add_argument("model", help="the name or path of a model")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--tta", action="store_true", help="average over rotations and mirrors")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        model = load_model(given.model)
-        model = turned(model, square=True) if given.tta else model
-        # Split and grey ranges are those of train.sh. No border: in few fields there may be none.
+        model = load_model(arguments.model)
+        model = turned(model, square=True) if arguments.tta else model
+        # The split and the grey ranges are those of train.sh. The width of the border is 0, because
+        # a class that no field contains would be an error.
         fields = open_training_set(
-            given.folder / "images", given.folder / "labels", TrainOptions(border_width=0), Recipe()
+            arguments.folder / "images",
+            arguments.folder / "labels",
+            TrainOptions(border_width=0),
+            Recipe(),
         )
-        apart = count(model, fields.validation, given.precision)
-        print(told("validation", len(fields.validation), apart), flush=True)
-        rest = count(model, fields.samples, given.precision)
-        print(told("all", len(fields.validation) + len(fields.samples), apart + rest))
+        validation = count(model, fields.validation, arguments.precision)
+        print(result_line("validation", len(fields.validation), validation), flush=True)
+        rest = count(model, fields.samples, arguments.precision)
+        print(result_line("all", len(fields.validation) + len(fields.samples), validation + rest))
     except BigUNetError as error:
         raise SystemExit(f"Error: {error}") from None
 

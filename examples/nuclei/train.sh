@@ -1,6 +1,6 @@
 #!/bin/sh
-# Train nuclei in fluorescence images: train.sh FOLDER OUT.safetensors [OPTION]...
-# FOLDER has images/ and labels/, PNG files of the same names; labels number the nuclei.
+# Train a network for nuclei in fluorescence images: train.sh FOLDER OUT.safetensors [OPTION]...
+# FOLDER holds images/ and labels/ with PNG files of the same names; each nucleus has its own label.
 set -eu
 folder=$1 out=$2
 shift 2

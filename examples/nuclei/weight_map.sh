@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the weight map is worth: weight_map.sh FOLDER OUT; the same steps with and without it.
-# Run again, it leaves those alone whose .json is written, and begins the others anew.
+# Train with and without the weight map, with the same number of steps: weight_map.sh FOLDER OUT
+# A second run skips models that have a .json file, and trains the others from the start.
 set -eu
 here=$(dirname "$0") folder=$1 out=$2
 mkdir -p "$out"

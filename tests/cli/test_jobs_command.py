@@ -141,10 +141,10 @@ def test_what_bigunet_takes_fits_into_the_memory_of_the_job(jobs: Any) -> None:
     assert limit(Printed(jobs(*few, "--memory-limit", "3GB"))) == 3 * 10**9
 
 
-def test_the_time_is_foretold_where_nobody_knows_it(jobs: Any) -> None:
+def test_the_time_is_estimated_if_nobody_gives_it(jobs: Any) -> None:
     printed = Printed(jobs(*FEW, "--within", "2h"))
     assert printed.directive("array") == "1-1"
-    assert "foretold from a few tiles here" in printed.text
+    assert "estimated from a few tiles on this machine" in printed.text
     assert printed.directive("time") == "00:10:00"
     unknown = Printed(jobs(*FEW, "--no-measure", "--jobs", "2", "--walltime", "1:00:00"))
     assert "nothing was measured" in unknown.text

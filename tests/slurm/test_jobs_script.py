@@ -1,4 +1,4 @@
-"""What `bigunet jobs slurm` prints, run as it is on a real Slurm: the bytes of one process."""
+"""Scripts of `bigunet jobs slurm` run on a real Slurm, and write the bytes of one process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bigunet import SegmentOptions
 pytestmark = pytest.mark.slow
 
 MEMORY_LIMIT = 2 * 10**9
-# So many that a part is not done before it can be told.
+# So many blocks that a part still computes when the signal comes.
 BLOCK, NUM_BLOCKS = 32, 24 * 16
 
 
@@ -33,7 +33,7 @@ OPTIONS = SegmentOptions(
 
 @dataclass(frozen=True)
 class Place:
-    """A folder for a job, an image under a name that shells could misread, and a model."""
+    """A folder for a job, an image with a name that a shell could misread, and a model."""
 
     folder: Path
     image: Path
@@ -65,49 +65,49 @@ def place(tmp_path: Path, image: Path, tiny_model: Path) -> Place:
 
 
 def script(bigunet: Any, place: Place, *arguments: str) -> Path:
-    told = bigunet(
+    printed = bigunet(
         "jobs", "slurm", place.image, place.output, f"--model={place.model}",
         f"--block-shape={BLOCK},{BLOCK}", f"--memory-limit={MEMORY_LIMIT}", "--device=cpu",
         "--precision=fp32", "--backend=torch", "--cpus=2", *arguments,
     )  # fmt: skip
-    assert told.code == 0, told.err
+    assert printed.code == 0, printed.err
     path = place.folder / "job.sh"
-    path.write_text(told.out)
+    path.write_text(printed.out)
     return path
 
 
 @pytest.mark.parametrize(
-    ("way", "jobs", "first", "said"),
+    ("way", "jobs", "ledger", "num_dashboards"),
     [
-        # Threads, which a small image takes, have no dashboard.
+        # A small image runs in threads, which have no dashboard.
         (["--way=array", "--jobs=2"], ("_1", "_2"), "part-1-of-2", 0),
         (["--way=dask", "--jobs=2", "--interface=lo"], ("",), "ledger", 2),
     ],
 )
-def test_a_job_that_is_told_of_its_end_is_queued_again_and_writes_the_same(
-    slurm: Slurm, bigunet: Any, place: Place, whole: Any, way: list[str], jobs: Any, first: str,
-    said: int,
+def test_a_job_that_gets_the_signal_is_queued_again_and_writes_the_same_bytes(
+    slurm: Slurm, bigunet: Any, place: Place, whole: Any, way: list[str], jobs: Any, ledger: str,
+    num_dashboards: int,
 ) -> None:  # fmt: skip
     path = script(bigunet, place, *way)
     job = slurm.sbatch(path, cwd=path.parent)
-    wait(lambda: records(place, first) > 0, "its first block", timeout=120)
-    # As Slurm does when the time is nearly up.
+    wait(lambda: records(place, ledger) > 0, "its first block", timeout=120)
+    # Slurm sends this signal when the time is nearly up.
     slurm.run("scancel", "--signal=USR1", "--batch", job + jobs[0])
     wait(lambda: slurm.states(job + jobs[0]) == ["PENDING"], "it to be queued again", timeout=60)
     states = slurm.wait_until_ended(job, timeout=200)
-    told = "".join(path.read_text() for path in sorted(place.folder.glob("bigunet-*[0-9].log")))
-    assert states == ["COMPLETED"] * len(jobs), told
-    assert told.count("Stopped as asked") == told.count("written to") == 1
-    assert "Error" not in told
-    assert told.count("dashboard:") == said
-    # No block was computed twice.
+    log = "".join(path.read_text() for path in sorted(place.folder.glob("bigunet-*[0-9].log")))
+    assert states == ["COMPLETED"] * len(jobs), log
+    assert log.count("Stopped as asked") == log.count("written to") == 1
+    assert "Error" not in log
+    assert log.count("dashboard:") == num_dashboards
+    # The ledgers have no block twice.
     assert records(place) == NUM_BLOCKS
-    # With the key to the workers.
+    # The folder with the key is gone.
     assert not list(place.folder.glob(".bigunet-*"))
     assert contents(place.output) == whole
 
 
 def records(place: Place, name: str = "*") -> int:
-    """Blocks of level 0 that the ledgers tell of, or one of them."""
+    """Number of finished blocks of level 0 in one ledger, or in all ledgers."""
     ledgers = place.output.glob(f"bigunet/{name}.jsonl")
     return sum(path.read_bytes().count(b'"stage":"segment"') for path in ledgers)

@@ -1,4 +1,4 @@
-"""Jobs of a real Slurm as workers: whatever becomes of them, the bytes of one process."""
+"""Jobs of a real Slurm as workers: the output is that of one process, to the byte."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def whole(image: Path, tiny_model: Path, client) -> Path:
 
 
 class Command:
-    """A ``bigunet segment`` over Slurm in a process of its own."""
+    """A ``bigunet segment`` that uses Slurm, in its own process."""
 
     def __init__(self, slurm: Slurm, *arguments: object, **environ: str) -> None:
-        # Dask waits longer before it takes a job for lost.
+        # By default, Dask waits longer before it declares a job lost.
         patience = {"DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "1s"}
         self.process = subprocess.Popen(
             [*SEGMENT, *map(str, arguments)], stderr=subprocess.PIPE, text=True,
@@ -70,7 +70,7 @@ class Command:
         )  # fmt: skip
 
     def wait_for_blocks(self, output: Path, count: int) -> None:
-        """Be in mid-run."""
+        """Return in the middle of the run."""
         ledger = output / "bigunet" / "ledger.jsonl"
 
         def done() -> bool:
@@ -80,14 +80,14 @@ class Command:
         wait(done, f"{count} blocks")
 
     def ended(self) -> tuple[int, str]:
-        """Its exit code, and what it said."""
-        _, told = self.process.communicate(timeout=120)
-        return self.process.returncode, told
+        """The exit code, and the lines on stderr."""
+        _, errors = self.process.communicate(timeout=120)
+        return self.process.returncode, errors
 
 
 @contextmanager
 def command(slurm: Slurm, *arguments: object, **environ: str) -> Iterator[Command]:
-    """Started, and not left behind."""
+    """Start the command, and end it with the test."""
     started = Command(slurm, *arguments, **environ)
     try:
         yield started
@@ -109,9 +109,9 @@ def test_a_cancelled_job_is_replaced_and_its_blocks_run_again(
         check_job(slurm, first.number)
         check_processes(slurm.processes(first.nodes), run.process.pid)
         slurm.scancel(first.number)
-        code, told = run.ended()
-    assert code == 0, told
-    assert told == f"waiting for the first of 1 job of slurm; what they print goes to {logs}\n"
+        code, errors = run.ended()
+    assert code == 0, errors
+    assert errors == f"waiting for the first of 1 job of slurm; what they print goes to {logs}\n"
     assert contents(output) == contents(whole)
     slurm.wait_until_empty(timeout=10)
     printed = sorted(logs.glob("*.err"), key=lambda path: int(path.stem.split("-")[-1]))
@@ -120,15 +120,17 @@ def test_a_cancelled_job_is_replaced_and_its_blocks_run_again(
 
 
 def check_job(slurm: Slurm, number: str) -> None:
-    """A job asks for what was given."""
-    told = slurm.run("scontrol", "-o", "show", "job", number)
+    """A job asks for what the options say."""
+    description = slurm.run("scontrol", "-o", "show", "job", number)
     for expected in ("CPUs/Task=2", "TimeLimit=00:40:00", "JobName=bigunet", "mem=3G"):
-        assert expected in told
+        assert expected in description
 
 
-def check_processes(found: list[psutil.Process], client: int) -> None:
-    """Workers have the settings, retire before their job ends, and listen to nobody but us."""
-    (nanny,) = [process for process in found if "distributed.cli.dask_worker" in process.cmdline()]
+def check_processes(processes: list[psutil.Process], client: int) -> None:
+    """Workers have the settings, retire before their job ends, and listen only on the loopback."""
+    (nanny,) = [
+        process for process in processes if "distributed.cli.dask_worker" in process.cmdline()
+    ]
     (worker,) = [p for p in nanny.children() if "spawn_main" in " ".join(p.cmdline())]
     environ = worker.environ()
     assert environ["MALLOC_TRIM_THRESHOLD_"] == "4000000000"
@@ -144,7 +146,7 @@ def check_processes(found: list[psutil.Process], client: int) -> None:
     assert listening == {"127.0.0.1"}
 
 
-def test_a_node_that_dies_is_done_without_whole_jobs_of_several_workers(
+def test_after_the_death_of_a_node_the_run_continues_with_a_new_job_of_several_workers(
     slurm: Slurm, image: Path, tiny_model: Path, whole: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -160,16 +162,16 @@ def test_a_node_that_dies_is_done_without_whole_jobs_of_several_workers(
         assert "gres:gpu:2" in slurm.run("scontrol", "-o", "show", "job", job.number)
         slurm.kill_node(job.nodes)
         try:
-            code, told = run.ended()
+            code, errors = run.ended()
         finally:
             slurm.start_node(job.nodes)
-    assert code == 0, told
+    assert code == 0, errors
     assert contents(output) == contents(whole)
     slurm.wait_until_empty(timeout=10)
 
 
 def without_gpus(folder: Path) -> Path:
-    """Where a ``dask_cuda.cli`` is that starts two workers, as the real one does, without GPUs."""
+    """A folder with a stand-in for ``dask_cuda.cli`` that starts two workers without GPUs."""
     package = folder / "dask_cuda"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -194,8 +196,8 @@ def test_an_array_of_parts_needs_no_scheduler(
     )
     job = slurm.sbatch(script, cwd=tmp_path)
     states = slurm.wait_until_ended(job, timeout=120)
-    told = [path.read_text() for path in sorted(tmp_path.glob("part-*.txt"))]
-    assert states == ["COMPLETED"] * 4, told
+    logs = [path.read_text() for path in sorted(tmp_path.glob("part-*.txt"))]
+    assert states == ["COMPLETED"] * 4, logs
     assert contents(output) == contents(whole)
 
 
@@ -207,28 +209,28 @@ def test_ctrl_c_leaves_no_job_behind_and_the_run_goes_on(
     with command(slurm, *words) as run:
         run.wait_for_blocks(output, 20)
         run.process.send_signal(signal.SIGINT)
-        code, told = run.ended()
-    assert code == 130, told
-    assert told.split("\n\n")[1] == "Interrupted; go on with the same command and --resume.\n"
+        code, errors = run.ended()
+    assert code == 130, errors
+    assert errors.split("\n\n")[1] == "Interrupted; go on with the same command and --resume.\n"
     slurm.wait_until_empty(timeout=10)
     with command(slurm, *words, "--resume") as run:
-        code, told = run.ended()
-    assert code == 0, told
+        code, errors = run.ended()
+    assert code == 0, errors
     assert contents(output) == contents(whole)
 
 
-def test_python_gets_workers_that_know_their_share_and_are_gone_afterwards(
+def test_python_gets_workers_that_know_their_share_and_end_with_the_client(
     slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SLURM_CONF", "PATH"):
         monkeypatch.setenv(name, slurm.env[name])
     job = JobSpec(memory_bytes=2_000_000_000, cores=1, logs=str(tmp_path))
     spec = ClusterSpec("slurm", workers=2, interface="lo", job=job)
-    told: list[str] = []
-    with open_client(spec, told.append) as client:
+    messages: list[str] = []
+    with open_client(spec, messages.append) as client:
         client.wait_for_workers(2, timeout=100)
         check_client(client)
-        # Both on this machine, but each in a job with a core of its own.
+        # Both jobs run on this machine, but each has its own core.
         assert (workers_per_host(client), workers_per_cores(client)) == (2, 1)
         assert list(client.run(cores).values()) == [1, 1]
         assert list(client.nthreads().values()) == [THREADS_PER_WORKER] * 2
@@ -239,7 +241,7 @@ def test_python_gets_workers_that_know_their_share_and_are_gone_afterwards(
             assert set(client.run(dask.config.get, key).values()) == {SETTINGS[key]}
         assert [job.state for job in slurm.squeue()] == ["RUNNING"] * 2
     slurm.wait_until_empty(timeout=10)
-    assert len(told) == 1
+    assert len(messages) == 1
     assert not list(tmp_path.glob(".dask-jobqueue.*")), "keys are left"
 
 
@@ -247,7 +249,7 @@ def test_python_gets_workers_that_know_their_share_and_are_gone_afterwards(
     ("number", "exit_code"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 75)],
 )
-def test_jobs_that_wait_are_waited_for_and_cancelled_with_the_command(
+def test_jobs_in_the_queue_are_cancelled_when_the_command_ends(
     slurm: Slurm,
     image: Path,
     tiny_model: Path,
@@ -263,9 +265,9 @@ def test_jobs_that_wait_are_waited_for_and_cancelled_with_the_command(
         ) as run:  # fmt: skip
             wait(lambda: len(waiting(slurm)) == 3, "three jobs in the queue")
             os.kill(run.process.pid, number)
-            code, told = run.ended()
-        assert code == exit_code, told
-        assert told.startswith("waiting for the first of 3 jobs of slurm;")
+            code, errors = run.ended()
+        assert code == exit_code, errors
+        assert errors.startswith("waiting for the first of 3 jobs of slurm;")
         assert not waiting(slurm)
     finally:
         slurm.scancel(blocker)
@@ -276,23 +278,23 @@ def waiting(slurm: Slurm) -> list[str]:
     return [job.number for job in slurm.squeue() if job.name == "bigunet"]
 
 
-def test_jobs_that_cannot_be_or_end_at_once_are_errors_of_one_line(
+def test_jobs_that_slurm_refuses_or_that_end_at_once_are_errors_of_one_line(
     slurm: Slurm, image: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     words = [image, tmp_path / "out.zarr", "--model", tiny_model, *JOBS, "--job-logs", tmp_path]
     with command(slurm, *words, "--queue", "none") as run:
-        code, told = run.ended()
+        code, errors = run.ended()
     assert code == 1
-    assert told.splitlines()[1] == (
+    assert errors.splitlines()[1] == (
         "Error: jobs cannot be submitted: sbatch: error: invalid partition specified: none sbatch: "
         "error: Batch job submission failed: Invalid partition name specified"
     )
-    # As a module that is not there on the nodes; dask-jobqueue's own configuration is heard.
+    # Like a module that the nodes do not have; it comes from the configuration of dask-jobqueue.
     prologue = '["echo no such module >&2", "exit 3"]'
     with command(slurm, *words, DASK_JOBQUEUE__SLURM__JOB_SCRIPT_PROLOGUE=prologue) as run:
-        code, told = run.ended()
+        code, errors = run.ended()
     assert code == 1
-    error = told.splitlines()[1]
+    error = errors.splitlines()[1]
     assert re.fullmatch(r"Error: jobs \d+ ended before a worker came: no such module .*", error)
     assert f"(in {tmp_path}/bigunet-" in error
     assert not slurm.squeue()

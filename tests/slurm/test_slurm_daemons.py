@@ -1,4 +1,4 @@
-"""The Slurm that other tests stand on is one."""
+"""The Slurm of the tests behaves as a real Slurm."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from support.slurm_daemons import Slurm, wait
 pytestmark = pytest.mark.slow
 
 
-def test_jobs_get_their_cpus_and_gpus_and_a_lost_node_is_missed(
+def test_jobs_get_their_cpus_and_gpus_and_a_lost_node_is_noticed(
     slurm: Slurm, tmp_path: Path
 ) -> None:
-    told = "echo $SLURMD_NODENAME $SLURM_CPUS_PER_TASK $CUDA_VISIBLE_DEVICES"
-    job = slurm.sbatch("-c", 3, "--gres=gpu:2", "-o", "out", f"--wrap={told}", cwd=tmp_path)
+    share = "echo $SLURMD_NODENAME $SLURM_CPUS_PER_TASK $CUDA_VISIBLE_DEVICES"
+    job = slurm.sbatch("-c", 3, "--gres=gpu:2", "-o", "out", f"--wrap={share}", cwd=tmp_path)
     assert slurm.wait_until_ended(job) == ["COMPLETED"]
     assert (tmp_path / "out").read_text() in ("n1 3 0,1\n", "n2 3 0,1\n")
 
@@ -26,7 +26,7 @@ def test_jobs_get_their_cpus_and_gpus_and_a_lost_node_is_missed(
     assert slurm.wait_until_ended(array) == ["NODE_FAIL"] * 2
     slurm.start_node("n2")
 
-    waits = slurm.sbatch("--begin=now+1hour", "--wrap=true")
-    assert [job.number for job in slurm.squeue()] == [waits]
-    slurm.scancel(waits)
+    waiting = slurm.sbatch("--begin=now+1hour", "--wrap=true")
+    assert [job.number for job in slurm.squeue()] == [waiting]
+    slurm.scancel(waiting)
     slurm.wait_until_empty()

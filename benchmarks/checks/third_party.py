@@ -1,9 +1,10 @@
-"""Run bioimage.io's ``unet2d_nuclei_broad`` with its real weights through bigunet's engine.
+"""Segment with ``unet2d_nuclei_broad`` of bioimage.io, and compare with its published output.
 
-    python benchmarks/third_party.py FOLDER
+    python benchmarks/checks/third_party.py FOLDER
 
-FOLDER holds the model's ``state_dict_from_onnx.npz`` (its tensors by name), ``test_input.npy`` and
-``test_output.npy`` (MIT licence). Prints the differences; exit code 1 if one is too large.
+FOLDER holds the files of the model (MIT licence): ``state_dict_from_onnx.npz`` (its tensors by
+name), ``test_input.npy`` and ``test_output.npy``. The script prints the differences, and exits with
+1 if one of them is too large.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def load(folder: Path) -> NucleiBroad:
 
 
 def blockwise(model: Model, path: Path, grey: GreyRange, block: tuple[int, int]) -> np.ndarray:
-    """Foreground probability, float, put together from blocks of tiles."""
+    """The probability of foreground (y, x), computed block by block and tile by tile."""
     reader = VolumeReader(open_multiscale(path))
     predictor = Predictor(model, grey)
     volume = Box.of_shape(reader.shape)
@@ -82,8 +83,8 @@ def main() -> int:
         )
         grey = GreyRange((low,), (high,))
         for block in ((128, 128), (200, 312)):
-            found = blockwise(model, path, grey, block)
-            difference = float(np.abs(found - published)[inner].max())
+            chances = blockwise(model, path, grey, block)
+            difference = float(np.abs(chances - published)[inner].max())
             print(f"blocks of {block}, interior, against the published output: {difference:.1e}")
             differences.append(difference)
         bigunet.segment(

@@ -1,8 +1,10 @@
-"""Compare the metrics of boundaries with the values that another implementation gave.
+"""Compare bigunet's metrics of boundaries with the values of another implementation.
 
-For developers: FOLDER has ``expected.json`` (``cases``: per proposal and threshold, the values by
-name), the truth ``gt.tif`` and the proposals ``NAME.tif``, stacks of float32 from 0 to 1. Leaves
-with 1 where a metric is further from its value than allowed.
+    python benchmarks/checks/metrics_oracle.py FOLDER
+
+FOLDER holds ``expected.json``, the truth ``gt.tif`` and proposals ``NAME.tif``. In the JSON file,
+``cases`` has the values by name, for each proposal and threshold. The TIFF files are stacks of
+float32 from 0 to 1. The script exits with 1 if a metric differs by more than allowed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from bigunet.metrics.warping import Warping, warping
 
 SWEEP = [k / 10 for k in range(10)]
 WARPING_SHARE = 0.25
-# Warpings are found in an order that the definition leaves open: those are wider.
+# The definition of warpings leaves their order open, so these may differ more.
 ALLOWED = {
     "pixel_error": 1e-5,
     "pixel_precision": 1e-5,
@@ -43,20 +45,20 @@ ALLOWED = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One value beside the one expected."""
+    """A value of bigunet beside the expected value."""
 
     metric: str
     case: str
-    found: float
+    value: float
     expected: float
 
     @property
     def size(self) -> float:
-        return abs(self.found - self.expected)
+        return abs(self.value - self.expected)
 
     @property
     def used(self) -> float:
-        """Share of what is allowed; 1 is the limit."""
+        """The difference as a share of the allowed difference; 1 is the limit."""
         allowed = ALLOWED[self.metric]
         if "warping" in self.metric:
             allowed = max(allowed, WARPING_SHARE * self.expected)
@@ -65,20 +67,20 @@ class Difference:
 
 def at_threshold(proposal: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
     """All values at one threshold; means over the slices."""
-    found = proposal > threshold
-    pixels = PixelCounts.of(found, truth)
-    told = {
+    foreground = proposal > threshold
+    pixels = PixelCounts.of(foreground, truth)
+    values = {
         "pixel_error": pixels.error,
         "pixel_precision": pixels.precision,
         "pixel_recall": pixels.recall,
         "pixel_fscore": pixels.dice,
-        "rand_error": float(np.mean([rand_error(*pair) for pair in zip(found, truth)])),
+        "rand_error": float(np.mean([rand_error(*pair) for pair in zip(foreground, truth)])),
     }
-    return told | agreement(found, truth) | warped(proposal, truth, threshold)
+    return values | agreement(foreground, truth) | warped(proposal, truth, threshold)
 
 
-def agreement(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    slices: list[Agreement] = [foreground_agreement(*pair) for pair in zip(found, truth)]
+def agreement(foreground: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    slices: list[Agreement] = [foreground_agreement(*pair) for pair in zip(foreground, truth)]
     return {
         "vrand_thin_fscore": float(np.mean([one.v_rand for one in slices])),
         "vinfo_thin": float(np.mean([one.v_info for one in slices])),
@@ -96,16 +98,16 @@ def warped(proposal: np.ndarray, truth: np.ndarray, threshold: float) -> dict[st
 
 
 def swept(proposal: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Best values over the challenge's thresholds."""
-    seen = [
+    """The best values over the thresholds of the challenge."""
+    results = [
         agreement(proposal > threshold, truth) | warped(proposal, truth, threshold)
         for threshold in SWEEP
     ]
     return {
-        "vrand_thin_max_0.0_0.9_0.1": max(one["vrand_thin_fscore"] for one in seen),
-        "vinfo_thin_max_0.0_0.9_0.1": max(one["vinfo_thin"] for one in seen),
+        "vrand_thin_max_0.0_0.9_0.1": max(one["vrand_thin_fscore"] for one in results),
+        "vinfo_thin_max_0.0_0.9_0.1": max(one["vinfo_thin"] for one in results),
         "min_warping_splits_mergers_0.0_0.9_0.1_r20": min(
-            one["warping_error_splits_mergers"] for one in seen
+            one["warping_error_splits_mergers"] for one in results
         ),
     }
 
@@ -115,30 +117,30 @@ def differences(folder: Path) -> Iterator[Difference]:
     truth = tifffile.imread(folder / "gt.tif") > 0.5
     for name, thresholds in expected.items():
         proposal = tifffile.imread(folder / f"{name}.tif").astype(np.float64)
-        for told, values in thresholds.items():
-            found = (
-                at_threshold(proposal, truth, float(told.removeprefix("th_")))
-                if told.startswith("th_")
+        for case, theirs in thresholds.items():
+            ours = (
+                at_threshold(proposal, truth, float(case.removeprefix("th_")))
+                if case.startswith("th_")
                 else swept(proposal, truth)
             )
-            for metric, value in found.items():
-                if values.get(metric) is not None:
-                    yield Difference(metric, f"{name} {told}", value, values[metric])
+            for metric, value in ours.items():
+                if theirs.get(metric) is not None:
+                    yield Difference(metric, f"{name} {case}", value, theirs[metric])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    seen = list(differences(parser.parse_args().folder))
+    results = list(differences(parser.parse_args().folder))
     print(f"{'metric':44}{'values':>6}  {'largest':>9}  {'of allowed':>10}  where")
     for metric in ALLOWED:
-        own = [one for one in seen if one.metric == metric]
+        own = [one for one in results if one.metric == metric]
         worst = max(own, key=lambda one: one.used)
         print(
             f"{metric:44}{len(own):6}  {max(one.size for one in own):9.1e}  {worst.used:10.1%}  "
-            f"{worst.case}: {worst.found:.6f}, expected {worst.expected:.6f}"
+            f"{worst.case}: {worst.value:.6f}, expected {worst.expected:.6f}"
         )
-    sys.exit(int(any(one.used > 1 for one in seen)))
+    sys.exit(int(any(one.used > 1 for one in results)))
 
 
 if __name__ == "__main__":

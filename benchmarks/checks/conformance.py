@@ -1,7 +1,9 @@
-"""Segment every OME-Zarr of a folder with a tiny random network, and hold the outputs to the input.
+"""Segment every OME-Zarr of a folder with a tiny random network, and check the outputs.
 
-For developers: it reports which images in the wild can be segmented, and measures no speed.
-Cases named ``INVALID_*`` must be refused; ``SPEC_*`` and ``META_*`` have no pixels and are skipped.
+    python benchmarks/checks/conformance.py FOLDER
+
+The script reports which images of other projects can be segmented. Cases named ``INVALID_*`` must
+be refused; ``SPEC_*`` and ``META_*`` have no pixels and are skipped.
 """
 
 from __future__ import annotations
@@ -50,11 +52,11 @@ MOST_VOXELS = 20_000_000
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """The result of one case."""
 
     case: str
     verdict: str
-    told: str
+    words: str
     seconds: float
 
     @property
@@ -65,23 +67,23 @@ class Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="of OME-Zarr cases, one folder each")
-    parser.add_argument("--channel", default="0", help="that the network reads")
-    given = parser.parse_args()
+    parser.add_argument("folder", type=Path, help="with one OME-Zarr for each case")
+    parser.add_argument("--channel", default="0", help="the channel that the network reads")
+    arguments = parser.parse_args()
     logging.getLogger("ome_zarr").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", ZarrUserWarning)
     with tempfile.TemporaryDirectory() as scratch, local_client() as client:
         model = tiny_model(Path(scratch))
         rows = []
-        for number, (name, path) in enumerate(cases(given.folder)):
+        for number, (name, path) in enumerate(cases(arguments.folder)):
             target = Path(scratch, f"{number}.zarr")
             rows.append(
-                judge(name, path, target, model=model, channel=given.channel, client=client)
+                judge(name, path, target, model=model, channel=arguments.channel, client=client)
             )
             print(line(rows[-1]), flush=True)
     bad = [row for row in rows if not row.good]
     count = {v: sum(row.verdict == v for row in rows) for v in ("good", "refused")}
-    print(f"{count['good']} good, {count['refused']} refused in words, {len(bad)} bad")
+    print(f"{count['good']} good, {count['refused']} refused in one line, {len(bad)} bad")
     return 1 if bad else 0
 
 
@@ -105,7 +107,7 @@ def tiny_model(folder: Path) -> Path:
 
 
 def cases(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Name and path of each case; a plate is followed by its first field."""
+    """The name and path of each case; after a plate comes its first field."""
     for path in sorted(p for p in folder.iterdir() if p.is_dir()):
         if path.name.startswith(SKIPPED):
             continue
@@ -124,12 +126,12 @@ def judge(name: str, path: Path, target: Path, *, model: Path, channel: str, cli
         options = SegmentOptions(channels=(channel,), level=level_of(path))
         report = segment(path, target, model=model, options=options, client=client)
         wrong = differences(report, target)
-        verdict, told = ("wrong", "; ".join(wrong)) if wrong else ("good", describe(report))
+        verdict, words = ("wrong", "; ".join(wrong)) if wrong else ("good", describe(report))
     except BigUNetError as error:
-        verdict, told = "refused", str(error)
+        verdict, words = "refused", str(error)
     except Exception:
-        verdict, told = "traceback", traceback.format_exc()
-    return Row(name, verdict, told, time.perf_counter() - begun)
+        verdict, words = "traceback", traceback.format_exc()
+    return Row(name, verdict, words, time.perf_counter() - begun)
 
 
 def level_of(path: Path) -> int:
@@ -146,17 +148,17 @@ def describe(report: SegmentReport) -> str:
 
 
 def differences(report: SegmentReport, target: Path) -> list[str]:
-    """What is wrong with an output, judged by readers other than bigunet's."""
+    """The errors in an output, as readers of other projects see them."""
     wrong = []
     root = zarr.open_group(target, mode="r")
     stored = np.asarray(root["labels/classes/0"])
     for kind, place in (("Image", root), ("Image", root["labels/classes"])):
         try:
-            found = type(ome_zarr_models.open_ome_zarr(place)).__name__
+            group = type(ome_zarr_models.open_ome_zarr(place)).__name__
         except Exception as error:
-            found = repr(error)
-        if found not in (kind, "ImageLabel"):
-            wrong.append(f"ome-zarr-models of {place.path or 'the root'}: {found}")
+            group = repr(error)
+        if group not in (kind, "ImageLabel"):
+            wrong.append(f"ome-zarr-models of {place.path or 'the root'}: {group}")
     node = next(iter(Reader(parse_url(str(target)))()))
     if not np.array_equal(node.data[0].compute(scheduler="threads"), stored):
         wrong.append("ome-zarr-py reads other voxels")
@@ -165,14 +167,14 @@ def differences(report: SegmentReport, target: Path) -> list[str]:
         wrong.append("ngff-zarr reads other voxels")
     for axis, (size, scale, translation) in geometry(report).items():
         at = opened.dims.index(axis)
-        found_at = (stored.shape[at], opened.scale[axis], opened.translation[axis])
-        if not np.allclose(found_at, (size, scale, translation), rtol=1e-9, atol=0):
-            wrong.append(f"{axis}: {found_at} is not {(size, scale, translation)}")
+        output = (stored.shape[at], opened.scale[axis], opened.translation[axis])
+        if not np.allclose(output, (size, scale, translation), rtol=1e-9, atol=0):
+            wrong.append(f"{axis}: {output} is not {(size, scale, translation)}")
     return wrong
 
 
 def geometry(report: SegmentReport) -> dict[str, tuple[int, float, float]]:
-    """Size, scale and translation per axis of the input, straight from its JSON and its array."""
+    """Size, scale and translation of each axis of the input, read from its JSON and its array."""
     place = Path(report.plan.image.url)
     content = attributes_of(place)
     multiscale = content.get("ome", content)["multiscales"][0]
@@ -200,8 +202,8 @@ def attributes_of(place: Path) -> dict[str, Any]:
 
 def line(row: Row) -> str:
     sign = " " if row.good else "!"
-    told = row.told if row.verdict == "traceback" else " ".join(row.told.split())[:150]
-    return f"{sign} {row.case:<58} {row.verdict:<9} {row.seconds:6.1f} s  {told}"
+    words = row.words if row.verdict == "traceback" else " ".join(row.words.split())[:150]
+    return f"{sign} {row.case:<58} {row.verdict:<9} {row.seconds:6.1f} s  {words}"
 
 
 if __name__ == "__main__":

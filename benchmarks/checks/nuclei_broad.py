@@ -1,7 +1,7 @@
-"""The architecture of bioimage.io's ``unet2d_nuclei_broad``, as a network of somebody else's.
+"""The network ``unet2d_nuclei_broad`` of bioimage.io, written from its description.
 
-Zero-padded, bilinear upsampling, one logit per voxel: written from its description, to show that
-the engine runs an arbitrary module.
+It shows that bigunet runs a module that it does not know: zero padding, bilinear upsampling, and
+one logit per voxel.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:
-    """Two convolutions and one activation after both."""
+    """Two convolutions, then one activation."""
     first = nn.Conv2d(inputs, outputs, 3, padding=1)
     return nn.Sequential(first, nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU())
 
