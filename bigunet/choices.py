@@ -1,4 +1,4 @@
-"""Words that options may take, where commands read them before anything heavy is imported."""
+"""Words that options may take; commands import them without anything heavy."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from bigunet_cli.common_options import axes_option, json_option
+from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.options import axes_option, json_option
 from bigunet_cli.words import print_json, say, shown
 
 _EXTENTS = {
@@ -22,10 +23,10 @@ _EXTENTS = {
     "tile_shape",
     "voxel_size_um",
 }
-_OF_RANGES = {"augmentation", "roi"}
+_WITH_RANGES = {"augmentation", "roi"}
 
 
-@click.command()
+@click.command(cls=SectionedCommand, short_help="Describe an image, a plate, a model or an output.")
 @click.argument("path", metavar="PATH")
 @axes_option
 @json_option
@@ -34,25 +35,25 @@ def info(path: str, axes: str, as_json: bool) -> None:
     with loading():
         from bigunet.path_info import info as describe
 
-    found = describe(path, axes=axes)
-    for warning in found.get("warnings", ()):
+    description = describe(path, axes=axes)
+    for warning in description.get("warnings", ()):
         say(f"Warning: {warning}")
     if as_json:
-        print_json(found)
+        print_json(description)
     else:
-        _print(shown(found), indent="")
+        _print(shown(description), indent="")
 
 
 def _print(value: dict[str, Any], indent: str, *, ranges: bool = False) -> None:
     for name, content in value.items():
         if isinstance(content, dict) and content:
             click.echo(f"{indent}{name}:")
-            _print(content, indent + "  ", ranges=name in _OF_RANGES)
+            _print(content, indent + "  ", ranges=name in _WITH_RANGES)
         elif isinstance(content, (list, tuple)) and content and isinstance(content[0], dict):
             click.echo(f"{indent}{name}:")
             for number, item in enumerate(content):
-                told = ", ".join(f"{k} {_word(v, _sign(k))}" for k, v in item.items())
-                click.echo(f"{indent}  {number}: {told}")
+                parts = ", ".join(f"{k} {_word(v, _sign(k))}" for k, v in item.items())
+                click.echo(f"{indent}  {number}: {parts}")
         else:
             sign = " to " if ranges else _sign(name)
             click.echo(f"{indent}{name}: {_word(content, sign)}")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from bigunet_cli.jobs_options import job_options, request_from
+from bigunet_cli.common_options import existing_of, existing_options, option, segment_options
+from bigunet_cli.declared_options import declared_options, described
+from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.options import options_from, segment_options
 
-from bigunet.errors import OptionError
-
-if TYPE_CHECKING:
-    from bigunet.choices import Existing
+from bigunet.jobs.request import JOBS, JobRequest
+from bigunet.segmentation.segment_options import SegmentOptions
 
 
 @click.group()
@@ -20,15 +19,25 @@ def jobs() -> None:
     """Print job scripts for batch systems."""
 
 
-@jobs.command()
+@jobs.command(cls=SectionedCommand)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
 @segment_options
-@job_options
+# A script with --overwrite is refused, with advice.
+@existing_options("an output", hide_overwrite=True)
+@declared_options(JobRequest, "")
+@option(
+    "--measure/--no-measure",
+    section=JOBS,
+    default=True,
+    show_default=True,
+    help="Run a few tiles here to foretell the time.",
+)
 def slurm(
     source: str,
     target: str | None,
     *,
+    model: str,
     resume: bool,
     overwrite: bool,
     measure: bool,
@@ -37,20 +46,19 @@ def slurm(
     """Print a script for Slurm that segments IN into OUT: bigunet jobs slurm IN OUT > job.sh.
 
     Time, memory and the number of jobs are chosen from the plan and from a few tiles that run
-    here. Jobs end before their time is up, are queued again by themselves, and go on.
+    here. A job ends before its time is up, queues itself again, and goes on.
     """
+    existing = existing_of("an output", resume=resume, overwrite=overwrite)
+    options, request = described(SegmentOptions, given), described(JobRequest, given)
     with loading():
         from bigunet.jobs.slurm import slurm_script
 
-    if resume and overwrite:
-        raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
-    existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     script = slurm_script(
         source,
         target,
-        model=given["model"],
-        options=options_from(given),
-        request=request_from(given),
+        model=model,
+        options=options,
+        request=request,
         existing=existing,
         measure=measure,
     )

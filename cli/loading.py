@@ -1,4 +1,4 @@
-"""Importing what commands run, which takes seconds: help and usage errors do without."""
+"""Import of what commands run, which takes seconds; help and usage errors do without it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from bigunet.engine.clusters.dask_settings import check_dask_settings
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Import torch, Dask and zarr meanwhile; Ctrl-C leaves at once.
+    """A context in which torch, Dask and zarr are imported; Ctrl-C leaves at once.
 
     Raises
     ------
     ClusterError
-        If Dask's configuration cannot be used: Dask reads it in the middle of its import.
+        If Dask cannot use its configuration, which it reads in the middle of its import.
     """
     distributed = logging.getLogger("distributed")
     level = distributed.level
     with while_starting():
         check_dask_settings()
         yield
-    # Its import makes it speak as Dask's configuration says, not as `--debug` does.
+    # The import sets levels by Dask's configuration, but `--debug` decides them here.
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("distributed.") and logging.getLogger(name).level:
             logging.getLogger(name).setLevel(max(level, logging.getLogger(name).level))

@@ -7,7 +7,7 @@ import logging
 import sys
 import traceback
 
-from bigunet_cli.stopping import Stop, told_to_stop, while_starting
+from bigunet_cli.stopping import Stop, signals_as_interrupts, while_starting
 from bigunet_cli.streams import keep_streams_open
 
 with while_starting():
@@ -16,18 +16,18 @@ with while_starting():
     from bigunet.errors import BigUNetError, StoppedError
     from bigunet.urls import without_secrets
 
-# Each is in the module of its name.
+# Each command is in the module of the same name.
 _COMMANDS = (
     "demo", "evaluate", "info", "jobs", "models", "plan", "segment", "train", "verify",
 )  # fmt: skip
 
-# What sysexits.h calls a failure that passes: batch scripts queue the job again.
+# EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.
 _STOPPED = 75
 _RESUMABLE = ("segment", "train")
 
 
 class _Commands(click.Group):
-    """Commands whose modules, named as they are, are imported when they are asked for."""
+    """Commands; the module of each is imported when the command is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -54,22 +54,22 @@ def cli(debug: bool) -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_hide_secrets)
     logging.getLogger("bigunet").setLevel(level)
-    # A GPU that lies idle is not for developers alone.
+    # The warning about an idle GPU is for all users.
     logging.getLogger("bigunet.segmentation.plan.worker_choice").setLevel(
         min(level, logging.WARNING)
     )
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.WARNING if debug else logging.CRITICAL)
-    # Their warnings repeat what bigunet says in one line, with a traceback.
+    # Its warnings repeat, with a traceback, what bigunet says in one line.
     logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 
 def _hide_secrets(record: logging.LogRecord) -> bool:
-    """Take passwords and tokens out of a log message, and its traceback; it is always printed."""
+    """Take passwords and tokens out of a log message and its traceback; True prints the message."""
     record.msg, record.args = without_secrets(record.getMessage()), ()
     if record.exc_info:
-        told = "".join(traceback.format_exception(*record.exc_info))
-        record.exc_text, record.exc_info = without_secrets(told).rstrip(), None
+        trace = "".join(traceback.format_exception(*record.exc_info))
+        record.exc_text, record.exc_info = without_secrets(trace).rstrip(), None
     return True
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     terminated (SIGTERM), 129 by the end of its terminal (SIGHUP).
     """
     keep_streams_open()
-    with told_to_stop() as stop:
+    with signals_as_interrupts() as stop:
         sys.exit(_flushed(_run(stop)))
 
 
@@ -96,7 +96,7 @@ def _flushed(code: int) -> int:
 def _run(stop: Stop) -> int:
     debug = "--debug" in sys.argv
     if debug:
-        # Wherever it stands on the line, not only before the command.
+        # The flag may stand anywhere on the line, not only before the command.
         sys.argv = [sys.argv[0], "--debug", *(a for a in sys.argv[1:] if a != "--debug")]
     try:
         return int(cli.main(prog_name="bigunet", standalone_mode=False) or 0)
@@ -113,21 +113,21 @@ def _run(stop: Stop) -> int:
         return stop.exit_code
     except Exception as error:
         if stop.terminated:
-            # Batch systems end all processes of a group: this one may first see another one's end.
+            # Batch systems end all processes of a group: another one may have ended first.
             _say(f"{stop.word}{_advice(sys.argv)}.")
             return stop.exit_code
         if isinstance(error, StoppedError):
-            told = str(error)
-            _say(f"{told[:1].upper()}{told[1:]}{_advice(sys.argv)}.")
+            message = str(error)
+            _say(f"{message[:1].upper()}{message[1:]}{_advice(sys.argv)}.")
             return _STOPPED
         if isinstance(error, BigUNetError):
             return _fail(str(error), debug=debug)
-        told = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-        return _fail(told, debug=debug)
+        message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        return _fail(message, debug=debug)
 
 
 def _advice(words: list[str]) -> str:
-    """How a command that was stopped goes on, if it can."""
+    """Advice about how a stopped command goes on, if it can."""
     if not any(word in _RESUMABLE for word in words[1:3]):
         return ""
     if {"--resume", "--part"} & {word.partition("=")[0] for word in words}:

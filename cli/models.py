@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import click
+from bigunet_cli.common_options import json_option
+from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.options import json_option
 from bigunet_cli.words import print_json
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @json_option
 def models(as_json: bool) -> None:
     """List the models that come with bigunet."""

@@ -5,30 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from bigunet_cli.common_options import json_option, option, segment_options
+from bigunet_cli.declared_options import described
+from bigunet_cli.help_sections import MESSAGES, SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.options import json_option, options_from, segment_options
 from bigunet_cli.words import print_json, print_table, size
 
+from bigunet.segmentation.segment_options import SegmentOptions
 
-@click.command()
+
+@click.command(
+    cls=SectionedCommand, short_help="Say what a segmentation would run, and what it costs."
+)
 @click.argument("source", metavar="IN")
 @segment_options
-@click.option(
+@option(
     "--measure/--no-measure",
+    section=MESSAGES,
     default=True,
     show_default=True,
-    help="Run a few tiles here to foretell time and memory; else no pixel is read.",
+    help="Run a few tiles here to foretell time and memory. Without it, no voxel is read.",
 )
 @json_option
 def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
-    """Say what segmenting IN would run: blocks, tiles, recompute, bytes, time, memory."""
+    """Say what a segmentation of IN would run: blocks, tiles, recompute, bytes, time, memory."""
+    options = described(SegmentOptions, given)
     with loading():
         from bigunet.segmentation.forecast import forecast
         from bigunet.segmentation.plan.plan import plan as make_plan
         from bigunet.segmentation.plan.tuning import tuned
 
-    made = make_plan(source, model=given["model"], options=options_from(given))
-    if made.options.tune and not given["tile_shape"]:
+    made = make_plan(source, model=given["model"], options=options)
+    if options.tune and not options.tile_shape:
         made = tuned(made)
     planned = made.to_dict()
     if measure:

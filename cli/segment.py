@@ -3,61 +3,71 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from bigunet_cli.loading import loading
-from bigunet_cli.options import (
-    PartType,
-    cluster_from,
+from bigunet_cli.block_bar import BlockBar
+from bigunet_cli.common_options import (
+    cluster_of,
     cluster_options,
+    existing_of,
+    existing_options,
     json_option,
-    options_from,
+    option,
+    quiet_option,
     segment_options,
 )
-from bigunet_cli.progress import ProgressBar
+from bigunet_cli.declared_options import Parsed, described
+from bigunet_cli.help_sections import MESSAGES, SectionedCommand
+from bigunet_cli.loading import loading
 from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
+from bigunet.engine.clusters.spec import WORKERS
 from bigunet.errors import BigUNetError, OptionError
 from bigunet.segmentation.run.part import Part
-
-if TYPE_CHECKING:
-    from bigunet.choices import Existing
+from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
 
 
-@click.command()
+@click.command(cls=SectionedCommand, short_help="Segment an image, several images, or a plate.")
 @click.argument("sources", metavar="IN [OUT]", nargs=-1, required=True)
-@click.option(
+@option(
     "--into",
+    section=OUTPUT,
+    keyword="segment_images(…)",
     type=click.Path(),
     metavar="FOLDER",
     help="Write an output FOLDER/NAME.zarr for every image of IN: images, folders of images, or "
     "quoted patterns.",
 )
 @segment_options
+@existing_options("an output")
 @cluster_options
-@click.option(
+@option(
     "--part",
-    type=PartType(),
-    help="Of N processes that share the work without a scheduler, be the I-th: --part 2/8. Each "
-    "goes on where it was stopped; the last to end finishes the output.",
+    section=WORKERS,
+    keyword="part",
+    type=Parsed(Part.parse, "I/N"),
+    metavar="I/N",
+    help="Do part I of N, such as 2/8: N processes share the work without a scheduler. Each goes "
+    "on where it was stopped; the last to end finishes the output.",
 )
-@click.option("--resume", is_flag=True, help="Continue an output that was begun.")
-@click.option("--overwrite", is_flag=True, help="Begin an output of bigunet anew.")
-@click.option(
+@option(
     "--performance-report",
     "performance_path",
+    section=MESSAGES,
+    keyword="performance_path",
     type=click.Path(dir_okay=False),
     metavar="FILE.html",
-    help="Write what each worker did when, as Dask tells it, into a page for the browser.",
+    help="Write a page for the browser that shows what each worker did when, as Dask reports it.",
 )
-@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+@quiet_option
 @json_option
 def segment(
     sources: tuple[str, ...],
     *,
     into: str | None,
+    model: str,
     part: Part | None,
     resume: bool,
     overwrite: bool,
@@ -71,22 +81,19 @@ def segment(
     Without OUT the labels go into the image itself; a plate IN gets them in every field. With
     --into there may be several IN and no OUT; all of them share one set of workers.
     """
+    arguments: dict[str, Any] = {
+        "model": model,
+        "options": described(SegmentOptions, given),
+        "client": cluster_of(given),
+        "existing": existing_of("an output", resume=resume, overwrite=overwrite),
+        "performance_path": performance_path,
+    }
     with loading():
-        from bigunet_cli.many import one_image, segment_many
+        from bigunet_cli.several_images import one_image, segment_many
 
         from bigunet.io.images.plates import is_plate
         from bigunet.segmentation.segment import segment as run_segment
 
-    if resume and overwrite:
-        raise OptionError("--resume continues an output, --overwrite discards it: give one of them")
-    existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
-    arguments: dict[str, Any] = {
-        "model": given["model"],
-        "options": options_from(given),
-        "client": cluster_from(given),
-        "existing": existing,
-        "performance_path": performance_path,
-    }
     if into is not None:
         if part is not None:
             raise OptionError("images with --into have no parts: give some of them to each process")
@@ -98,7 +105,7 @@ def segment(
             raise OptionError("a plate has no parts: give one field to each process")
         _segment_plate(source, arguments, quiet=quiet, as_json=as_json)
         return
-    with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:
+    with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
     if as_json:
         print_json(report.to_dict())
@@ -113,20 +120,20 @@ def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_js
     plate = local_plate(source)
     for note in plate.notes:
         say(f"Warning: {note}")
-    told: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     failed = 0
-    with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:
+    with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         for field, outcome in segment_fields(plate, **arguments, stop=stop, on_event=progress):
             if isinstance(outcome, BigUNetError):
                 failed += 1
-                told[field] = {"error": " ".join(str(outcome).split())}
-                say(f"Error: field {field}: {told[field]['error']}")
+                results[field] = {"error": " ".join(str(outcome).split())}
+                say(f"Error: field {field}: {results[field]['error']}")
                 continue
-            told[field] = outcome.to_dict()
+            results[field] = outcome.to_dict()
             if not quiet:
                 say(f"field {field}: {summary(outcome)}")
     if as_json:
-        print_json({"fields": told, "missing": list(plate.missing)})
+        print_json({"fields": results, "missing": list(plate.missing)})
     if failed:
-        say(f"Error: {failed} of {len(told)} fields failed; the others are done")
+        say(f"Error: {failed} of {len(results)} fields failed; the others are done")
         sys.exit(1)

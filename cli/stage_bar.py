@@ -1,4 +1,4 @@
-"""The bar of a stage of a training besides its steps: reading, validation, pictures."""
+"""The progress bar of a stage of a training: reading, validation or pictures, not its steps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bigunet.training.run.description import AtWork
 
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {remaining} left"
 _SILENT_SECONDS = 10.0
-"""Without a terminal: a stage that takes longer says so, and again each time."""
+"""Time between two lines about a stage, without a terminal."""
 
 
 class StageBar:
-    """Draws one stage after another; without a terminal, a line for each ten seconds of one."""
+    """Draws one stage after another; without a terminal, prints a line every ten seconds."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -24,7 +24,7 @@ class StageBar:
         self._bar: tqdm[Any] | None = None
 
     def __call__(self, event: AtWork) -> None:
-        """Draw how far a stage is."""
+        """Draw the progress of a stage."""
         if event.stage != self._stage or (event.share == 0 and self._bar is not None):
             self._begin(event.stage)
         if self._bar is None:

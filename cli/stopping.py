@@ -1,4 +1,4 @@
-"""Being told to stop: by Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; imports nothing heavy."""
+"""Signals that stop a command: Ctrl-C, SIGTERM, SIGHUP and SIGUSR1; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Stop:
 
 
 @contextmanager
-def told_to_stop() -> Iterator[Stop]:
-    """Let SIGTERM, or the end of its terminal, stop a command as Ctrl-C does; which it was."""
+def signals_as_interrupts() -> Iterator[Stop]:
+    """Let SIGTERM and SIGHUP stop a command as Ctrl-C does; yields which signal it was."""
     stop = Stop()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -39,7 +39,7 @@ def told_to_stop() -> Iterator[Stop]:
 
     with (
         _handled(signal.SIGTERM, end, instead_of=signal.SIG_DFL),
-        # Ignored, as by nohup, it stays so.
+        # Where it is ignored, as nohup does, it stays ignored.
         _handled(signal.SIGHUP, end, instead_of=signal.SIG_DFL),
     ):
         yield stop
@@ -47,11 +47,11 @@ def told_to_stop() -> Iterator[Stop]:
 
 @contextmanager
 def asked_to_end() -> Iterator[threading.Event]:
-    """Set by SIGUSR1, which batch systems send some time before they kill a job."""
+    """An event that SIGUSR1 sets; batch systems send it some time before they kill a job."""
     event = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        # Once is enough: a second one in the midst of the first would wait for itself.
+        # A second signal while the first is handled would wait for itself.
         signal.signal(number, signal.SIG_IGN)
         event.set()
 
@@ -61,18 +61,18 @@ def asked_to_end() -> Iterator[threading.Event]:
 
 @contextmanager
 def while_starting() -> Iterator[None]:
-    """Leave at once and without a traceback when told to stop in the middle of imports."""
+    """Leave at once and without a traceback if a signal comes in the middle of imports."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         sys.stderr.write(f"{Stop(number).word}.\n")
         sys.stderr.flush()
-        # Some libraries take an exception in mid-import for their own failure.
+        # Some libraries take an exception during their import for a failure of theirs.
         os._exit(128 + number)
 
     with ExitStack() as handled:
         handled.enter_context(_handled(signal.SIGINT, leave, instead_of=signal.default_int_handler))
         for number in (signal.SIGTERM, signal.SIGHUP):
-            # As `told_to_stop` handles them; without it, they end the process at once, too.
+            # Without `signals_as_interrupts`, they end the process at once anyway.
             if callable(before := signal.getsignal(number)):
                 handled.enter_context(_handled(number, leave, instead_of=before))
         yield

@@ -1,4 +1,4 @@
-"""The standard streams: one that is closed, or that nobody reads any more, ends no command."""
+"""The standard streams: a stream that is closed, or that nobody reads any more, ends no command."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _INPUT, _OUTPUT, _ERRORS = 0, 1, 2
 def keep_streams_open() -> None:
     """Make stdin, stdout and stderr usable, whatever this process was started with.
 
-    One that is closed (``2>&-``) becomes /dev/null: else the next file that is opened takes its
-    number, and messages of libraries are written into that file. What is written into a pipe that
-    nobody reads (``| head -1``) is lost without a word, as is what stderr cannot take.
+    A closed stream (``2>&-``) becomes /dev/null: else the next file that is opened takes its
+    number, and libraries write their messages into that file. Text for a pipe that nobody reads
+    (``| head -1``) is lost without a message, and so is text that stderr cannot take.
     """
     for number in (_INPUT, _OUTPUT, _ERRORS):
         with contextlib.suppress(OSError):
             _open_if_closed(number)
     sys.stdin = sys.stdin or open(_INPUT, closefd=False)  # noqa: SIM115
-    # In a notebook or a test these are not the process's own.
+    # In a notebook or a test, other objects stand in for the streams of the process.
     if sys.stdout is sys.__stdout__:
         sys.stdout = _patient(sys.stdout, _OUTPUT)
     if sys.stderr is sys.__stderr__:
@@ -46,7 +46,7 @@ def _to_null(number: int) -> None:
 
 
 def _patient(stream: TextIO | None, number: int) -> TextIO:
-    """The stream again, without errors of a reader that has gone."""
+    """The same stream, without errors when its reader has gone."""
     if stream is not None:
         with contextlib.suppress(OSError):
             stream.flush()
@@ -62,7 +62,7 @@ def _patient(stream: TextIO | None, number: int) -> TextIO:
 
 
 class _Patient(io.FileIO):
-    """A stream of this process: without a reader, it leads to /dev/null."""
+    """A stream of this process that leads to /dev/null once it has no reader."""
 
     def write(self, content: object) -> int:
         try:
@@ -71,7 +71,7 @@ class _Patient(io.FileIO):
             # Else Python would try again, and fail again, as it ends.
             with contextlib.suppress(OSError):
                 _to_null(self.fileno())
-            # What a full disk does not take of a result is an error; of messages it is not.
+            # A result that a full disk does not take is an error; a lost message is none.
             if not isinstance(error, BrokenPipeError) and self.fileno() == _OUTPUT:
                 raise OutputError(f"cannot write to stdout: {error.strerror}") from error
             return len(memoryview(content).cast("B"))  # type: ignore[arg-type]

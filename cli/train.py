@@ -7,41 +7,75 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from bigunet_cli.common_options import (
+    existing_of,
+    existing_options,
+    json_option,
+    option,
+    quiet_option,
+)
+from bigunet_cli.declared_options import declared_options, described
+from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.options import json_option
-from bigunet_cli.train_options import card_of, options_of, recipe_of, train_options
+from bigunet_cli.model_card import card_in
 from bigunet_cli.words import print_json, say
 
-from bigunet.errors import OptionError
+from bigunet.training.recipe import LOSS, VALIDATION, Recipe
+from bigunet.training.train_options import MODEL, TrainOptions
 
 if TYPE_CHECKING:
-    from bigunet.choices import Existing
     from bigunet.training.run.description import TrainReport
 
 
-@click.command()
+@click.command(cls=SectionedCommand, short_help="Train a network on images and labels.")
 @click.argument("images")
 @click.argument("labels", required=False, default="")
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The model, .safetensors."
+@option(
+    "--out",
+    section=MODEL,
+    keyword="out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Model file to write, .safetensors.",
 )
-@click.option(
+@declared_options(TrainOptions)
+@option(
+    "--card",
+    section=MODEL,
+    keyword="card",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="JSON file with the model's card: data, licence, intended_use, limits.",
+)
+@declared_options(Recipe)
+@option(
+    "--weight-cache",
+    section=LOSS,
+    keyword="weight_cache",
+    metavar="FOLDER",
+    default="",
+    help="Folder that keeps the border term of the weight map for whole images, so that it is "
+    "computed once.  [default: computed for each patch]",
+)
+@option(
     "--validate",
+    section=VALIDATION,
+    keyword="validation",
     nargs=2,
     default=None,
     metavar="IMAGES LABELS",
-    help="Validate on these instead of a share of the others.",
+    help="Images and labels to validate on, in place of a share of the others.",
 )
-@train_options
-@click.option("--resume", is_flag=True, help="Continue a run from its last checkpoint.")
-@click.option("--overwrite", is_flag=True, help="Begin a run anew.")
-@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+@existing_options("a run")
+@quiet_option
 @json_option
 def train(
     images: str,
     labels: str,
     *,
     out: Path,
+    card: Path | None,
+    weight_cache: str,
     validate: tuple[str, str] | None,
     resume: bool,
     overwrite: bool,
@@ -52,28 +86,28 @@ def train(
     """Train a network on IMAGES and LABELS: OME-Zarr, TIFF or PNG, single or in folders.
 
     IMAGES may also be a CSV table with the columns image and labels; LABELS is then left out.
-    Network, loss and elastic deformation are by default those of the U-Net paper.
+    By default, network, loss and elastic deformation are those of the U-Net paper.
     """
+    existing = existing_of("a run", resume=resume, overwrite=overwrite)
+    options, recipe = described(TrainOptions, given), described(Recipe, given)
+    card_content = card_in(card)
     with loading():
-        from bigunet_cli.train_checks import check_effects
-        from bigunet_cli.train_progress import TrainingBar
+        from bigunet_cli.effects import check_effects
+        from bigunet_cli.training_bar import TrainingBar
 
         from bigunet.training.train import train as run_train
 
-    if resume and overwrite:
-        raise OptionError("--resume continues a run, --overwrite discards it: give one of them")
     check_effects(click.get_current_context(), {**given, "validate": validate})
-    existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with TrainingBar(shown=not quiet) as bar:
         report = run_train(
             images,
             labels,
             out=out,
-            options=options_of(given),
-            recipe=recipe_of(given),
+            options=options,
+            recipe=recipe,
             validation=validate,
-            card=card_of(given["card"]),
-            weight_cache=given["weight_cache"],
+            card=card_content,
+            weight_cache=weight_cache,
             existing=existing,
             on_event=bar,
         )

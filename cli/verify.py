@@ -5,18 +5,52 @@ from __future__ import annotations
 import sys
 
 import click
+from bigunet_cli.common_options import json_option, option
+from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.options import json_option
 from bigunet_cli.words import counted, print_json, say
 
+from bigunet.segmentation.segment_options import IMAGE, NETWORK
 
-@click.command()
+_WINDOWS = "Windows"
+
+
+@click.command(cls=SectionedCommand, short_help="Recompute parts of an output, and compare them.")
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
-@click.option("--windows", default=8, show_default=True, metavar="N", help="How many to recompute.")
-@click.option("--seed", default=0, show_default=True, help="Chooses the windows.")
-@click.option("--model", metavar="NAME|PATH", help="By default the one that OUT names.")
-@click.option("--mask", default="", metavar="URL", help="OUT's mask, if it needs a password.")
+@option(
+    "--mask",
+    section=IMAGE,
+    keyword="mask",
+    default="",
+    metavar="URL",
+    help="Mask of OUT with its password, where it needs one: OUT does not keep it.",
+)
+@option(
+    "--model",
+    section=NETWORK,
+    keyword="model",
+    metavar="NAME|PATH",
+    help="Model to recompute with.  [default: the model that OUT names]",
+)
+@option(
+    "--windows",
+    section=_WINDOWS,
+    keyword="windows",
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Number of windows to recompute.",
+)
+@option(
+    "--seed",
+    section=_WINDOWS,
+    keyword="seed",
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the choice of windows.",
+)
 @json_option
 def verify(
     source: str,
@@ -30,7 +64,7 @@ def verify(
 ) -> None:
     """Recompute windows of OUT across seams on a shifted grid; exit 1 if labels are wrong.
 
-    Without OUT: of the labels inside the image IN.
+    Without OUT, the labels inside the image IN are checked.
     """
     with loading():
         from bigunet.segmentation.verify import verify as run_verify
@@ -41,8 +75,7 @@ def verify(
     else:
         click.echo(
             f"{counted(report.windows, 'window')} ({report.seams} across seams, {report.voxels} "
-            f"voxels, "
-            f"{report.precision}): largest difference {report.max_difference:.1e} standard "
+            f"voxels, {report.precision}): largest difference {report.max_difference:.1e} standard "
             f"deviations, {report.labels_differ} labels differ, {report.labels_wrong} beyond "
             "rounding"
         )

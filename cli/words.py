@@ -1,4 +1,4 @@
-"""What commands say: JSON on stdout for programs, words for people."""
+"""What commands print: JSON on stdout for programs, words for people."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def say(line: str) -> None:
-    """A line for people, on stderr."""
+    """Print a line for people on stderr."""
     click.echo(without_secrets(line), err=True)
 
 
 def shown(value: Any) -> Any:
-    """The same data, where no text holds the password or token of a URL."""
+    """The same data, without passwords and tokens of URLs."""
     if isinstance(value, str):
         return without_secrets(value)
     if isinstance(value, dict):
@@ -32,38 +32,38 @@ def shown(value: Any) -> Any:
 
 
 def print_json(data: dict[str, Any]) -> None:
-    """The one object that ``--json`` promises."""
+    """Print the one object that ``--json`` promises."""
     click.echo(json.dumps(shown(data), indent=2))
 
 
 def print_table(rows: dict[str, Any]) -> None:
-    """Names and values in two columns, on stdout."""
+    """Print names and values in two columns on stdout."""
     width = max(map(len, rows), default=0)
     for name, value in rows.items():
         click.echo(f"{name:<{width}}  {shown(value)}")
 
 
 def summary(report: SegmentReport) -> str:
-    """What a segmentation did, in a few lines."""
-    told = report.to_dict()
-    shape = " × ".join(map(str, told["shape"]))
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in told["class_shares"].items())
+    """A few lines about a finished segmentation."""
+    data = report.to_dict()
+    shape = " × ".join(map(str, data["shape"]))
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in data["class_shares"].items())
     if report.already_finished:
         return (
-            f"already finished, in {counted(told['blocks'], 'block')}\n"
+            f"already finished, in {counted(data['blocks'], 'block')}\n"
             f"classes: {shares}\n"
-            f"written to {told['output']}"
+            f"written to {data['output']}"
         )
     end = (
-        f"written to {told['output']}"
+        f"written to {data['output']}"
         if report.finished
-        else f"{counted(report.blocks_done, 'block')} written; other parts of {told['output']} are "
-        "still to end"
+        else f"{counted(report.blocks_done, 'block')} written; other parts of {data['output']} are "
+        "not finished"
     )
     return (
-        f"{shape} voxels ({', '.join(told['axes'])}) in {counted(told['blocks'], 'block')}: "
-        f"{told['seconds']:.1f} s, {told['megapixels_per_second']:.2f} megapixels per second, "
-        f"{size(told['peak_memory_bytes'])} of memory at the peak\n"
+        f"{shape} voxels ({', '.join(data['axes'])}) in {counted(data['blocks'], 'block')}: "
+        f"{data['seconds']:.1f} s, {data['megapixels_per_second']:.2f} megapixels per second, "
+        f"{size(data['peak_memory_bytes'])} of memory at the peak\n"
         f"{grey_range(report)}\n"
         f"classes: {shares}\n"
         f"{end}"
@@ -71,7 +71,7 @@ def summary(report: SegmentReport) -> str:
 
 
 def grey_range(report: SegmentReport) -> str:
-    """Which grey values of which channels were used, and where they come from."""
+    """A line about the grey values of each channel, and their origin."""
     made, plan = report.normalisation, report.plan
     ranges = []
     for channel, low, high in zip(plan.channels, made.values.low, made.values.high):
@@ -91,7 +91,7 @@ def grey_range(report: SegmentReport) -> str:
     }
     notes = [origins[made.origin]]
     if any(share >= 0.005 for share in made.left_out):
-        notes.append(f"{max(made.left_out):.0%} of the voxels say nothing, and did not count")
+        notes.append(f"{max(made.left_out):.0%} of the voxels hold no signal, and did not count")
     if any(made.values.padding):
         listed = ", ".join(f"{v:g}" for values in made.values.padding for v in values)
         notes.append(f"no data: {listed}")
@@ -106,7 +106,7 @@ def _grey(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: ``1 block``, ``2 blocks``."""
+    """A number with its noun: ``1 block``, ``2 blocks``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

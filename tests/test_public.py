@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,19 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
     assert value.__doc__
     # A dataclass without one is given its signature.
     assert not value.__doc__.startswith(f"{name}(")
+
+
+@pytest.mark.parametrize("name", bigunet.__all__)
+def test_every_public_name_documents_its_parameters(name: str) -> None:
+    value = getattr(bigunet, name)
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return
+    doc = inspect.getdoc(value) or ""
+    section = re.search(r"^Parameters\n-{10}\n(.*?)(?:\n\n\w+\n---|\Z)", doc, re.DOTALL | re.M)
+    assert section
+    names = re.findall(r"^(\S.*?)(?: :.*)?$", section[1], re.MULTILINE)
+    documented = {one.lstrip("*") for line in names for one in line.split(", ")}
+    assert documented >= set(inspect.signature(value).parameters)
 
 
 @pytest.mark.parametrize("name", bigunet.__all__)
@@ -69,10 +83,10 @@ def test_the_version_is_the_projects() -> None:
 
 
 def test_every_error_is_bigunets_and_the_standard_librarys() -> None:
-    found = [
+    classes = [
         e for e in vars(errors).values() if inspect.isclass(e) and e is not errors.BigUNetError
     ]
-    assert found
-    for error in found:
+    assert classes
+    for error in classes:
         assert issubclass(error, errors.BigUNetError)
         assert any(base.__module__ == "builtins" for base in error.__bases__)

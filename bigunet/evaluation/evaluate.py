@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from bigunet.errors import ImageError, OptionError, TrainingError
 from bigunet.evaluation.class_names import numbered
 from bigunet.evaluation.compared import OpenPair
+from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
 from bigunet.evaluation.evaluate_options import EvaluateOptions
 from bigunet.evaluation.tallies import (
     BoundaryTally,
@@ -23,6 +24,7 @@ from bigunet.evaluation.tallies import (
 )
 from bigunet.evaluation.voxel_checks import check_voxels
 from bigunet.io.sources.pairs import Called, Pair, find_pairs
+from bigunet.option_fields import chosen
 from bigunet.urls import shown_url
 
 _CALLED = Called("prediction", "predictions", "truth")
@@ -95,6 +97,7 @@ def evaluate(
     truth: str | Path,
     *,
     options: EvaluateOptions | None = None,
+    **fields: Unpack[EvaluateKeywords],
 ) -> Evaluation:
     """Score a prediction against the truth.
 
@@ -110,6 +113,8 @@ def evaluate(
         the suffix.
     options : EvaluateOptions, optional
         What the labels are, and what is computed.
+    **fields
+        Fields of EvaluateOptions, such as ``kind="instances"``.
 
     Returns
     -------
@@ -120,7 +125,7 @@ def evaluate(
     BigUNetError
         One of its subclasses, for all that the caller can do something about.
     """
-    options = options or EvaluateOptions()
+    options = chosen(EvaluateOptions, options, fields, evaluate)
     tallies, images = [], []
     doubts: dict[str, list[str]] = {}
     for pair in find_pairs(prediction, truth, called=_CALLED):

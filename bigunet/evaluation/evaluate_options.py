@@ -1,14 +1,20 @@
-"""What a user can ask of an evaluation; validated here, before anything is opened."""
+"""The options of an evaluation, which are checked before any file is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, get_args
+from typing import Any
 
 from bigunet.choices import EvaluationKind, MetricName
+from bigunet.composed_kinds import Commas, Each, Optional
 from bigunet.errors import OptionError
+from bigunet.image_kinds import Channel, ClassName
+from bigunet.option_fields import check_fields, documented, option
+from bigunet.option_kinds import Choice, Flag, Number, Whole
 
+IMAGES, SCORES = "Images and labels", "Scores"
+OBJECTS, BOUNDARIES = "Objects", "Boundaries"
 METRICS: Mapping[EvaluationKind, tuple[MetricName, ...]] = {
     "classes": ("dice", "iou", "pixel-error"),
     "instances": ("average-precision", "panoptic-quality", "seg", "dice"),
@@ -25,77 +31,126 @@ _ONLY: Mapping[str, EvaluationKind] = {
 }
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
-    """How two images are compared.
-
-    Parameters
-    ----------
-    kind : {"classes", "instances", "boundaries"}
-        What the labels are: ``classes`` of voxels; ``instances``, one number per object; or the
-        ``boundaries`` between segments, of which the interior is labelled.
-    metrics : tuple of str
-        Of ``METRICS[kind]``; empty for all of them.
-    level : int
-        Of the truth. Of the prediction, the level of the same shape is taken.
-    channel : int, str or None
-        Of the prediction, by index or name; None if it has one only, or holds the probabilities
-        of the classes, of which the highest wins.
-    threshold : float or None
-        From 0 to below 1: the channel is a probability, and more is foreground (class 1, objects
-        by connected voxels, or interior). Whole numbers are shares of their type's highest.
-    label_values : tuple of int
-        For classes: value k of the truth's is class k; empty if values are classes.
-    ignore : tuple of int
-        Values of the truth that mean that nobody annotated the voxel: it is left out of all
-        scores, and so are found objects that lie on such voxels by more than half.
-    objects_of : int, str or None
-        For instances: the prediction is classes, and connected voxels (over faces) of this one
-        are an object each. By number, or by name where the prediction names its classes.
-    border : int, str or None
-        For instances: the class of the prediction that keeps touching objects apart. Its voxels
-        within ``border_width``, or 1, of an object are given to the nearest one. Training with
-        the target cells took them from objects that touch, and from the background between
-        objects that all but touch: there, these get a little too much.
-    min_size : int
-        For instances: found objects of fewer voxels are left out.
-    connected : bool
-        For instances: the truth is masks, whose connected voxels of one value are an object each.
-    interior : int, str or None
-        For boundaries: the class of the prediction that is interior, by number or name; None for
-        all but 0.
-    border_width : int
-        For boundaries: voxels of the truth within so many steps of a different segment are
-        boundary too, for labels of segments that touch. For instances: see ``border``.
-    volumes : bool
-        For boundaries: segments are connected along z too; by default each plane is scored on
-        its own. The warping error is one of planes, and is left out.
+    """How a prediction is compared with the truth.
 
     Raises
     ------
     OptionError
-        If a value is none of those possible, or means nothing for this kind.
+        If a value is not possible, or has no meaning for this kind.
     """
 
-    kind: EvaluationKind = "classes"
-    metrics: tuple[MetricName, ...] = ()
-    level: int = 0
-    channel: int | str | None = None
-    threshold: float | None = None
-    label_values: tuple[int, ...] = ()
-    ignore: tuple[int, ...] = ()
-    objects_of: int | str | None = None
-    border: int | str | None = None
-    min_size: int = 0
-    connected: bool = False
-    interior: int | str | None = None
-    border_width: int = 0
-    volumes: bool = False
+    kind: EvaluationKind = option(
+        "classes",
+        Choice(EvaluationKind),
+        "Meaning of the labels of the truth. classes: a class for each voxel. instances: a number "
+        "for each object. boundaries: segments, and 0 between them.",
+        section=SCORES,
+    )
+    metrics: tuple[MetricName, ...] = option(
+        (),
+        Each(Choice(MetricName, "metric"), "names, such as ('dice',)"),
+        "Metric to compute.",
+        section=SCORES,
+        flag="--metric",
+        usual="all metrics of the kind",
+    )
+    level: int = option(
+        0,
+        Whole(),
+        "Level of the truth. The level of the prediction that has the same shape is compared.",
+        section=IMAGES,
+        metavar="K",
+    )
+    channel: int | str | None = option(
+        None,
+        Optional(Channel()),
+        "Channel of the prediction, by index or name.",
+        section=IMAGES,
+        usual="the only channel, or the most probable class of probabilities",
+    )
+    threshold: float | None = option(
+        None,
+        Optional(Number()),
+        "Probability, 0 to below 1, above which voxels of the channel are foreground or interior.",
+        section=IMAGES,
+        metavar="P",
+        more="Foreground is class 1, or objects of connected voxels. Whole numbers are divided by "
+        "the highest value of their dtype.",
+    )
+    label_values: tuple[int, ...] = option(
+        (),
+        Commas(Whole(), "whole numbers", "0,255"),
+        "Label values of the truth's classes, in the order of the classes.",
+        section=IMAGES,
+        usual="the values are the classes",
+    )
+    ignore: tuple[int, ...] = option(
+        (),
+        Each(Whole(), "whole numbers, such as (255,)"),
+        "Label value of voxels in the truth that nobody annotated: scores leave them out.",
+        section=IMAGES,
+        metavar="VALUE",
+        more="Predicted objects are left out, too, where more than half of an object lies on such "
+        "voxels.",
+    )
+    objects_of: int | str | None = option(
+        None,
+        Optional(ClassName()),
+        "Object class of the prediction, by name or number: connected voxels of this class are an "
+        "object.",
+        section=OBJECTS,
+        more="Voxels are connected over faces.",
+    )
+    border: int | str | None = option(
+        None,
+        Optional(ClassName()),
+        "Border class of the prediction: its voxels within --border-width (or 1) of an object of "
+        "--objects-of are given to the nearest object.",
+        section=OBJECTS,
+        more="Training with the target cells takes border voxels from objects that touch, and from "
+        "the background between objects that nearly touch. In the second case, objects become "
+        "slightly too large.",
+    )
+    min_size: int = option(
+        0,
+        Whole(),
+        "Smallest size of a predicted object, in voxels; smaller ones are left out.",
+        section=OBJECTS,
+    )
+    connected: bool = option(
+        False,
+        Flag(),
+        "Read the truth as masks: connected voxels of one value are an object.",
+        section=OBJECTS,
+    )
+    interior: int | str | None = option(
+        None,
+        Optional(ClassName()),
+        "Class of the prediction, by name or number, that is the interior of segments.",
+        section=BOUNDARIES,
+        usual="all classes but 0",
+    )
+    border_width: int = option(
+        0,
+        Whole(),
+        "Width of the boundary, in voxels: voxels of the truth that are so near to another "
+        "segment become boundary, too. With --border: how far its voxels may be from the object, "
+        "1 by default.",
+        section=BOUNDARIES,
+    )
+    volumes: bool = option(
+        False,
+        Flag(),
+        "Connect segments along z, too, in place of scoring each plane on its own.",
+        section=BOUNDARIES,
+        more="The warping error is left out, because it is defined for planes.",
+    )
 
     def __post_init__(self) -> None:
-        if self.kind not in METRICS:
-            known = ", ".join(get_args(EvaluationKind))
-            raise OptionError(f"kind is {self.kind!r}; known: {known}")
+        check_fields(self)
         defaults = {one.name: one.default for one in fields(self)}
         for name, kind in _ONLY.items():
             if getattr(self, name) != defaults[name] and self.kind != kind:
@@ -116,16 +171,16 @@ class EvaluateOptions:
     def chosen(self) -> tuple[MetricName, ...]:
         """The metrics that are computed, in the order of ``METRICS``."""
         possible = METRICS[self.kind]
-        wanted = self.metrics or tuple(
+        names = self.metrics or tuple(
             name for name in possible if not (self.volumes and name == "warping-error")
         )
-        return tuple(name for name in possible if name in wanted)
+        return tuple(name for name in possible if name in names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Only what differs from the defaults, and the kind."""
-        told = {one.name: one.default for one in fields(self) if one.name != "metrics"}
-        given = asdict(self)
-        changed = {name: given[name] for name, usual in told.items() if given[name] != usual}
+        """The kind, and the options that differ from their defaults."""
+        defaults = {one.name: one.default for one in fields(self) if one.name != "metrics"}
+        values = asdict(self)
+        changed = {name: values[name] for name, usual in defaults.items() if values[name] != usual}
         return {"kind": self.kind, **changed}
 
     def _check_metrics(self) -> None:
@@ -136,7 +191,9 @@ class EvaluateOptions:
                     f"metric {name!r} is none for {self.kind}; known: {', '.join(known)}"
                 )
         if self.volumes and "warping-error" in self.metrics:
-            raise OptionError("the warping error is one of planes; leave out volumes, or it")
+            raise OptionError(
+                "the warping error is one of planes; leave out volumes or this metric"
+            )
 
     def _check_border(self) -> None:
         if self.border is not None and self.objects_of is None:

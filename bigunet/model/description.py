@@ -25,7 +25,14 @@ _LONGEST_NAME = 1000
 
 @dataclass(frozen=True, slots=True)
 class SegmentationClass:
-    """One class of the output: its name, and its colour as ``#rrggbb``."""
+    """One class of the output.
+
+    Parameters
+    ----------
+    name : str
+    color : str
+        Colour as ``#rrggbb``.
+    """
 
     name: str
     color: str

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Unpack
 
 from distributed import Client
 
@@ -20,9 +21,11 @@ from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.plates import is_plate
 from bigunet.io.stores.access import find_node
 from bigunet.model.model import Model
+from bigunet.option_fields import chosen
 from bigunet.segmentation.image_list import list_images, stem_of
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.run.record import check_target
+from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.series import Member, segment_series
@@ -42,6 +45,7 @@ def segment_images(
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
+    **fields: Unpack[SegmentKeywords],
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Segment images into ``folder/NAME.zarr`` each, one after the other.
 
@@ -54,7 +58,7 @@ def segment_images(
     folder : path
         Local folder of the outputs, made if it is not there. The name of an output is that of
         the image without ``.zarr``, ``.ome.zarr`` and the like.
-    model, options, client, existing, stop, on_event, performance_path
+    model, options, client, existing, stop, on_event, performance_path, **fields
         As for `segment`; the model is loaded once, the workers are started once, and the
         performance report is one of all images. With ``existing="resume"`` finished outputs
         stay, unfinished ones go on, and missing ones are begun.
@@ -71,7 +75,7 @@ def segment_images(
         then nothing was done. StoppedError, if it was asked to stop before the end.
     """
     check_report(performance_path)
-    options = options or SegmentOptions()
+    options = chosen(SegmentOptions, options, fields, segment_images)
     if isinstance(sources, (str, Path)):
         sources = [sources]
     folder = _usable(folder)

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Unpack
 
 from distributed import Client
 
@@ -18,7 +19,9 @@ from bigunet.io.images.plates import Plate, open_plate
 from bigunet.io.stores.access import join_url, normal_url
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
+from bigunet.option_fields import chosen
 from bigunet.segmentation.place import check_inside_options
+from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.series import Member, segment_series
@@ -37,6 +40,7 @@ def segment_fields(
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
+    **fields: Unpack[SegmentKeywords],
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Write labels into every stored field of a plate or well, one after the other.
 
@@ -44,7 +48,7 @@ def segment_fields(
     ----------
     source : path or Plate
         A plate or well, or what `local_plate` found of one.
-    model, options, client, existing, stop, on_event, performance_path
+    model, options, client, existing, stop, on_event, performance_path, **fields
         As for `segment`; the workers are started once, and the report is one of all fields.
         What the plate lists and does not store is a warning in the log.
 
@@ -61,7 +65,7 @@ def segment_fields(
     """
     leave_if_imported_again()
     check_report(performance_path)
-    options = options or SegmentOptions()
+    options = chosen(SegmentOptions, options, fields, segment_fields)
     check_inside_options(options)
     plate = local_plate(source)
     for note in plate.notes:

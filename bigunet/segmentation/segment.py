@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from distributed import Client
 
@@ -34,6 +35,7 @@ from bigunet.machine.memory import MemoryWatch
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
+from bigunet.option_fields import chosen
 from bigunet.segmentation.place import Place, choose_place
 from bigunet.segmentation.plan.fit import Fit, check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
@@ -45,6 +47,7 @@ from bigunet.segmentation.run.device import torch_as_before
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.run.record import check_target, chosen_before, found_run, open_ledger
 from bigunet.segmentation.run.run import Job, find_finished, run_all, run_part
+from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport, totals_of
 from bigunet.urls import shown_url, without_secrets
@@ -64,6 +67,7 @@ def segment(
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
+    **fields: Unpack[SegmentKeywords],
 ) -> SegmentReport:
     """Segment an OME-Zarr image exactly as one pass over the mirrored whole image would.
 
@@ -93,6 +97,8 @@ def segment(
         the dashboard's address.
     performance_path : path, optional
         HTML file for Dask's performance report: what each worker did when.
+    **fields
+        Fields of SegmentOptions, such as ``level=1, channels=["DAPI"]``.
 
     Returns
     -------
@@ -109,7 +115,7 @@ def segment(
     """
     leave_if_imported_again()
     check_report(performance_path)
-    options = options or SegmentOptions()
+    options = chosen(SegmentOptions, options, fields, segment)
     image = _open(source, target, options.axes)
     _check_part(part, options, existing)
     place = choose_place(image, target, options)

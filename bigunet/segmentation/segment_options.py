@@ -1,13 +1,12 @@
-"""What a user can ask of a segmentation; validated here, fitted to an image by the plan."""
+"""The options of a segmentation: declared and checked here, fitted to an image by the plan."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from bigunet import option_types
 from bigunet.choices import (
     BackendChoice,
     DeviceChoice,
@@ -17,74 +16,23 @@ from bigunet.choices import (
     Output,
     PrecisionChoice,
 )
+from bigunet.composed_kinds import Commas, Each, Pair
 from bigunet.errors import OptionError
+from bigunet.image_kinds import Channel, Level, Region, Size
 from bigunet.io.images.axes import checked_letters
+from bigunet.option_fields import check_fields, documented, option
+from bigunet.option_kinds import Choice, Flag, ImagePath, Text, Whole
 from bigunet.urls import shown_url
 
+IMAGE, NETWORK, GREY = "Image", "Network", "Grey values"
+OUTPUT, BLOCKS = "Output", "Blocks and memory"
+_SHAPE = Commas(Whole(), "whole numbers", "512,512")
 
+
+@documented
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """Everything but image, model, output and workers.
-
-    Parameters
-    ----------
-    outputs : tuple of {"classes", "probabilities"}
-        What is written.
-    level : int or "auto"
-        The level of the image that is segmented; 0 is the largest. ``auto``: the one with voxels
-        most like those that the model was trained on.
-    channels : tuple of int or str
-        Channels that the model reads, in the model's order: an int is an index; text is
-        ``"index:1"``, ``"name:DAPI"``, or either without the prefix. Empty: those that the model
-        names, where the image has them, or all if their number fits and no name disagrees.
-    axes : str
-        Letters of the image's axes in the order of storage, such as ``"yxc"``, for an array that
-        does not name them. Empty: as the image states them.
-    roi : mapping of str to (int, int)
-        Start and stop per axis, in voxels of the level; axes left out are whole.
-    block_shape : tuple of int
-        What one task writes, along the network's axes or all the volume's; empty for a default.
-    tile_shape : tuple of int
-        The most voxels that one forward pass keeps, along the network's axes; empty for a default.
-    precision : {"auto", "fp32", "bf16", "fp16"}
-        Of the convolutions. ``auto``: bf16 where the hardware has it and the model's labels were
-        found to be the same in it, fp32 otherwise.
-    device : {"auto", "cpu", "cuda"}
-        ``auto``: a worker's GPU if it has one.
-    backend : {"auto", "torch", "compile", "openvino"}
-        What computes the network. ``auto``: OpenVINO on a CPU where it is installed, torch
-        otherwise. ``compile`` is torch's own compiler.
-    ome_version : {"auto", "0.4", "0.5"}
-        ``auto``: 0.5, or that of the image where the labels are written into it.
-    tta : bool
-        Test-time augmentation: whether the probabilities of the classes (after the softmax)
-        are averaged over the eight rotations and mirrors of the plane y, x, at eight times the
-        cost; over its four mirrors where voxels are not as high as wide, or the network treats
-        y and x differently. Exact across blocks.
-    skip_empty : bool
-        Whether voxels of chunks that are not stored become label 0, and cost nothing.
-    mask : str
-        OME-Zarr or zarr array of one channel, at any resolution: voxels where it is 0 become
-        label 0, and tiles of such voxels cost nothing. Empty for none.
-    grey_range : tuple of (float, float)
-        Grey values that become 0 and 1, one pair for each channel that the model reads or one for
-        all; a pair whose first number is the greater one turns bright and dark over. Empty: as
-        the model wishes.
-    percentiles : tuple of (float, float)
-        Percentiles of the image, 0 to 100, that become 0 and 1, in the place of the model's.
-    grey_range_of : str
-        Another image, on which percentiles are measured, or an output of bigunet, the grey range
-        of which is taken: so that a whole series shares one. Empty for the image itself.
-    memory_limit : int
-        Bytes that all processes on one machine should keep within; tiles and blocks that are
-        not given are chosen to. 0: half of what this process may use, and no more than 8 GB per
-        worker.
-    tune : bool
-        Whether tiles that are not given are chosen by measuring a few on a worker first, rather
-        than by their operations: for long runs.
-    nonfinite : {"refuse", "background"}
-        What voxels of a float image are that are NaN or infinite: an error that names the first,
-        or voxels that the network reads as the low end of the grey range and that become label 0.
+    """How an image is segmented, apart from model, output and workers.
 
     Raises
     ------
@@ -92,46 +40,166 @@ class SegmentOptions:
         If a value is none of those possible.
     """
 
-    outputs: tuple[Output, ...] = ("classes",)
-    level: LevelChoice = 0
-    channels: tuple[int | str, ...] = ()
-    axes: str = ""
-    roi: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    block_shape: tuple[int, ...] = ()
-    tile_shape: tuple[int, ...] = ()
-    precision: PrecisionChoice = "auto"
-    device: DeviceChoice = "auto"
-    backend: BackendChoice = "auto"
-    ome_version: OmeVersionChoice = "auto"
-    tta: bool = False
-    skip_empty: bool = False
-    mask: str = ""
-    grey_range: tuple[tuple[float, float], ...] = ()
-    percentiles: tuple[float, ...] = ()
-    grey_range_of: str = ""
-    memory_limit: int = 0
-    tune: bool = False
-    nonfinite: Nonfinite = "refuse"
+    outputs: tuple[Output, ...] = option(
+        ("classes",),
+        Each(Choice(Output, "output"), "names, such as ('classes',)"),
+        "What to write.",
+        section=OUTPUT,
+        flag="--output",
+    )
+    level: LevelChoice = option(
+        0,
+        Level(),
+        "Level of the image; 0 is the largest. auto takes the level with the voxel size nearest "
+        "to that of the model's training images.",
+        section=IMAGE,
+    )
+    channels: tuple[int | str, ...] = option(
+        (),
+        Each(Channel(), "indices or names, such as ('DAPI',)"),
+        "Channel that the model reads, by index or name; index:1 or name:1 where a number is the "
+        "name of another channel. Give as many as the model reads, in the model's order.",
+        section=IMAGE,
+        flag="--channel",
+        usual="the channels that the model names, or all",
+        more="In Python, an int is an index. The default is taken only where the image has the "
+        "channels that the model names, or where their number fits and no name disagrees.",
+    )
+    axes: str = option(
+        "",
+        Text(),
+        "Axes of an array that does not name them: letters of t, c, z, y, x in the order of "
+        "storage, such as yxc.",
+        section=IMAGE,
+        metavar="LETTERS",
+    )
+    roi: Mapping[str, tuple[int, int]] = option(
+        {},
+        Region(),
+        "Region to segment: start and stop along an axis, in voxels of the level. Other axes are "
+        "taken whole.",
+        section=IMAGE,
+    )
+    block_shape: tuple[int, ...] = option(
+        (),
+        _SHAPE,
+        "Shape of the block that one task writes, along the axes of the network or of the image.",
+        section=BLOCKS,
+        usual="chosen to fit into the memory",
+    )
+    tile_shape: tuple[int, ...] = option(
+        (),
+        _SHAPE,
+        "Largest part of a block that one forward pass computes, along the axes of the network.",
+        section=BLOCKS,
+        usual="chosen to fit into the memory",
+    )
+    precision: PrecisionChoice = option(
+        "auto",
+        Choice(PrecisionChoice, "precision"),
+        "Number format of the convolutions. auto takes bf16 if the hardware computes in it and "
+        "tests found the same labels for the model, else fp32.",
+        section=NETWORK,
+    )
+    device: DeviceChoice = option(
+        "auto",
+        Choice(DeviceChoice, "device"),
+        "Device that runs the network. auto takes a worker's GPU if it has one.",
+        section=NETWORK,
+    )
+    backend: BackendChoice = option(
+        "auto",
+        Choice(BackendChoice, "backend"),
+        "Library that runs the network. auto takes OpenVINO on a CPU where it is installed, else "
+        "torch; compile is torch's own compiler.",
+        section=NETWORK,
+    )
+    ome_version: OmeVersionChoice = option(
+        "auto",
+        Choice(OmeVersionChoice, "OME-Zarr version"),
+        "OME-Zarr version of the output. auto takes 0.5, or the version of the image for labels "
+        "inside it.",
+        section=OUTPUT,
+    )
+    tta: bool = option(
+        False,
+        Flag(),
+        "Average the probabilities over the 8 rotations and mirrors of the plane, for a little "
+        "more accuracy and 8 times the work.",
+        section=NETWORK,
+        more="It is test-time augmentation, and exact across blocks. Only the 4 mirrors are used "
+        "where voxels are not as high as wide, or the network treats y and x differently.",
+    )
+    skip_empty: bool = option(
+        False,
+        Flag(),
+        "Write label 0 for chunks of the image that are not stored, without computing them.",
+        section=IMAGE,
+    )
+    mask: str = option(
+        "",
+        ImagePath(),
+        "OME-Zarr or zarr array of one channel, at any resolution. Where it is 0, label 0 is "
+        "written without computing it.",
+        section=IMAGE,
+    )
+    grey_range: tuple[tuple[float, float], ...] = option(
+        (),
+        Each(Pair("LOW:HIGH"), "pairs, such as ((100, 4000),)"),
+        "Grey values that the network reads as 0 and 1: one pair for all channels, or one for "
+        "each. HIGH:LOW exchanges bright and dark.",
+        section=GREY,
+        usual="what the model file says",
+    )
+    percentiles: tuple[float, ...] = option(
+        (),
+        Pair("P:Q", may_be_empty=True),
+        "Percentiles of the image, 0 to 100, that the network reads as 0 and 1.",
+        section=GREY,
+        usual="what the model file says",
+    )
+    grey_range_of: str = option(
+        "",
+        ImagePath(),
+        "Another image to measure the grey range on, or an output of bigunet to take it from, so "
+        "that a series of images shares one range.",
+        section=GREY,
+    )
+    memory_limit: int = option(
+        0,
+        Size(),
+        "Memory for all processes on a machine, such as 8GB; blocks and tiles are chosen to fit. "
+        "On GPUs, the tiles depend on the memory of the GPU instead.",
+        section=BLOCKS,
+        usual="half of the memory of the machine, container or batch job; 8 GB per worker at most",
+        more="In Python, it is a number of bytes.",
+    )
+    tune: bool = option(
+        False,
+        Flag(),
+        "Measure a few tile sizes on a worker first, and take the fastest. It pays off in long "
+        "runs.",
+        section=BLOCKS,
+    )
+    nonfinite: Nonfinite = option(
+        "refuse",
+        Choice(Nonfinite, "nonfinite"),
+        "What to do with NaN and infinity in the image: refuse ends the run and names the first "
+        "such voxel, background makes them label 0.",
+        section=IMAGE,
+        more="The network reads such a voxel as the low end of the grey range.",
+    )
 
     def __post_init__(self) -> None:
-        for name, kind in _KINDS.items():
-            object.__setattr__(self, name, kind(getattr(self, name), name))
+        check_fields(self)
         object.__setattr__(self, "axes", checked_letters(self.axes))
-        _check("output", self.outputs, Output)
-        if isinstance(self.level, str):
-            _check("level", (self.level,), Literal["auto"])
-        _check("precision", (self.precision,), PrecisionChoice)
-        _check("device", (self.device,), DeviceChoice)
-        _check("backend", (self.backend,), BackendChoice)
-        _check("nonfinite", (self.nonfinite,), Nonfinite)
-        _check("OME-Zarr version", (self.ome_version,), OmeVersionChoice)
         if self.backend == "openvino" and (self.precision == "fp16" or self.device == "cuda"):
             asked = "fp16" if self.precision == "fp16" else "a GPU"
             raise OptionError(f"OpenVINO runs on CPUs in fp32 or bf16, not with {asked}")
         if self.memory_limit < 0:
             raise OptionError(f"memory limit {self.memory_limit}: give bytes, or 0 for a default")
         if not self.outputs or len(set(self.outputs)) != len(self.outputs):
-            raise OptionError(f"outputs {self.outputs}: name each wanted one once")
+            raise OptionError(f"outputs {self.outputs}: name each output once")
         for name in ("block_shape", "tile_shape"):
             if any(n < 1 for n in getattr(self, name)):
                 raise OptionError(f"{name} {getattr(self, name)}: every axis needs at least 1")
@@ -142,27 +210,27 @@ class SegmentOptions:
 
     @property
     def read_besides(self) -> tuple[str, ...]:
-        """Addresses of what a run reads beside its image."""
+        """Addresses of the images that a run reads beside its own image."""
         return tuple(address for address in (self.mask, self.grey_range_of) if address)
 
     @property
     def chosen_level(self) -> int:
-        """The level as a number, which the plan makes of ``auto``."""
+        """The level as a number; the plan has replaced ``auto`` by one."""
         assert isinstance(self.level, int)
         return self.level
 
     def completed(self, chosen: Mapping[str, Any]) -> SegmentOptions:
-        """With these values for what is left to choose, by the names of the fields."""
-        left = {"block_shape": (), "tile_shape": (), "precision": "auto"}
-        taken: dict[str, Any] = {
+        """The options with these values where a choice is left open, by the names of the fields."""
+        open_choices = {"block_shape": (), "tile_shape": (), "precision": "auto"}
+        values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in chosen.items()
-            if getattr(self, name) == left[name]
+            if getattr(self, name) == open_choices[name]
         }
-        return replace(self, **taken)
+        return replace(self, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; the mask without a password or token."""
+        """Plain data for JSON; addresses are without passwords and tokens."""
         roi = {axis: list(ends) for axis, ends in self.roi.items()}
         shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}
         return {**asdict(self), "roi": roi, **shown}
@@ -170,68 +238,13 @@ class SegmentOptions:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:
         """The options written by :meth:`to_dict`, back from JSON."""
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
-        }
-        fields["roi"] = {axis: tuple(ends) for axis, ends in data.get("roi", {}).items()}
-        fields["grey_range"] = tuple((low, high) for low, high in data.get("grey_range", ()))
-        return cls(**fields)
-
-
-def _level(value: Any, name: str) -> LevelChoice:
-    return value if isinstance(value, str) else option_types.whole(value, name)  # type: ignore[return-value]
-
-
-def _outputs(value: Any, name: str) -> tuple[str, ...]:
-    return option_types.listed(value, name, "names, such as ('classes',)")
-
-
-def _channels(value: Any, name: str) -> tuple[int | str, ...]:
-    items = option_types.listed(value, name, "indices or names, such as ('DAPI',)")
-    return tuple(k if isinstance(k, str) else option_types.whole(k, name) for k in items)
-
-
-def _grey_range(value: Any, name: str) -> tuple[tuple[float, float], ...]:
-    items = option_types.listed(value, name, "pairs, such as ((100, 4000),)")
-    return tuple(option_types.pair(item, name) for item in items)
-
-
-def _percentiles(value: Any, name: str) -> tuple[float, ...]:
-    items = option_types.listed(value, name, "two numbers")
-    return option_types.pair(items, name) if items else ()
-
-
-_KINDS: dict[str, Callable[[Any, str], Any]] = {
-    "outputs": _outputs,
-    "level": _level,
-    "channels": _channels,
-    "axes": option_types.text,
-    "roi": option_types.ranges,
-    "block_shape": option_types.wholes,
-    "tile_shape": option_types.wholes,
-    "tta": option_types.flag,
-    "skip_empty": option_types.flag,
-    "mask": option_types.path,
-    "grey_range": _grey_range,
-    "percentiles": _percentiles,
-    "grey_range_of": option_types.path,
-    "memory_limit": option_types.whole,
-    "tune": option_types.flag,
-}
-
-
-def _check(what: str, values: tuple[str, ...], choices: Any) -> None:
-    for value in values:
-        if value not in get_args(choices):
-            raise OptionError(
-                f"unknown {what} {value!r:.60}; known: {', '.join(get_args(choices))}"
-            )
+        return cls(**data)
 
 
 def _check_grey(
     grey_range: tuple[tuple[float, float], ...], percentiles: tuple[float, ...], other: str
 ) -> None:
-    """Raise OptionError where the grey range is stated twice, or cannot be one."""
+    """Raise OptionError for a grey range that is given twice, or that is impossible."""
     if grey_range and (percentiles or other):
         raise OptionError("a grey range is given in numbers or measured: give one of the two")
     for low, high in grey_range:

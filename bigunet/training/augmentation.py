@@ -1,15 +1,17 @@
-"""How far patches are varied: the numbers alone, so that commands read them without torch."""
+"""How far patches are varied: numbers alone, which commands read without torch."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
 from bigunet.choices import InterpolationOrder
 from bigunet.errors import TrainingError
+from bigunet.option_kinds import Kind, not_of_kind
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:
@@ -33,7 +35,7 @@ def _check_number(name: str, number: Any, value: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far patches are varied. The elastic deformation is that of the paper.
+    """How far patches are varied; the elastic deformation is that of the paper.
 
     Parameters
     ----------
@@ -43,25 +45,26 @@ class Augmentation:
     warp_share : float
         Share of the patches that are turned, scaled, shifted and deformed.
     rotation : bool
-        Turn by any angle: about all axes where voxels are as long as wide, in the plane of the
-        last two otherwise.
+        Turn by any angle: about all axes where voxels are cubes, else in the plane of the last
+        two axes.
     scale : tuple of float
-        Smallest and largest magnification, halving as likely as doubling.
+        Smallest and largest magnification; a halving is as likely as a doubling.
     shift_voxels : float
-        Largest shift along each axis, so that voxels are not always seen at their centres.
+        Largest shift along each axis, so that the network sees voxels off their centres, too.
     elastic_voxels : float
         Standard deviation of the displacement vectors, in units of the smallest side of a voxel.
     elastic_points : int
-        Vectors along each side of the patch; between them, displacement is bicubic.
+        Number of vectors along each side of the patch; between them, the displacement is bicubic.
     interpolation_order : {1, 3}
-        Linear or cubic.
+        Interpolation of the image: 1 is linear, 3 is cubic.
     grey_share : float
         Share of the patches to which each change of the grey values is applied.
     gain, gamma : tuple of float
-        Smallest and largest factor and exponent, halving as likely as doubling.
+        Smallest and largest factor and exponent of the grey values; a halving is as likely as a
+        doubling.
     offset, noise, blur_voxels : float
-        Largest offset, standard deviation of noise, and sigma of the Gaussian blur; of an image
-        that is normalised to 0 to 1.
+        Largest offset, standard deviation of the noise, and sigma of the Gaussian blur, for an
+        image that is normalised to 0 to 1.
 
     Raises
     ------
@@ -118,13 +121,13 @@ class Augmentation:
 
     @property
     def warps(self) -> bool:
-        """Whether a patch that is warped can differ from one that is not."""
+        """Whether the numbers let a warped patch differ from the image."""
         limits = (self.shift_voxels, self.elastic_voxels)
         return self.rotation or any(limits) or self.scale != (1, 1)
 
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Augmentation:
-        """The augmentation whose fields were written as JSON; those left out have their defaults.
+        """The augmentation with these numbers; a number that is left out has its default.
 
         Raises
         ------
@@ -138,3 +141,47 @@ class Augmentation:
                 f"augmentation has no {', '.join(unknown)}; known: {', '.join(known)}"
             )
         return cls(**numbers)
+
+
+class Changes(Kind):
+    """An augmentation, by what it changes of the default: ``NAME=VALUE`` for each number."""
+
+    metavar = "NAME=VALUE"
+    doc = "Augmentation"
+    is_repeated = True
+
+    def parse(self, text: str) -> tuple[str, Any]:
+        name, _, value = text.partition("=")
+        known = {field.name for field in fields(Augmentation)}
+        if name not in known or not value:
+            raise ValueError(
+                f"{text} changes nothing; give NAME=VALUE with one of {', '.join(sorted(known))}"
+            )
+        try:
+            numbers = [json.loads(part) for part in value.split(",")]
+        except json.JSONDecodeError:
+            raise ValueError(f"{text}: {value} is no number, true or false") from None
+        return name, numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+    def show(self, value: Any) -> str:
+        name, numbers = value
+        return f"{name}={','.join(map(json.dumps, _items(numbers)))}"
+
+    def items(self, value: Any) -> Iterator[tuple[str, Any]]:
+        for field in fields(Augmentation):
+            if getattr(value, field.name) != field.default:
+                yield field.name, getattr(value, field.name)
+
+    def gather(self, items: Sequence[Any], flag: str) -> Augmentation:
+        return Augmentation(**dict(items))
+
+    def check(self, value: Any, name: str) -> Augmentation:
+        if isinstance(value, Mapping):
+            return Augmentation.from_dict(value)
+        if not isinstance(value, Augmentation):
+            raise not_of_kind(name, value, 'Augmentation(), or a mapping such as {"noise": 0.1}')
+        return value
+
+
+def _items(numbers: Any) -> Sequence[Any]:
+    return numbers if isinstance(numbers, tuple) else (numbers,)

@@ -1,80 +1,27 @@
-"""The recipe of a training run: every number that decides what comes out, but data and network."""
+"""The recipe of a training: every number that decides the weights, apart from data and network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from bigunet.choices import Optimiser, SampleBy, Schedule, ScoreName, TargetKind, TrainingPrecision
+from bigunet.composed_kinds import Optional
 from bigunet.errors import TrainingError
-from bigunet.training.augmentation import Augmentation
+from bigunet.option_fields import check_fields, documented, option
+from bigunet.option_kinds import Choice, Number, Whole
+from bigunet.training.augmentation import Augmentation, Changes
 
+STEPS, LOSS = "Steps and learning rate", "Loss and patches"
+VALIDATION = "Validation"
 _W0 = 10.0
-_CHOICES: dict[str, Any] = {
-    "optimiser": Optimiser,
-    "schedule": Schedule,
-    "sample_by": SampleBy,
-    "precision": TrainingPrecision,
-    "score": ScoreName,
-}
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train. Batch, momentum and the weight map's numbers are those of the paper.
-
-    Parameters
-    ----------
-    steps : int
-        Batches in all, unless ``minutes`` ends the run.
-    minutes : float
-        Where positive, the clock ends the run and drives the schedule in place of ``steps``: for
-        comparisons at equal time. Such a run does not repeat to the same weights.
-    batch : int
-        Patches per step and process.
-    patch : int
-        Voxels per spatial axis that a patch is scored on, at least; the context that the network
-        needs comes on top.
-    optimiser : {"sgd", "adamw"}
-    learning_rate : float
-        At its highest.
-    momentum : float
-        Of SGD; the paper's 0.99 lets many past patches decide each update of batches of one.
-    weight_decay : float
-    schedule : {"constant", "cosine"}
-        What follows the rise: half a cosine down to 0.002 of the rate, or nothing.
-    warm_up : float
-        Share of the run during which the learning rate rises to its highest.
-    clip : float
-        Largest norm of the gradient.
-    averaging : float
-        Decay, per step, of the running average of the weights that is validated and kept; 0 keeps
-        the last weights themselves.
-    freeze_statistics : float
-        Share of the run after which batch normalisation keeps the averaged statistics, as the
-        network that runs does; 1 never.
-    border_weight : float or None
-        w0 of the weight map; 0 leaves its border term out. None is 10, and 0 for boundaries in
-        3D: there a distance transform for each segment takes longer than the step, and the class
-        boundary keeps segments apart without it.
-    border_sigma : float
-        Sigma of the weight map, in voxels.
-    class_balance : float
-        Power of the inverse class frequency that weighs each class: 1 balances, 0 does not.
-    sample_by : {"voxels", "images", "objects"}
-        What makes an image be drawn more often: its size, nothing, or its objects.
-    precision : {"fp32", "bf16"}
-        Of the convolutions while training.
-    validate_every : int
-        Steps between two validations.
-    patience : int
-        Stop after so many validations without a better score; 0 never stops early.
-    score : {"auto", "dice", "average-precision", "v-rand"}
-        What validation measures. Average precision at IoU 0.5 for cells, V^Rand for boundaries,
-        mean Dice for classes, unless it is named.
-    seed : int
-    augmentation : Augmentation
+    """How a network is trained. Batch, momentum and weight map have the numbers of the paper.
 
     Raises
     ------
@@ -86,35 +33,126 @@ class Recipe:
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28, section 3.
     """
 
-    steps: int = 10_000
-    minutes: float = 0.0
-    batch: int = 1
-    patch: int = 388
-    optimiser: Optimiser = "sgd"
-    learning_rate: float = 1e-3
-    momentum: float = 0.99
-    weight_decay: float = 0.0
-    schedule: Schedule = "cosine"
-    warm_up: float = 0.05
-    clip: float = 1.0
-    averaging: float = 0.99
-    freeze_statistics: float = 1.0
-    border_weight: float | None = None
-    border_sigma: float = 5.0
-    class_balance: float = 1.0
-    sample_by: SampleBy = "voxels"
-    precision: TrainingPrecision = "fp32"
-    validate_every: int = 500
-    patience: int = 0
-    score: ScoreName = "auto"
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    steps: int = option(
+        10_000, Whole(), "Number of batches, unless --minutes ends the run.", section=STEPS
+    )
+    minutes: float = option(
+        0.0,
+        Number(),
+        "End the run by the clock, after so many minutes, in place of --steps.",
+        section=STEPS,
+        more="The clock then drives the learning rate, too. This is for comparisons at equal "
+        "time: such a run does not repeat to the same weights. 0 leaves it to the steps.",
+    )
+    batch: int = option(1, Whole(), "Number of patches per step and process.", section=STEPS)
+    patch: int = option(
+        388,
+        Whole(),
+        "Smallest side of the part of a patch that the loss sees, in voxels. The context that the "
+        "network needs is added to it.",
+        section=LOSS,
+    )
+    optimiser: Optimiser = option(
+        "sgd", Choice(Optimiser), "Method that updates the weights.", section=STEPS
+    )
+    learning_rate: float = option(1e-3, Number(), "Highest learning rate.", section=STEPS)
+    momentum: float = option(
+        0.99,
+        Number(),
+        "Momentum of SGD.",
+        section=STEPS,
+        more="With the paper's 0.99, many past patches decide each update, although a batch is "
+        "one patch.",
+    )
+    weight_decay: float = option(
+        0.0, Number(), "Strength of the pull of the weights towards 0.", section=STEPS
+    )
+    schedule: Schedule = option(
+        "cosine",
+        Choice(Schedule),
+        "Course of the learning rate after the warm-up: constant, or half a cosine down to 0.002 "
+        "of the highest.",
+        section=STEPS,
+    )
+    warm_up: float = option(
+        0.05,
+        Number(),
+        "Share of the run in which the learning rate rises to its highest.",
+        section=STEPS,
+    )
+    clip: float = option(1.0, Number(), "Largest norm of the gradient.", section=STEPS)
+    averaging: float = option(
+        0.99,
+        Number(),
+        "Decay, per step, of the running average of the weights that is validated and kept; 0 "
+        "keeps the last weights.",
+        section=STEPS,
+    )
+    freeze_statistics: float = option(
+        1.0,
+        Number(),
+        "Share of the run after which batch normalisation keeps its averaged statistics, as it "
+        "does in a segmentation; 1 means never.",
+        section=STEPS,
+    )
+    border_weight: float | None = option(
+        None,
+        Optional(Number()),
+        "Weight w0 of the borders between objects, in the paper's weight map; 0 leaves it out.",
+        section=LOSS,
+        usual="10, and 0 for boundaries in 3D",
+        more="For boundaries in 3D, a distance transform for each segment would take longer than "
+        "the step, and the class boundary keeps segments apart without it.",
+    )
+    border_sigma: float = option(
+        5.0, Number(), "Width sigma of the borders in the weight map, in voxels.", section=LOSS
+    )
+    class_balance: float = option(
+        1.0,
+        Number(),
+        "Power of the inverse class frequency that weights each class: 1 balances the classes, 0 "
+        "does not.",
+        section=LOSS,
+    )
+    sample_by: SampleBy = option(
+        "voxels",
+        Choice(SampleBy),
+        "Which images give more patches: those with more voxels, all the same, or those with more "
+        "objects.",
+        section=LOSS,
+    )
+    precision: TrainingPrecision = option(
+        "fp32", Choice(TrainingPrecision), "Number format of the convolutions.", section=STEPS
+    )
+    validate_every: int = option(
+        500, Whole(), "Number of steps between two validations.", section=VALIDATION
+    )
+    patience: int = option(
+        0,
+        Whole(),
+        "Number of validations without a better score after which the run ends early; 0 means "
+        "never.",
+        section=VALIDATION,
+    )
+    score: ScoreName = option(
+        "auto",
+        Choice(ScoreName),
+        "Score of a validation. auto takes average precision at IoU 0.5 for cells, V^Rand for "
+        "boundaries, mean Dice for classes.",
+        section=VALIDATION,
+    )
+    seed: int = option(0, Whole(), "Seed of all random numbers.", section=STEPS)
+    augmentation: Augmentation = option(
+        Augmentation(),
+        Changes(),
+        "Change of a number of the augmentation, like elastic_voxels=4 or scale=0.7,1.4.",
+        section=LOSS,
+        flag="--augment",
+        usual="that of the class Augmentation",
+    )
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in get_args(choices):
-                known = ", ".join(get_args(choices))
-                raise TrainingError(f"{name} is {getattr(self, name)!r}; known: {known}")
+        check_fields(self, TrainingError)
         for name in ("steps", "batch", "patch", "validate_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give at least 1")
@@ -135,7 +173,7 @@ class Recipe:
             raise TrainingError(f"seed is {self.seed}; give 0 or more")
 
     def border_weight_of(self, kind: TargetKind, ndim: int) -> float:
-        """w0 for a target of a network of so many axes.
+        """Weight w0 of the borders, for a target and the number of axes of a network.
 
         >>> Recipe().border_weight_of("cells", 3), Recipe().border_weight_of("boundaries", 3)
         (10.0, 0.0)
@@ -151,6 +189,4 @@ class Recipe:
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Recipe:
         """The recipe written by :meth:`to_dict`, back from JSON."""
-        fields = dict(numbers)
-        fields["augmentation"] = Augmentation.from_dict(fields.get("augmentation", {}))
-        return cls(**fields)
+        return cls(**numbers)

@@ -1,18 +1,20 @@
-"""Train a network on labelled images: the public door; the run itself is in ``training_run``."""
+"""Train a network on labelled images: the public door; the run itself is in ``training/run``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from bigunet.choices import Existing
 from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
+from bigunet.option_fields import check_keywords, with_keywords
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.description import TrainEvent, TrainJob, TrainReport
 from bigunet.training.run.processes import run_processes
+from bigunet.training.train_keywords import TrainKeywords
 from bigunet.training.train_options import TrainOptions
 
 
@@ -23,11 +25,12 @@ def train(
     out: str | Path,
     options: TrainOptions | None = None,
     recipe: Recipe | None = None,
-    validation: tuple[str | Path, str | Path] | None = None,
+    validation: tuple[str | Path, str | Path] | float | None = None,
     card: Mapping[str, Any] | None = None,
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
     on_event: Callable[[TrainEvent], None] | None = None,
+    **fields: Unpack[TrainKeywords],
 ) -> TrainReport:
     """Train a network as the U-Net paper does, from some ten images or many.
 
@@ -43,8 +46,8 @@ def train(
         Network, target, and how images are read.
     recipe : Recipe, optional
         How to train.
-    validation : pair of path, optional
-        Images and labels to validate on, instead of a share of the others.
+    validation : pair of path, or float, optional
+        Images and labels to validate on, or the share of the others that is kept apart for it.
     card : mapping, optional
         What goes into the model's card: data, licence, intended use, limits.
     weight_cache : path, optional
@@ -53,7 +56,9 @@ def train(
     existing : {"refuse", "resume", "overwrite"}
         What to do when the model or its record is there.
     on_event : callable, optional
-        Told of the begin, each step, each validation, and how far each other stage is.
+        It gets the begin, each step, each validation, and the progress of each other stage.
+    **fields
+        Fields of TrainOptions and Recipe, such as ``target="classes", steps=2000``.
 
     Returns
     -------
@@ -69,13 +74,14 @@ def train(
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     leave_if_imported_again()
+    options, recipe, pair = _chosen(options, recipe, validation, fields)
     job = TrainJob(
         images=str(images),
         labels=str(labels),
         path=Path(out),
-        options=options or TrainOptions(),
-        recipe=recipe or Recipe(),
-        validation=tuple(str(path) for path in validation or ()),
+        options=options,
+        recipe=recipe,
+        validation=pair,
         card=dict(card or {}),
         weight_cache=str(weight_cache),
         existing=existing,
@@ -89,6 +95,26 @@ def train(
     with loaders_watched(), folder_lock(job.folder, refusal):
         job.check_files()
         return run_processes(job, on_event or _ignore)
+
+
+def _chosen(
+    options: TrainOptions | None,
+    recipe: Recipe | None,
+    validation: tuple[str | Path, str | Path] | float | None,
+    fields: Mapping[str, Any],
+) -> tuple[TrainOptions, Recipe, tuple[str, ...]]:
+    """Options and recipe with their keywords, and the images and labels to validate on."""
+    check_keywords(train, fields, TrainOptions, Recipe)
+    pair: tuple[str, ...] = ()
+    if isinstance(validation, (int, float)):
+        fields = {**fields, "validation": validation}
+    elif validation is not None:
+        pair = tuple(str(path) for path in validation)
+    return (
+        with_keywords(TrainOptions, options, fields, train),
+        with_keywords(Recipe, recipe, fields, train, name="recipe"),
+        pair,
+    )
 
 
 def _ignore(event: TrainEvent) -> None:

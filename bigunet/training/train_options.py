@@ -1,77 +1,25 @@
-"""What a user can ask of a training besides its recipe: data, network, target, machine."""
+"""The options of a training besides its recipe: data, network, target, machine."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 from bigunet.choices import DeviceChoice, NetworkName, NormalisationChoice, TargetKind
+from bigunet.composed_kinds import Commas, Each
 from bigunet.errors import OptionError
+from bigunet.image_kinds import Channel
+from bigunet.option_fields import check_fields, documented, option
+from bigunet.option_kinds import Choice, Flag, Number, Path, Text, Whole
 
-_CHOICES: dict[str, Any] = {
-    "network": NetworkName,
-    "target": TargetKind,
-    "normalise": NormalisationChoice,
-    "device": DeviceChoice,
-}
+IMAGES, LABELS, NETWORK = "Images", "Labels and classes", "Network"
+MACHINE, MODEL = "Machine", "Model file"
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """Everything but images, labels, output and recipe.
-
-    Parameters
-    ----------
-    network : {"unet", "fcn", "sliding-window"}
-    ndim : int
-        Spatial axes of the network, 2 or 3; 0 takes those of the images.
-    width, depth : int
-        The paper's 64 channels at the first level, and 4 poolings.
-    batch_norm : bool
-    dropout : float
-    begin_from : str
-        A model to go on from, by name or path, instead of random weights; its network is taken.
-    target : {"classes", "cells", "boundaries"}
-        What the labels are turned into: as they are; background, cell and border of numbered
-        objects; or boundary and interior of numbered objects that fill the image.
-    connected : bool
-        Whether connected voxels of one label are an object each: for masks, where objects have
-        no numbers.
-    label_values : tuple of int
-        For classes: the values of the labels in the order of the classes; empty: all, sorted,
-        if they are 32 at most.
-    ignore : tuple of int
-        Values of labels that mean that nobody annotated the voxel: it has no weight in the loss
-        and no part in scores, class shares, objects and borders.
-    class_names : tuple of str
-        Empty for the target's own.
-    border_width : int
-        Voxels of an object near another one that become border, or boundary.
-    level : int
-        Of the images; level 0 is the largest.
-    channels : tuple of int or str
-        That the network reads; empty for all.
-    voxel_size_um : tuple of float
-        Along the image's spatial axes, in micrometres, where the files do not say it or wrongly.
-    normalise : {"percentile", "fixed"}
-        Whether ``low`` and ``high`` are percentiles of each image, or grey values.
-    low, high : float
-        What the network sees as 0 and 1.
-    validation : float
-        Share of the images that is kept apart, 0 to below 1, unless images are given for it.
-    loaders : int
-        Processes that draw patches ahead; -1 chooses by the cores.
-    processes : int
-        That share each step, each with a GPU of its own where there are GPUs.
-    device : {"auto", "cpu", "cuda"}
-    calibrate : bool
-        Whether offsets are added to the scores of the classes, after the last step, that give the
-        best score on the images for validation and as many others as fit half a gigabyte: class
-        weights make the rare ones too likely, and of few images an offset is best by chance.
-    half : bool
-        Keep the weights as fp16.
-    name : str
-        Of the model; empty for that of its file.
+    """What is trained on what, and where; :class:`Recipe` says how.
 
     Raises
     ------
@@ -79,38 +27,151 @@ class TrainOptions:
         If a value is none of those possible.
     """
 
-    network: NetworkName = "unet"
-    ndim: int = 0
-    width: int = 64
-    depth: int = 4
-    batch_norm: bool = False
-    dropout: float = 0.5
-    begin_from: str = ""
-    target: TargetKind = "cells"
-    connected: bool = False
-    label_values: tuple[int, ...] = ()
-    ignore: tuple[int, ...] = ()
-    class_names: tuple[str, ...] = ()
-    border_width: int = 1
-    level: int = 0
-    channels: tuple[int | str, ...] = ()
-    voxel_size_um: tuple[float, ...] = ()
-    normalise: NormalisationChoice = "percentile"
-    low: float = 1.0
-    high: float = 99.8
-    validation: float = 0.1
-    loaders: int = -1
-    processes: int = 1
-    device: DeviceChoice = "auto"
-    calibrate: bool = False
-    half: bool = False
-    name: str = ""
+    network: NetworkName = option(
+        "unet",
+        Choice(NetworkName),
+        "Architecture of the network. fcn and sliding-window are for comparison.",
+        section=NETWORK,
+    )
+    ndim: int = option(
+        0,
+        Whole(),
+        "Spatial axes that the network sees: 2 or 3.",
+        section=NETWORK,
+        usual="those of the images",
+    )
+    width: int = option(64, Whole(), "Number of channels of the first level.", section=NETWORK)
+    depth: int = option(4, Whole(), "Number of poolings.", section=NETWORK)
+    batch_norm: bool = option(False, Flag(), "Use batch normalisation.", section=NETWORK)
+    dropout: float = option(
+        0.5, Number(), "Share of the channels that dropout sets to 0.", section=NETWORK
+    )
+    begin_from: str = option(
+        "",
+        Path(),
+        "Model with the weights to start from, in place of random ones. Its network is used.",
+        section=NETWORK,
+        flag="--from",
+        metavar="NAME|PATH",
+    )
+    target: TargetKind = option(
+        "cells",
+        Choice(TargetKind),
+        "Classes that the labels are turned into. cells: numbered objects become background, cell "
+        "and border. boundaries: numbered objects that fill the image become boundary and "
+        "interior. classes: the labels are classes already.",
+        section=LABELS,
+    )
+    connected: bool = option(
+        False,
+        Flag(),
+        "Read the labels as masks: connected voxels of one value are an object.",
+        section=LABELS,
+    )
+    label_values: tuple[int, ...] = option(
+        (),
+        Commas(Whole(), "whole numbers", "0,255"),
+        "Label values of the classes, in the order of the classes.",
+        section=LABELS,
+        usual="all values that occur, sorted, 32 at most",
+    )
+    ignore: tuple[int, ...] = option(
+        (),
+        Each(Whole(), "whole numbers, such as (255,)"),
+        "Label value of voxels that nobody annotated: loss and scores leave them out.",
+        section=LABELS,
+        metavar="VALUE",
+        more="They have no part in class shares, objects and borders either.",
+    )
+    class_names: tuple[str, ...] = option(
+        (),
+        Each(Text(), "names, such as ('background', 'cell')"),
+        "Name of a class; give one for each class, in order.",
+        section=LABELS,
+        flag="--class-name",
+        metavar="NAME",
+        usual="the names that --target gives",
+    )
+    border_width: int = option(
+        1,
+        Whole(),
+        "Width of the border class, in voxels: voxels of an object that are so near to another "
+        "object become border, or boundary.",
+        section=LABELS,
+    )
+    level: int = option(
+        0, Whole(), "Level of the images; 0 is the largest.", section=IMAGES, metavar="K"
+    )
+    channels: tuple[int | str, ...] = option(
+        (),
+        Each(Channel(), "indices or names, such as ('DAPI',)"),
+        "Channel that the network reads, by index or name; index:1 or name:1 where a number is "
+        "the name of another channel.",
+        section=IMAGES,
+        flag="--channel",
+        usual="all channels",
+    )
+    voxel_size_um: tuple[float, ...] = option(
+        (),
+        Commas(Number(), "numbers", "0.5,0.5"),
+        "Size of a voxel in micrometres, along each spatial axis, where the files do not say it "
+        "or say it wrongly.",
+        section=IMAGES,
+        flag="--voxel-size",
+    )
+    normalise: NormalisationChoice = option(
+        "percentile",
+        Choice(NormalisationChoice),
+        "Meaning of --low and --high. percentile: percentiles of each image. fixed: grey values.",
+        section=IMAGES,
+    )
+    low: float = option(
+        1.0, Number(), "Percentile or grey value that the network reads as 0.", section=IMAGES
+    )
+    high: float = option(
+        99.8, Number(), "Percentile or grey value that the network reads as 1.", section=IMAGES
+    )
+    validation: float = option(
+        0.1,
+        Number(),
+        "Share of the images that is kept apart for validation, from 0 to below 1.",
+        section=IMAGES,
+    )
+    loaders: int = option(
+        -1,
+        Whole(),
+        "Number of processes that draw patches ahead; -1 chooses it by the number of cores.",
+        section=MACHINE,
+    )
+    processes: int = option(
+        1,
+        Whole(),
+        "Number of processes that share each step, with a GPU for each where there are GPUs.",
+        section=MACHINE,
+    )
+    device: DeviceChoice = option(
+        "auto",
+        Choice(DeviceChoice),
+        "Device that trains the network. auto takes a GPU if there is one.",
+        section=MACHINE,
+    )
+    calibrate: bool = option(
+        False,
+        Flag(),
+        "After the last step, add to the score of each class the offset that gives the best "
+        "validation score.",
+        section=MODEL,
+        more="Class weights make rare classes too likely, which the offsets correct. The images "
+        "for validation are used, and as many others as fit into half a gigabyte, because an "
+        "offset chosen on few images is best by chance.",
+    )
+    half: bool = option(False, Flag(), "Store the weights as fp16.", section=MODEL)
+    name: str = option(
+        "", Text(), "Name of the model.", section=MODEL, usual="the name of its file"
+    )
 
     def __post_init__(self) -> None:
-        for field, choices in _CHOICES.items():
-            if getattr(self, field) not in get_args(choices):
-                known = ", ".join(get_args(choices))
-                raise OptionError(f"{field} is {getattr(self, field)!r}; known: {known}")
+        check_fields(self)
         if self.ndim not in (0, 2, 3):
             raise OptionError(f"ndim is {self.ndim}; give 2 or 3")
         if self.processes < 1:
@@ -132,11 +193,11 @@ class TrainOptions:
             raise OptionError(f"voxel_size_um is {self.voxel_size_um}; give positive sizes")
 
     def lasting(self) -> dict[str, Any]:
-        """What a run must keep to when it goes on: all that decides its weights."""
-        passing = {"loaders", "device", "half", "name"}
+        """The options that decide the weights: a run that is resumed must have the same."""
+        free = {"loaders", "device", "half", "name"}
         if not self.ignore:
-            passing.add("ignore")
+            free.add("ignore")
         if self.begin_from:
-            # That model's network is taken, whatever these say.
-            passing |= {"network", "width", "depth", "batch_norm", "dropout"}
-        return {k: v for k, v in asdict(self).items() if k not in passing}
+            # The network is that of the model, whatever these options say.
+            free |= {"network", "width", "depth", "batch_norm", "dropout"}
+        return {k: v for k, v in asdict(self).items() if k not in free}

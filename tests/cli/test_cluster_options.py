@@ -15,7 +15,7 @@ def words(tmp_path: Path, tiny_model: Path, write_image) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--cluster", "slurm", "--interface", "lo"], "give --job-memory, such as 16GB"),
         (["--cluster", "slurm", "--job-memory", "3GB"], "give --interface NAME or --host ADDRESS"),
@@ -25,18 +25,18 @@ def words(tmp_path: Path, tiny_model: Path, write_image) -> list[object]:
         (["--interface", "no-such"], "interface no-such: 'no-such' is not a valid network"),
     ],
 )
-def test_what_is_missing_is_told_in_one_line(bigunet, words, options, told) -> None:
+def test_what_is_missing_is_said_in_one_line(bigunet, words, options, message) -> None:
     pytest.importorskip("dask_jobqueue")
     pytest.importorskip("cryptography")
     done = bigunet(*words, *options)
     assert done.code == 1
     (line,) = done.told
-    assert told in line
+    assert message in line
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_others_can_reach_is_told_even_in_quiet(bigunet, words) -> None:
-    addresses = (a for found in psutil.net_if_addrs().values() for a in found)
+def test_a_scheduler_that_others_can_reach_is_named_even_with_quiet(bigunet, words) -> None:
+    addresses = (a for of_interface in psutil.net_if_addrs().values() for a in of_interface)
     address = next(
         (a.address for a in addresses if a.family.name == "AF_INET" and a.address[:4] != "127."),
         None,

@@ -64,14 +64,14 @@ def test_json_is_one_object_and_nothing_else_and_no_process_is_left(
         *["--cluster", "local"],
     )
     assert outcome.code == 0, outcome.err
-    told = json.loads(outcome.out)
-    assert told.keys() >= KEYS
-    assert told["shape"] == [90, 70]
-    assert told["device"] == "cpu"
-    assert told["dashboard"].startswith("http://127.0.0.1:")
-    assert told["peak_memory_bytes"] > 50_000_000
-    panel = told["dashboard"].replace("/status", "/bigunet")
-    assert f"dashboard: {told['dashboard']}, map: {panel}" in outcome.err.splitlines()
+    report = json.loads(outcome.out)
+    assert report.keys() >= KEYS
+    assert report["shape"] == [90, 70]
+    assert report["device"] == "cpu"
+    assert report["dashboard"].startswith("http://127.0.0.1:")
+    assert report["peak_memory_bytes"] > 50_000_000
+    panel = report["dashboard"].replace("/status", "/bigunet")
+    assert f"dashboard: {report['dashboard']}, map: {panel}" in outcome.err.splitlines()
     left = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before]
     assert not [p for p in left if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
 
@@ -82,11 +82,11 @@ def test_quiet_says_nothing_and_leaves_the_same_voxels(
     given = ["--model", tiny_model, "--scheduler", client.scheduler.address, "--quiet"]
     outcome = bigunet("segment", finished.image, tmp_path / "out.zarr", *given)
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
-    found, expected = (
+    labels, expected = (
         np.asarray(zarr.open_group(path, mode="r")["labels/classes/0"])
         for path in (tmp_path / "out.zarr", finished.output)
     )
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(labels, expected)
 
 
 def test_resuming_a_finished_output_does_nothing(
@@ -138,29 +138,29 @@ def test_a_plan_reads_no_voxel(bigunet: Any, tmp_path: Path, tiny_model: Path) -
 def test_info_tells_an_image(bigunet: Any, tmp_path: Path, write_image: Any) -> None:
     metadata = {"channels": ["DAPI", "GFP"], "scale": [1.0, 0.5, 0.25]}
     write_image(tmp_path / "in.zarr", "cyx", version="0.5", metadata=metadata)
-    found = bigunet("info", tmp_path / "in.zarr", "--json").json
-    assert found["kind"] == "image"
-    assert found["ome_version"] == "0.5"
-    assert found["channels"] == ["DAPI", "GFP"]
-    assert found["levels"][0]["scale"] == [1.0, 0.5, 0.25]
+    info = bigunet("info", tmp_path / "in.zarr", "--json").json
+    assert info["kind"] == "image"
+    assert info["ome_version"] == "0.5"
+    assert info["channels"] == ["DAPI", "GFP"]
+    assert info["levels"][0]["scale"] == [1.0, 0.5, 0.25]
     words = bigunet("info", tmp_path / "in.zarr").out
     assert "channels: DAPI, GFP" in words
     assert "2 × 90 × 70" in words
 
 
 def test_info_tells_a_model(bigunet: Any, tiny_model: Path) -> None:
-    found = bigunet("info", tiny_model, "--json").json
-    assert (found["kind"], found["name"]) == ("model", "tiny")
-    assert (found["halo"], found["stride"], found["border"]) == ([20, 20], [4, 4], "valid")
+    info = bigunet("info", tiny_model, "--json").json
+    assert (info["kind"], info["name"]) == ("model", "tiny")
+    assert (info["halo"], info["stride"], info["border"]) == ([20, 20], [4, 4], "valid")
     assert "stain 0" in bigunet("info", tiny_model).out
 
 
 def test_info_tells_extents_ranges_and_lists_apart(bigunet: Any) -> None:
-    told = bigunet("info", "nuclei").out
-    assert "halo: 44 × 44" in told
-    assert "gamma: 0.7 to 1.4" in told
-    assert "scale: 0.8 to 1.25" in told
-    assert re.search(r"class_weights: [0-9.]+, [0-9.]+, [0-9.]+\n", told)
+    text = bigunet("info", "nuclei").out
+    assert "halo: 44 × 44" in text
+    assert "gamma: 0.7 to 1.4" in text
+    assert "scale: 0.8 to 1.25" in text
+    assert re.search(r"class_weights: [0-9.]+, [0-9.]+, [0-9.]+\n", text)
 
 
 def test_a_summary_counts_one_block(
@@ -168,17 +168,17 @@ def test_a_summary_counts_one_block(
 ) -> None:
     write_image(tmp_path / "in.zarr")
     given = ["--model", tiny_model, "--scheduler", client.scheduler.address]
-    told = bigunet("segment", tmp_path / "in.zarr", tmp_path / "out.zarr", *given).err
-    assert " in 1 block: " in told
+    text = bigunet("segment", tmp_path / "in.zarr", tmp_path / "out.zarr", *given).err
+    assert " in 1 block: " in text
 
 
 def test_info_tells_a_finished_output_from_an_unfinished_one(
     bigunet: Any, finished: Finished, tmp_path: Path
 ) -> None:
-    found = bigunet("info", finished.output, "--json").json
-    assert found["kind"] == "output"
-    assert found["made"]["model"]["name"] == "tiny"
-    assert found["report"]["blocks"] == 24
+    info = bigunet("info", finished.output, "--json").json
+    assert info["kind"] == "output"
+    assert info["made"]["model"]["name"] == "tiny"
+    assert info["report"]["blocks"] == 24
     begun = tmp_path / "begun.zarr/bigunet"
     begun.mkdir(parents=True)
     whole = (finished.output / "bigunet/ledger.jsonl").read_bytes().splitlines(keepends=True)
@@ -201,8 +201,8 @@ def test_info_tells_a_plate_and_its_fields(
     }
     plate.create_group("A").create_group("1").attrs["well"] = {"images": [{"path": "0"}]}
     write_image(path / "A/1/0")
-    found = bigunet("info", path, "--json").json
-    assert (found["kind"], found["fields"]) == ("plate", ["A/1/0"])
+    info = bigunet("info", path, "--json").json
+    assert (info["kind"], info["fields"]) == ("plate", ["A/1/0"])
     refused = bigunet("segment", path, tmp_path / "out.zarr", "--model", tiny_model)
     assert refused.code == 1
     assert "A/1/0" in refused.told[0]
@@ -247,11 +247,11 @@ def test_verify_refuses_another_image_or_model(
 
 
 def test_models_lists_what_is_bundled(bigunet: Any) -> None:
-    found = bigunet("models", "--json").json
-    assert found.keys() == set(library_models())
+    listed = bigunet("models", "--json").json
+    assert listed.keys() == set(library_models())
     words = bigunet("models")
     assert words.code == 0
-    assert all(name in words.out for name in found)
+    assert all(name in words.out for name in listed)
 
 
 def library_models() -> list[str]:

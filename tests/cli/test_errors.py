@@ -132,7 +132,7 @@ def test_a_model_must_be_known_and_whole(bigunet: Any, place: Place) -> None:
     assert_refused(bigunet(*place.segment(model=place.folder)), str(place.folder))
 
 
-def test_a_misspelt_model_is_told_from_a_missing_image(bigunet: Any) -> None:
+def test_a_misspelt_model_is_not_taken_for_a_missing_image(bigunet: Any) -> None:
     words = "nucle does not exist here", "bundled: em-boundaries, nuclei", "did you mean nuclei?"
     assert_refused(bigunet("info", "nucle"), *words)
     assert_refused(bigunet("info", "qqqq"), "bundled: em-boundaries, nuclei)")
@@ -268,8 +268,8 @@ def assert_finishes(bigunet: Any, place: Place, *run: object) -> None:
     again = [undisturbed if argument == place.output else argument for argument in run]
     assert bigunet(*again).code == 0
     for level in (undisturbed / "labels/classes").glob("[0-9]"):
-        found = zarr.open_array(place.output / "labels/classes" / level.name, mode="r")[...]
-        np.testing.assert_array_equal(found, zarr.open_array(level, mode="r")[...])
+        labels = zarr.open_array(place.output / "labels/classes" / level.name, mode="r")[...]
+        np.testing.assert_array_equal(labels, zarr.open_array(level, mode="r")[...])
     assert not list(place.output.rglob("*.partial"))
 
 
@@ -377,10 +377,10 @@ def test_an_interrupted_run_says_so_leaves_no_process_and_can_be_resumed(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     # The empty line ends that of the terminal's ^C.
-    told = [line for line in err.splitlines() if line and not line.startswith("dashboard: ")]
+    lines = [line for line in err.splitlines() if line and not line.startswith("dashboard: ")]
     assert process.returncode == 130, err
-    assert len(told) == 1, err
-    assert "--resume" in told[0]
+    assert len(lines) == 1, err
+    assert "--resume" in lines[0]
     assert out == ""
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive

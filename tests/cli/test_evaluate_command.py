@@ -15,9 +15,9 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     truth = np.zeros((20, 30), np.uint8)
     truth[2:12, 3:13] = 1
     truth[15:18, 20:25] = 2
-    found = np.where(truth == 1, 2, 0).astype(np.uint8)
-    found[18, 2] = 2
-    for name, labels in (("found", found), ("truth", truth)):
+    prediction = np.where(truth == 1, 2, 0).astype(np.uint8)
+    prediction[18, 2] = 2
+    for name, labels in (("found", prediction), ("truth", truth)):
         Image.fromarray(labels).save(tmp_path / f"{name}.png")
     return tmp_path / "found.png", tmp_path / "truth.png"
 
@@ -57,18 +57,18 @@ def test_doubts_are_said_beside_the_scores(bigunet: Any, files: tuple[Path, Path
     Image.fromarray(np.asarray(Image.open(files[0])) // 2 * 7).save(files[0])
     outcome = bigunet("evaluate", *files, "--json")
     assert outcome.code == 0
-    (told,) = outcome.told
-    assert told.startswith("Warning: ")
-    assert "no value but 0 in common" in told
+    (line,) = outcome.told
+    assert line.startswith("Warning: ")
+    assert "no value but 0 in common" in line
     assert len(outcome.json["warnings"]) == 1
 
 
 def test_without_a_match_there_is_no_segmentation_quality(
     bigunet: Any, files: tuple[Path, Path]
 ) -> None:
-    found = np.zeros((20, 30), np.uint8)
-    found[13, 5] = 1
-    Image.fromarray(found).save(files[0])
+    prediction = np.zeros((20, 30), np.uint8)
+    prediction[13, 5] = 1
+    Image.fromarray(prediction).save(files[0])
     rows = bigunet("evaluate", *files, "--kind", "instances").out.splitlines()
     assert "segmentation quality    nothing to score" in rows
     assert "panoptic quality        0.0000" in rows
@@ -89,9 +89,9 @@ def test_messages_speak_of_prediction_and_truth(
 ) -> None:
     outcome = bigunet("evaluate", *(files[0].parent / name for name in given))
     assert outcome.code == 1
-    (told,) = outcome.told
-    assert words in told
-    assert "labels" not in told
+    (line,) = outcome.told
+    assert words in line
+    assert "labels" not in line
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,10 @@ class Tried:
         assert self.segment("--overwrite", image=alone, output="alone").code == 0
         return self.labels("alone")
 
-    def refused(self, outcome: Any, *told: str) -> None:
+    def refused(self, outcome: Any, *words: str) -> None:
         assert outcome.code == 1
         (line,) = outcome.told
-        assert all(word in line for word in told), line
+        assert all(word in line for word in words), line
         assert len(line.replace(str(self.folder), "")) <= 200
         assert not self.output.exists()
 
@@ -140,6 +140,6 @@ def test_of_levels_listed_from_small_to_large_the_largest_is_segmented(tried: Tr
     done = tried.segment()
     assert done.json["shape"] == [60, 50]
     np.testing.assert_array_equal(tried.labels(), tried.expected(large))
-    told = tried.bigunet("info", tried.image, "--json")
-    assert "lists its levels as 1, 0" in told.json["warnings"][0]
-    assert told.told == [f"Warning: {told.json['warnings'][0]}"]
+    shown = tried.bigunet("info", tried.image, "--json")
+    assert "lists its levels as 1, 0" in shown.json["warnings"][0]
+    assert shown.told == [f"Warning: {shown.json['warnings'][0]}"]

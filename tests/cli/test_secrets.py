@@ -93,9 +93,9 @@ def test_a_run_keeps_and_prints_no_secret_and_goes_on_and_is_verified_with_anoth
     assert refused.code == 1
     checked = bigunet("verify", source, out, "--mask", closed.mask, "--windows", 2, "--json")
     assert checked.code == 0, checked.err
-    told = bigunet("info", source, "--json"), bigunet("plan", source, *given[:2], "--json")
-    assert [one.json.get("path") or one.json["image"] for one in told] == [closed.plain] * 2
-    runs = (failed, debugged, done, refused, checked, *told)
+    described = bigunet("info", source, "--json"), bigunet("plan", source, *given[:2], "--json")
+    assert [one.json.get("path") or one.json["image"] for one in described] == [closed.plain] * 2
+    runs = (failed, debugged, done, refused, checked, *described)
     assert_no_secret(out, report.read_text(), *(one.out + one.err for one in runs))
 
 
@@ -110,9 +110,9 @@ def test_notes_of_how_an_image_was_read_hold_no_secret(closed: Closed, bigunet: 
     assert Plate(closed.signed, (), ("A/1",)).notes == (
         f"{closed.plain} lists 1 well that is not stored: A/1",
     )
-    told = [bigunet("info", closed.signed, *more) for more in ((), ("--json",))]
-    assert told[1].json["warnings"] == [note]
-    assert_no_secret(closed.folder / "out", *(one.out + one.err for one in told))
+    described = [bigunet("info", closed.signed, *more) for more in ((), ("--json",))]
+    assert described[1].json["warnings"] == [note]
+    assert_no_secret(closed.folder / "out", *(one.out + one.err for one in described))
 
 
 def test_events_and_printed_data_are_stripped_of_secrets(capsys: Any) -> None:
@@ -128,11 +128,11 @@ def test_a_job_script_with_a_secret_is_refused(
     closed: Closed, tiny_model: Path, bigunet: Any
 ) -> None:
     for source, more in ((closed.signed, []), ("in.zarr", ["--mask", closed.mask])):
-        found = bigunet("jobs", "slurm", source, closed.folder / "out", "--model", tiny_model,
+        outcome = bigunet("jobs", "slurm", source, closed.folder / "out", "--model", tiny_model,
                         *more)  # fmt: skip
-        assert found.code == 1
-        assert "script would hold the password or token" in found.err
-        assert_no_secret(closed.folder / "out", found.out, found.err)
+        assert outcome.code == 1
+        assert "script would hold the password or token" in outcome.err
+        assert_no_secret(closed.folder / "out", outcome.out, outcome.err)
 
 
 def test_a_zipped_image_is_segmented_like_its_folder_and_takes_no_labels(

@@ -1,4 +1,4 @@
-"""Help, usage errors and the package itself import nothing heavy; commands only what they need."""
+"""Help, completion and usage errors import nothing heavy; commands import what they need."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-HEAVY = {"PIL", "bokeh", "dask", "distributed", "matplotlib", "ome_zarr", "openvino", "scipy",
-         "tifffile", "torch", "yaml", "zarr"}  # fmt: skip
+HEAVY = {"PIL", "bokeh", "dask", "distributed", "matplotlib", "numpy", "ome_zarr", "openvino",
+         "scipy", "tifffile", "torch", "yaml", "zarr"}  # fmt: skip
 
 _MAIN = """
 import sys
@@ -39,22 +39,66 @@ def imported(program: str, *words: str) -> tuple[set[str], str]:
         (["--version"], 0),
         (["no-such"], 2),
         (["segment", "--help"], 0),
+        (["segment"], 2),
         (["segment", "--no-such"], 2),
         (["segment", "in.zarr", "--memory-limit"], 2),
+        (["segment", "in.zarr", "--memory-limit", "much"], 1),
+        (["segment", "in.zarr", "--memory-limit", "8GB", "--part", "3/2"], 1),
         (["segment", "in.zarr", "--roi", "nonsense"], 1),
+        (["segment", "in.zarr", "--roi", "x=5:5"], 1),
+        (["segment", "in.zarr", "--resume", "--overwrite"], 1),
+        (["segment", "in.zarr", "--workers", "0"], 1),
+        (["plan", "in.zarr", "--level", "first"], 1),
+        (["plan", "in.zarr", "--percentiles", "99:1"], 1),
+        (["verify", "in.zarr", "--windows", "many"], 1),
         (["train", "--help"], 0),
         (["train", "images"], 2),
-        (["jobs", "slurm", "--help"], 0),
+        (["train", "images", "--out", "m", "--learning-rate", "0"], 1),
+        (["train", "images", "--out", "m", "--augment", "noise=loud"], 1),
+        (["train", "images", "--out", "m", "--card", "no-such.json"], 1),
         (["evaluate", "--kind", "no-such"], 1),
+        (["evaluate", "found", "truth", "--border", "edge"], 1),
+        (["info", "--no-such"], 2),
+        (["models", "more"], 2),
+        (["jobs", "no-such"], 2),
+        (["jobs", "slurm", "--help"], 0),
+        (["jobs", "slurm", "in.zarr", "--within", "soon"], 1),
+        (["jobs", "slurm", "in.zarr", "--jobs", "2", "--within", "2h"], 1),
+        (["demo", "--cluster", "cloud"], 1),
+        (["demo", "--queue", "gpu"], 1),
     ],
 )
 def test_help_and_usage_errors_need_nothing_heavy(words: list[str], code: int) -> None:
-    found, left = imported(_MAIN, *words)
-    assert left == f"exit {code}"
-    assert not found & HEAVY
+    packages, exit_line = imported(_MAIN, *words)
+    assert exit_line == f"exit {code}"
+    assert not packages & HEAVY
 
 
-def test_the_package_brings_each_name_when_it_is_used() -> None:
+@pytest.mark.parametrize(
+    ("line", "completion"),
+    [
+        ("bigunet seg", "plain,segment"),
+        ("bigunet segment in.zarr --cl", "plain,--cluster"),
+        ("bigunet segment --cluster cu", "plain,cuda"),
+        ("bigunet evaluate --kind i", "plain,instances"),
+    ],
+)
+def test_a_shell_completes_words_and_imports_nothing_heavy(
+    line: str, completion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_BIGUNET_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    done = subprocess.run(
+        [sys.executable, "-c", _MAIN], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.splitlines() == [completion]
+    names = done.stderr.splitlines()[-1]
+    assert "bigunet_cli" in names
+    assert not {name.partition(".")[0] for name in names.split()} & HEAVY
+
+
+def test_the_package_imports_a_name_when_it_is_used() -> None:
     program = "import sys, bigunet; {}; print(*sys.modules, file=sys.stderr)"
     assert not imported(program.format("dir(bigunet)"))[0] & HEAVY
     assert (
@@ -70,12 +114,20 @@ def test_the_package_brings_each_name_when_it_is_used() -> None:
 
 def test_a_segmentation_imports_what_it_needs_and_no_more() -> None:
     program = "import sys, bigunet; bigunet.segment; print(*sys.modules, file=sys.stderr)"
-    found, _ = imported(program)
-    assert {"distributed", "torch", "zarr"} <= found
-    assert not found & {"PIL", "bokeh", "matplotlib", "ome_zarr", "openvino", "scipy", "tifffile"}
+    packages, _ = imported(program)
+    assert {"distributed", "torch", "zarr"} <= packages
+    assert not packages & {
+        "PIL",
+        "bokeh",
+        "matplotlib",
+        "ome_zarr",
+        "openvino",
+        "scipy",
+        "tifffile",
+    }
 
 
 def test_arithmetic_on_integers_imports_nothing_heavy() -> None:
     modules = "bigunet.geometry, bigunet.blocks, bigunet.receptive, bigunet.tiling"
-    found, _ = imported(f"import sys, {modules}; print(*sys.modules, file=sys.stderr)")
-    assert not found & {*HEAVY, "numpy"}
+    packages, _ = imported(f"import sys, {modules}; print(*sys.modules, file=sys.stderr)")
+    assert not packages & HEAVY

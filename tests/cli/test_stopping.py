@@ -1,4 +1,4 @@
-"""Laws of being told to stop."""
+"""Signals that stop a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from bigunet_cli.stopping import told_to_stop
+from bigunet_cli.stopping import signals_as_interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def _as_before() -> Iterator[None]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_that_end_a_command_do_so_as_ctrl_c_does(number: int, code: int) -> None:
-    with told_to_stop() as stop:
+    with signals_as_interrupts() as stop:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
         assert (stop.exit_code, stop.word, stop.terminated) == (code, "Terminated", True)
@@ -31,6 +31,6 @@ def test_signals_that_end_a_command_do_so_as_ctrl_c_does(number: int, code: int)
 
 def test_a_terminal_that_nohup_lets_end_stops_nothing() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with told_to_stop() as stop:
+    with signals_as_interrupts() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         assert not stop.terminated

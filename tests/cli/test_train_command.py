@@ -58,7 +58,7 @@ def test_options_arrive_in_the_model_file(bigunet: Any, folder: Path) -> None:
     assert known.card["licence"] == "CC0-1.0"
 
 
-def test_people_are_told_scores_and_where_the_model_is(bigunet: Any, folder: Path) -> None:
+def test_people_read_scores_and_where_the_model_is(bigunet: Any, folder: Path) -> None:
     outcome = bigunet(*command(folder))
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
@@ -88,14 +88,14 @@ def test_images_of_their_own_can_validate(bigunet: Any, folder: Path) -> None:
     assert "Warning: 4 of 4 images to validate on are learned from, too" in outcome.err
 
 
-def test_what_is_learned_from_is_told_as_it_is(bigunet: Any, folder: Path) -> None:
+def test_images_and_channels_are_counted_in_the_first_lines(bigunet: Any, folder: Path) -> None:
     paths = [folder / "images" / "0.png", folder / "labels" / "0.png"]
     grey = np.asarray(Image.open(paths[0]))
     Image.fromarray(np.stack([grey] * 3, axis=-1)).save(paths[0])
     outcome = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK)
     assert outcome.code == 0, outcome.err
     begun, _, channels, *_ = outcome.told
-    assert begun.startswith("1 image to learn from, but for a part of it that is kept apart")
+    assert begun.startswith("1 image to learn from; a part of it is kept apart to validate on")
     assert "; 3 channels, " in begun
     assert "0.png are the same: --channel 0 would train on one" in channels
     again = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK, "--overwrite")
@@ -103,7 +103,7 @@ def test_what_is_learned_from_is_told_as_it_is(bigunet: Any, folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "warning"),
     [
         (["--minutes", 0.001], "--steps 2 has no effect: --minutes ends the run"),
         (["--freeze-statistics", 0.5], "--freeze-statistics has no effect: the network has no"),
@@ -113,16 +113,16 @@ def test_what_is_learned_from_is_told_as_it_is(bigunet: Any, folder: Path) -> No
         ),
     ],
 )
-def test_an_option_without_effect_is_told(
-    bigunet: Any, folder: Path, more: list[object], told: str
+def test_an_option_without_effect_is_warned_of(
+    bigunet: Any, folder: Path, more: list[object], warning: str
 ) -> None:
     outcome = bigunet(*command(folder, *more))
     assert outcome.code == 0, outcome.err
     assert [line for line in outcome.told if "no effect" in line] == [outcome.told[0]]
-    assert outcome.told[0].startswith(f"Warning: {told}")
+    assert outcome.told[0].startswith(f"Warning: {warning}")
 
 
-def test_numbers_of_the_network_that_is_gone_on_from_may_be_said(
+def test_options_may_repeat_the_numbers_of_the_network_to_go_on_from(
     bigunet: Any, folder: Path
 ) -> None:
     assert bigunet(*command(folder)).code == 0
@@ -256,17 +256,17 @@ def test_labels_of_another_scale_are_refused(bigunet: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_lost_loader_is_told_in_one_line(folder: Path) -> None:
+def test_a_lost_loader_is_said_in_one_line(folder: Path) -> None:
     given = command(folder, "--steps", 100_000, "--validate-every", 5, "--loaders", 1, "--quiet")
     with subprocess.Popen([str(BIGUNET), *map(str, given)], stderr=subprocess.PIPE) as process:
         wait_for(folder / "m.training" / "curves.png")
         for child in psutil.Process(process.pid).children():
             if "spawn_main" in " ".join(child.cmdline()):
                 child.kill()
-        _, told = process.communicate(timeout=60)
+        _, text = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert b"process that draws patches was lost" in told.splitlines()[-1]
-    assert b"Traceback" not in told
+    assert b"process that draws patches was lost" in text.splitlines()[-1]
+    assert b"Traceback" not in text
 
 
 def wait_for(path: Path) -> None:
@@ -291,15 +291,15 @@ def test_stopped_with_all_its_processes_it_leaves_one_line_and_a_run_that_goes_o
     ) as process:
         wait_for(folder / "m.training" / "curves.png")
         os.killpg(process.pid, number)
-        _, told = process.communicate(timeout=60)
+        _, text = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     # torch may complain of loaders that ended before it, in a destructor.
-    assert number == signal.SIGTERM or "Traceback" not in told
-    assert f"{word}; go on with the same command and --resume." in told.splitlines()
+    assert number == signal.SIGTERM or "Traceback" not in text
+    assert f"{word}; go on with the same command and --resume." in text.splitlines()
 
 
 @pytest.mark.parametrize(
-    ("number", "more", "told"),
+    ("number", "more", "line"),
     [
         (signal.SIGINT, [], "Interrupted; go on with the same command and --resume."),
         (signal.SIGTERM, [], "Terminated; go on with the same command and --resume."),
@@ -317,7 +317,7 @@ def test_what_is_stopped_says_how_it_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
     more: list[str],
-    told: str,
+    line: str,
 ) -> None:
     def stopped(*_: object, **__: object) -> None:
         os.kill(os.getpid(), number)
@@ -330,7 +330,7 @@ def test_what_is_stopped_says_how_it_goes_on(
     finally:
         signal.signal(signal.SIGINT, before)
     assert outcome.code == 128 + number
-    assert outcome.told[-1] == told
+    assert outcome.told[-1] == line
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -359,7 +359,7 @@ main()
     assert done.stderr == f"{word}.\n"
 
 
-def test_unknown_classes_are_told_before_the_first_step(bigunet: Any, folder: Path) -> None:
+def test_unknown_classes_are_named_before_the_first_step(bigunet: Any, folder: Path) -> None:
     write_folders(folder / "other")
     for root, values in ((folder, (0, 1)), (folder / "other", (0, 5))):
         for path in (root / "labels").iterdir():
@@ -392,9 +392,7 @@ def test_a_value_that_looks_like_not_annotated_is_refused_with_both_remedies(
     assert "--ignore 255 if it means not annotated, or --label-values 0,1,255 if it" in line
 
 
-def test_ignored_voxels_are_left_out_of_the_classes_that_are_told(
-    bigunet: Any, folder: Path
-) -> None:
+def test_ignored_voxels_have_no_share_of_the_classes(bigunet: Any, folder: Path) -> None:
     outcome = bigunet(*classes_with_holes(folder), "--ignore", 255)
     assert outcome.code == 0, outcome.err
     assert outcome.json["annotated_share"] == pytest.approx(0.6)

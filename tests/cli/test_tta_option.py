@@ -18,8 +18,8 @@ def test_tta_is_an_option_of_segment_and_plan_and_verify_needs_none(
         "segment", source, target, "--model", tiny_model, "--tta", "--json", "--quiet", *workers
     )
     assert (done.code, done.json["turns"]) == (0, 8)
-    told = bigunet("info", target, "--json").json
-    assert (told["made"]["options"]["tta"], told["made"]["turns"]) == (True, 8)
+    info = bigunet("info", target, "--json").json
+    assert (info["made"]["options"]["tta"], info["made"]["turns"]) == (True, 8)
     planned = bigunet("plan", source, "--model", tiny_model, "--tta", "--json").json
     once = bigunet("plan", source, "--model", tiny_model, "--json").json
     assert (planned["turns"], once["turns"]) == (8, 1)

@@ -6,42 +6,84 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from bigunet.choices import BatchKind, ClusterKind
+from bigunet.composed_kinds import Optional
 from bigunet.errors import OptionError
+from bigunet.image_kinds import Size
+from bigunet.option_fields import DOC, check_fields, documented, option
+from bigunet.option_kinds import Choice, Path, Text, Whole
 
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
 LOOPBACK = "127.0.0.1"
 
 
+WORKERS, JOBS = "Workers", "Jobs of a batch system"
+
+
+@documented
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What each job of a batch system asks for. Dask-jobqueue's configuration gives the rest.
+    """What each job of a batch system asks for. Dask-jobqueue's configuration gives the rest."""
 
-    Parameters
-    ----------
-    queue, account, walltime : str
-        As the batch system names and writes them. For Slurm the queue is the partition, and the
-        walltime is ``HH:MM:SS``.
-    memory_bytes : int
-    cores : int
-    gpus : int
-        Number of GPUs, each of which gets a worker; 0 for one worker on the job's cores.
-    logs : str
-        Folder for the output of jobs. By default each run has its own folder under
-        ``~/.local/state/bigunet/jobs``.
-    """
-
-    queue: str = ""
-    account: str = ""
-    walltime: str = ""
-    memory_bytes: int = 0
-    cores: int = 0
-    gpus: int = 0
-    logs: str = ""
+    queue: str = option(
+        "",
+        Text(),
+        "Queue of the jobs; Slurm calls it a partition.",
+        section=JOBS,
+        metavar="NAME",
+    )
+    account: str = option(
+        "", Text(), "Account, or project, that pays for the jobs.", section=JOBS, metavar="NAME"
+    )
+    walltime: str = option(
+        "",
+        Text(),
+        "Time limit of each job, as the batch system writes it, such as 04:00:00. Jobs that end "
+        "are replaced.",
+        section=JOBS,
+        metavar="TIME",
+    )
+    memory_bytes: int = option(
+        0,
+        Size(),
+        "Memory of each job, such as 16GB.",
+        section=JOBS,
+        flag="--job-memory",
+        usual="as dask-jobqueue is configured",
+        more="In Python, it is a number of bytes.",
+    )
+    cores: int = option(
+        0,
+        Whole(least=1),
+        "Number of cores of each job.",
+        section=JOBS,
+        flag="--job-cores",
+        usual="3",
+    )
+    gpus: int = option(
+        0,
+        Whole(least=1),
+        "Number of GPUs of each job, with one worker for each.",
+        section=JOBS,
+        flag="--job-gpus",
+        usual="a worker on the cores of the job",
+    )
+    logs: str = option(
+        "",
+        Path(),
+        "Folder for what the jobs print, on a file system that they share with this machine.",
+        section=JOBS,
+        flag="--job-logs",
+        metavar="FOLDER",
+        usual="one for each run, under ~/.local/state/bigunet/jobs",
+    )
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("memory_bytes", "cores", "gpus"):
             if getattr(self, name) < 0:
-                raise OptionError(f"job {name.removesuffix('_bytes')} {getattr(self, name)}: < 0")
+                raise OptionError(
+                    f"job {name.removesuffix('_bytes')} {getattr(self, name)}: give at least 0"
+                )
         if self.logs.split() not in ([], [self.logs]):
             raise OptionError(f"job logs {self.logs!r}: job scripts need a path without spaces")
 
@@ -51,42 +93,65 @@ class JobSpec:
         return max(1, self.gpus)
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class ClusterSpec:
-    """Which workers to use.
+    """Which workers to use."""
 
-    Parameters
-    ----------
-    kind : {"auto", "local", "cuda", "slurm", "pbs", "lsf", "sge", "htcondor", "oar", "threads"}
-        ``local``: processes on this host's cores. ``threads``: one worker in this process.
-        ``cuda``: one worker per visible GPU. ``auto``: threads for small work, otherwise the GPUs
-        if there are some, otherwise processes. The others: jobs of a batch system.
-    scheduler : str, optional
-        Address or scheduler file of a running Dask cluster. Then none is started.
-    workers : int, optional
-        Number of workers or jobs. By default there is one worker on all cores, one per GPU, or one
-        job.
-    dashboard_address : str
-        ``host:port`` of the dashboard; port 0 takes a free port. By default the dashboard has a
-        free port of the loopback; workers in threads have no dashboard.
-    host, interface : str
-        Address, or network interface, at which the scheduler listens, so that other hosts can
-        connect; by default the loopback. Workers in jobs listen at that interface, too.
-    job : JobSpec
-        What each job of a batch system asks for.
-    """
-
-    kind: ClusterKind = "auto"
-    scheduler: str | None = None
-    workers: int | None = None
-    dashboard_address: str = ""
-    host: str = ""
-    interface: str = ""
-    job: JobSpec = field(default_factory=JobSpec)
+    kind: ClusterKind = option(
+        "auto",
+        Choice(ClusterKind, "cluster"),
+        "Workers to start. threads: in this process. local: processes on this machine. cuda: a "
+        "process for each GPU. The others: jobs of a batch system. auto takes threads for images "
+        "under 16 million voxels, else cuda if torch can use a GPU, else local.",
+        section=WORKERS,
+        flag="--cluster",
+    )
+    scheduler: str | None = option(
+        None,
+        Optional(Path()),
+        "Address, or scheduler file, of a Dask cluster that runs already; no workers are started.",
+        section=WORKERS,
+        metavar="ADDRESS|FILE",
+    )
+    workers: int | None = option(
+        None,
+        Optional(Whole()),
+        "Number of workers, or of jobs, to start.",
+        section=WORKERS,
+        usual="1, or one for each GPU",
+    )
+    dashboard_address: str = option(
+        "",
+        Text(),
+        "Address at which Dask's dashboard listens; port 0 takes a free one.",
+        section=WORKERS,
+        metavar="HOST:PORT",
+        usual="127.0.0.1:0, and no dashboard with threads",
+    )
+    host: str = option(
+        "",
+        Text(),
+        "Address at which the scheduler listens, to let in other machines.",
+        section=WORKERS,
+        metavar="ADDRESS",
+        usual="this machine alone",
+    )
+    interface: str = option(
+        "",
+        Text(),
+        "Network interface, such as ib0, at which the scheduler listens, in place of --host; the "
+        "jobs use their interface of this name, too.",
+        section=WORKERS,
+        metavar="NAME",
+    )
+    job: JobSpec = field(
+        default_factory=JobSpec,
+        metadata={DOC: "JobSpec\n    What each job of a batch system asks for."},
+    )
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(ClusterKind):
-            raise OptionError(f"cluster {self.kind!r}; known: {', '.join(get_args(ClusterKind))}")
+        check_fields(self)
         if self.scheduler is not None and (self.host or self.interface):
             raise OptionError(
                 "--host and --interface say where a scheduler that is started here listens; the "
@@ -99,7 +164,7 @@ class ClusterSpec:
             self._check_threads()
         if self.job != JobSpec() and not self.is_batch:
             raise OptionError(
-                "queue, account, walltime and what else describes jobs are for batch systems: give "
+                "queue, account, walltime and other options of jobs are for batch systems: give "
                 "one of these clusters: " + ", ".join(BATCH_KINDS)
             )
 

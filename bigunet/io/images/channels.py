@@ -117,11 +117,6 @@ def channel_word(channel: str | int) -> str:
     return str(channel).removeprefix(_BY_INDEX).removeprefix(_BY_NAME)
 
 
-def by_index(index: int) -> str:
-    """The word of the command line that means this index and nothing else."""
-    return f"{_BY_INDEX}{index}"
-
-
 def are_colours(names: Sequence[str], codes: Sequence[str]) -> bool:
     """Whether channels are red, green, blue, and perhaps opacity, by their names or colours.
 

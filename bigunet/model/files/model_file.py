@@ -42,6 +42,7 @@ def save_model(
         Ends in ``.safetensors``.
     module : torch.nn.Module
         A network of the architecture that ``description`` names.
+    description : ModelDescription
     half : bool
         Store weights as fp16, half the size; they are computed with as fp32 all the same.
 
@@ -96,6 +97,10 @@ def is_model_file(path: Path) -> bool:
 
 def load_model(source: str | os.PathLike[str]) -> Model:
     """Read a model by the name of a bundled one, or by path.
+
+    Parameters
+    ----------
+    source : str or path
 
     Returns
     -------

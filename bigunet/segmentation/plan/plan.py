@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -25,12 +25,14 @@ from bigunet.model.inference.flops import flop_counter
 from bigunet.model.inference.hardware import native_precision
 from bigunet.model.inference.turning import num_turns, turned
 from bigunet.model.model import Model
+from bigunet.option_fields import chosen
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.shapes import block_shape, tile_shape
 from bigunet.segmentation.plan.voxel_size import resolve_level
 from bigunet.segmentation.plan.wanted import Wanted
 from bigunet.segmentation.plan.worker_choice import gpu_bytes, settled
+from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tiling import Tiling
 from bigunet.urls import shown_url
@@ -220,6 +222,7 @@ def plan(
     *,
     model: str | Path | Model = "nuclei",
     options: SegmentOptions | None = None,
+    **fields: Unpack[SegmentKeywords],
 ) -> SegmentPlan:
     """What segmenting ``source`` would run; reads metadata only, whatever the image's size.
 
@@ -228,6 +231,8 @@ def plan(
     source : path or URL
     model : str, path or Model
     options : SegmentOptions, optional
+    **fields
+        Fields of SegmentOptions, such as ``level=1``.
 
     Raises
     ------
@@ -235,7 +240,7 @@ def plan(
         If image, model and options do not fit.
     """
     loaded = model if isinstance(model, Model) else load_model(model)
-    options = options or SegmentOptions()
+    options = chosen(SegmentOptions, options, fields, plan)
     gpus = gpu_bytes(settled(None, options.device), options.device)
     image = open_multiscale(source, axes=options.axes)
     return make_plan(image, loaded, options, gpu_bytes=gpus)

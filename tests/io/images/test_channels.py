@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import OptionError
+from bigunet.image_kinds import Channel
 from bigunet.io.images.channels import (
     are_colours,
-    by_index,
     channel_word,
     find_channel,
     is_real,
@@ -24,7 +24,7 @@ def test_a_number_and_an_explicit_index_are_an_index_whatever_the_labels(
 ) -> None:
     index = choice.draw(st.integers(0, len(labels) - 1))
     assert find_channel(labels, index, "i") == index
-    assert find_channel(labels, by_index(index), "i") == index
+    assert find_channel(labels, Channel().show(index), "i") == index
 
 
 @settings(deadline=None)

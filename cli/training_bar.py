@@ -18,7 +18,7 @@ _FORMAT = "training {percentage:3.0f}%|{bar}| {desc}{postfix} {remaining} left"
 
 
 class TrainingBar:
-    """Draws a training's events; without a terminal, a line for each validation."""
+    """Draws the events of a training; without a terminal, prints a line for each validation."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
@@ -27,7 +27,7 @@ class TrainingBar:
         self._score = ""
         self._score_name = "score"
         self._loss = math.nan
-        self._is_part_told = False
+        self._is_part_said = False
 
     def __enter__(self) -> TrainingBar:
         return self
@@ -56,7 +56,7 @@ class TrainingBar:
         elif isinstance(event, AtWork):
             self._stages(event)
         else:
-            self._tell(event)
+            self._say_score(event)
 
     def _begin(self, event: TrainBegun) -> None:
         for line in _beginning(event):
@@ -74,15 +74,15 @@ class TrainingBar:
         self._bar.set_postfix_str(f"loss {event.loss:.4f}{self._score}", refresh=False)
         self._bar.update(event.share - self._bar.n)
 
-    def _tell(self, event: Validated) -> None:
+    def _say_score(self, event: Validated) -> None:
         if math.isnan(event.score):
             return
         self._score = f", {self._score_name} {event.score:.3f}"
         if self._bar is None or self._bar.disable:
             kept = ", kept" if event.kept else ""
             click.echo(f"step {event.step}: loss {self._loss:.4f}{self._score}{kept}", err=True)
-        if event.looked_at < 1 and not self._is_part_told:
-            self._is_part_told = True
+        if event.looked_at < 1 and not self._is_part_said:
+            self._is_part_said = True
             tqdm.write(
                 f"validation looks at {event.looked_at:.1%} of the images' voxels, as fits the "
                 "minutes; with --steps it looks at all",
@@ -91,7 +91,7 @@ class TrainingBar:
 
 
 def _beginning(event: TrainBegun) -> Iterator[str]:
-    """What is learned from what, and what may not be as it was meant."""
+    """Lines about images, classes and weights, and about what may be a mistake."""
     patch = " × ".join(map(str, event.patch_shape))
     yield (
         f"{_images(event)}; {_count(event.channels, 'channel')}, {event.weights:,} weights, "
@@ -117,7 +117,7 @@ def _beginning(event: TrainBegun) -> Iterator[str]:
 
 
 def _warn(event: TrainBegun) -> None:
-    """Doubts are said to whoever wants no progress, too."""
+    """Print the warnings, which ``--quiet`` does not suppress."""
     for line in _beginning(event):
         if line.startswith("Warning: "):
             click.echo(line, err=True)
@@ -129,7 +129,7 @@ def _percent(share: float) -> str:
 
 def _images(event: TrainBegun) -> str:
     if event.one_cut:
-        return "1 image to learn from, but for a part of it that is kept apart to validate on"
+        return "1 image to learn from; a part of it is kept apart to validate on"
     apart = event.validation_images or "none"
     return f"{_count(event.images, 'image')} to learn from, {apart} to validate on"
 

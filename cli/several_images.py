@@ -1,4 +1,4 @@
-"""``bigunet segment`` of several images: what its paths mean, and what is said of each image."""
+"""``bigunet segment`` of several images: what its paths mean, and the message about each image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import click
-from bigunet_cli.progress import ProgressBar
+from bigunet_cli.block_bar import BlockBar
 from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
@@ -16,7 +16,7 @@ from bigunet.segmentation.image_list import example_of, is_several
 from bigunet.segmentation.many_images import segment_images
 
 
-def one_image(given: tuple[str, ...]) -> tuple[str, str | None]:
+def one_image(paths: tuple[str, ...]) -> tuple[str, str | None]:
     """IN and OUT of a command without ``--into``.
 
     Raises
@@ -26,12 +26,12 @@ def one_image(given: tuple[str, ...]) -> tuple[str, str | None]:
     OptionError
         If IN stands for several images.
     """
-    if len(given) > 2:
+    if len(paths) > 2:
         raise click.UsageError(
-            f"{len(given)} paths are too many for IN and OUT; give --into FOLDER to segment each "
+            f"{len(paths)} paths are too many for IN and OUT; give --into FOLDER to segment each "
             "image into FOLDER/NAME.zarr"
         )
-    source, *rest = given
+    source, *rest = paths
     if is_several(source):
         what = (
             "is neither a zarr array nor a zarr group, but holds images"
@@ -51,7 +51,7 @@ def segment_many(
     """Every image, one after the other, with a line for each; exit 1 if one of them failed."""
     results: dict[str, Any] = {}
     failed = 0
-    with ProgressBar(shown=not quiet) as progress, asked_to_end() as stop:
+    with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         outcomes = segment_images(sources, folder, **arguments, stop=stop, on_event=progress)
         for image, outcome in outcomes:
             if isinstance(outcome, BigUNetError):

@@ -1,4 +1,4 @@
-"""What was given to ``bigunet train`` and would have no effect: refused, or told."""
+"""Options of ``bigunet train`` that would have no effect: refused, or warned of."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NETWORK = ("network", "width", "depth", "batch_norm", "dropout")
 
 
 def check_effects(context: click.Context, given: Mapping[str, Any]) -> None:
-    """Tell of options without effect, a line each on stderr.
+    """Warn of options without effect, in a line each on stderr.
 
     Raises
     ------
     OptionError
-        If the network that is asked for is not that of the model to go on from.
+        If the options name another network than that of the model to go on from.
     """
     typed = {
         name
@@ -36,7 +36,7 @@ def check_effects(context: click.Context, given: Mapping[str, Any]) -> None:
 
 
 def _network(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Name and numbers of the network that will be trained, as far as options name them."""
+    """Name and numbers of the network to train, as far as the options name them."""
     if given["begin_from"]:
         architecture = load_model(given["begin_from"]).description.architecture
         config = config_class(architecture["name"]).from_dict(architecture["config"]).to_dict()

@@ -1,4 +1,4 @@
-"""The progress bar on stderr: blocks, megapixels per second, time left."""
+"""The progress bar of a segmentation on stderr: blocks, megapixels per second, time left."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from bigunet.engine.stage import BlockDone, Event, Notice, StageBegun
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}{postfix} {remaining} left"
 
 
-class ProgressBar:
-    """Draws a run's events; nothing where stderr is no terminal."""
+class BlockBar:
+    """Draws the events of a run, if stderr is a terminal."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
         self._bar: tqdm[Any] | None = None
-        self._told_dashboard = False
+        self._is_dashboard_said = False
         self._voxels = 0
         self._begun = 0.0
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> BlockBar:
         return self
 
     def __exit__(
@@ -37,24 +37,24 @@ class ProgressBar:
         self._close()
 
     def __call__(self, event: Event, dashboard: str) -> None:
-        """Draw one event; what people should know is said even where no bar is drawn."""
+        """Draw one event; a notice for people is printed even where no bar is drawn."""
         if isinstance(event, Notice):
             click.echo(event.text, err=True)
             return
         if not self._shown:
             return
         if isinstance(event, StageBegun):
-            self._tell(dashboard, event.panel)
+            self._say_dashboard(dashboard, event.panel)
             self._begin(event)
         else:
             self._advance(event)
 
-    def _tell(self, dashboard: str, panel: str) -> None:
-        """Where to watch, once: on a terminal and in a log alike."""
-        if dashboard and not self._told_dashboard:
-            told = f"{dashboard}, map: {panel}" if panel else dashboard
-            click.echo(f"dashboard: {told}", err=True)
-            self._told_dashboard = True
+    def _say_dashboard(self, dashboard: str, panel: str) -> None:
+        """Print the address of the dashboard once, on a terminal and in a log alike."""
+        if dashboard and not self._is_dashboard_said:
+            addresses = f"{dashboard}, map: {panel}" if panel else dashboard
+            click.echo(f"dashboard: {addresses}", err=True)
+            self._is_dashboard_said = True
 
     def _begin(self, event: StageBegun) -> None:
         self._close()
@@ -72,7 +72,10 @@ class ProgressBar:
         if self._bar is None:
             return
         if smaller := event.result.get("smaller_tile"):
-            tqdm.write(f"memory ended: on with tiles of {smaller}, of the same labels", sys.stderr)
+            tqdm.write(
+                f"out of memory: going on with tiles of {smaller}, which give the same labels",
+                sys.stderr,
+            )
         self._voxels += event.result["voxels"]
         speed = self._voxels / 1e6 / max(time.perf_counter() - self._begun, 1e-9)
         self._bar.set_postfix_str(f"{speed:.1f} Mpx/s", refresh=False)

@@ -1,0 +1,139 @@
+"""Kinds of option values that speak of images and machines: levels, channels, regions, bytes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bigunet.choices import LevelChoice
+from bigunet.errors import OptionError
+from bigunet.option_kinds import Kind, Text, Whole, items_of, not_of_kind
+
+_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?\s*(?:([kmgtp])(i)?)?b?", re.I | re.A)
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_MEGABYTE = 10**6
+
+
+class Level(Kind):
+    """The number of a level, or ``auto``."""
+
+    metavar = "K|auto"
+    doc = 'int or "auto"'
+
+    def parse(self, text: str) -> LevelChoice:
+        try:
+            return "auto" if text == "auto" else int(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is neither a whole number nor auto") from None
+
+    def check(self, value: Any, name: str) -> LevelChoice:
+        if isinstance(value, str):
+            if value != "auto":
+                raise OptionError(
+                    f"unknown level {' '.join(f'{value!r:.60}'.split())}; known: auto"
+                )
+            return "auto"
+        return Whole().check(value, name)
+
+
+class Channel(Kind):
+    """A channel: an int is an index, a text is a name or what names the way of counting."""
+
+    metavar = "C"
+    doc = "int or str"
+
+    def show(self, value: Any) -> str:
+        # A number in text may be a name, too.
+        return f"index:{value}" if isinstance(value, int) else str(value)
+
+    def check(self, value: Any, name: str) -> int | str:
+        return value if isinstance(value, str) else Whole().check(value, name)
+
+
+class ClassName(Kind):
+    """A class: its number, or its name."""
+
+    metavar = "CLASS"
+    doc = "int or str"
+
+    def parse(self, text: str) -> int | str:
+        return int(text) if text.isascii() and text.isdigit() else text
+
+    def check(self, value: Any, name: str) -> int | str:
+        return value if isinstance(value, str) else Whole().check(value, name)
+
+
+class Region(Kind):
+    """Start and stop for some axes, with a flag for each axis."""
+
+    metavar = "AXIS=START:STOP"
+    doc = "mapping of str to (int, int)"
+    is_repeated = True
+
+    def parse(self, text: str) -> tuple[str, tuple[int, int]]:
+        try:
+            axis, ends = text.split("=")
+            start, stop = ends.split(":")
+            return axis.strip().lower(), (int(start), int(stop))
+        except ValueError:
+            raise ValueError(f"{text!r} is not AXIS=START:STOP, like x=1000:3000") from None
+
+    def show(self, value: Any) -> str:
+        axis, (start, stop) = value
+        return f"{axis}={start}:{stop}"
+
+    def items(self, value: Any) -> Iterable[Any]:
+        return tuple(value.items())
+
+    def gather(self, items: Sequence[Any], flag: str) -> dict[str, tuple[int, int]]:
+        axes = [axis for axis, _ in items]
+        if len(set(axes)) != len(axes):
+            raise OptionError(f"{flag} names an axis twice: {', '.join(axes)}; give each once")
+        return dict(items)
+
+    def check(self, value: Any, name: str) -> dict[str, tuple[int, int]]:
+        if not isinstance(value, Mapping):
+            raise not_of_kind(name, value, 'a mapping such as {"x": (0, 512)}')
+        ranges = {}
+        for axis, ends in value.items():
+            label = f"{name} {axis}"
+            both = items_of(ends, label, "whole numbers, such as (0, 512)")
+            if len(both) != 2:
+                raise not_of_kind(label, ends, "START and STOP")
+            start, stop = (Whole().check(end, label) for end in both)
+            ranges[Text().check(axis, name)] = (start, stop)
+        return ranges
+
+
+class Size(Kind):
+    """A number of bytes; in text with a unit, such as ``8GB`` or ``512MiB``."""
+
+    metavar = "SIZE"
+    doc = "int"
+
+    def parse(self, text: str) -> int:
+        """Read a number with a unit.
+
+        >>> Size().parse("1.5GB"), Size().parse("2 KiB"), Size().parse("64")
+        (1500000000, 2048, 64)
+        """
+        match = _SIZE.fullmatch(text.strip())
+        size = math.inf
+        if match:
+            number, exponent, prefix, binary = match.groups()
+            base = 1024 if binary else 1000
+            size = float(f"{number}e{exponent or 0}")
+            size *= base ** _POWERS[prefix.lower()] if prefix else 1
+        if math.isinf(size):
+            raise ValueError(f"{text!r} is no size, like 8GB or 500MB")
+        return int(size)
+
+    def show(self, value: Any) -> str:
+        return f"{value // _MEGABYTE}MB" if value % _MEGABYTE == 0 else str(value)
+
+    def check(self, value: Any, name: str) -> int:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        return Whole().check(value, name)

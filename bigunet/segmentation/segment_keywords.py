@@ -1,0 +1,41 @@
+"""Types of the options that ``segment`` and its like take as keywords, for type checkers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from bigunet.choices import (
+    BackendChoice,
+    DeviceChoice,
+    LevelChoice,
+    Nonfinite,
+    OmeVersionChoice,
+    Output,
+    PrecisionChoice,
+)
+
+
+class SegmentKeywords(TypedDict, total=False):
+    """Fields of SegmentOptions as keywords; sequences stand for tuples."""
+
+    outputs: Sequence[Output]
+    level: LevelChoice
+    channels: Sequence[int | str]
+    axes: str
+    roi: Mapping[str, Sequence[int]]
+    block_shape: Sequence[int]
+    tile_shape: Sequence[int]
+    precision: PrecisionChoice
+    device: DeviceChoice
+    backend: BackendChoice
+    ome_version: OmeVersionChoice
+    tta: bool
+    skip_empty: bool
+    mask: str
+    grey_range: Sequence[Sequence[float]]
+    percentiles: Sequence[float]
+    grey_range_of: str
+    memory_limit: int
+    tune: bool
+    nonfinite: Nonfinite

@@ -1,0 +1,71 @@
+"""Sections of ``--help``: options of one subject stand together, under its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+RUN, MESSAGES = "Begin or go on", "Messages"
+# Other sections stand between these two groups, in the order of the options.
+_FIRST = ("Image", "Images", "Images and labels", "Labels and classes", "Network", "Grey values")
+_LAST = ("Output", "Model file", RUN, "Machine", "Workers", "Jobs of a batch system", "Jobs",
+         MESSAGES)  # fmt: skip
+_WIDEST_NAME = 26
+
+
+class SectionedOption(click.Option):
+    """An option that belongs to a section of ``--help``.
+
+    Parameters
+    ----------
+    section : str
+        Heading of the section.
+    keyword : str
+        What stands for the option in Python; empty if nothing does.
+    more : str
+        What the docs say of the option besides its help.
+    """
+
+    def __init__(
+        self, *args: Any, section: str, keyword: str = "", more: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+        self.keyword = keyword
+        self.more = more
+
+
+class SectionedCommand(click.Command):
+    """A command with options in sections."""
+
+    def sections(self, context: click.Context) -> dict[str, list[click.Option]]:
+        """The options by section, in the order of ``--help``; hidden ones are left out."""
+        shown = [
+            param
+            for param in self.get_params(context)
+            if isinstance(param, click.Option) and not param.hidden
+        ]
+        named = [getattr(one, "section", MESSAGES) for one in shown]
+        middle = [name for name in named if name not in (*_FIRST, *_LAST)]
+        ordered = dict.fromkeys((*_FIRST, *middle, *_LAST))
+        return {
+            section: [one for one, its in zip(shown, named) if its == section]
+            for section in ordered
+            if section in named
+        }
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a table for each section, all with the same width of the first column."""
+        for section, options in self.sections(context).items():
+            with formatter.section(section):
+                formatter.write_dl(list(_rows(options, context)), col_max=_WIDEST_NAME)
+
+
+def _rows(options: list[click.Option], context: click.Context) -> Iterator[tuple[str, str]]:
+    for option in options:
+        record = option.get_help_record(context)
+        if record is not None:
+            # Padded, because click takes the width of the widest name in a section.
+            yield record[0].ljust(_WIDEST_NAME), record[1]
