@@ -6,6 +6,7 @@
     ├── GeometryError (ValueError)      boxes, blocks or tiles do not fit together
     ├── ModelError (ValueError)         a model cannot be loaded, or cannot run block by block
     ├── ImageError (ValueError)         an input cannot be read as an image
+    │   └── LabelsError (ValueError)    labels are missing, do not fit the image, or are no labels
     ├── OutputError (OSError)           an output exists, does not fit, or cannot be written
     │   └── BusyError (BlockingIOError) another process is writing the output
     ├── OptionError (ValueError)        an option does not fit the image, the model or the machine
@@ -39,6 +40,10 @@ class ModelError(BigUNetError, ValueError):
 
 class ImageError(BigUNetError, ValueError):
     """An input cannot be read as an image."""
+
+
+class LabelsError(ImageError, ValueError):
+    """Labels are missing, do not fit their image, or hold a value that is no label."""
 
 
 class OutputError(BigUNetError, OSError):

@@ -12,7 +12,7 @@ from bigunet.evaluation.class_names import Classes, example, listed
 from bigunet.evaluation.evaluate_options import EvaluateOptions
 from bigunet.geometry import Box
 from bigunet.io.images.label_classes import class_names, is_labels
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.sources.annotations import annotated, is_annotated
 from bigunet.io.sources.pairs import Pair
 from bigunet.io.sources.source import ImageSource, Source, describe_image
@@ -148,7 +148,7 @@ def _check_truth(truth: ImageSource) -> None:
         raise ImageError(f"the truth {truth.url} is {truth.dtype}; give whole numbers")
 
 
-def _level_like(image: Multiscale, truth: ImageSource, level: int) -> int:
+def _level_like(image: ImageDescription, truth: ImageSource, level: int) -> int:
     """The level of the truth's shape; axes of one voxel, but for y and x, do not count."""
     shape = _plain_shape(truth.axes, truth.shape)
     shapes = [
@@ -191,7 +191,7 @@ def _check_prediction(prediction: ImageSource, options: EvaluateOptions) -> None
         )
 
 
-def _check_no_share(described: Multiscale, prediction: ImageSource) -> None:
+def _check_no_share(described: ImageDescription, prediction: ImageSource) -> None:
     """Refuse one channel of what `segment` wrote as probabilities, to be read as labels."""
     if prediction.num_channels == 1 < described.num_channels and described.name == "probabilities":
         raise ImageError(
@@ -211,7 +211,9 @@ def _check_objects_named(
         )
 
 
-def _classes(described: Multiscale, prediction: ImageSource, options: EvaluateOptions) -> Classes:
+def _classes(
+    described: ImageDescription, prediction: ImageSource, options: EvaluateOptions
+) -> Classes:
     """Names of what the prediction's voxels can be; empty where it does not say."""
     if options.threshold is not None:
         return _FOREGROUND

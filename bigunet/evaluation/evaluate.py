@@ -10,7 +10,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, Unpack
 
-from bigunet.errors import ImageError, OptionError, TrainingError
+from bigunet.errors import ImageError, LabelsError, OptionError, TrainingError
 from bigunet.evaluation.class_names import numbered
 from bigunet.evaluation.compared import OpenPair
 from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
@@ -154,7 +154,7 @@ def _tally(pair: Pair, options: EvaluateOptions) -> tuple[Tally, tuple[str, ...]
         for compared in opened.read(options):
             doubts.update(dict.fromkeys(check_voxels(compared, opened, options)))
             parts.append(kind.of(compared, options))
-    except (OptionError, TrainingError) as error:
+    except (OptionError, LabelsError, TrainingError) as error:
         raise ImageError(f"{pair.image} against {pair.labels}: {error}") from error
     total: Tally = reduce(operator.add, parts, kind())
     if isinstance(total, ObjectTally) and options.objects_of in opened.classes:

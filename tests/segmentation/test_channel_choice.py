@@ -20,7 +20,9 @@ NAMES = st.sampled_from(["", "0", "1", "Channel 0", "DAPI", "dapi", "GFP", "RFP"
 def image(*names: str, is_rgb: bool = False) -> Multiscale:
     shape = (len(names), 8, 9)
     level = Level("0", shape, shape, None, "uint8", (1.0,) * 3, (0.0,) * 3)
-    return Multiscale("/i", "0.4", 2, "i", axes_of("cyx"), (level,), names, False, is_rgb)
+    return Multiscale(
+        "/i", "i", axes_of("cyx"), (level,), names, False, is_rgb, version="0.4", zarr_format=2
+    )
 
 
 def model(*channels: str) -> ModelDescription:

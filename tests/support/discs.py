@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.geometry import Box
-from bigunet.io.images.volume import mirror_indices
+from bigunet.io.images.mirror import mirror_indices
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.training.data.samples import Sample
 

@@ -10,7 +10,7 @@ from support.discs import InMemory, discs, sample_of
 
 from bigunet.errors import ImageError, TrainingError
 from bigunet.geometry import Box
-from bigunet.io.sources.crop import Part
+from bigunet.io.sources.crop import Crop
 from bigunet.training.data.census import label_values, take_census, weigh
 from bigunet.training.data.split import split_samples
 from bigunet.training.data.targets import TargetRule
@@ -24,7 +24,7 @@ def test_a_part_is_a_source_of_its_own(data: st.DataObject) -> None:
     voxels = np.arange(9 * 7).reshape(1, 9, 7)
     start = [data.draw(st.integers(0, n - 1)) for n in (9, 7)]
     stop = [data.draw(st.integers(a + 1, n)) for a, n in zip(start, (9, 7))]
-    part = Part(InMemory(voxels, "yx"), Box(tuple(start), tuple(stop)))
+    part = Crop(InMemory(voxels, "yx"), Box(tuple(start), tuple(stop)))
     alone = InMemory(voxels[:, start[0] : stop[0], start[1] : stop[1]], "yx")
     low = [data.draw(st.integers(-12, 12)) for _ in range(2)]
     box = Box(tuple(low), tuple(a + data.draw(st.integers(1, 20)) for a in low))
@@ -33,7 +33,7 @@ def test_a_part_is_a_source_of_its_own(data: st.DataObject) -> None:
 
 def test_a_part_outside_of_its_source_is_refused() -> None:
     with pytest.raises(ImageError, match="has no part"):
-        Part(InMemory(np.zeros((1, 4, 4)), "yx"), Box((0, 0), (4, 5)))
+        Crop(InMemory(np.zeros((1, 4, 4)), "yx"), Box((0, 0), (4, 5)))
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (3, 300, 200), (3000, 3000)])

@@ -1,1 +1,1 @@
-"""Reading image files that are no zarr: TIFF, PNG and what else pillow reads."""
+"""Reading image files that are no zarr, such as TIFF and PNG."""

@@ -1,4 +1,4 @@
-"""Image files that pillow reads, such as PNG: one picture each, decoded as a whole."""
+"""Image files that pillow reads, such as PNG. A file holds one picture, and is decoded whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 from bigunet.errors import ImageError
 from bigunet.io.images.channels import COLOURS
-from bigunet.io.images.multiscale import Axis, Level, Multiscale
+from bigunet.io.images.multiscale import Axis, ImageDescription, Level
 from bigunet.io.stores.access import reading
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
@@ -18,16 +18,16 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".
 _DTYPES = {"1": "bool", "L": "uint8", "P": "uint8", "RGB": "uint8", "I": "int32", "F": "float32"}
 
 
-def describe_picture(url: str) -> Multiscale:
-    """Describe a picture; none of its voxels is decoded.
+def describe_picture(url: str) -> ImageDescription:
+    """Describe a picture; no voxel of it is decoded.
 
-    Colours are channels, opacity is left out, and of a palette the indices are the voxels: in
-    microscopy they are grey values, or labels, that a viewer colours.
+    Colours are channels, and opacity is left out. The voxels of a picture with a palette are the
+    indices: in microscopy they are grey values, or labels, that a viewer colours.
 
     Raises
     ------
     ImageError
-        If it cannot be read, as one picture and without loss.
+        If it cannot be read, holds several pictures, or cannot be read without loss.
     """
     with reading(url), _opened(url) as picture:
         mode, size = _plain_mode(picture, url), picture.size
@@ -35,10 +35,8 @@ def describe_picture(url: str) -> Multiscale:
     axes = (Axis("y", "space"), Axis("x", "space"), Axis("c", "channel"))[: len(shape)]
     dtype = _DTYPES.get(mode, "uint16")
     ones, zeros = (1.0,) * len(shape), (0.0,) * len(shape)
-    return Multiscale(
+    return ImageDescription(
         url=url,
-        version="",
-        zarr_format=0,
         name=os.path.basename(url),
         axes=axes,
         levels=(Level("", shape, shape, None, dtype, ones, zeros),),
@@ -49,12 +47,12 @@ def describe_picture(url: str) -> Multiscale:
 
 
 def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
-    """All voxels: (y, x) or (y, x, c), in any byte order.
+    """Decode all voxels: (y, x) or (y, x, c), in any byte order.
 
     Raises
     ------
     ImageError
-        If they cannot be decoded, or have another shape than was described.
+        If they cannot be decoded, or have another shape than ``shape``.
     """
     with reading(url), _opened(url) as picture:
         mode = _plain_mode(picture, url)
@@ -67,14 +65,14 @@ def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _opened(url: str) -> ImageFile.ImageFile:
-    """Open a picture, however large: that is what a microscope makes, not an attack."""
+    """Open a picture of any size. Pillow takes large ones for an attack; microscopes make them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(url)
 
 
 def _plain_mode(picture: ImageFile.ImageFile, url: str) -> str:
-    """Mode to read it in: as it is, less the opacity; other colours as red, green and blue."""
+    """Pillow's mode to read it in: its own without opacity; RGB for other spaces of colour."""
     num_frames = getattr(picture, "n_frames", 1)
     if num_frames > 1:
         raise ImageError(f"{url} holds {num_frames} pictures; save them as a TIFF stack")

@@ -1,4 +1,4 @@
-"""What a TIFF file says about itself: physical size and channel names, from whoever wrote it."""
+"""Voxel sizes and names of channels that a TIFF file states, in the ways of several programs."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from tifffile import TiffFile, TiffPage
+from tifffile import RESUNIT, TiffFile, TiffPage
 
 from bigunet.io.images.channels import COLOURS
 from bigunet.io.images.units import to_um
 
-_CENTIMETRE = 3
 _FINEST_PRINT_UM = 20.0
 """Pixels coarser than this (1270 dpi) are those of a printer, not of a microscope."""
 
 
 def voxel_size_um(tiff: TiffFile) -> dict[str, float]:
-    """Micrometres per voxel of the axes z, y, x, as far as the file states them.
+    """Micrometres per voxel along the axes z, y and x for which the file states them.
 
-    From OME-XML, ImageJ's description, Aperio's, or a resolution in centimetres that is finer
-    than any printer's; a resolution in inches is that of a printer and says nothing.
+    They come from OME-XML, from the description of ImageJ or Aperio, or from a resolution in
+    centimetres that is finer than any printer's. A resolution in inches is that of a printer: it
+    is not read.
     """
     if tiff.is_ome:
-        found = _ome_size(tiff)
+        sizes = _ome_size(tiff)
     elif tiff.is_imagej:
-        found = _imagej_size(tiff)
+        sizes = _imagej_size(tiff)
     elif tiff.is_svs:
-        found = _svs_size(tiff)
+        sizes = _svs_size(tiff)
     else:
-        found = _resolution_size(tiff)
-    return {axis: size for axis, size in found.items() if math.isfinite(size) and size > 0}
+        sizes = _resolution_size(tiff)
+    return {axis: size for axis, size in sizes.items() if math.isfinite(size) and size > 0}
 
 
 def channel_names(tiff: TiffFile, count: int) -> tuple[str, ...]:
-    """Names of the channels, as OME-XML states them, or colours; empty where there is none."""
+    """Names of the channels: those in OME-XML, or colours; empty text for one without a name."""
     names = [""] * count
     if tiff.is_ome:
         pixels = _ome_pixels(tiff)
@@ -48,6 +48,7 @@ def channel_names(tiff: TiffFile, count: int) -> tuple[str, ...]:
 
 def _ome_pixels(tiff: TiffFile) -> ElementTree.Element | None:
     """Description of the first image; None where it cannot be read."""
+    # Not tifffile.xml2dict: it would make the number 1 of a channel named 01.
     try:
         root = ElementTree.fromstring(tiff.ome_metadata or "")
     except ElementTree.ParseError:
@@ -64,31 +65,31 @@ def _children(element: ElementTree.Element | None, name: str) -> list[ElementTre
 def _ome_size(tiff: TiffFile) -> dict[str, float]:
     pixels = _ome_pixels(tiff)
     sizes: dict[str, float] = {}
-    told = {} if pixels is None else pixels.attrib
+    attributes = {} if pixels is None else pixels.attrib
     for axis in "zyx":
         name = f"PhysicalSize{axis.upper()}"
-        sizes |= _sized(axis, told.get(name), to_um(told.get(f"{name}Unit", "µm")))
+        sizes |= _sized(axis, attributes.get(name), to_um(attributes.get(f"{name}Unit", "µm")))
     return sizes
 
 
 def _imagej_size(tiff: TiffFile) -> dict[str, float]:
-    told: dict[str, Any] = tiff.imagej_metadata or {}
-    factor = to_um(str(told.get("unit", "")))
-    sizes = _sized("z", told.get("spacing"), factor)
+    metadata: dict[str, Any] = tiff.imagej_metadata or {}
+    factor = to_um(str(metadata.get("unit", "")))
+    sizes = _sized("z", metadata.get("spacing"), factor)
     for axis, tag in (("y", "YResolution"), ("x", "XResolution")):
         sizes |= _sized(axis, _pixels_size(tiff, tag), factor)
     return sizes
 
 
 def _svs_size(tiff: TiffFile) -> dict[str, float]:
-    found = re.search(r"\bMPP\s*=\s*([0-9.eE+-]+)", _first_page(tiff).description)
-    stated = found and found[1]
+    match = re.search(r"\bMPP\s*=\s*([0-9.eE+-]+)", _first_page(tiff).description)
+    stated = match and match[1]
     return _sized("y", stated, 1.0) | _sized("x", stated, 1.0)
 
 
 def _resolution_size(tiff: TiffFile) -> dict[str, float]:
     unit = _first_page(tiff).tags.get("ResolutionUnit")
-    if unit is None or int(unit.value) != _CENTIMETRE:
+    if unit is None or int(unit.value) != RESUNIT.CENTIMETER:
         return {}
     sizes: dict[str, float] = {}
     for axis, tag in (("y", "YResolution"), ("x", "XResolution")):
@@ -97,7 +98,7 @@ def _resolution_size(tiff: TiffFile) -> dict[str, float]:
 
 
 def _pixels_size(tiff: TiffFile, name: str) -> float | None:
-    """Units per pixel: a tag states pixels per unit, as a fraction."""
+    """Length of a pixel, in the unit of the tag. The tag states pixels per unit, as a fraction."""
     tag = _first_page(tiff).tags.get(name)
     if tag is None:
         return None
@@ -107,7 +108,7 @@ def _pixels_size(tiff: TiffFile, name: str) -> float | None:
 
 def _first_page(tiff: TiffFile) -> TiffPage:
     page = tiff.pages[0]
-    assert isinstance(page, TiffPage)  # only later pages are read in short
+    assert isinstance(page, TiffPage)  # tifffile reads only later pages as frames
     return page
 
 

@@ -1,6 +1,6 @@
-"""TIFF files: their axes and levels, and boxes of their voxels.
+"""TIFF files: their axes and levels, and parts of their voxels.
 
-Large files are read strip by strip or tile by tile, never whole.
+Only the strips or tiles under a part are read, never the whole of a large file.
 """
 
 from __future__ import annotations
@@ -8,19 +8,20 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tifffile
 import zarr
+from cachetools import LRUCache
 
 from bigunet.errors import ImageError
 from bigunet.io.files.tiff_tags import channel_names, voxel_size_um
+from bigunet.io.images.array_reader import Selection
 from bigunet.io.images.axes import axis_named
 from bigunet.io.images.channels import are_colours
-from bigunet.io.images.multiscale import Axis, Level, Multiscale
+from bigunet.io.images.multiscale import Axis, ImageDescription, Level
 from bigunet.io.images.ngff import level_factors
 from bigunet.io.stores.access import reading
 from bigunet.urls import shown_url
@@ -30,11 +31,11 @@ logger = logging.getLogger(__name__)
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".svs", ".ndpi", ".scn", ".lsm")
 
 _GUESSED = "zct"
-"""What axes without a meaning are taken for: one is z, two are c and z, as in bare arrays."""
+"""Axes without a meaning: one is taken for z, two for c and z, as in bare arrays."""
 _MAX_OPEN = 16
 
 
-def describe_tiff(url: str) -> Multiscale:
+def describe_tiff(url: str) -> ImageDescription:
     """Describe the first image of a TIFF file.
 
     Parameters
@@ -45,7 +46,7 @@ def describe_tiff(url: str) -> Multiscale:
     Raises
     ------
     ImageError
-        If it cannot be read, or its axes cannot be told.
+        If it cannot be read, or it is unclear what its axes are.
     """
     with reading(url), tifffile.TiffFile(url) as tiff:
         series = tiff.series[0]
@@ -59,10 +60,8 @@ def describe_tiff(url: str) -> Multiscale:
         }
         num_channels = dict(zip(names, shapes[0])).get("c", 1)
         names_of_channels = channel_names(tiff, num_channels)
-        return Multiscale(
+        return ImageDescription(
             url=url,
-            version="",
-            zarr_format=0,
             name=os.path.basename(url),
             axes=tuple(_axis(name, size) for name in names),
             levels=tuple(
@@ -76,7 +75,7 @@ def describe_tiff(url: str) -> Multiscale:
 
 
 def name_axes(stored: str, url: str) -> str:
-    """Names of the axes of a TIFF in bigunet's words.
+    """Letters of the axes of a TIFF, from the letters that tifffile gives them.
 
     Examples
     --------
@@ -96,28 +95,28 @@ def name_axes(stored: str, url: str) -> str:
     return "".join(name or next(guessed) for name in names)
 
 
-def read_tiff(url: str, level: Level, selection: Sequence[slice]) -> np.ndarray:
-    """Voxels of a level, in storage order and any byte order.
+def read_tiff(url: str, level: Level, selection: Selection) -> np.ndarray:
+    """Read a part of a level, in storage order and any byte order.
 
     Parameters
     ----------
     url : str
     level : Level
-        As :func:`describe_tiff` describes it.
-    selection : sequence of slice
-        Per stored axis, within the level.
+        As :func:`describe_tiff` returns it.
+    selection : tuple of (slice or ndarray of int)
+        Per stored axis, within the level; at most one entry holds indices.
 
     Raises
     ------
     ImageError
-        If they cannot be read or decoded, or the file is another one than was described.
+        If a voxel cannot be read or decoded, or the file changed after it was described.
     """
     with reading(url):
-        return _open_files.read(url, level, tuple(selection))
+        return _open_files.read(url, level, selection)
 
 
 def _warn_of_more(url: str, tiff: tifffile.TiffFile) -> None:
-    """Files of slide scanners have small pictures besides, which nobody misses."""
+    """Warn of further images, except in files of slide scanners: there they are small previews."""
     if len(tiff.series) > 1 and tiff.series[0].kind in ("ome", "generic", "shaped"):
         logger.warning(
             "%s holds %d images; only the first is read", shown_url(url), len(tiff.series)
@@ -129,7 +128,7 @@ def _alike(level: Any, series: Any) -> bool:
 
 
 def _without_alpha(level: Any) -> tuple[int, ...]:
-    """Shape of a level, less the samples that state how opaque a pixel is."""
+    """Shape of a level without the samples that state how opaque a pixel is."""
     opacity = sum(int(kind) in (1, 2) for kind in level.keyframe.extrasamples)
     return tuple(n - opacity if a == "S" else n for a, n in zip(level.axes, level.shape))
 
@@ -158,14 +157,14 @@ def _level(path: str, shape: tuple[int, ...], stored: Any, scale: tuple[float, .
 
 
 class _OpenTiff:
-    """An open file, whose levels are opened when first read."""
+    """An open file. Each level is opened when it is read for the first time."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._tiff = tifffile.TiffFile(url)
         self._levels: dict[str, Any] = {}
 
-    def read(self, level: Level, selection: tuple[slice, ...]) -> np.ndarray:
+    def read(self, level: Level, selection: Selection) -> np.ndarray:
         if level.path not in self._levels:
             self._levels[level.path] = self._open_level(level)
         return np.array(self._levels[level.path][selection])
@@ -190,24 +189,30 @@ class _OpenTiff:
         return zarr.open_array(series.aszarr(level=number), mode="r")
 
 
+class _LastFiles(LRUCache[tuple[str, int, int], _OpenTiff]):
+    """Open files by path, time of the last change, and size; a file that is dropped is closed."""
+
+    def popitem(self) -> tuple[tuple[str, int, int], _OpenTiff]:
+        key, file = super().popitem()
+        file.close()
+        return key, file
+
+
 class _OpenFiles:
-    """The files read last stay open: each has a directory of all its pages to go through."""
+    """The files read last stay open: to open a file is to go through the list of its pages."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._files: OrderedDict[tuple[str, int, int], _OpenTiff] = OrderedDict()
+        self._files = _LastFiles(limit)
         self._lock = threading.Lock()
 
-    def read(self, url: str, level: Level, selection: tuple[slice, ...]) -> np.ndarray:
+    def read(self, url: str, level: Level, selection: Selection) -> np.ndarray:
         # One at a time: a file must not be closed, or made to seek, while another thread reads.
         with self._lock:
             status = os.stat(url)
             key = (url, status.st_mtime_ns, status.st_size)
-            file = self._files.pop(key, None) or _OpenTiff(url)
-            self._files[key] = file
-            while len(self._files) > self._limit:
-                self._files.popitem(last=False)[1].close()
-            return file.read(level, selection)
+            if key not in self._files:
+                self._files[key] = _OpenTiff(url)
+            return self._files[key].read(level, selection)
 
 
 _open_files = _OpenFiles(_MAX_OPEN)

@@ -1,4 +1,4 @@
-"""The names of axes: what is a synonym of what, and what an array without names may be."""
+"""Names of axes: their synonyms, and the axes of an array without names."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ _SYNONYMS = {
 _LETTER_OF = {name: letter for letter, names in _SYNONYMS.items() for name in names.split()}
 _BARE = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 _MAX_COLOURS = 4
-"""An axis without a name that is not longer may hold colours, or stains."""
+"""An axis without a name may hold colours, or stains, if it has no more voxels than this."""
 
 
 def axis_letter(name: str) -> str | None:
-    """The letter of an axis that is named by it or by a synonym, in any case; None if unknown.
+    """The letter of an axis from its name: the letter itself or a synonym, in upper or lower case.
+
+    None for another name.
 
     >>> axis_letter("Height"), axis_letter("T"), axis_letter("dim_0")
     ('y', 't', None)
@@ -41,7 +43,7 @@ def axis_letter(name: str) -> str | None:
 
 
 def axis_named(name: str, unit: str | None = None) -> Axis | None:
-    """Return the axis of this name, or of this synonym of a name; None if it is unknown."""
+    """The axis of this name, or of this synonym of a name; None if it is unknown."""
     letter = axis_letter(name)
     return None if letter is None else Axis(letter, _TYPES[letter], unit)
 
@@ -52,12 +54,12 @@ def axes_of(letters: str) -> tuple[Axis, ...]:
 
 
 def checked_letters(stated: str) -> str:
-    """Axes as a user states them, in lower case; an empty text states none.
+    """Check axes that a user states; return them in lower case. An empty text states none.
 
     Raises
     ------
     OptionError
-        If they are not y and x with any of t, c, z, each once.
+        If they are not y and x, and any of t, c, z, each once.
     """
     letters = stated.strip().lower()
     if letters and not (
@@ -71,7 +73,7 @@ def checked_letters(stated: str) -> str:
 
 
 def named_letters(names: Sequence[object], stated: str, where: str) -> str:
-    """Letters of an array's axes, from the names that are stored with it.
+    """Letters of the axes of an array, from the names that are stored with it.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def named_letters(names: Sequence[object], stated: str, where: str) -> str:
         The letters that the user states, or an empty text. Where the names cannot be read as
         axes, the user's letters are taken.
     where : str
-        What to call the array in an error.
+        The name of the array in an error.
 
     Returns
     -------
@@ -122,25 +124,25 @@ def _check_agreement(
     names: Sequence[object], letters: Sequence[str | None], stated: str, where: str
 ) -> None:
     """Raise ImageError where a name that is clear is another axis than the user states."""
-    for name, letter, wanted in zip(names, letters, stated):
-        if letter is not None and letters.count(letter) == 1 and letter != wanted:
+    for name, letter, user_letter in zip(names, letters, stated):
+        if letter is not None and letters.count(letter) == 1 and letter != user_letter:
             listed = ", ".join(map(reprlib.repr, names))
             raise ImageError(
                 f"{where}: its axes are named {listed}, but --axes {stated} takes {name!r} for "
-                f"{wanted}; leave out --axes, or correct the names"
+                f"{user_letter}; leave out --axes, or correct the names"
             )
 
 
 def unnamed_letters(shape: Sequence[int], where: str, *, ask: bool = True) -> str:
-    """Letters of the axes of an array that has no names: yx, zyx, czyx or tczyx.
+    """Letters of the axes of an array without names: yx, zyx, czyx or tczyx.
 
-    A short axis where a plane's width, or a stack's planes, should be may hold colours instead:
-    then, if ``ask``, the user must say.
+    Where x or z would be very short, the axis may hold colours instead. If ``ask`` is true, this
+    is an error that asks the user for the axes.
 
     Raises
     ------
     ImageError
-        If the array has not 2 to 5 axes, or one of them may hold colours.
+        If the array does not have 2 to 5 axes, or one of them may hold colours.
     """
     usual = _BARE.get(len(shape))
     if usual is None:
@@ -164,7 +166,7 @@ def unnamed_letters(shape: Sequence[int], where: str, *, ask: bool = True) -> st
 
 
 def _ambiguous_planes(shape: Sequence[int]) -> int | None:
-    """How many planes a stack of one channel would have that may be channels; None if not."""
+    """Number of planes, where they may be channels instead; None where they cannot be."""
     *before, planes, _, _ = (1, *shape)
     may_be_channels = len(shape) in (3, 4) and 1 < planes <= _MAX_COLOURS
     return planes if may_be_channels and set(before) <= {1} else None

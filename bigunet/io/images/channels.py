@@ -1,7 +1,7 @@
-"""The names of channels: how a user's words and a model's names find a channel of an image.
+"""Names of channels, and which channel a user's word or a model's name means.
 
-A name is what the image's writer called the channel. Where there is none it stays empty, and a
-list shows the index.
+A name is the text that the writer of the image gave to the channel. It is empty where there is
+none; messages then show the index.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _BY_INDEX = "index:"
 _BY_NAME = "name:"
 _COLOUR_CODES = ("ff0000", "00ff00", "0000ff")
 _MADE_UP = re.compile(r"(c|ch|chan|channel)?[\s_.:#-]*0*\d{1,2}([.:_]\d+)*", re.IGNORECASE)
-"""Longer numbers are wavelengths, which say something."""
+"""Names that only count the channels. Longer numbers are wavelengths: these are real names."""
 
 
 def shown(names: Sequence[str], index: int) -> str:
-    """What people see of a channel: its name, or its index where it has none."""
+    """The name of a channel, or its index where it has no name."""
     return names[index] or str(index)
 
 
 def listed(names: Sequence[str]) -> str:
-    """Channels with index and name, for a message.
+    """List channels with index and name, for a message.
 
     >>> listed(("DAPI", "")), listed(("", "", ""))
     ("0 'DAPI', 1 (no name)", '0, 1, 2 (without names)')
@@ -38,17 +38,17 @@ def listed(names: Sequence[str]) -> str:
     if not any(names):
         suffix = " (without names)" if len(names) > 1 else " (without a name)"
         return some_of(map(str, range(len(names))), len(names)) + suffix
-    told = (f"{k} {_quoted(name)}" if name else f"{k} (no name)" for k, name in enumerate(names))
-    return some_of(told, len(names))
+    items = (f"{k} {_quoted(name)}" if name else f"{k} (no name)" for k, name in enumerate(names))
+    return some_of(items, len(names))
 
 
 def _quoted(name: str) -> str:
-    """A name as a message shows it: one line, and never pages long."""
+    """Quote a name for a message: on one line, and cut where it is long."""
     return repr(name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…")
 
 
 def is_real(name: str) -> bool:
-    """Whether a name tells what a channel shows, rather than its number.
+    """Whether a name says what a channel shows, and does not only count the channels.
 
     >>> [is_real(name) for name in ("DAPI", "488", "1", "", "Channel 0", "ch_2", "Channel:0:1")]
     [True, True, False, False, False, False, False]
@@ -57,7 +57,7 @@ def is_real(name: str) -> bool:
 
 
 def named(names: Sequence[str], name: str) -> list[int]:
-    """Indices of the channels of this name; where there is none, of this name in any case.
+    """Indices of the channels of this name; if there is none, upper and lower case count as equal.
 
     >>> named(("DAPI", "dapi", "GFP"), "dapi"), named(("DAPI", "GFP"), " gfp")
     ([1], [1])
@@ -75,7 +75,7 @@ def find_channel(names: Sequence[str], channel: str | int, where: str) -> int:
     Parameters
     ----------
     names : sequence of str
-        Of all channels of the image, empty where one has none.
+        Names of all channels of the image; empty where a channel has none.
     channel : str or int
         A whole number is an index. Text is ``index:1``, ``name:DAPI``, a name, or an index.
     where : str
@@ -109,7 +109,7 @@ def find_channel(names: Sequence[str], channel: str | int, where: str) -> int:
 
 
 def channel_word(channel: str | int) -> str:
-    """Name or index that a user asked for, without what tells these apart.
+    """The name or index that a user asked for, without the prefix ``name:`` or ``index:``.
 
     >>> channel_word("name:DAPI"), channel_word("index:1"), channel_word(2)
     ('DAPI', '1', '2')
@@ -124,7 +124,7 @@ def are_colours(names: Sequence[str], codes: Sequence[str]) -> bool:
     ----------
     names : sequence of str
     codes : sequence of str
-        Colour of each channel as ``RRGGBB``; empty where none is stated.
+        Colour of each channel as ``RRGGBB``; empty where the image states none.
     """
     if len(names) not in (3, 4):
         return False

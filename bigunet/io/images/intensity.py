@@ -1,46 +1,34 @@
-"""Grey values of a whole image, so that normalisation is fixed before the first block.
+"""Percentiles of a whole image: they fix the normalisation before the first block.
 
-This module reads the voxels. :mod:`bigunet.io.images.spread` says where they lie, and
-:mod:`bigunet.grey.range_rule` which of them count.
+This module chooses the level. :mod:`bigunet.io.images.grey_voxels` reads the voxels,
+:mod:`bigunet.io.images.spread` says where they lie, and :mod:`bigunet.grey.range_rule` which of
+them count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import numpy as np
 
 from bigunet.errors import ImageError, OptionError
 from bigunet.geometry import Box, ceil_div
 from bigunet.grey.range_rule import GreyValues, check_quantiles, grey_values
-from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.images.occupancy import StoredChunks
-from bigunet.io.images.spread import grid_boxes, slab_shape, spread_boxes
+from bigunet.io.images.grey_voxels import Chosen, GreyVoxels, read_all, read_sample
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
+from bigunet.io.images.reader import LevelReader
 from bigunet.io.images.volume import VolumeReader
 
-_SLAB_VOXELS = 2**22
-"""Voxels read at once, all channels together, unless one chunk has more."""
-_MOST_TRIES = (1, 4, 16)
-"""How many times as many boxes are tried where most hold one single value."""
-_LEAST_SIDE = 64
-"""Voxels along y and x of the boxes of a sample, at least."""
-_ENOUGH = 0.25
-"""Share of the voxels to look at that need no further tries."""
+OpenLevel = Callable[[int, Sequence[int]], LevelReader]
+"""Opens a level of an image, to read some of its channels."""
 
 
-class Chosen(Protocol):
-    """Which voxels of a level the user asks for."""
-
-    def read(self, box: Box) -> np.ndarray | None:
-        """Whether each voxel of a box is wanted: bool, of the box's shape; None for all."""
-        ...
+MAX_VOXELS = 2**24
+"""The most voxels of each channel that percentiles are measured on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """Percentiles of an image's voxels, and where they were measured.
+    """Percentiles of the voxels of an image, and where they were measured.
 
     Parameters
     ----------
@@ -49,7 +37,7 @@ class Intensity:
     sampled : bool
         Whether only a part of the level was read.
     channels : tuple of GreyValues
-        Of each channel.
+        The percentiles of each channel.
     """
 
     level: int
@@ -70,31 +58,63 @@ def percentiles(
     region: tuple[int, Box] | None = None,
     others: Sequence[float] = (),
     chosen: Callable[[int], Chosen] | None = None,
-    max_voxels: int = 2**24,
+    max_voxels: int = MAX_VOXELS,
+) -> Intensity:
+    """Measure percentiles of a zarr image, as :func:`percentiles_of_levels` does of any.
+
+    See there for parameters and errors.
+    """
+    return percentiles_of_levels(
+        image,
+        lambda level, some: VolumeReader(image, level=level, channels=some),
+        quantiles,
+        channels=channels,
+        region=region,
+        others=others,
+        chosen=chosen,
+        max_voxels=max_voxels,
+    )
+
+
+def percentiles_of_levels(
+    image: ImageDescription,
+    open_level: OpenLevel,
+    quantiles: Sequence[float],
+    *,
+    channels: Sequence[int],
+    region: tuple[int, Box] | None = None,
+    others: Sequence[float] = (),
+    chosen: Callable[[int], Chosen] | None = None,
+    max_voxels: int = MAX_VOXELS,
 ) -> Intensity:
     """Measure percentiles of each channel over all time points and planes.
 
-    Exact for the largest level of at most ``max_voxels`` voxels. Where no level is that small,
-    evenly spaced chunks of the smallest level are read instead, and more of them where most hold
-    one single value. Levels with another dtype than the one that is segmented are passed over.
-    Which voxels count
-    is the rule of :func:`bigunet.grey.range_rule.grey_values`.
+    They are exact for the largest level of at most ``max_voxels`` voxels. Where no level is that
+    small, evenly spaced chunks of the smallest level are read instead, and more of them where most
+    hold one single value. Levels of another dtype than the level that is segmented are not read.
+    :func:`bigunet.grey.range_rule.grey_values` is the rule that says which voxels count.
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
+    open_level : callable
+        Opens a level of the image, given the level and the channels to read.
     quantiles : sequence of float
         In percent, 0 to 100.
     channels : sequence of int
-        Which channels to measure, in this order.
+        Indices of the channels to measure, in this order.
     region : tuple of int and Box, optional
         The level that is segmented, and the part of it to measure; by default all of level 0.
     others : sequence of float, optional
-        Further quantiles of the same voxels, which outliers do not move.
+        Further quantiles of the same voxels. Outliers do not move them.
     chosen : callable, optional
-        Gives, for a level, the voxels that the user asks for; by default all.
+        Returns, for a level, the voxels that the user asks for; by default all.
     max_voxels : int, optional
-        How many voxels to keep at most of each channel; one chunk is read in any case.
+        The most voxels of each channel to keep in memory; one chunk is read in any case.
+
+    Returns
+    -------
+    Intensity
 
     Raises
     ------
@@ -108,139 +128,56 @@ def percentiles(
         raise OptionError(f"max_voxels is {max_voxels}; at least 1 voxel must be read")
     level, sampled = _choose_level(image, region, max_voxels)
     box = _on_level(image, region, level)
-    found: list[GreyValues] = []
+    asked = None if chosen is None else chosen(level)
+    # Averages of a coarser level make single voxels of what is larger.
+    specks = level <= (region[0] if region else 0)
+    measured: list[GreyValues] = []
     # Of many channels, all may not fit into memory.
     together = max(1, 2 * max_voxels // box.size)
     for first in range(0, len(channels), together):
         some = channels[first : first + together]
-        look = _Look(image, level, box, some, None if chosen is None else chosen(level))
-        found += look.measured(
-            quantiles,
-            max_voxels if sampled else None,
-            others=others,
-            # Averages of a coarser level make single voxels of what is larger.
-            specks=level <= (region[0] if region else 0),
+        reader = open_level(level, some)
+        read = (
+            read_sample(reader, box, asked, max_voxels) if sampled else read_all(reader, box, asked)
         )
-    return Intensity(level, sampled, tuple(found))
-
-
-Parts = tuple[list[np.ndarray], list[np.ndarray | None]]
-"""Voxels (channel, *space), and which of them are wanted (*space)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What is read: some channels of a box of a level."""
-
-    image: Multiscale
-    level: int
-    box: Box
-    channels: Sequence[int]
-    chosen: Chosen | None
-
-    def measured(
-        self,
-        quantiles: Sequence[float],
-        max_voxels: int | None,
-        *,
-        others: Sequence[float],
-        specks: bool,
-    ) -> list[GreyValues]:
-        """Of each channel, on a sample of so many voxels or on all (None)."""
-        parts, wanted = self.whole() if max_voxels is None else self.sample(max_voxels)
-        found = []
-        for k, channel in enumerate(self.channels):
-            voxels = [part[k] for part in parts]
-            # Where nothing is wanted, nothing will be segmented, and any range does.
-            values = grey_values(
-                voxels, quantiles, wanted=wanted, others=others, specks=specks
-            ) or grey_values(voxels, quantiles, others=others, specks=specks)
+        for k, channel in enumerate(some):
+            values = _values_of(read, k, quantiles, others=others, specks=specks)
             if values is None:
                 raise ImageError(
-                    f"channel {channel} of {self.image.url} has no finite voxel at level "
-                    f"{self.level}: choose another channel"
+                    f"channel {channel} of {image.url} has no finite voxel at level {level}: "
+                    "choose another channel"
                 )
-            everywhere = None if self.chosen is None else grey_values(voxels, quantiles)
-            if everywhere is not None:
-                # Beside what is wanted lies what is not, which the network reads as context.
-                values = replace(values, padding=everywhere.padding)
-            found.append(values)
-        return found
-
-    def whole(self) -> Parts:
-        reader = self._reader()
-        voxels = np.empty((len(self.channels), *self.box.shape), reader.dtype)
-        wanted = None if self.chosen is None else np.ones(self.box.shape, bool)
-        slab = slab_shape(self.box.shape, self._chunk(), _SLAB_VOXELS // len(self.channels))
-        for part in grid_boxes(self.box, slab):
-            where = part.within(self.box)
-            voxels[(slice(None), *where)] = reader.read(part)
-            if self.chosen is not None and wanted is not None:
-                named = self.chosen.read(part)
-                wanted[where] = True if named is None else named
-        return [voxels], [wanted]
-
-    def sample(self, max_voxels: int) -> Parts:
-        """Evenly spread boxes with more than one value; a box of one value where all are so."""
-        parts: Parts = ([], [])
-        seen: set[Box] = set()
-        flat, room = None, max_voxels
-        reader, grown = self._reader(), _grown(self._chunk())
-        stored = StoredChunks(self.image, level=self.level, channels=self.channels)
-        for times in _MOST_TRIES:
-            for box in spread_boxes(self.box, grown, times * max_voxels):
-                if box in seen or (parts[0] and box.size > room):
-                    continue
-                seen.add(box)
-                voxels, named = self._read(box, reader, stored)
-                if voxels is None:
-                    continue
-                if all(_is_flat(plane) for plane in voxels):
-                    flat = flat or ([voxels], [named])
-                    continue
-                parts[0].append(voxels)
-                parts[1].append(named)
-                room -= box.size
-            if room <= max_voxels * (1 - _ENOUGH):
-                break
-        return parts if parts[0] else flat or self._first()
-
-    def _read(
-        self, box: Box, reader: VolumeReader, stored: StoredChunks
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Voxels of a box, None where none is stored or wanted, and which of them are wanted."""
-        named = None if self.chosen is None else self.chosen.read(box)
-        if named is not None and not named.any():
-            return None, named
-        return (reader.read(box) if stored.read(box).any() else None), named
-
-    def _first(self) -> Parts:
-        """Any box at all: nothing is stored or wanted."""
-        box = next(spread_boxes(self.box, self._chunk(), 1))
-        return [self._reader().read(box)], [None]
-
-    def _reader(self) -> VolumeReader:
-        return VolumeReader(self.image, level=self.level, channels=self.channels)
-
-    def _chunk(self) -> tuple[int, ...]:
-        return tuple(map(min, self.image.volume_chunks(self.level), self.box.shape))
+            measured.append(values)
+    return Intensity(level, sampled, tuple(measured))
 
 
-def _is_flat(voxels: np.ndarray) -> bool:
-    """Whether the finite voxels hold one single value, or there are none."""
-    finite = voxels[np.isfinite(voxels)] if voxels.dtype.kind == "f" else voxels
-    return not finite.size or bool(np.all(finite == finite.flat[0]))
-
-
-def _grown(chunk: Sequence[int]) -> tuple[int, ...]:
-    """Several chunks along y and x where one is small, so that the grey rule sees whole cells."""
-    return (*chunk[:-2], *(n * ceil_div(_LEAST_SIDE, n) for n in chunk[-2:]))
+def _values_of(
+    read: GreyVoxels,
+    k: int,
+    quantiles: Sequence[float],
+    *,
+    others: Sequence[float],
+    specks: bool,
+) -> GreyValues | None:
+    """Percentiles of the channel at position ``k`` of what was read; None without finite voxels."""
+    voxels = [part[k] for part in read.voxels]
+    # Where the user asks for no voxel, nothing will be segmented, and any range does.
+    values = grey_values(
+        voxels, quantiles, wanted=read.chosen, others=others, specks=specks
+    ) or grey_values(voxels, quantiles, others=others, specks=specks)
+    if values is None or all(part is None for part in read.chosen):
+        return values
+    everywhere = grey_values(voxels, quantiles)
+    if everywhere is None:
+        return values
+    # The network also reads voxels beside those that the user asks for, as context.
+    return replace(values, padding=everywhere.padding)
 
 
 def _choose_level(
-    image: Multiscale, region: tuple[int, Box] | None, max_voxels: int
+    image: ImageDescription, region: tuple[int, Box] | None, max_voxels: int
 ) -> tuple[int, bool]:
-    """Choose the level to read, and whether only a sample of it."""
+    """The level to read, and whether only a sample of it is read."""
     dtype = image.level(region[0] if region else 0).dtype
     sizes = {
         k: _on_level(image, region, k).size
@@ -253,8 +190,8 @@ def _choose_level(
     return min(sizes, key=lambda k: sizes[k]), True
 
 
-def _on_level(image: Multiscale, region: tuple[int, Box] | None, level: int) -> Box:
-    """The region on the voxels of another level: all that it touches."""
+def _on_level(image: ImageDescription, region: tuple[int, Box] | None, level: int) -> Box:
+    """The voxels of another level that the region touches."""
     shape = image.volume_shape(level)
     if region is None:
         return Box.of_shape(shape)

@@ -7,16 +7,16 @@ from typing import Any
 import zarr
 
 from bigunet.io.images.groups import ome_metadata
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.stores.access import find_node, join_url
 
 
-def is_labels(image: Multiscale) -> bool:
+def is_labels(image: ImageDescription) -> bool:
     """Whether the metadata call this image labels: its own, or those of what a root shows."""
     return image.is_label or image.levels[0].path.startswith("labels/")
 
 
-def class_names(image: Multiscale) -> dict[int, str]:
+def class_names(image: ImageDescription) -> dict[int, str]:
     """Names of the classes by number; empty where the image is no class image, or names none.
 
     A class image names its values from 0 on, each otherwise. Labels of numbered objects may have
@@ -27,7 +27,7 @@ def class_names(image: Multiscale) -> dict[int, str]:
     ImageError
         If the metadata cannot be read.
     """
-    if not image.version:
+    if not isinstance(image, Multiscale) or not image.version:
         return {}
     url = join_url(image.url, image.levels[0].path.rpartition("/")[0])
     node = find_node(url)

@@ -65,17 +65,13 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Multiscale:
-    """An image at one or more resolutions, the largest first.
+class ImageDescription:
+    """An image at one or more resolutions, the largest first, whatever it is stored as.
 
     Parameters
     ----------
     url : str
         Where the image is: an absolute path, or a URL.
-    version : str
-        OME-Zarr version, ``"0.1"`` to ``"0.5"``; empty for a bare array.
-    zarr_format : int
-        2 or 3; 0 where the image is no zarr.
     name : str
     axes : tuple of Axis
         In storage order; ``y`` and ``x`` are always there.
@@ -96,8 +92,6 @@ class Multiscale:
     """
 
     url: str
-    version: str
-    zarr_format: int
     name: str
     axes: tuple[Axis, ...]
     levels: tuple[Level, ...]
@@ -207,3 +201,19 @@ class Multiscale:
 
     def _of_volume(self, stored: Sequence[T]) -> tuple[T, ...]:
         return tuple(stored[k] for k in self.volume_order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiscale(ImageDescription):
+    """An OME-Zarr image, or a zarr array that stands alone.
+
+    Parameters
+    ----------
+    version : str
+        OME-Zarr version, ``"0.1"`` to ``"0.5"``; empty for an array that stands alone.
+    zarr_format : int
+        2 or 3.
+    """
+
+    version: str
+    zarr_format: int

@@ -1,8 +1,8 @@
-"""Which boxes of a volume are looked at: all of it in slabs, or evenly spread chunks; pure numbers.
+"""Boxes that together cover a volume, or that are spread evenly over it; pure numbers.
 
 ::
 
-    . . . . . . . .      A sample of 4 of 32 chunks: as even along every axis as the grid allows.
+    . . . . . . . .      A sample of 4 of 32 chunks, as even along each axis as the grid allows.
     . . # . . . # .
     . . . . . . . .
     . . # . . . # .
@@ -18,7 +18,10 @@ from bigunet.geometry import Box, ceil_div
 
 
 def slab_shape(shape: Sequence[int], chunk: Sequence[int], voxels: int) -> tuple[int, ...]:
-    """Whole chunks, as many as ``voxels`` hold, put together along the last axes first."""
+    """Shape of a slab of whole chunks with at most ``voxels`` voxels, but of one chunk at least.
+
+    Chunks are put together along the last axis first.
+    """
     slab = list(chunk)
     for axis in reversed(range(len(slab))):
         times = max(1, voxels // math.prod(slab))
@@ -27,7 +30,7 @@ def slab_shape(shape: Sequence[int], chunk: Sequence[int], voxels: int) -> tuple
 
 
 def grid_boxes(region: Box, slab: Sequence[int]) -> Iterator[Box]:
-    """Boxes that partition the region; inside it they begin at multiples of the slab."""
+    """Boxes that partition the region. Inside it they begin at multiples of the slab."""
     starts = [
         sorted({a, *range(ceil_div(a, step) * step, b, step)})
         for a, b, step in zip(region.start, region.stop, slab)
@@ -37,7 +40,10 @@ def grid_boxes(region: Box, slab: Sequence[int]) -> Iterator[Box]:
 
 
 def spread_boxes(region: Box, chunk: Sequence[int], voxels: int) -> Iterator[Box]:
-    """Chunks evenly spaced along every axis of the region, as many as ``voxels`` hold."""
+    """Chunks, spaced evenly along each axis of the region, with at most ``voxels`` voxels in all.
+
+    There is one chunk at least.
+    """
     firsts = [a // step for a, step in zip(region.start, chunk)]
     grid = [ceil_div(b, step) - a for a, b, step in zip(firsts, region.stop, chunk)]
     counts = _spread_counts(grid, max(1, voxels // math.prod(chunk)))
@@ -50,7 +56,7 @@ def spread_boxes(region: Box, chunk: Sequence[int], voxels: int) -> Iterator[Box
 
 
 def _spread_counts(grid: Sequence[int], total: int) -> tuple[int, ...]:
-    """How many cells to pick per axis: as even as the grid allows, at most ``total`` in all."""
+    """Number of cells to take per axis, as equal as the grid allows; ``total`` in all at most."""
     low, high = 1, max(grid)
     while low < high:
         middle = (low + high + 1) // 2
@@ -66,7 +72,7 @@ def _spread_counts(grid: Sequence[int], total: int) -> tuple[int, ...]:
 
 
 def _box_at(start: Sequence[int], shape: Sequence[int], region: Box) -> Box:
-    """The box of a grid that holds a position, as far as it lies in the region."""
+    """The cell of a grid that holds a position, cut to the region."""
     ends = [
         (max(a, begin), min(a // n * n + n, end))
         for a, n, begin, end in zip(start, shape, region.start, region.stop)

@@ -1,10 +1,10 @@
-"""Units of length, in the many ways that files spell them, as micrometres."""
+"""Units of length in micrometres, from the many ways in which files spell them."""
 
 from __future__ import annotations
 
 import re
 
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 
 _UM = {
     "angstrom": 1e-4,
@@ -28,7 +28,7 @@ _SHORT = {
 
 
 def to_um(unit: str | None) -> float | None:
-    r"""Micrometres in one unit of length; None for what is none, such as pixels.
+    r"""Micrometres in one unit of length; None if it is no unit of length, such as pixels.
 
     Examples
     --------
@@ -38,14 +38,14 @@ def to_um(unit: str | None) -> float | None:
     # ImageJ writes the escape itself; mu is spelt with two different letters.
     text = re.sub(r"\\u00[bB]5|µ|μ", "u", (unit or "").strip()).lower().replace("metre", "meter")
     for name in (text, text.removesuffix("s")):
-        found = _UM.get(_SHORT.get(name, name))
-        if found is not None:
-            return found
+        length = _UM.get(_SHORT.get(name, name))
+        if length is not None:
+            return length
     return None
 
 
-def scale_um(image: Multiscale, level: int) -> tuple[float, ...] | None:
-    """Micrometres per voxel of the axes that are space; None unless all have a unit of length."""
+def scale_um(image: ImageDescription, level: int) -> tuple[float, ...] | None:
+    """Micrometres per voxel along z, y and x; None unless each axis has a unit of length."""
     sizes: list[float] = []
     for axis, scale in zip(image.volume_axes, image.volume_scale(level)):
         if axis == "t":

@@ -1,4 +1,4 @@
-"""Reading boxes of a volume, mirrored beyond its border; it decides nothing about blocks."""
+"""Reading boxes of a level that is a zarr array."""
 
 from __future__ import annotations
 
@@ -8,35 +8,15 @@ from typing import Any
 import numpy as np
 import zarr
 
-from bigunet.errors import GeometryError, ImageError, OptionError
+from bigunet.errors import ImageError
 from bigunet.geometry import Box
-from bigunet.io.images.channels import listed
+from bigunet.io.images.array_reader import ArrayReader, Selection
 from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.stores.access import join_url, open_array, reading
+from bigunet.io.images.occupancy import StoredChunks
+from bigunet.io.stores.access import join_url, open_array
 
 
-def mirror_indices(start: int, stop: int, size: int) -> np.ndarray:
-    """Which of ``size`` voxels stand at positions ``start`` to ``stop`` of the mirrored axis.
-
-    The edge voxel is not repeated (numpy's ``reflect``), and the mirror repeats without end.
-
-    Returns
-    -------
-    ndarray of int64, shape (stop - start,)
-
-    Examples
-    --------
-    >>> mirror_indices(-2, 5, 3).tolist()
-    [2, 1, 0, 1, 2, 1, 0]
-    """
-    if size < 1:
-        raise GeometryError(f"an axis of {size} voxels cannot be mirrored; it needs at least 1")
-    period = max(1, 2 * (size - 1))
-    position = np.arange(start, stop, dtype=np.int64) % period
-    return np.minimum(position, period - position) if size > 1 else position
-
-
-class VolumeReader:
+class VolumeReader(ArrayReader):
     """Reads boxes of some channels of one level; threads and processes may share it.
 
     Parameters
@@ -44,7 +24,7 @@ class VolumeReader:
     image : Multiscale
     level : int, optional
     channels : sequence of int, optional
-        Which channels to read, in this order; one may come twice.
+        Indices of the channels to read, in this order; an index may come twice.
 
     Raises
     ------
@@ -55,114 +35,44 @@ class VolumeReader:
     def __init__(
         self, image: Multiscale, *, level: int = 0, channels: Sequence[int] = (0,)
     ) -> None:
-        self._image = image
-        self._level = image.level(level)
-        self._channels = tuple(int(k) for k in channels)
-        if not self._channels or not all(0 <= k < image.num_channels for k in self._channels):
-            raise OptionError(
-                f"channels {self._channels} of {image.url}: choose one or more of "
-                f"{listed(image.channel_names)}"
-            )
-        self._volume = Box.of_shape(image.volume_shape(level))
+        super().__init__(image, level=level, channels=channels)
+        stored = image.level(level)
+        self._path = stored.path
+        self._stored_shape = stored.shape
+        self._stored = StoredChunks(image, level=level, channels=self._channels)
         self._array: zarr.Array[Any] | None = None
 
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Names of the axes of :attr:`shape`, in canonical order."""
-        return self._image.volume_axes
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the volume, without channels."""
-        return self._volume.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Voxel type of what :meth:`read` returns, in native byte order."""
-        return np.dtype(self._level.dtype)
-
-    @property
-    def num_channels(self) -> int:
-        """How many channels :meth:`read` returns."""
-        return len(self._channels)
-
-    def read(self, box: Box) -> np.ndarray:
-        """Read a box, mirrored where it leaves the volume.
-
-        Returns
-        -------
-        ndarray, shape (channel, *box.shape)
-            Axes in canonical order, C-contiguous, in the image's own dtype.
+    def is_stored(self, box: Box) -> bool:
+        """Whether a voxel of a box lies in a stored chunk; else all have the fill value.
 
         Raises
         ------
         GeometryError
-            If the box has other dimensions than the volume.
+            If the box leaves the image.
         ImageError
-            If a voxel cannot be read or decoded.
+            If the store cannot be read.
         """
-        if box.ndim != self._volume.ndim:
-            raise GeometryError(
-                f"box {box} has {box.ndim} axes; the volume has {', '.join(self.axes)}"
-            )
-        if box.size == 0:
-            return np.empty((self.num_channels, *box.shape), self.dtype)
-        indices = [
-            mirror_indices(start, stop, size)
-            for start, stop, size in zip(box.start, box.stop, self.shape)
-        ]
-        slab = Box(
-            tuple(int(index.min()) for index in indices),
-            tuple(int(index.max()) + 1 for index in indices),
-        )
-        with reading(f"box {box} of {join_url(self._image.url, self._level.path)}"):
-            voxels = self._read_slab(slab)
-        if slab != box:
-            for axis, (index, start) in enumerate(zip(indices, slab.start), start=1):
-                if not _is_run(index):
-                    voxels = voxels.take(index - start, axis=axis)
-        return np.ascontiguousarray(voxels, dtype=self.dtype)
+        return bool(self._stored.read(box).any())
 
-    def _read_slab(self, slab: Box) -> np.ndarray:
-        """Voxels of a box inside the volume, shape (channel, *slab.shape), any byte order."""
+    def _cut(self, selection: Selection) -> np.ndarray:
         array = self._opened()
-        channel_axis = self._image.channel_axis
-        selection: list[Any] = [slice(None)] * array.ndim
-        for stored, part in zip(self._image.volume_order, slab.within(self._volume)):
-            selection[stored] = part
-        order = list(self._image.volume_order)
-        if channel_axis is None:
-            voxels = np.asarray(array[tuple(selection)]).transpose(order)[np.newaxis]
-            return voxels.take([0] * self.num_channels, axis=0) if self.num_channels > 1 else voxels
-        wanted = sorted(set(self._channels))
-        first, last = wanted[0], wanted[-1]
-        if last - first + 1 == len(wanted):
-            selection[channel_axis] = slice(first, last + 1)
-            stored_voxels = array[tuple(selection)]
-        else:
-            selection[channel_axis] = wanted
-            stored_voxels = array.oindex[tuple(selection)]
-        voxels = np.asarray(stored_voxels).transpose([channel_axis, *order])
-        if self._channels == tuple(wanted):
-            return voxels
-        return voxels.take([wanted.index(k) for k in self._channels], axis=0)
+        by_indices = any(isinstance(part, np.ndarray) for part in selection)
+        return np.asarray(array.oindex[selection] if by_indices else array[selection])
+
+    def _place(self) -> str:
+        return join_url(self.url, self._path)
 
     def _opened(self) -> zarr.Array[Any]:
         # Two threads may both open it: that costs a look-up and needs no lock.
         if self._array is None:
-            array = open_array(self._image.url, self._level.path)
-            if array.shape != self._level.shape:
+            array = open_array(self.url, self._path)
+            if array.shape != self._stored_shape:
                 raise ImageError(
-                    f"{join_url(self._image.url, self._level.path)} has shape {array.shape}, but "
-                    f"had {self._level.shape} when the image was opened; open the image again"
+                    f"{self._place()} has shape {array.shape}, but had {self._stored_shape} when "
+                    "the image was opened; open the image again"
                 )
             self._array = array
         return self._array
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_array": None}
-
-
-def _is_run(index: np.ndarray) -> bool:
-    """Whether the indices go up by one: mirrored, they never go up by more."""
-    return int(index[-1]) - int(index[0]) + 1 == len(index)

@@ -1,1 +1,1 @@
-"""Reading images and labels as training and evaluation need them, whatever their format."""
+"""Images and labels of any format, as training and evaluation read them."""

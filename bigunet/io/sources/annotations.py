@@ -1,4 +1,4 @@
-"""Labels as whole numbers, whatever they are stored as, and which voxels nobody annotated."""
+"""Labels as whole numbers, whatever type they are stored as, and the voxels without a label."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from bigunet.errors import TrainingError
+from bigunet.errors import LabelsError
 from bigunet.geometry import Box
-from bigunet.io.images.volume import mirror_indices
+from bigunet.io.images.mirror import mirror_indices
 from bigunet.io.sources.source import Source
 
 NOT_ANNOTATED = int(np.iinfo(np.int16).min)
-"""The label of a voxel that nobody annotated; all other labels are 0 or above."""
+"""The label of a voxel that nobody annotated. All other labels are 0 or above."""
 
 _SIGNED = {"u1": "i2", "u2": "i4", "u4": "i8", "u8": "i8", "b1": "i2", "i1": "i2"}
 
 
 def is_annotated(labels: np.ndarray) -> np.ndarray:
-    """Where somebody annotated a voxel.
+    """Whether somebody annotated each voxel.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ def is_annotated(labels: np.ndarray) -> np.ndarray:
 
 
 def annotated(source: Source, ignore: Sequence[int] = ()) -> Source:
-    """Labels as whole numbers; ``NOT_ANNOTATED`` where the stored value is one of ``ignore``.
+    """Return a source of labels as whole numbers.
 
     Parameters
     ----------
     source : Source
         Of one channel, of integers, bool or float.
     ignore : sequence of int
-        Values of voxels that nobody annotated.
+        Values of voxels that nobody annotated. They are read as ``NOT_ANNOTATED``.
 
     Returns
     -------
     Source
-        The source itself if it holds bool or unsigned integers and nothing is ignored.
+        The source itself if it holds bool or unsigned integers and ``ignore`` is empty.
     """
     if source.dtype.kind in "bu" and not ignore:
         return source
@@ -55,14 +55,14 @@ def annotated(source: Source, ignore: Sequence[int] = ()) -> Source:
 
 
 class AnnotatedLabels:
-    """A source of signed integers that reads the labels of another source.
+    """The labels of another source, as signed integers.
 
     Parameters
     ----------
     source : Source
         Of one channel, of integers, bool or float.
     ignore : sequence of int
-        Values of voxels that nobody annotated.
+        Values of voxels that nobody annotated. They are read as ``NOT_ANNOTATED``.
     """
 
     num_channels = 1
@@ -80,12 +80,12 @@ class AnnotatedLabels:
         self.scale_um = source.scale_um
 
     def read(self, box: Box) -> np.ndarray:
-        """Labels (1, *box.shape), mirrored where the box leaves the image.
+        """Read the labels of a box, as :meth:`bigunet.io.images.reader.Reader.read` says.
 
         Raises
         ------
-        TrainingError
-            If a voxel is annotated and its value is not whole, or below 0.
+        LabelsError
+            If the value of an annotated voxel is below 0 or no whole number.
         """
         stored = self._source.read(box)
         ignored = np.zeros(stored.shape, bool)
@@ -93,13 +93,13 @@ class AnnotatedLabels:
             ignored |= stored == value
         wrong = ~ignored & ~_is_label(stored)
         if wrong.any():
-            raise TrainingError(self._refusal(stored, wrong, box))
+            raise LabelsError(self._refusal(stored, wrong, box))
         labels = np.where(ignored, 0, stored).astype(self.dtype)
         labels[ignored] = NOT_ANNOTATED
         return labels
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        """Those of the stored values."""
+        """Percentiles of the values as they are stored."""
         return self._source.percentiles(quantiles)
 
     def _refusal(self, stored: np.ndarray, wrong: np.ndarray, box: Box) -> str:
@@ -110,16 +110,18 @@ class AnnotatedLabels:
             for start, step, size in zip(box.start, first[1:], self.shape)
         ]
         place = ", ".join(f"{axis} {at}" for axis, at in zip(self.axes, inside))
-        told = f"{self.url} holds {value} at {place}; labels are whole numbers from 0 on"
+        problem = f"{self.url} holds {value} at {place}; labels are whole numbers from 0 on"
         if not np.isfinite(value):
-            return f"{told}: replace it, by a value that --ignore leaves out if nobody annotated it"
+            return (
+                f"{problem}: replace it, by a value that --ignore leaves out if nobody annotated it"
+            )
         if value < 0 and value == int(value):
-            return f"{told}: give --ignore {int(value)} if nobody annotated these voxels"
-        return told
+            return f"{problem}: give --ignore {int(value)} if nobody annotated these voxels"
+        return problem
 
 
 def _is_label(stored: np.ndarray) -> np.ndarray:
-    """Where values are whole and fit int64."""
+    """Whether each value is a whole number, 0 or above, that fits int64."""
     if stored.dtype.kind == "b":
         return np.ones(stored.shape, bool)
     if stored.dtype.kind == "f":

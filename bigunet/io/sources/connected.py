@@ -1,34 +1,34 @@
-"""Objects from masks: labels whose connected voxels of one value are one object each."""
+"""Objects from masks: connected voxels of one value are one object."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from bigunet.geometry import Box
-from bigunet.io.images.volume import mirror_indices
+from bigunet.io.images.decoded import DecodedImages
+from bigunet.io.images.mirror import mirror_indices
 from bigunet.io.sources.annotations import NOT_ANNOTATED, is_annotated
 from bigunet.io.sources.source import Source
 from bigunet.labels import connected
 
-_KEPT_VOXELS = 2**26
+_KEPT_BYTES = 2**28
 
 
 class ConnectedLabels:
-    """A source of numbered objects, made of another one's connected voxels.
+    """Numbered objects: the connected voxels of another source.
 
-    Objects are connected across the whole plane (or volume) that the network sees, so that each
-    is read whole when a box of it is; some are kept.
+    An object does not end at the border of a box. To read a box, the whole planes under it (or
+    volumes, if ``ndim`` is 3) are read and connected. The planes that were used last are kept.
 
     Parameters
     ----------
     source : Source
-        Integers of one channel; 0 is no object, nor is what nobody annotated, which stays so.
+        Integers of one channel. 0 is no object. Voxels that nobody annotated stay so.
     ndim : int
-        Axes along which voxels connect, by their faces: the last ones.
+        Number of axes, the last ones, along which voxels that share a face are connected.
     """
 
     num_channels = 1
@@ -37,42 +37,34 @@ class ConnectedLabels:
     def __init__(self, source: Source, ndim: int) -> None:
         self._source = source
         self._ndim = ndim
-        self._kept: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
+        self._kept = DecodedImages(_KEPT_BYTES)
         self.url = source.url
         self.axes = source.axes
         self.shape = source.shape
         self.scale_um = source.scale_um
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": OrderedDict()}
-
     def read(self, box: Box) -> np.ndarray:
-        """Objects (1, *box.shape), mirrored where the box leaves the image."""
+        """See :meth:`bigunet.io.images.reader.Reader.read`."""
         leading = len(self.shape) - self._ndim
         indices = [
             mirror_indices(start, stop, size)
             for start, stop, size in zip(box.start, box.stop, self.shape)
         ]
-        found = np.empty(box.shape, self.dtype)
+        objects = np.empty(box.shape, self.dtype)
         for cell in np.ndindex(*box.shape[:leading]):
-            plane = self._plane(tuple(int(indices[k][i]) for k, i in enumerate(cell)))
-            found[cell] = plane[np.ix_(*indices[leading:])]
-        return found[np.newaxis]
+            index = tuple(int(indices[k][i]) for k, i in enumerate(cell))
+            plane = self._kept.get(index, partial(self._connect, index))
+            objects[cell] = plane[np.ix_(*indices[leading:])]
+        return objects[np.newaxis]
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        """Those of the masks."""
+        """Percentiles of the masks."""
         return self._source.percentiles(quantiles)
 
-    def _plane(self, index: tuple[int, ...]) -> np.ndarray:
-        if index in self._kept:
-            self._kept.move_to_end(index)
-            return self._kept[index]
+    def _connect(self, index: tuple[int, ...]) -> np.ndarray:
+        """Objects of the plane, or volume, at this index of the leading axes."""
         rest = self.shape[len(index) :]
         box = Box((*index, *(0,) * len(rest)), (*(i + 1 for i in index), *rest))
         labels = self._source.read(box)[0].reshape(rest)
         known = is_annotated(labels)
-        plane = np.where(known, connected(np.where(known, labels, 0)), NOT_ANNOTATED)
-        self._kept[index] = plane
-        while sum(p.size for p in self._kept.values()) > _KEPT_VOXELS and len(self._kept) > 1:
-            self._kept.popitem(last=False)
-        return plane
+        return np.where(known, connected(np.where(known, labels, 0)), NOT_ANNOTATED)

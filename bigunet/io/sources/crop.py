@@ -1,4 +1,4 @@
-"""A part of an image as an image of its own, mirrored at its edges."""
+"""A part of an image that is read as if it were the whole image."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
-from bigunet.io.images.decoded import read_mirrored
+from bigunet.io.images.mirror import read_mirrored
 from bigunet.io.sources.source import Source
 
 
-class Part:
-    """A box of a source that stands for the whole: what lies outside is mirrored, never read.
+class Crop:
+    """A box of a source. Beyond its border, voxels are mirrored; those of the source are not read.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class Part:
         self.scale_um = source.scale_um
 
     def read(self, box: Box) -> np.ndarray:
-        """Voxels (channel, *box.shape), mirrored at the edges of the part."""
+        """See :meth:`bigunet.io.images.reader.Reader.read`; the border is that of the region."""
         return read_mirrored(
-            lambda inner: self._source.read(inner.shift(self._region.start)), box, self.shape
+            lambda inner: self._source.read(inner.shift(self._region.start)), box, self
         )
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        """Those of the whole source: the image is normalised as ``segment`` will."""
+        """Percentiles of the whole source: ``segment`` will normalise the image by them."""
         return self._source.percentiles(quantiles)

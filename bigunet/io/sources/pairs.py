@@ -1,15 +1,16 @@
-"""Which labels belong to which image, and whether they fit."""
+"""Pairs of an image and its labels: how they are matched, and whether they fit."""
 
 from __future__ import annotations
 
 import csv
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigunet.errors import BigUNetError, TrainingError
+from natsort import natsorted, ns
+
+from bigunet.errors import BigUNetError, ImageError, LabelsError
 from bigunet.io.files.rasters import is_raster
 from bigunet.io.sources.annotations import annotated
 from bigunet.io.sources.pair_checks import check_pair
@@ -35,7 +36,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What messages call images and their labels."""
+    """The words for images and their labels in messages."""
 
     image: str = "image"
     images: str = "images"
@@ -53,42 +54,44 @@ def find_pairs(
     Parameters
     ----------
     images : path
-        An image, a folder of images, or a CSV table with columns ``image`` and ``labels``, whose
-        paths are relative to the table.
+        An image, a folder of images, or a CSV table with columns ``image`` and ``labels``. Paths
+        in the table are relative to its folder.
     labels : path, optional
-        Labels of the image; a folder that has labels of the same name, but for the suffix, for
-        each image; or the name of a label image inside each OME-Zarr image, such as
+        One of: the labels of the image; a folder with labels for each image, of the same name
+        without the suffix; the name of a label image inside each OME-Zarr image, such as
         ``labels/nuclei``. None or ``"-"`` for a table.
     called : Called
-        The words of the messages, where it is not about images and labels to train from.
+        The words of the messages, if these are not images and labels to train from.
 
     Returns
     -------
     list of Pair
-        Folders in natural order (2 before 10), tables in their own.
+        A folder in natural order (2 before 10), a table in the order of its rows.
 
     Raises
     ------
-    TrainingError
-        If an image has no labels, labels no image, or there is neither.
+    ImageError
+        If there is no image, or two have one name.
+    LabelsError
+        If an image has no labels, or labels have no image.
     """
     address = normal_url(images)
     stated = "" if labels is None else os.fspath(labels)
     if address.lower().endswith(".csv"):
         if stated not in ("", "-"):
-            raise TrainingError(
+            raise LabelsError(
                 f"{address} names {called.labels} itself; leave out {stated}, or give -"
             )
         return _pairs_of_table(address, called)
     if stated in ("", "-"):
-        raise TrainingError(f"{address} is no CSV table; give {called.labels} as well")
+        raise LabelsError(f"{address} is no CSV table; give {called.labels} as well")
     if _is_image(address):
         return [Pair(address, _labels_of_one(address, stated, called))]
     if os.path.isfile(address):
-        raise TrainingError(_unread(address))
+        raise ImageError(_unread(address))
     if not os.path.isdir(address):
         what = "" if called == _IN_TRAINING else f"the {called.image} "
-        raise TrainingError(f"{what}{address} is no image, folder of images or CSV table")
+        raise ImageError(f"{what}{address} is no image, folder of images or CSV table")
     return _pairs_of_folders(address, stated, called)
 
 
@@ -105,11 +108,11 @@ def open_pair(
     ----------
     pair : Pair
     level : int, optional
-        Of the image. Of the labels, the level of the same shape is taken.
+        The level of the image. Of the labels, the level of the same shape is read.
     channels : sequence of int or str, optional
-        Of the image; None reads all.
+        The channels of the image to read; None reads all.
     ignore : sequence of int, optional
-        Values of labels that mean that nobody annotated a voxel.
+        Values of voxels that nobody annotated.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def open_pair(
 
     Raises
     ------
-    TrainingError
+    LabelsError
         If they do not fit, as :func:`bigunet.io.sources.pair_checks.check_pair` says.
     BigUNetError
         If one cannot be opened, or has no such level or channel.
@@ -128,10 +131,10 @@ def open_pair(
     described = describe_image(pair.labels)
     alike = [k for k in range(len(described.levels)) if described.volume_shape(k) == image.shape]
     if alike:
-        found = level if level in alike else alike[0]
+        labels_level = level if level in alike else alike[0]
     else:
-        found = min(level, len(described.levels) - 1)
-    labels = ImageSource(described, level=found, channels=range(described.num_channels))
+        labels_level = min(level, len(described.levels) - 1)
+    labels = ImageSource(described, level=labels_level, channels=range(described.num_channels))
     check_pair(image, labels, ignore=ignore)
     return image, annotated(labels, ignore)
 
@@ -154,12 +157,12 @@ def _labels_of_one(image: str, stated: str, called: Called, base: str = "") -> s
         if find_node(inside) is not None:
             return inside
     if os.path.isdir(outside):
-        raise TrainingError(
+        raise LabelsError(
             f"{image} is one {called.image}, {outside} a folder; give its {called.labels}"
         )
     if os.path.isfile(outside):
-        raise TrainingError(_unread(outside))
-    raise TrainingError(
+        raise LabelsError(_unread(outside))
+    raise LabelsError(
         f"{image} has no {called.labels} {stated}: neither a file nor inside the {called.image}"
     )
 
@@ -168,11 +171,11 @@ def _pairs_of_folders(folder: str, stated: str, called: Called) -> list[Pair]:
     images = _images_in(folder)
     beside = normal_url(stated)
     if beside == folder:
-        raise TrainingError(
+        raise LabelsError(
             f"{folder} is given as {called.images} and as {called.labels}; give two folders"
         )
     if os.path.exists(beside) and _is_image(beside):
-        raise TrainingError(
+        raise LabelsError(
             f"{folder} is a folder, {beside} one image; give a folder of {called.labels}"
         )
     if os.path.isdir(beside):
@@ -184,7 +187,7 @@ def _pairs_of_folders(folder: str, stated: str, called: Called) -> list[Pair]:
         if is_raster(images[stem]) or not find_node(url)
     ]
     if missing:
-        raise TrainingError(
+        raise LabelsError(
             f"{len(missing)} of {len(images)} {called.images} in {folder} have no {stated} inside, "
             f"and it is no folder: {_some(missing)}"
         )
@@ -200,7 +203,7 @@ def _matched(
     ):
         alone = [url for stem, url in have.items() if stem not in want]
         if alone:
-            raise TrainingError(
+            raise LabelsError(
                 f"{len(alone)} of {len(have)} have no {what} of the same name in {where}: "
                 f"{_some(alone)}"
             )
@@ -209,24 +212,24 @@ def _matched(
 
 def _images_in(folder: str) -> dict[str, str]:
     """Images of a folder by stem, in natural order."""
-    found: dict[str, str] = {}
-    for name in sorted(os.listdir(folder), key=_natural):
+    urls: dict[str, str] = {}
+    for name in natural_order(os.listdir(folder)):
         url = os.path.join(folder, name)
         if name.startswith(".") or not (
             is_raster(name) or (os.path.isdir(url) and find_node(url) is not None)
         ):
             continue
         stem = _stem(name)
-        if stem in found:
-            raise TrainingError(f"{found[stem]} and {url} are of one name; keep one of them")
-        found[stem] = url
-    if not found:
-        raise TrainingError(f"{folder} holds no image: no OME-Zarr, zarr array, TIFF or PNG")
-    return found
+        if stem in urls:
+            raise ImageError(f"{urls[stem]} and {url} are of one name; keep one of them")
+        urls[stem] = url
+    if not urls:
+        raise ImageError(f"{folder} holds no image: no OME-Zarr, zarr array, TIFF or PNG")
+    return urls
 
 
 def _stem(name: str) -> str:
-    """Name less its suffix.
+    """Remove the suffix of a name.
 
     >>> _stem("a.ome.zarr"), _stem("b.1.png"), _stem("c")
     ('a', 'b.1', 'c')
@@ -235,10 +238,13 @@ def _stem(name: str) -> str:
     return stem.removesuffix(".ome")
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Order of names in which 2 comes before 10."""
-    parts = re.split(r"([0-9]+)", name)  # text and numbers take turns
-    return [(int(part) if k % 2 else 0, part) for k, part in enumerate(parts)]
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names so that 2 comes before 10, and names that differ in zeros only as text.
+
+    >>> natural_order(["10.png", "2.png", "02.png"])
+    ['02.png', '2.png', '10.png']
+    """
+    return natsorted(names, alg=ns.PRESORT)
 
 
 def _some(urls: Sequence[str]) -> str:
@@ -253,7 +259,7 @@ def _pairs_of_table(table: str, called: Called) -> list[Pair]:
             rows = csv.DictReader(lines, skipinitialspace=True)
             columns = [str(name).strip().lower() for name in rows.fieldnames or ()]
             if not {"image", "labels"} <= set(columns):
-                raise TrainingError(
+                raise LabelsError(
                     f"{table} has the columns {', '.join(columns)}; give image and labels"
                 )
             rows.fieldnames = columns
@@ -261,20 +267,20 @@ def _pairs_of_table(table: str, called: Called) -> list[Pair]:
                 _pair_of_row(row, base, f"{table}, line {rows.line_num}", called) for row in rows
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"cannot read {table}: {error}") from error
+        raise LabelsError(f"cannot read {table}: {error}") from error
     if not pairs:
-        raise TrainingError(f"{table} lists no image")
+        raise LabelsError(f"{table} lists no image")
     return pairs
 
 
 def _pair_of_row(row: dict[str, str | None], base: str, where: str, called: Called) -> Pair:
     image, labels = ((row[name] or "").strip() for name in ("image", "labels"))
     if not image or not labels:
-        raise TrainingError(f"{where}: image is {image!r} and labels are {labels!r}; give both")
+        raise LabelsError(f"{where}: image is {image!r} and labels are {labels!r}; give both")
     url = normal_url(image if "://" in image else os.path.join(base, image))
     if "://" not in url and not os.path.exists(url):
-        raise TrainingError(f"{where}: {url} is missing")
+        raise LabelsError(f"{where}: {url} is missing")
     try:
         return Pair(url, _labels_of_one(url, labels, called, base))
     except BigUNetError as error:
-        raise TrainingError(f"{where}: {error}") from error
+        raise LabelsError(f"{where}: {error}") from error

@@ -1,4 +1,4 @@
-"""Images as training reads them, box by box, whatever they are stored as."""
+"""Images as training and evaluation read them, box by box, whatever they are stored as."""
 
 from __future__ import annotations
 
@@ -7,83 +7,65 @@ import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
-from bigunet.grey.range_rule import grey_values
 from bigunet.io.files.rasters import RasterReader, describe_raster, is_raster
-from bigunet.io.images import intensity
-from bigunet.io.images.decoded import DecodedImages, read_mirrored
+from bigunet.io.images.array_reader import ArrayReader
+from bigunet.io.images.decoded import DecodedImages
 from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.images.units import scale_um
+from bigunet.io.images.intensity import percentiles_of_levels
+from bigunet.io.images.mirror import read_mirrored
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
+from bigunet.io.images.reader import LevelReader, Reader
 from bigunet.io.images.volume import VolumeReader
 from bigunet.io.stores.access import normal_url
 
 _decoded = DecodedImages(512 * 2**20)
 _MAX_DECODED = 128 * 2**20
-"""Bytes of an image that is kept whole; a larger one is read in parts, where its format can."""
-_MAX_VOXELS = 2**24
-"""Voxels per channel that percentiles of an image file look at; of zarr, it is the same."""
-_SQUARE = 256
+"""Bytes of the largest image that is kept whole. Larger ones are read in parts, if they can be."""
 
 
-class Source(Protocol):
-    """An image that boxes are read from.
-
-    Attributes
-    ----------
-    url : str
-    axes : tuple of str
-        Names of the axes, without the channel, in the order t, z, y, x.
-    shape : tuple of int
-        Voxels along them.
-    dtype : numpy.dtype
-    num_channels : int
-    scale_um : tuple of float or None
-        Micrometres per voxel along the axes that are space; None where the image does not say.
-    """
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def axes(self) -> tuple[str, ...]: ...
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-
-    @property
-    def num_channels(self) -> int: ...
-
-    @property
-    def scale_um(self) -> tuple[float, ...] | None: ...
-
-    def read(self, box: Box) -> np.ndarray:
-        """Voxels (channel, *box.shape), mirrored where the box leaves the image."""
-        ...
+class Source(Reader, Protocol):
+    """A reader that also measures the grey values of its image."""
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        """Per channel, the values at these quantiles (0 to 100), as ``segment`` takes them."""
+        """Per channel, the grey values at these quantiles.
+
+        Parameters
+        ----------
+        quantiles : sequence of float
+            In percent, 0 to 100.
+
+        Returns
+        -------
+        tuple of tuple of float
+            Per channel, a value per quantile: those that ``segment`` measures on the whole image,
+            as :func:`bigunet.io.images.intensity.percentiles_of_levels` says.
+
+        Raises
+        ------
+        OptionError
+            If a quantile is not in 0 to 100.
+        ImageError
+            If a channel has no finite voxel, or voxels cannot be read.
+        """
         ...
 
 
-def describe_image(url: str | Path) -> Multiscale:
+def describe_image(url: str | Path) -> ImageDescription:
     """Describe the image at ``url``: OME-Zarr, zarr array, TIFF, PNG or another image file.
 
-    A bare array has the usual axes of its kind: the labels, or the truth, that it goes with must
-    have them too.
+    The axes of a bare array without names are yx, zyx, czyx or tczyx, even where one of them may
+    hold colours: its labels, or its truth, must have the same axes.
 
     Raises
     ------
     ImageError
-        If there is none, or it cannot be read.
+        If there is no image, or it cannot be read.
     """
     address = normal_url(url)
     if is_raster(address):
@@ -103,9 +85,9 @@ def open_source(
     url : str or Path
         An OME-Zarr image or a label image inside it, a zarr array, a TIFF or PNG file.
     level : int, optional
-        Of a pyramid; level 0 is the largest.
+        The level of a pyramid; level 0 is the largest.
     channels : sequence of int or str, optional
-        To read, by index or name, in this order; None reads all.
+        The channels to read, by index or name, in this order; None reads all.
 
     Raises
     ------
@@ -119,21 +101,35 @@ def open_source(
     return ImageSource(image, level=level, channels=tuple(chosen))
 
 
-class ImageSource:
-    """Reads a described image; picklable, and opened when first read, in each process.
+def open_reader(
+    image: ImageDescription, *, level: int = 0, channels: Sequence[int] = (0,)
+) -> ArrayReader:
+    """Return a reader of some channels of a level of an image that is stored.
 
-    Small images are kept decoded in a memory that all sources of a process share.
+    Raises
+    ------
+    OptionError
+        If the image has no such level or channel.
+    """
+    if isinstance(image, Multiscale):
+        return VolumeReader(image, level=level, channels=channels)
+    return RasterReader(image, level=level, channels=channels)
+
+
+class ImageSource:
+    """The :class:`Source` of a described image; each process opens it at its first read.
+
+    Small images are kept decoded, in a memory that all sources of a process share.
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     level : int, optional
     channels : sequence of int
     """
 
-    def __init__(self, image: Multiscale, *, level: int = 0, channels: Sequence[int]) -> None:
-        kind = RasterReader if is_raster(image.url) else VolumeReader
-        self._reader: RasterReader | VolumeReader = kind(image, level=level, channels=channels)
+    def __init__(self, image: ImageDescription, *, level: int = 0, channels: Sequence[int]) -> None:
+        self._reader = open_reader(image, level=level, channels=channels)
         self._image = image
         self._level = level
         self._channels = tuple(channels)
@@ -143,84 +139,69 @@ class ImageSource:
         self.shape = self._reader.shape
         self.dtype = self._reader.dtype
         self.num_channels = self._reader.num_channels
-        self.scale_um = scale_um(image, level)
+        self.scale_um = self._reader.scale_um
 
     def read(self, box: Box) -> np.ndarray:
-        """Voxels (channel, *box.shape), mirrored where the box leaves the image.
-
-        Raises
-        ------
-        GeometryError
-            If the box has other dimensions than the image.
-        ImageError
-            If a voxel cannot be read or decoded.
-        """
+        """See :meth:`bigunet.io.images.reader.Reader.read`."""
         if not self._is_kept():
             return self._reader.read(box)
-        whole = self._whole()
-        outer = Box.of_shape(self.shape)
-        return read_mirrored(
-            lambda inner: whole[(slice(None), *inner.within(outer))].copy(), box, self.shape
-        )
+        return _read_kept(self._whole(), slice(None), box, self._reader)
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        """Per channel, the values at these quantiles, as ``segment`` takes them.
+        """See :meth:`Source.percentiles`; they do not depend on the level of this source."""
+        return percentiles_of_levels(
+            self._image, self._open, quantiles, channels=self._channels
+        ).values
 
-        They are those of the whole image, of the level that
-        :func:`bigunet.io.images.intensity.percentiles` chooses, whatever level is read.
-
-        Raises
-        ------
-        OptionError
-            If a quantile is not in 0 to 100.
-        ImageError
-            If a channel has no finite voxel.
-        """
-        if isinstance(self._reader, VolumeReader):
-            return intensity.percentiles(self._image, quantiles, channels=self._channels).values
-        level, boxes = _where_to_look(self._image)
-        outer = Box.of_shape(self._image.volume_shape(level))
-        values = []
-        for k, channel in enumerate(self._channels):
-            if level == self._level and self._is_kept():
-                parts = [self._whole()[k][box.within(outer)] for box in boxes]
-            else:
-                # Channel by channel: of many, as stains have, all may not fit into memory.
-                reader = RasterReader(self._image, level=level, channels=(channel,))
-                parts = [reader.read(box)[0] for box in boxes]
-            found = grey_values(parts, quantiles)
-            if found is None:
-                raise ImageError(f"channel {channel} of {self.url} has no finite voxel")
-            values.append(found.values)
-        return tuple(values)
+    def _open(self, level: int, channels: Sequence[int]) -> LevelReader:
+        reader = open_reader(self._image, level=level, channels=channels)
+        if level != self._level or not self._is_kept():
+            return reader
+        return _KeptReader(reader, self._whole(), [self._channels.index(k) for k in channels])
 
     def _is_kept(self) -> bool:
         size = math.prod(self.shape) * self.num_channels * self.dtype.itemsize
-        parts = not isinstance(self._reader, RasterReader) or self._reader.reads_parts
-        return size <= _MAX_DECODED or not parts
+        return size <= _MAX_DECODED or not self._reader.reads_parts
 
     def _whole(self) -> np.ndarray:
         return _decoded.get(self._key, lambda: self._reader.read(Box.of_shape(self.shape)))
 
 
-def _where_to_look(image: Multiscale) -> tuple[int, list[Box]]:
-    """The level of an image file whose voxels tell its percentiles, and the boxes to read.
+class _KeptReader:
+    """A reader of a level that is in memory already.
 
-    All of the largest level that is small enough; otherwise squares of the smallest, spread by
-    multiples of irrational numbers, which miss no part however the image repeats itself.
+    Parameters
+    ----------
+    reader : LevelReader
+        A reader of the same channels of the same level.
+    voxels : ndarray, shape (channel, *reader.shape)
+        The whole level, with these channels and perhaps others.
+    channels : list of int
+        Where the channels stand in ``voxels``.
     """
-    sizes = [math.prod(image.volume_shape(k)) for k in range(len(image.levels))]
-    fitting = [k for k, size in enumerate(sizes) if size <= _MAX_VOXELS]
-    if fitting:
-        level = max(fitting, key=lambda k: sizes[k])
-        return level, [Box.of_shape(image.volume_shape(level))]
-    level = int(np.argmin(sizes))
-    shape = image.volume_shape(level)
-    square = (1,) * (len(shape) - 2) + tuple(min(n, _SQUARE) for n in shape[-2:])
-    room = [n - s for n, s in zip(shape, square)]
-    steps = [2 ** (k / (len(shape) + 1)) for k in range(1, len(shape) + 1)]
-    boxes = []
-    for k in range(_MAX_VOXELS // _SQUARE**2):
-        start = tuple(int(k * step % 1 * (r + 1)) for step, r in zip(steps, room))
-        boxes.append(Box(start, tuple(a + s for a, s in zip(start, square))))
-    return level, boxes
+
+    def __init__(self, reader: LevelReader, voxels: np.ndarray, channels: list[int]) -> None:
+        self._reader = reader
+        self._voxels = voxels
+        self._channels = channels
+        self.url = reader.url
+        self.axes = reader.axes
+        self.shape = reader.shape
+        self.chunk = reader.chunk
+        self.dtype = reader.dtype
+        self.num_channels = reader.num_channels
+        self.scale_um = reader.scale_um
+
+    def read(self, box: Box) -> np.ndarray:
+        return _read_kept(self._voxels, self._channels, box, self)
+
+    def is_stored(self, box: Box) -> bool:
+        return self._reader.is_stored(box)
+
+
+def _read_kept(
+    voxels: np.ndarray, channels: slice | list[int], box: Box, reader: Reader
+) -> np.ndarray:
+    """Cut a box from the whole image (channel, *reader.shape); the caller may change it."""
+    outer = Box.of_shape(reader.shape)
+    return read_mirrored(lambda inner: voxels[(channels, *inner.within(outer))].copy(), box, reader)

@@ -9,9 +9,9 @@ import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
+from bigunet.io.images.mirror import mirror_indices
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.occupancy import StoredChunks
-from bigunet.io.images.volume import mirror_indices
 from bigunet.segmentation.plan.wanted import Wanted
 from bigunet.segmentation.segment_options import SegmentOptions
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box, ceil_div
-from bigunet.io.sources.crop import Part
+from bigunet.io.sources.crop import Crop
 from bigunet.io.sources.source import Source
 from bigunet.model.inference.inputs import GreyRange
 
@@ -83,11 +83,11 @@ class Sample:
 
     def part(self, region: Box) -> Sample:
         """This sample, cut to ``region``."""
-        terms = None if self.terms is None else Part(self.terms, region)
+        terms = None if self.terms is None else Crop(self.terms, region)
         return replace(
             self,
-            image=Part(self.image, region),
-            labels=Part(self.labels, region),
+            image=Crop(self.image, region),
+            labels=Crop(self.labels, region),
             terms=terms,
             annotated=None,
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bigunet.errors import ModelError, TrainingError
+from bigunet.errors import LabelsError, ModelError, TrainingError
 from bigunet.model.inference.forward import compute_exactly_on_cuda
 from bigunet.training.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
 from bigunet.training.data.loader import loaders_watched
@@ -182,7 +182,7 @@ def _last_good_kept(one: _Run) -> Iterator[None]:
     """Say of a network that diverged which weights are kept."""
     try:
         yield
-    except (TrainingError, ModelError) as error:
+    except (TrainingError, LabelsError, ModelError) as error:
         step = one.trainer.progress.step
         told = f"the network diverged by step {step}: {error}"
         if not isinstance(error, ModelError):

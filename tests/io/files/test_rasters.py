@@ -1,4 +1,4 @@
-"""Laws of image files: what is read is what was written, with axes, channels and sizes named."""
+"""Laws of image files: voxels, axes, channels and voxel sizes are read as they were written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_all(path: Path, **choice: object) -> np.ndarray:
 
 
 def mirrored(volume: np.ndarray, box: Box) -> np.ndarray:
-    """The same box by padding the whole volume, shape (channel, *box.shape)."""
+    """The box, cut from the whole volume that numpy mirrors: (channel, *box.shape)."""
     before = [max(0, -start) for start in box.start]
     after = [max(0, stop - size) for stop, size in zip(box.stop, volume.shape[1:])]
     padded = np.pad(volume, [(0, 0), *zip(before, after)], mode="reflect")
@@ -73,8 +73,8 @@ def test_a_box_of_a_tiff_is_cut_from_the_mirrored_whole(
     shape = (*sizes[: len(axes)], *sizes[3:])
     voxels = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
     path = tmp_path_factory.mktemp("tiff") / "a.tif"
-    told = {"axes": names.upper()}
-    tifffile.imwrite(path, voxels, photometric="minisblack", metadata=told, **storage)
+    metadata = {"axes": names.upper()}
+    tifffile.imwrite(path, voxels, photometric="minisblack", metadata=metadata, **storage)
     image = describe_raster(str(path))
     assert image.volume_axes == tuple(a for a in "tzyx" if a in names)
     order = [names.index(a) for a in "ctzyx" if a in names]
@@ -82,10 +82,10 @@ def test_a_box_of_a_tiff_is_cut_from_the_mirrored_whole(
     start = corner[: len(image.volume_axes)]
     box = Box(start, tuple(a + n for a, n in zip(start, extent)))
     chosen = tuple(reversed(range(image.num_channels)))
-    found = RasterReader(image, channels=chosen).read(box)
-    np.testing.assert_array_equal(found, mirrored(whole[list(chosen)], box))
-    assert found.dtype == np.dtype(dtype)
-    assert found.flags.c_contiguous
+    read = RasterReader(image, channels=chosen).read(box)
+    np.testing.assert_array_equal(read, mirrored(whole[list(chosen)], box))
+    assert read.dtype == np.dtype(dtype)
+    assert read.flags.c_contiguous
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_axes_without_a_meaning_are_taken_as_in_bare_arrays(stored: str, named: 
 
 
 @pytest.mark.parametrize("stored", ["CYXS", "QQQQYX", "RHZTYX"])
-def test_axes_that_cannot_be_told_are_refused(stored: str) -> None:
+def test_axes_that_are_unclear_are_refused(stored: str) -> None:
     with pytest.raises(ImageError, match=f"a.tif has .*{stored}"):
         name_axes(stored, "a.tif")
 
@@ -133,9 +133,9 @@ def test_a_picture_is_read_as_it_is_stored(
     tmp_path: Path, mode: str, suffix: str, expected: np.ndarray
 ) -> None:
     picture_of(mode).save(tmp_path / f"a.{suffix}")
-    found = read_all(tmp_path / f"a.{suffix}")
-    np.testing.assert_array_equal(found, expected)
-    assert found.dtype == expected.dtype
+    read = read_all(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(read, expected)
+    assert read.dtype == expected.dtype
 
 
 def picture_of(mode: str) -> Image.Image:
@@ -182,9 +182,9 @@ def test_a_stack_compressed_by_other_software_is_read(
     image = describe_raster(str(tmp_path / "a.tif"))
     assert image.volume_shape() == (3, 40, 30)
     colours = image.num_channels
-    found = RasterReader(image, channels=range(colours)).read(Box((1, 5, 6), (3, 25, 16)))
+    read = RasterReader(image, channels=range(colours)).read(Box((1, 5, 6), (3, 25, 16)))
     expected = np.stack([np.roll(voxels, k, axis=0)[5:25, 6:16] for k in (1, 2)])
-    np.testing.assert_array_equal(found, expected.reshape(2, 20, 10, colours).transpose(3, 0, 1, 2))
+    np.testing.assert_array_equal(read, expected.reshape(2, 20, 10, colours).transpose(3, 0, 1, 2))
 
 
 def test_a_fax_is_read_as_its_bits_are_stored(tmp_path: Path) -> None:
@@ -209,9 +209,9 @@ def test_a_file_that_cannot_be_decoded_is_named(tmp_path: Path, number: int) -> 
 
 def test_each_level_of_a_pyramid_has_its_shape_and_scale(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tif"
-    told = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    metadata = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
     with tifffile.TiffWriter(path) as tiff:
-        tiff.write(NOISE, subifds=1, metadata=told)
+        tiff.write(NOISE, subifds=1, metadata=metadata)
         tiff.write(NOISE[::2, ::2], subfiletype=1)
     image = describe_raster(str(path))
     assert [image.volume_shape(k) for k in range(2)] == [(40, 30), (20, 15)]
@@ -223,19 +223,24 @@ Write = Callable[[Path], None]
 
 
 def _write_ome(path: Path) -> None:
-    told = {"axes": "ZYX", "PhysicalSizeX": 250.0, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.25}
+    metadata = {
+        "axes": "ZYX",
+        "PhysicalSizeX": 250.0,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 0.25,
+    }
     voxels = np.stack([NOISE] * 3)
-    tifffile.imwrite(path, voxels, ome=True, metadata={**told, "PhysicalSizeZ": 2.0})
+    tifffile.imwrite(path, voxels, ome=True, metadata={**metadata, "PhysicalSizeZ": 2.0})
 
 
 def _write_imagej(path: Path) -> None:
-    told = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
-    tifffile.imwrite(path, np.stack([NOISE] * 3), imagej=True, resolution=(4, 4), metadata=told)
+    metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    tifffile.imwrite(path, np.stack([NOISE] * 3), imagej=True, resolution=(4, 4), metadata=metadata)
 
 
 def _write_imagej_micro(path: Path) -> None:
-    told = {"unit": "\\u00B5m"}
-    tifffile.imwrite(path, NOISE, imagej=True, resolution=(4, 4), metadata=told)
+    metadata = {"unit": "\\u00B5m"}
+    tifffile.imwrite(path, NOISE, imagej=True, resolution=(4, 4), metadata=metadata)
 
 
 def _write_imagej_pixels(path: Path) -> None:
@@ -243,13 +248,15 @@ def _write_imagej_pixels(path: Path) -> None:
 
 
 def _write_imagej_without_spacing(path: Path) -> None:
-    told = {"axes": "ZYX", "unit": "um"}
-    tifffile.imwrite(path, np.stack([NOISE] * 3), imagej=True, resolution=(4, 4), metadata=told)
+    metadata = {"axes": "ZYX", "unit": "um"}
+    tifffile.imwrite(path, np.stack([NOISE] * 3), imagej=True, resolution=(4, 4), metadata=metadata)
 
 
 def _write_aperio(path: Path) -> None:
-    told = "Aperio Image Library v11\n40x30 (240x240)|AppMag = 20|MPP = 0.25|Left = 25.6"
-    tifffile.imwrite(path, COLOURED[..., :3], photometric="rgb", description=told, metadata=None)
+    description = "Aperio Image Library v11\n40x30 (240x240)|AppMag = 20|MPP = 0.25|Left = 25.6"
+    tifffile.imwrite(
+        path, COLOURED[..., :3], photometric="rgb", description=description, metadata=None
+    )
 
 
 def _write_resolution(per_unit: float, unit: str) -> Write:
@@ -278,8 +285,8 @@ def test_a_voxel_has_the_size_that_the_file_states(
     tmp_path: Path, write: Write, expected: tuple[float, ...] | None
 ) -> None:
     write(tmp_path / "a.tif")
-    found = scale_um(describe_raster(str(tmp_path / "a.tif")), 0)
-    assert found == (None if expected is None else pytest.approx(expected))
+    size = scale_um(describe_raster(str(tmp_path / "a.tif")), 0)
+    assert size == (None if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
@@ -300,14 +307,16 @@ def test_a_voxel_has_the_size_that_the_file_states(
         ("second", None),
     ],
 )
-def test_units_of_length_are_told_from_others(unit: str | None, expected: float | None) -> None:
+def test_units_of_length_are_known_in_many_spellings(
+    unit: str | None, expected: float | None
+) -> None:
     assert to_um(unit) == expected
 
 
 def test_channels_have_the_names_that_the_file_gives(tmp_path: Path) -> None:
     voxels = np.stack([NOISE] * 2)
-    told = {"axes": "CYX", "Channel": {"Name": ["nuclei", "actin"]}}
-    tifffile.imwrite(tmp_path / "a.ome.tif", voxels, metadata=told)
+    metadata = {"axes": "CYX", "Channel": {"Name": ["nuclei", "actin"]}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", voxels, metadata=metadata)
     tifffile.imwrite(tmp_path / "b.tif", COLOURED[..., :3])
     assert describe_raster(str(tmp_path / "a.ome.tif")).channel_names == ("nuclei", "actin")
     assert describe_raster(str(tmp_path / "b.tif")).channel_names == ("red", "green", "blue")
@@ -401,7 +410,7 @@ def test_complex_numbers_are_no_voxels(tmp_path: Path) -> None:
 def test_a_box_channel_or_level_that_the_image_lacks_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", NOISE)
     image = describe_raster(str(tmp_path / "a.tif"))
-    with pytest.raises(GeometryError, match="has 3 axes; the image has 2"):
+    with pytest.raises(GeometryError, match="has 3 axes; the image has y, x"):
         RasterReader(image).read(Box.of_shape((1, 1, 1)))
     with pytest.raises(OptionError, match=r"channels \(1,\) of .*: choose one or more of 0"):
         RasterReader(image, channels=(1,))

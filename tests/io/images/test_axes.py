@@ -33,7 +33,7 @@ ORDERS = [
 
 
 def voxels_of(order: str) -> np.ndarray:
-    """Each voxel tells its place, in an array whose axes are stored in this order."""
+    """An array with its axes in this order; the value of a voxel is its position in the whole."""
     whole = np.arange(np.prod(list(SIZES.values())), dtype=np.uint16).reshape(*SIZES.values())
     kept = whole[tuple(slice(None) if a in order else 0 for a in SIZES)]
     present = [a for a in SIZES if a in order]
@@ -41,7 +41,7 @@ def voxels_of(order: str) -> np.ndarray:
 
 
 def read(image: Multiscale) -> np.ndarray:
-    """All voxels, (c, t, z, y, x) as far as the image has these axes."""
+    """All voxels, with those of the axes (c, t, z, y, x) that the image has."""
     channels = range(image.num_channels)
     return VolumeReader(image, channels=channels).read(Box.of_shape(image.volume_shape()))
 
@@ -89,7 +89,7 @@ def test_axes_that_the_user_states_are_read_in_any_order(
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (["foo", "y", "x"], "'foo' is unknown"),
         (["dim_0", "dim_1", "dim_2"], "'dim_0' is unknown"),
@@ -101,10 +101,10 @@ def test_axes_that_the_user_states_are_read_in_any_order(
 )
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_names_that_are_no_axes_are_refused_unless_the_user_states_them(
-    tmp_path: Path, names: list[Any], told: str, zarr_format: int
+    tmp_path: Path, names: list[Any], message: str, zarr_format: int
 ) -> None:
     path = write(tmp_path / "a", voxels_of("zyx"), names, zarr_format=zarr_format)
-    with pytest.raises(ImageError, match=f"its axes are named .*{told}.*--axes zyx"):
+    with pytest.raises(ImageError, match=f"its axes are named .*{message}.*--axes zyx"):
         open_multiscale(path)
     if names[0] != "t":
         np.testing.assert_array_equal(read(open_multiscale(path, axes="zyx")), expected("zyx"))
@@ -118,7 +118,7 @@ def test_a_list_of_names_that_is_none_is_refused(tmp_path: Path, kept: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "message"),
     [
         ((256, 200, 3), "what the last one is, with --axes yxc .* with --axes zyx"),
         ((256, 200, 4), "what the last one is"),
@@ -132,10 +132,10 @@ def test_a_list_of_names_that_is_none_is_refused(tmp_path: Path, kept: Any) -> N
     ],
 )
 def test_a_short_axis_without_a_name_is_asked_for(
-    tmp_path: Path, shape: tuple[int, ...], told: str
+    tmp_path: Path, shape: tuple[int, ...], message: str
 ) -> None:
     zarr.create_array(str(tmp_path / "a"), shape=shape, dtype="uint8")
-    with pytest.raises(ImageError, match=told):
+    with pytest.raises(ImageError, match=message):
         open_multiscale(tmp_path / "a")
     # A mask, or labels to learn from: what they go with shows whether the axes are right.
     usual = {3: "zyx", 4: "czyx", 5: "tczyx"}[len(shape)]
@@ -218,7 +218,7 @@ def test_names_of_the_array_that_contradict_the_image_are_refused(tmp_path: Path
     assert open_multiscale(same).num_channels == 3
 
 
-def test_axes_of_an_image_may_be_stated_again_and_not_otherwise(tmp_path: Path) -> None:
+def test_axes_of_an_image_may_be_stated_again_but_not_changed(tmp_path: Path) -> None:
     path = write_ome(tmp_path / "i", list("cyx"), "cyx")
     assert open_multiscale(path, axes="cyx").num_channels == 3
     with pytest.raises(ImageError, match="states the axes cyx, but --axes zyx was given"):

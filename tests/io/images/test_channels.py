@@ -1,4 +1,4 @@
-"""Laws of channel names: what a user's word means, and which names are names at all."""
+"""Laws of channel names: which channel a word means, and which names say something."""
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +29,7 @@ def test_a_number_and_an_explicit_index_are_an_index_whatever_the_labels(
 
 @settings(deadline=None)
 @given(LABELS, st.sampled_from(["0", "1", "2"]))
-def test_a_digit_is_an_index_unless_another_channel_has_it_for_a_name(
+def test_a_digit_is_an_index_unless_it_is_the_name_of_another_channel(
     labels: list[str], text: str
 ) -> None:
     index, named = int(text), [k for k, label in enumerate(labels) if label == text]
@@ -44,7 +44,9 @@ def test_a_digit_is_an_index_unless_another_channel_has_it_for_a_name(
 
 @settings(deadline=None)
 @given(LABELS, st.sampled_from(["0", "A", "a", "DAPI", "dapi", "Two Words", "two words"]))
-def test_a_name_is_taken_exactly_first_and_in_any_case_else(labels: list[str], text: str) -> None:
+def test_a_name_is_compared_exactly_first_and_then_without_case(
+    labels: list[str], text: str
+) -> None:
     exact = [k for k, label in enumerate(labels) if label == text]
     alike = [k for k, label in enumerate(labels) if label.lower() == text.lower()]
     matches = exact or alike
@@ -56,13 +58,13 @@ def test_a_name_is_taken_exactly_first_and_in_any_case_else(labels: list[str], t
 
 
 def test_name_and_index_that_disagree_are_refused_with_both_and_what_to_say() -> None:
-    told = (
+    message = (
         "channel '1' of i is the name of channel 0 and the index of channel 1 ('0'): say "
         "--channel index:1 or --channel name:1"
     )
     with pytest.raises(OptionError) as caught:
         find_channel(["1", "0"], "1", "i")
-    assert str(caught.value) == told
+    assert str(caught.value) == message
     assert find_channel(["1", "0"], "name:1", "i") == 0
     assert find_channel(["1", "0"], "index:1", "i") == 1
 
@@ -88,7 +90,7 @@ def test_what_is_neither_number_nor_text_is_refused(channel: object) -> None:
         (("red", "green"), (), False),
     ],
 )
-def test_colours_are_told_by_names_or_by_what_they_are_drawn_in(
+def test_colours_are_recognised_by_their_names_or_colour_codes(
     names: tuple[str, ...], codes: tuple[str, ...], expected: bool
 ) -> None:
     assert are_colours(names, codes) == expected

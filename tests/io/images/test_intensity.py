@@ -1,4 +1,4 @@
-"""Laws of intensity percentiles: exact where they can be, the same however the image is stored."""
+"""Laws of percentiles: exact where an image is small, and the same however it is stored."""
 
 from pathlib import Path
 
@@ -51,11 +51,11 @@ def test_percentiles_are_those_of_each_channel_however_it_is_stored(
 ) -> None:
     image = stored(tmp_path_factory.mktemp("i"), voxels, chunks=(1, side, side))
     channels = tuple(reversed(range(len(voxels))))
-    found = percentiles(image, quantiles, channels=channels)
+    measured = percentiles(image, quantiles, channels=channels)
     expected = [grey_values([voxels[k].astype(voxels.dtype.name)], quantiles) for k in channels]
-    assert not found.sampled
-    assert found.level == 0
-    assert list(found.channels) == expected
+    assert not measured.sampled
+    assert measured.level == 0
+    assert list(measured.channels) == expected
 
 
 @pytest.mark.parametrize("slab_voxels", [1, 40, 300])
@@ -65,7 +65,7 @@ def test_percentiles_do_not_depend_on_how_much_is_read_at_once(
     voxels = np.random.default_rng(2).normal(size=(2, 17, 23)).astype(np.float32)
     image = stored(tmp_path / "i", voxels, chunks=(2, 4, 5))
     expected = percentiles(image, (5, 50, 99), channels=(1, 0))
-    monkeypatch.setattr("bigunet.io.images.intensity._SLAB_VOXELS", slab_voxels)
+    monkeypatch.setattr("bigunet.io.images.grey_voxels._SLAB_VOXELS", slab_voxels)
     assert percentiles(image, (5, 50, 99), channels=(1, 0)) == expected
 
 
@@ -97,15 +97,15 @@ def test_the_largest_level_that_fits_is_measured(
 ) -> None:
     levels = [np.full((16 >> k, 16 >> k), k, np.uint8) for k in range(3)]
     image = stored(tmp_path / "i", *levels, axes="yx", chunks=(2, 2))
-    found = percentiles(image, (50,), channels=(0,), max_voxels=max_voxels)
-    assert found == Intensity(level, sampled, (GreyValues((level,)),))
+    measured = percentiles(image, (50,), channels=(0,), max_voxels=max_voxels)
+    assert measured == Intensity(level, sampled, (GreyValues((level,)),))
 
 
 def test_a_level_of_another_dtype_is_passed_over(tmp_path: Path) -> None:
     levels = [np.full((8, 8), 7, np.uint16), np.full((4, 4), 9, np.uint8)]
     image = stored(tmp_path / "i", *levels, axes="yx", chunks=(2, 2))
-    found = percentiles(image, (50,), channels=(0,), max_voxels=16)
-    assert found == Intensity(0, True, (GreyValues((7,)),))
+    measured = percentiles(image, (50,), channels=(0,), max_voxels=16)
+    assert measured == Intensity(0, True, (GreyValues((7,)),))
 
 
 @given(side=st.integers(150, 200), chunk=st.integers(5, 12), budget=st.integers(1, 12000))
@@ -116,18 +116,18 @@ def test_a_sample_holds_at_most_the_voxels_asked_for_or_one_chunk(
 ) -> None:
     names = np.arange(side * side, dtype=np.float32).reshape(side, side)  # each voxel once
     image = stored(tmp_path_factory.mktemp("i"), names, axes="yx", chunks=(chunk, chunk))
-    found = percentiles(image, np.linspace(0, 100, 1001), channels=(0,), max_voxels=budget)
-    assert found.sampled
-    assert 1 <= len(set(found.values[0])) <= max(budget, (63 + chunk) ** 2)
+    measured = percentiles(image, np.linspace(0, 100, 1001), channels=(0,), max_voxels=budget)
+    assert measured.sampled
+    assert 1 <= len(set(measured.values[0])) <= max(budget, (63 + chunk) ** 2)
 
 
 @pytest.mark.parametrize("along", [0, 1])
 def test_a_sample_is_spread_along_every_axis(tmp_path: Path, along: int) -> None:
     gradient = np.indices((1024, 1024))[along].astype(np.uint16)
     image = stored(tmp_path / "i", gradient, axes="yx", chunks=(64, 64))
-    found = percentiles(image, (1, 25, 50, 75, 99), channels=(0,), max_voxels=2**18)
-    assert found.sampled
-    np.testing.assert_allclose(found.values[0], (10, 256, 512, 768, 1013), atol=64)
+    measured = percentiles(image, (1, 25, 50, 75, 99), channels=(0,), max_voxels=2**18)
+    assert measured.sampled
+    np.testing.assert_allclose(measured.values[0], (10, 256, 512, 768, 1013), atol=64)
 
 
 def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_quantile_out_of_range_is_refused(tmp_path: Path, quantile: float) -> 
         percentiles(image, (quantile,), channels=(0,))
 
 
-def test_a_budget_without_voxels_is_refused(tmp_path: Path) -> None:
+def test_a_limit_of_no_voxels_is_refused(tmp_path: Path) -> None:
     image = stored(tmp_path / "i", np.ones((4, 4), np.uint8), axes="yx")
     with pytest.raises(OptionError, match="max_voxels is 0"):
         percentiles(image, (50,), channels=(0,), max_voxels=0)
@@ -155,14 +155,14 @@ def test_a_budget_without_voxels_is_refused(tmp_path: Path) -> None:
 def test_a_region_is_measured_on_the_level_that_fits_it(tmp_path: Path) -> None:
     fine = np.indices((64, 64))[1].astype(np.uint16)
     image = stored(tmp_path / "i", fine, fine[::2, ::2], axes="yx", chunks=(8, 8))
-    found = percentiles(
+    measured = percentiles(
         image, (0, 100), channels=(0,), region=(1, Box((4, 8), (20, 24))), max_voxels=1024
     )
-    assert (found.level, found.values) == (0, ((16, 47),))  # columns 16 to 47 of level 0
-    found = percentiles(
+    assert (measured.level, measured.values) == (0, ((16, 47),))  # columns 16 to 47 of level 0
+    measured = percentiles(
         image, (0, 100), channels=(0,), region=(0, Box((0, 16), (64, 48))), max_voxels=512
     )
-    assert (found.level, found.values) == (1, ((16, 46),))
+    assert (measured.level, measured.values) == (1, ((16, 46),))
 
 
 def test_only_chosen_voxels_count(tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def test_only_chosen_voxels_count(tmp_path: Path) -> None:
             return np.broadcast_to(np.arange(box.start[0], box.stop[0])[:, None] < 2, box.shape)
 
     for budget in (64 * 64, 32 * 64):  # all of it, and a sample
-        found = percentiles(
+        measured = percentiles(
             image, (0, 100), channels=(0,), chosen=lambda level: TopRows(), max_voxels=budget
         )
-        assert 0 <= found.values[0][0] <= found.values[0][1] < 128
+        assert 0 <= measured.values[0][0] <= measured.values[0][1] < 128
 
 
 @pytest.mark.parametrize("absent", [True, False])
@@ -192,10 +192,10 @@ def test_a_sample_is_taken_where_there_is_something(tmp_path: Path, absent: bool
     group.attrs["multiscales"] = [
         {"version": "0.4", "axes": ["y", "x"], "datasets": [{"path": "0"}]}
     ]
-    found = percentiles(open_multiscale(tmp_path / "i"), (1, 99), channels=(0,), max_voxels=1024)
-    assert found.sampled
+    measured = percentiles(open_multiscale(tmp_path / "i"), (1, 99), channels=(0,), max_voxels=1024)
+    assert measured.sampled
     # The object, and the background in its cells.
-    ((low, high),) = found.values
+    ((low, high),) = measured.values
     assert low == 0
     assert 1050 < high <= 1063
 
@@ -206,22 +206,22 @@ def test_chunks_of_any_shape_leave_whole_cells_in_a_sample(tmp_path: Path, chunk
     voxels = rng.integers(50, 90, (1024, 1024)).astype(np.uint16)
     voxels[:, :512] = 0
     image = stored(tmp_path / "i", voxels, axes="yx", chunks=chunks)
-    found = percentiles(image, (1, 99.8), channels=(0,), max_voxels=2**18)
-    assert found.sampled
-    assert found.values == ((50, 89),)
+    measured = percentiles(image, (1, 99.8), channels=(0,), max_voxels=2**18)
+    assert measured.sampled
+    assert measured.values == ((50, 89),)
 
 
 def test_the_level_that_is_segmented_decides_about_the_type(tmp_path: Path) -> None:
     fine = np.tile(np.arange(64, dtype=np.uint16) * 64, (64, 1))
     coarse = (fine[::2, ::2] // 16).astype(np.uint8)
     image = stored(tmp_path / "i", fine, coarse, axes="yx")
-    found = percentiles(image, (0, 100), channels=(0,), region=(1, Box((0, 0), (32, 32))))
-    assert (found.level, found.values) == (1, ((0, 248),))
+    measured = percentiles(image, (0, 100), channels=(0,), region=(1, Box((0, 0), (32, 32))))
+    assert (measured.level, measured.values) == (1, ((0, 248),))
 
 
 def test_chunks_of_nan_are_passed_over_in_a_sample(tmp_path: Path) -> None:
     voxels = np.tile(np.arange(512, dtype=np.float32), (512, 1))
     voxels[:, :400] = np.nan
     image = stored(tmp_path / "i", voxels, axes="yx", chunks=(16, 16))
-    found = percentiles(image, (0, 100), channels=(0,), max_voxels=4096)
-    assert 400 <= found.values[0][0] < found.values[0][1] < 512
+    measured = percentiles(image, (0, 100), channels=(0,), max_voxels=4096)
+    assert 400 <= measured.values[0][0] < measured.values[0][1] < 512

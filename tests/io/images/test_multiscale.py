@@ -27,7 +27,9 @@ def describe(axes: str, channel_names: tuple[str, ...] = ("0", "1", "2")) -> Mul
     )
     named = tuple(axis for axis in (axis_named(a, f"unit of {a}") for a in axes) if axis)
     names = channel_names if "c" in axes else channel_names[:1]
-    return Multiscale("/image.zarr", "0.4", 2, "image", named, (level,), names, False)
+    return Multiscale(
+        "/image.zarr", "image", named, (level,), names, False, version="0.4", zarr_format=2
+    )
 
 
 @st.composite
@@ -124,10 +126,19 @@ def test_axes_that_repeat_or_lack_the_plane_are_refused(axes: str, match: str) -
 def test_an_image_without_levels_is_refused() -> None:
     axes = describe("yx").axes
     with pytest.raises(ImageError, match="no levels"):
-        Multiscale("/a", "0.4", 2, "a", axes, (), ("0",), False)
+        Multiscale("/a", "a", axes, (), ("0",), False, version="0.4", zarr_format=2)
 
 
 def test_a_level_with_other_dimensions_than_the_axes_is_refused() -> None:
     image = describe("zyx")
     with pytest.raises(ImageError, match=r"2 axes \['y', 'x'\], but array '0' has 3 dimensions"):
-        Multiscale("/a", "0.4", 2, "a", describe("yx").axes, image.levels, ("0",), False)
+        Multiscale(
+            "/a",
+            "a",
+            describe("yx").axes,
+            image.levels,
+            ("0",),
+            False,
+            version="0.4",
+            zarr_format=2,
+        )

@@ -1,4 +1,4 @@
-"""Laws of reading boxes: what is read is the mirrored whole, and only what is needed."""
+"""Laws of reading boxes: they are cut from the mirrored whole, and no other chunk is read."""
 
 import json
 import pickle
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box
 from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.volume import VolumeReader, mirror_indices
+from bigunet.io.images.mirror import mirror_indices
+from bigunet.io.images.volume import VolumeReader
 
 DTYPES = ("bool", "uint8", "int16", ">u2", "float32", ">f8")
 
@@ -30,7 +31,7 @@ def write_image(path: Path, voxels: np.ndarray, axes: str, **storage: object) ->
 
 
 def mirrored(volume: np.ndarray, box: Box) -> np.ndarray:
-    """The same box by padding the whole volume, shape (channel, *box.shape)."""
+    """The box, cut from the whole volume that numpy mirrors: (channel, *box.shape)."""
     before = [max(0, -start) for start in box.start]
     after = [max(0, stop - size) for stop, size in zip(box.stop, volume.shape[1:])]
     padded = np.pad(volume, [(0, 0), *zip(before, after)], mode="reflect")
@@ -81,11 +82,11 @@ def test_a_box_reads_as_cut_from_the_mirrored_whole(
     names = axes if "c" in axes else axes + "c"
     canonical = canonical.transpose([names.index(a) for a in "ctzyx" if a in names])
 
-    found = reader.read(box)
+    read = reader.read(box)
 
-    np.testing.assert_array_equal(found, mirrored(canonical[channels], box))
-    assert found.dtype == reader.dtype == np.dtype(dtype).newbyteorder("=")
-    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(read, mirrored(canonical[channels], box))
+    assert read.dtype == reader.dtype == np.dtype(dtype).newbyteorder("=")
+    assert read.flags.c_contiguous
     assert reader.shape == canonical.shape[1:]
     assert reader.num_channels == len(channels)
 
@@ -97,8 +98,8 @@ def test_a_sharded_image_reads_the_same(tmp_path: Path) -> None:
     )
     array[...] = voxels
     box = Box((-5, 30), (33, 61))
-    found = VolumeReader(open_multiscale(tmp_path / "a")).read(box)
-    np.testing.assert_array_equal(found, mirrored(voxels[np.newaxis], box))
+    read = VolumeReader(open_multiscale(tmp_path / "a")).read(box)
+    np.testing.assert_array_equal(read, mirrored(voxels[np.newaxis], box))
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,8 @@ def test_a_channel_that_is_not_asked_for_is_not_read(tmp_path: Path) -> None:
     voxels = random_voxels((3, 8, 8), "uint8")
     image = open_multiscale(write_image(tmp_path / "i", voxels, "cyx", chunks=(1, 8, 8)))
     (tmp_path / "i" / "0" / "1.0.0").write_bytes(b"torn")
-    found = VolumeReader(image, channels=(2, 0)).read(Box.of_shape((8, 8)))
-    np.testing.assert_array_equal(found, voxels[[2, 0]])
+    read = VolumeReader(image, channels=(2, 0)).read(Box.of_shape((8, 8)))
+    np.testing.assert_array_equal(read, voxels[[2, 0]])
 
 
 def test_a_reader_pickles_without_its_open_array(tmp_path: Path) -> None:
@@ -141,8 +142,8 @@ def test_threads_share_a_reader(tmp_path: Path) -> None:
     reader = VolumeReader(open_multiscale(url))
     boxes = [Box((k, -k), (k + 20, k + 9)) for k in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        for box, found in zip(boxes, pool.map(reader.read, boxes)):
-            np.testing.assert_array_equal(found, mirrored(voxels[np.newaxis], box))
+        for box, read in zip(boxes, pool.map(reader.read, boxes)):
+            np.testing.assert_array_equal(read, mirrored(voxels[np.newaxis], box))
 
 
 @pytest.mark.parametrize("damage", [b"", b"torn", b"\xff" * 64])
@@ -199,5 +200,5 @@ def test_channels_out_of_range_are_refused(tmp_path: Path, channels: tuple[int, 
 
 def test_a_box_with_other_axes_than_the_volume_is_refused(tmp_path: Path) -> None:
     image = open_multiscale(write_image(tmp_path / "i", random_voxels((8, 8), "uint8"), "yx"))
-    with pytest.raises(GeometryError, match="has 3 axes; the volume has y, x"):
+    with pytest.raises(GeometryError, match="has 3 axes; the image has y, x"):
         VolumeReader(image).read(Box.of_shape((1, 8, 8)))

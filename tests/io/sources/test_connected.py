@@ -1,4 +1,4 @@
-"""Objects of masks: connected across the whole plane, whatever box is read."""
+"""Law of objects of masks: they are connected across the whole plane, whatever box is read."""
 
 from __future__ import annotations
 

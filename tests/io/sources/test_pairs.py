@@ -1,4 +1,4 @@
-"""Laws of pairs: every image gets its own labels, and labels that do not fit are named."""
+"""Laws of pairs: each image gets its own labels, and an error names labels that do not fit."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bigunet.errors import BigUNetError, OptionError, TrainingError
+from bigunet.errors import BigUNetError, ImageError, LabelsError, OptionError
 from bigunet.geometry import Box
 from bigunet.io.sources.pair_checks import check_pair
-from bigunet.io.sources.pairs import Pair, _natural, find_pairs, open_pair
+from bigunet.io.sources.pairs import Pair, find_pairs, natural_order, open_pair
 
 GREY = np.random.default_rng(0).integers(0, 256, (24, 20), np.uint8)
 CELLS = np.kron(np.arange(20).reshape(4, 5), np.ones((6, 4))).astype(np.uint16)
@@ -32,8 +32,8 @@ def write_ome(
     for k, voxels in enumerate(levels):
         group.create_array(str(k), shape=voxels.shape, dtype=voxels.dtype)[...] = voxels
         steps = [scale * 2**k * {"y": 1, "x": 2}[n] if n in "yx" else 1.0 for n in names]
-        told = [{"type": "scale", "scale": steps}]
-        datasets.append({"path": str(k), "coordinateTransformations": told})
+        transformations = [{"type": "scale", "scale": steps}]
+        datasets.append({"path": str(k), "coordinateTransformations": transformations})
     axes: list[dict[str, Any]] = [{"name": name} for name in names]
     for axis in axes:
         if axis["name"] in "zyx" and unit:
@@ -97,7 +97,7 @@ def test_natural_order_of_numbered_names_is_that_of_the_numbers(
     numbers: list[int], before: str
 ) -> None:
     names = [f"{before}{n}.png" for n in numbers]
-    assert sorted(names, key=_natural) == [f"{before}{n}.png" for n in sorted(numbers)]
+    assert natural_order(names) == [f"{before}{n}.png" for n in sorted(numbers)]
 
 
 def test_labels_inside_images_are_given_by_name(tmp_path: Path) -> None:
@@ -140,12 +140,12 @@ def test_a_table_names_pairs_relative_to_itself_in_its_order(tmp_path: Path) -> 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Files to write, what is asked, and what the error says."""
+    """Files that a test writes, the paths that it gives, and a part of the message."""
 
     images: tuple[str, ...]
     labels: tuple[str, ...]
     ask: tuple[str, str | None]
-    told: str
+    message: str
 
 
 REFUSALS = {
@@ -202,13 +202,13 @@ def test_what_cannot_be_paired_is_named_in_one_line(tmp_path: Path, case: Refusa
     if not case.labels:
         (tmp_path / "labels").rmdir()
     images, labels = case.ask
-    with pytest.raises(TrainingError, match=case.told) as caught:
+    with pytest.raises(ImageError, match=case.message) as caught:
         find_pairs(tmp_path / images, None if labels is None else tmp_path / labels)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("a,b\n1,2\n", "table.csv has the columns a, b; give image and labels"),
         ("image;labels\n1;2\n", "has the columns image;labels; give image and labels"),
@@ -221,15 +221,15 @@ def test_what_cannot_be_paired_is_named_in_one_line(tmp_path: Path, case: Refusa
     ],
 )
 def test_a_table_that_cannot_be_read_is_named_with_its_line(
-    tmp_path: Path, content: str | bytes, told: str
+    tmp_path: Path, content: str | bytes, message: str
 ) -> None:
     write_folder(tmp_path, ["1.png"])
     write_folder(tmp_path, ["1.tif"], CELLS)
     raw = content if isinstance(content, bytes) else content.encode()
     (tmp_path / "table.csv").write_bytes(raw)
-    with pytest.raises(TrainingError, match=told):
+    with pytest.raises(LabelsError, match=message):
         find_pairs(tmp_path / "table.csv")
-    with pytest.raises(TrainingError, match="names labels itself; leave out labels"):
+    with pytest.raises(LabelsError, match="names labels itself; leave out labels"):
         find_pairs(tmp_path / "table.csv", "labels")
 
 
@@ -252,14 +252,14 @@ MISFITS = {
 }
 
 
-@pytest.mark.parametrize(("image", "labels", "told"), MISFITS.values(), ids=MISFITS)
+@pytest.mark.parametrize(("image", "labels", "message"), MISFITS.values(), ids=MISFITS)
 def test_labels_that_do_not_fit_are_named_with_their_values(
-    tmp_path: Path, image: np.ndarray, labels: np.ndarray, told: str
+    tmp_path: Path, image: np.ndarray, labels: np.ndarray, message: str
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", image)
     tifffile.imwrite(tmp_path / "b.tif", labels)
     names = r"b\.tif, labels of .*a\.tif, "
-    with pytest.raises(TrainingError, match=names + told) as caught:
+    with pytest.raises(LabelsError, match=names + message) as caught:
         open_pair(Pair(str(tmp_path / "a.tif"), str(tmp_path / "b.tif")))
     assert "\n" not in str(caught.value)
 
@@ -290,26 +290,26 @@ NO_LABELS = {
 }
 
 
-@pytest.mark.parametrize(("labels", "ignore", "told"), NO_LABELS.values(), ids=NO_LABELS)
+@pytest.mark.parametrize(("labels", "ignore", "message"), NO_LABELS.values(), ids=NO_LABELS)
 def test_values_that_are_no_labels_are_named_with_their_place(
-    tmp_path: Path, labels: np.ndarray, ignore: tuple[int, ...], told: str
+    tmp_path: Path, labels: np.ndarray, ignore: tuple[int, ...], message: str
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY)
     tifffile.imwrite(tmp_path / "b.tif", labels)
     pair = Pair(str(tmp_path / "a.tif"), str(tmp_path / "b.tif"))
-    with pytest.raises(TrainingError, match=rf"b\.tif {told}") as caught:
+    with pytest.raises(LabelsError, match=rf"b\.tif {message}") as caught:
         open_pair(pair, ignore=ignore)
     assert "swapped" not in str(caught.value)
     tifffile.imwrite(tmp_path / "a.tif", GREY // 100)
     if labels.dtype.kind == "f":
-        with pytest.raises(TrainingError, match="IMAGES and LABELS look swapped"):
+        with pytest.raises(LabelsError, match="IMAGES and LABELS look swapped"):
             open_pair(pair, ignore=ignore)
 
 
 def test_labels_in_a_jpeg_are_refused(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.png")
     Image.fromarray(GREY).save(tmp_path / "b.jpg")
-    with pytest.raises(TrainingError, match="are a JPEG, which changes values; give a PNG"):
+    with pytest.raises(LabelsError, match="are a JPEG, which changes values; give a PNG"):
         open_pair(Pair(str(tmp_path / "a.png"), str(tmp_path / "b.jpg")))
 
 
@@ -334,7 +334,7 @@ def test_voxels_of_another_size_are_refused_where_both_are_known(
         open_pair(pair)
     else:
         with pytest.raises(
-            TrainingError, match=r"have voxels of \(.*\) µm, the image \(0\.5, 1\.0\)"
+            LabelsError, match=r"have voxels of \(.*\) µm, the image \(0\.5, 1\.0\)"
         ):
             open_pair(pair)
 
@@ -352,9 +352,9 @@ def test_labels_are_taken_from_the_level_that_has_the_shape_of_the_image(tmp_pat
     coarse = write_ome(tmp_path / "coarse.zarr", [CELLS[::2, ::2], CELLS[::4, ::4]])
     box = Box((0, 0), (12, 10))
     for labels in (both, coarse):
-        _, found = open_pair(Pair(str(image), str(labels)), level=1)
-        np.testing.assert_array_equal(found.read(box)[0], CELLS[::2, ::2])
-    with pytest.raises(TrainingError, match=r"have shape \(12, 10\), the image \(6, 5\)"):
+        _, opened = open_pair(Pair(str(image), str(labels)), level=1)
+        np.testing.assert_array_equal(opened.read(box)[0], CELLS[::2, ::2])
+    with pytest.raises(LabelsError, match=r"have shape \(12, 10\), the image \(6, 5\)"):
         open_pair(Pair(str(image), str(both)), level=2)
     with pytest.raises(OptionError, match="has no level 3"):
         open_pair(Pair(str(image), str(both)), level=3)
@@ -365,12 +365,12 @@ def test_channels_are_those_of_the_image_alone(tmp_path: Path) -> None:
     labels = write_ome(tmp_path / "b.zarr", [CELLS])
     pair = Pair(str(image), str(labels))
     assert open_pair(pair)[0].num_channels == 2
-    found, truth = open_pair(pair, channels=[1])
-    assert (found.num_channels, truth.num_channels) == (1, 1)
-    np.testing.assert_array_equal(found.read(Box((0, 0), (24, 20)))[0], 255 - GREY)
+    opened, truth = open_pair(pair, channels=[1])
+    assert (opened.num_channels, truth.num_channels) == (1, 1)
+    np.testing.assert_array_equal(opened.read(Box((0, 0), (24, 20)))[0], 255 - GREY)
 
 
-def test_a_negative_label_anywhere_in_a_large_image_is_found(
+def test_a_negative_label_anywhere_in_a_large_image_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bigunet.io.sources.pair_checks._BOX_VOXELS", 64)

@@ -1,10 +1,12 @@
-"""Laws of sources: whatever an image is stored as, boxes, percentiles and copies are the same."""
+"""Laws of sources: boxes, percentiles and copies do not depend on how an image is stored."""
 
 from __future__ import annotations
 
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,11 @@ from PIL import Image
 
 from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box
+from bigunet.io.files.rasters import RasterReader, describe_raster
 from bigunet.io.images.decoded import DecodedImages
 from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.intensity import percentiles
+from bigunet.io.images.intensity import percentiles, percentiles_of_levels
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.sources import source as module
 from bigunet.io.sources.source import Source, open_source
 
@@ -65,13 +69,13 @@ def write_ome(
         )
     others = {"c": {"type": "channel"}, "t": {"type": "time", "unit": "second"}}
     axes = [{"name": a, **others.get(a, {"type": "space", "unit": unit})} for a in names]
-    told = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
-    group.attrs["ome"] = {**told, "omero": {"channels": [{"label": "dna"}, {"label": "actin"}]}}
+    metadata = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    group.attrs["ome"] = {**metadata, "omero": {"channels": [{"label": "dna"}, {"label": "actin"}]}}
     return path
 
 
 def padded(voxels: np.ndarray, box: Box) -> np.ndarray:
-    """The box of the volume that numpy mirrors."""
+    """The box, cut from the volume that numpy mirrors."""
     reach = 64
     wide = np.pad(voxels, reach, mode="reflect")
     return wide[tuple(slice(a + reach, b + reach) for a, b in zip(box.start, box.stop))]
@@ -85,7 +89,7 @@ def padded(voxels: np.ndarray, box: Box) -> np.ndarray:
     extent=st.tuples(st.integers(0, 30), st.integers(0, 30)),
     is_kept=st.booleans(),
 )
-def test_a_box_is_that_of_the_whole_that_numpy_mirrors(
+def test_a_box_is_cut_from_the_whole_that_numpy_mirrors(
     tmp_path_factory: pytest.TempPathFactory,
     kind: str,
     shape: tuple[int, int],
@@ -98,10 +102,10 @@ def test_a_box_is_that_of_the_whole_that_numpy_mirrors(
     box = Box(corner, tuple(a + n for a, n in zip(corner, extent)))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "_MAX_DECODED", 2**20 if is_kept else 0)
-        found = source.read(box)
-    np.testing.assert_array_equal(found, padded(voxels, box)[np.newaxis])
+        read = source.read(box)
+    np.testing.assert_array_equal(read, padded(voxels, box)[np.newaxis])
     assert (source.shape, source.axes, source.num_channels) == (shape, ("y", "x"), 1)
-    assert found.dtype == source.dtype == np.uint8
+    assert read.dtype == source.dtype == np.uint8
 
 
 @settings(max_examples=40, deadline=None)
@@ -125,16 +129,17 @@ def test_percentiles_of_a_file_are_those_that_segment_takes_of_the_same_zarr(
     voxels = np.random.default_rng(seed).integers(0, 50, shape).astype(dtype)
     if dtype == "float32":
         voxels.flat[: voxels.size // 2] = np.nan
-    found = open_source(write_as(kind, folder, voxels)).percentiles(quantiles)
+    values = open_source(write_as(kind, folder, voxels)).percentiles(quantiles)
     stored = write_as("array", folder, voxels)
     expected = percentiles(open_multiscale(stored), quantiles, channels=[0]).values
-    assert found == expected == open_source(stored).percentiles(quantiles)
+    assert values == expected == open_source(stored).percentiles(quantiles)
 
 
 def test_percentiles_are_those_of_the_whole_image_whatever_level_and_channels_are_read(
     tmp_path: Path,
 ) -> None:
     voxels = np.random.default_rng(0).integers(0, 200, (2, 32, 32)).astype(np.uint8)
+    voxels[1] += 50
     image = write_ome(tmp_path / "a.zarr", [voxels, voxels[:, ::2, ::2]], names="cyx")
     expected = percentiles(open_multiscale(image), (1, 99), channels=[1, 0]).values
     for level in range(2):
@@ -145,28 +150,52 @@ def test_percentiles_are_those_of_the_whole_image_whatever_level_and_channels_ar
         tiff.write(planes, subifds=1, photometric="minisblack", planarconfig="contig")
         tiff.write(planes[::2, ::2], subfiletype=1, photometric="minisblack", planarconfig="contig")
     for level in range(2):
-        found = open_source(tmp_path / "a.tif", level=level, channels=[1, 0]).percentiles((1, 99))
-        assert found == expected
+        values = open_source(tmp_path / "a.tif", level=level, channels=[1, 0]).percentiles((1, 99))
+        assert values == expected
 
 
+@pytest.mark.parametrize(
+    ("storage", "side"),
+    [
+        ({"tile": (64, 64), "compression": "zlib"}, 64),
+        ({}, 256),  # one strip as large as the page
+    ],
+)
 def test_a_huge_file_gives_percentiles_of_squares_from_all_over_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, storage: dict, side: int
 ) -> None:
     """Of a ramp, evenly spread squares give nearly the percentiles of all."""
-    ramp = np.add.outer(np.arange(300), 1000 * np.arange(200)).astype(np.int32)
-    tifffile.imwrite(tmp_path / "a.tif", ramp)
-    exact = open_source(tmp_path / "a.tif").percentiles((10, 50, 90))[0]
-    monkeypatch.setattr(module, "_MAX_DECODED", 0)
-    monkeypatch.setattr(module, "_SQUARE", 8)
-    monkeypatch.setattr(module, "_MAX_VOXELS", 300 * 200 // 4)
-    reads: list[int] = []
-    read = module.RasterReader.read
-    monkeypatch.setattr(
-        module.RasterReader, "read", lambda self, box: reads.append(box.size) or read(self, box)
+    ramp = np.add.outer(np.arange(1200), 1000 * np.arange(800)).astype(np.int32)
+    tifffile.imwrite(tmp_path / "a.tif", ramp, **storage)
+    image = describe_raster(str(tmp_path / "a.tif"))
+    exact = percentiles_of_levels(image, partial(open_level, image), QUANTILES, channels=[0])
+    assert not exact.sampled
+    boxes: list[Box] = []
+    budget = ramp.size // 2
+    sample = percentiles_of_levels(
+        image, partial(open_level, image, boxes=boxes), QUANTILES, channels=[0], max_voxels=budget
     )
-    found = open_source(tmp_path / "a.tif").percentiles((10, 50, 90))[0]
-    np.testing.assert_allclose(found, exact, atol=0.02 * ramp.max())
-    assert sum(reads) <= 300 * 200 // 4
+    assert sample.sampled
+    np.testing.assert_allclose(sample.values[0], exact.values[0], atol=1000 * side)
+    assert sum(box.size for box in boxes) <= budget
+    assert max(box.size for box in boxes) == side**2
+
+
+QUANTILES = (10, 50, 90)
+
+
+def open_level(
+    image: ImageDescription, level: int, channels: Sequence[int], boxes: list[Box] | None = None
+) -> RasterReader:
+    """A reader of a TIFF that appends the boxes that it reads to a list."""
+
+    class Listed(RasterReader):
+        def read(self, box: Box) -> np.ndarray:
+            if boxes is not None:
+                boxes.append(box)
+            return super().read(box)
+
+    return Listed(image, level=level, channels=channels)
 
 
 def test_an_image_without_finite_voxels_or_a_quantile_above_100_is_refused(tmp_path: Path) -> None:
@@ -194,21 +223,23 @@ def corner_of(source: Source) -> int:
 
 def test_another_process_opens_its_own(tmp_path: Path) -> None:
     voxels = np.full((9, 9), 7, np.uint8)
-    found = [open_source(write_as(kind, tmp_path, voxels)) for kind in KINDS]
-    for source in found:
+    sources = [open_source(write_as(kind, tmp_path, voxels)) for kind in KINDS]
+    for source in sources:
         source.read(Box((0, 0), (9, 9)))
     code = """
 import pickle, sys
 for source, box in pickle.load(sys.stdin.buffer):
     print(source.read(box).item())
 """
-    told = pickle.dumps([(source, Box((0, 0), (1, 1))) for source in found])
-    run = subprocess.run([sys.executable, "-c", code], input=told, capture_output=True, timeout=60)
+    pickled = pickle.dumps([(source, Box((0, 0), (1, 1))) for source in sources])
+    run = subprocess.run(
+        [sys.executable, "-c", code], input=pickled, capture_output=True, timeout=60
+    )
     assert run.stdout.split() == [b"7"] * len(KINDS), run.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_read_is_the_readers_own_to_change(tmp_path: Path, kind: str) -> None:
+def test_the_caller_may_change_what_was_read(tmp_path: Path, kind: str) -> None:
     voxels = np.random.default_rng(0).integers(0, 256, (9, 9), np.uint8)
     source = open_source(write_as(kind, tmp_path, voxels))
     for box in (Box((0, 0), (9, 9)), Box((-2, 0), (9, 9)), Box((2, 3), (5, 5))):
@@ -256,8 +287,8 @@ def test_images_are_kept_by_last_use_within_the_limit(
 ) -> None:
     kept = DecodedImages(limit)
     model: list[int] = []
-    for wanted in asked:
-        key = wanted % len(sizes)
+    for number in asked:
+        key = number % len(sizes)
         decoded: list[int] = []
 
         def decode(key: int = key, decoded: list[int] = decoded) -> np.ndarray:
@@ -271,7 +302,7 @@ def test_images_are_kept_by_last_use_within_the_limit(
             model.pop(0)
 
 
-def test_channels_are_chosen_by_name_or_index_and_are_all_unless_chosen(tmp_path: Path) -> None:
+def test_channels_are_chosen_by_name_or_index_and_all_are_read_by_default(tmp_path: Path) -> None:
     voxels = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
     Image.fromarray(voxels).save(tmp_path / "a.png")
     box = Box((0, 0), (9, 8))
@@ -292,8 +323,8 @@ def test_voxels_have_their_size_in_micrometres(
 ) -> None:
     voxels = np.ones((16, 16), np.uint8)
     image = write_ome(tmp_path / "a.zarr", [voxels, voxels[::2, ::2]], unit)
-    found = open_source(image, level=1).scale_um
-    assert found == (None if expected is None else pytest.approx(expected))
+    scale = open_source(image, level=1).scale_um
+    assert scale == (None if expected is None else pytest.approx(expected))
 
 
 def test_time_has_no_size(tmp_path: Path) -> None:
@@ -311,16 +342,16 @@ def test_a_label_image_inside_an_image_is_a_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("a.png", r"a\.png is no file on this machine"),
         ("a.zarr", r"a\.zarr"),
         ("notes.txt", r"notes\.txt is no image; give OME-Zarr, a zarr array, TIFF or PNG"),
     ],
 )
-def test_what_is_no_image_is_refused(tmp_path: Path, name: str, told: str) -> None:
+def test_what_is_no_image_is_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(ImageError, match=told):
+    with pytest.raises(ImageError, match=message):
         open_source(tmp_path / name)
 
 
