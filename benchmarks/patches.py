@@ -19,7 +19,7 @@ from dataclasses import replace
 import torch
 
 from bigunet.model.networks.unet import UNet, UNetConfig
-from bigunet.training.checkpoint import Learner, Progress
+from bigunet.training.checkpoint import Learner, TrainingState
 from bigunet.training.data.loader import Share, batch_of, batches
 from bigunet.training.data.patches import PatchSource
 from bigunet.training.data.training_set import open_training_set
@@ -50,7 +50,7 @@ def trained_per_second(
     machine = Machine(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     module.to(machine.device)
     learner.average.to(machine.device)
-    trainer = Trainer(learner, itertools.repeat(batch), recipe, machine, begun=Progress())
+    trainer = Trainer(learner, itertools.repeat(batch), recipe, machine, begun=TrainingState())
     trainer.step()
     started = time.perf_counter()
     for _ in range(steps):

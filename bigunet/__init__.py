@@ -23,7 +23,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.segmentation.verify import VerifyReport, verify
     from bigunet.training.augmentation import Augmentation
     from bigunet.training.recipe import Recipe
-    from bigunet.training.run.description import TrainReport
+    from bigunet.training.run.train_report import TrainReport
     from bigunet.training.train import train
     from bigunet.training.train_options import TrainOptions
 
@@ -76,7 +76,7 @@ _HOMES = {
     "SegmentReport": "segmentation.segment_report",
     "SegmentationClass": "model.description",
     "TrainOptions": "training.train_options",
-    "TrainReport": "training.run.description",
+    "TrainReport": "training.run.train_report",
     "UNet": "model.networks.unet",
     "UNetConfig": "model.networks.unet",
     "VerifyReport": "segmentation.verify",

@@ -24,7 +24,7 @@ from bigunet.training.recipe import LOSS, VALIDATION, Recipe
 from bigunet.training.train_options import MODEL, TrainOptions
 
 if TYPE_CHECKING:
-    from bigunet.training.run.description import TrainReport
+    from bigunet.training.run.train_report import TrainReport
 
 
 @click.command(cls=SectionedCommand, short_help="Train a network on images and labels.")

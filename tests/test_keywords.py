@@ -14,7 +14,7 @@ from PIL import Image
 import bigunet
 from bigunet import EvaluateOptions, Recipe, SegmentOptions, TrainOptions
 from bigunet.errors import OptionError, TrainingError
-from bigunet.training.run.description import TrainJob
+from bigunet.training.run.training_run import TrainingRun
 
 
 @pytest.fixture
@@ -86,22 +86,22 @@ def test_evaluate_takes_keywords(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, TrainJob]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, TrainingRun]:
     """What train() would run."""
-    jobs: dict[str, TrainJob] = {}
-    monkeypatch.setattr(TrainJob, "check_place", lambda self: jobs.update(made=self))
-    monkeypatch.setattr(TrainJob, "check_files", lambda self: None)
-    monkeypatch.setattr("bigunet.training.train.run_processes", lambda job, tell: None)
+    runs: dict[str, TrainingRun] = {}
+    monkeypatch.setattr(TrainingRun, "check_place", lambda self: runs.update(made=self))
+    monkeypatch.setattr(TrainingRun, "check_files", lambda self: None)
+    monkeypatch.setattr("bigunet.training.train.start_run", lambda run, on_event: None)
     monkeypatch.chdir(tmp_path)
-    return jobs
+    return runs
 
 
-def test_train_gives_each_keyword_to_options_or_recipe(job: dict[str, TrainJob]) -> None:
+def test_train_gives_each_keyword_to_options_or_recipe(run: dict[str, TrainingRun]) -> None:
     bigunet.train(
         "i", "l", out="m.safetensors", target="classes", label_values=[0, 9], steps=7,
         augmentation={"noise": 0.2}, options=TrainOptions(width=8), validation=0.25,
     )  # fmt: skip
-    made = job["made"]
+    made = run["made"]
     assert made.options == TrainOptions(
         width=8, target="classes", label_values=(0, 9), validation=0.25
     )
@@ -109,10 +109,10 @@ def test_train_gives_each_keyword_to_options_or_recipe(job: dict[str, TrainJob])
     assert made.validation == ()
 
 
-def test_train_validates_on_images_or_on_a_share(job: dict[str, TrainJob]) -> None:
+def test_train_validates_on_images_or_on_a_share(run: dict[str, TrainingRun]) -> None:
     bigunet.train("i", "l", out="m.safetensors", validation=("a", Path("b")))
-    assert job["made"].validation == ("a", "b")
-    assert job["made"].options == TrainOptions()
+    assert run["made"].validation == ("a", "b")
+    assert run["made"].options == TrainOptions()
     with pytest.raises(OptionError, match=r"validation is 1\.5; give a share"):
         bigunet.train("i", "l", out="m.safetensors", validation=1.5)
     with pytest.raises(TrainingError, match="steps is '7': give a whole number"):

@@ -1,4 +1,4 @@
-"""Values of strangers, cut short for messages."""
+"""Values from users and files, shortened for messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import reprlib
 
 
 def brief(value: object) -> str:
-    """The value for a message of one line.
+    """The value as text that is short enough for a message of one line.
 
     >>> brief(10**99)
     '100000000000000000...0000000000000000000'

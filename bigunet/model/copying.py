@@ -1,4 +1,4 @@
-"""Copies of a caller's module, so that nothing done to them reaches it."""
+"""Copies of a caller's module, so that changes to a copy do not reach the module."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ def copied(module: nn.Module) -> nn.Module:
     Raises
     ------
     ModelError
-        If the module holds what cannot be copied, as the old ``weight_norm`` does.
+        If a part of the module cannot be copied, such as the old ``weight_norm``.
     """
     try:
         return copy.deepcopy(module).eval()
-    except Exception as error:  # what the copied objects raise is theirs to choose
-        said = (str(error).splitlines() or [type(error).__name__])[0][:70]
+    except Exception as error:  # the objects in a module may raise any error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:70]
         advice = "make it a plain module that copy.deepcopy and eval() take"
-        if "non-leaf" in said or "graph leaves" in said:
+        if "non-leaf" in reason or "graph leaves" in reason:
             advice = "use torch.nn.utils.parametrizations.weight_norm, or remove_weight_norm first"
-        raise ModelError(f"{type(module).__name__} cannot be copied ({said}): {advice}") from error
+        raise ModelError(
+            f"{type(module).__name__} cannot be copied ({reason}): {advice}"
+        ) from error

@@ -1,4 +1,4 @@
-"""What a model file says about its network: classes, channels, normalisation, provenance."""
+"""The description in a model file: classes, channels, normalisation, how it was trained."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ FORMAT_VERSION = 1
 # Labels are uint8.
 MAX_CLASSES = 256
 PALETTE = ("#000000", "#e6a019", "#2a7fd4", "#d4412a", "#3aa655", "#9a4fc9", "#20b2aa", "#c7b42c")
-
-
-# Letters; longer ones are no names.
-_LONGEST_NAME = 1000
+_MOST_LETTERS = 1000
+"""Letters of a name, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class SegmentationClass:
 
     @property
     def rgba(self) -> tuple[int, int, int, int]:
-        """Red, green, blue, alpha, 0 to 255."""
+        """Red, green, blue and alpha, each 0 to 255."""
         r, g, b = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
         return r, g, b, 255
 
@@ -58,10 +56,10 @@ class Normalisation:
     Parameters
     ----------
     kind : {"percentile", "fixed"}
-        Whether ``low`` and ``high`` are percentiles (0 to 100) of the whole image, per channel,
-        or grey values.
+        Whether ``low`` and ``high`` are percentiles (0 to 100) of each channel of the whole
+        image, or grey values.
     low, high : float
-        What is mapped to 0 and to 1. Values outside are not clipped.
+        The values that become 0 and 1. Values outside are not clipped.
     """
 
     kind: NormalisationKind = "percentile"
@@ -82,28 +80,28 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """Everything but the weights.
+    """Everything in a model file except the weights.
 
     Parameters
     ----------
     name : str
-        What users call the model.
+        The name by which users know the model.
     architecture : dict
         ``{"name": "unet", "config": {...}}``.
     classes : tuple of SegmentationClass
-        2 to 256, in the order of the network's scores. Class 0 is the background.
+        2 to 256 classes, in the order of the network's scores. Class 0 is the background.
     channels : tuple of str
         Names of the image channels that the network reads, in order.
     normalisation : Normalisation
     precisions : tuple of str
-        Precisions that were found to give the same labels, besides fp32.
+        fp32, and the lower precisions that give the same labels according to a measurement.
     voxel_size_um : tuple of float or None
         Voxel size of the training images in micrometres, z y x or y x.
     grey_median : tuple of float or None
-        Where the medians of the training images lay in their grey ranges: the least and the
-        greatest, without the outer 5 %; 0 is the low end of a range and 1 its high end.
+        Lowest and highest place of a training image's median in its grey range, without the outer
+        5 %. 0 is the low end of a range, and 1 its high end.
     training, card : dict
-        How it was trained; data, licence, scores, limits.
+        How the model was trained; and its card: data, licence, scores, limits.
     """
 
     name: str
@@ -127,7 +125,7 @@ class ModelDescription:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """The description as plain data for JSON."""
         return {"format": "bigunet", "format_version": FORMAT_VERSION, **asdict(self)}
 
     @classmethod
@@ -137,7 +135,7 @@ class ModelDescription:
         Raises
         ------
         ModelError
-            If ``data`` is not a bigunet description, or one of a newer format.
+            If ``data`` is not a bigunet description, or has a newer format.
         """
         fields = dict(data) if isinstance(data, Mapping) else {}
         if fields.pop("format", None) != "bigunet":
@@ -177,13 +175,13 @@ class ModelDescription:
 
 
 def default_classes(count: int) -> tuple[SegmentationClass, ...]:
-    """Names and colours for ``count`` classes that have none: background, class 1, …"""
+    """Names and colours for ``count`` classes without names: background, class 1, …"""
     names = ["background", *(f"class {n}" for n in range(1, count))]
     return tuple(SegmentationClass(n, PALETTE[i % len(PALETTE)]) for i, n in enumerate(names))
 
 
 def check_description(description: ModelDescription) -> None:
-    """Raise ModelError for the first field that does not have the type it must have."""
+    """Raise ModelError for the first field of a wrong type."""
     for field_name in ("architecture", "training", "card"):
         if not isinstance(getattr(description, field_name), Mapping):
             raise damaged(field_name, getattr(description, field_name))
@@ -206,20 +204,20 @@ def check_description(description: ModelDescription) -> None:
 
 
 def check_name(name: object, what: str) -> None:
-    """Raise ModelError for what is no text, or too long for a name."""
+    """Raise ModelError for a name that is not a text, or too long."""
     if not isinstance(name, str):
         raise ModelError(f"{what} is {brief(name)}; give a text")
-    if len(name) > _LONGEST_NAME:
-        raise ModelError(f"{what} has {len(name)} letters; give at most {_LONGEST_NAME}")
+    if len(name) > _MOST_LETTERS:
+        raise ModelError(f"{what} has {len(name)} letters; give at most {_MOST_LETTERS}")
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a real number that a float can hold; true and false are none."""
+    """Whether a value is a real number that a float can hold; true and false are not numbers."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return isinstance(value, float) or abs(value) < 2**63
 
 
 def damaged(name: str, value: object) -> ModelError:
-    """The error for a field of a description that has another type."""
+    """The error for a field of the wrong type."""
     return ModelError(f"the model's description is damaged: {name} {brief(value)}")

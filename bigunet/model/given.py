@@ -1,6 +1,6 @@
-"""What a caller gives as a network: unwrapped, checked and copied, or refused in one line.
+"""A caller's network: unwrapped, checked and copied, or refused in one line.
 
-Whether it can be run block by block is ``bigunet.model.probing.probe``'s work.
+``bigunet.model.probing.probe`` finds out whether it can be run block by block.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
 def module_from(given: object) -> nn.Module:
-    """The network in what a caller gives: a copy on the CPU, in fp32, in evaluation mode.
+    """A copy of a caller's network, on the CPU, in fp32, in evaluation mode.
 
-    ``DataParallel``, its distributed kin and ``torch.compile`` are taken off.
+    The wrappers ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile`` are removed.
 
     Raises
     ------
     ModelError
-        If it is no module, or one that cannot be run: the message says what to do.
+        If it is not a module, or a module that cannot be run. The message says what to do.
     """
     if not isinstance(given, nn.Module):
-        raise ModelError(_what_else(given))
+        raise ModelError(_message_for(given))
     module = unwrapped(given)
     _check_forward(module)
     _check_weights_there(module)
@@ -51,7 +51,7 @@ def module_from(given: object) -> nn.Module:
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The network inside ``DataParallel``, its distributed kin, and ``torch.compile``."""
+    """The network without ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile``."""
     while True:
         if isinstance(module, _WRAPPERS):
             module = module.module
@@ -62,7 +62,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raise ModelError for the first tensor that has a value that is not a number."""
+    """Raise ModelError for the first tensor that has a NaN or infinite value."""
     for name, tensor in tensors.items():
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
@@ -75,15 +75,20 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
 
 
 def _named_values(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, but for infinities that are meant: masks of attention are."""
-    found: dict[str, Tensor] = {name: p.detach() for name, p in module.named_parameters()}
+    """Parameters and buffers by name.
+
+    Infinities in buffers are replaced, because masks of attention need them; infinite statistics
+    of batch normalisation stay, because they are errors.
+    """
+    values: dict[str, Tensor] = {name: p.detach() for name, p in module.named_parameters()}
     for name, buffer in module.named_buffers():
         statistic = name.endswith(("running_mean", "running_var"))
-        found[name] = buffer if statistic else buffer.masked_fill(buffer.isinf(), 0)
-    return found
+        values[name] = buffer if statistic else buffer.masked_fill(buffer.isinf(), 0)
+    return values
 
 
-def _what_else(given: object) -> str:
+def _message_for(given: object) -> str:
+    """The message for an object that is not a module."""
     if isinstance(given, (str, os.PathLike)):
         name = os.path.basename(os.fspath(given))[-40:]
         return (
@@ -128,8 +133,8 @@ def _check_forward(module: nn.Module) -> None:
     if needed:
         more = ", ".join(needed[:3])
         raise ModelError(
-            f"{name}.forward needs {more} besides the image: wrap it in a module whose forward "
-            "takes the image alone"
+            f"{name}.forward needs {more} besides the image: wrap it in a module with a forward "
+            "that takes the image alone"
         )
     if not any(p.kind in (*kinds, inspect.Parameter.VAR_POSITIONAL) for p in parameters):
         raise ModelError(f"{name}.forward takes no image; it must take one tensor")

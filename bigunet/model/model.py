@@ -1,4 +1,4 @@
-"""A network with all that the engine must know of it, whether from a file or from a caller."""
+"""A network with all that segmentation must know of it, from a file or from a caller."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Model:
     Parameters
     ----------
     module : torch.nn.Module
-        Maps (n, channel, *space) to scores (n, class, *space), float, in evaluation mode.
+        Maps (n, channel, *space) to scores (n, class, *space), floats; in evaluation mode.
     description : ModelDescription
     digest : str
         SHA-256 that identifies the weights.
     receptive_field : ReceptiveField
-        From the layers of bigunet's networks, probed numerically for any other module.
+        Computed from the layers of bigunet's networks, and measured for any other module.
     path : str
-        File that it was read from; empty for a module of the caller's.
+        The file that it was read from; empty for a caller's module.
     scores : {"logits", "probabilities"}
-        What the module's scores are. Of probabilities none is squashed again; a single one is the
-        foreground's, which begins above 0.5.
+        What the module's scores are. Probabilities do not go through a softmax again. A single
+        probability is that of the foreground, which begins above 0.5.
     """
 
     module: nn.Module
@@ -58,7 +58,7 @@ class Model:
 
     @property
     def zero_padded(self) -> bool:
-        """Whether scores near the border of one plain pass are made up from padding."""
+        """Whether scores near the border of a plain pass depend on padding."""
         return self.receptive_field.border != self.receptive_field.halo
 
     @classmethod
@@ -74,56 +74,56 @@ class Model:
         voxel_size_um: Sequence[float] | None = None,
         scores: ScoreKind | None = None,
     ) -> Model:
-        """Any module whose output depends on a bounded neighbourhood, ready for the engine.
+        """Make a model of any module with outputs that depend on a bounded neighbourhood.
 
-        A module that gives one score per voxel has two classes, background and foreground: the
+        A module with one score per voxel has two classes, background and foreground: the
         foreground is where a logit is above 0, or a probability above 0.5.
 
-        The module is copied, to the CPU, in evaluation mode and in float32; ``DataParallel`` and
-        ``torch.compile`` are taken off, TorchScript is run as it is.
+        The module is copied to the CPU, in evaluation mode and in float32. ``DataParallel`` and
+        ``torch.compile`` are removed; TorchScript is run as it is.
 
         Parameters
         ----------
         module : torch.nn.Module
-            Maps (n, len(channels), *space) to (n, classes, *space) on the same voxel grid;
-            zero-padded or valid.
+            Maps (n, len(channels), *space) to (n, classes, *space) on the same voxel grid, with
+            zero-padded or valid convolutions.
         ndim : int
-            Spatial axes, 2 or 3.
+            Number of spatial axes, 2 or 3.
         classes : sequence of str, optional
             Class names, background first.
         voxel_size_um : sequence of float, optional
             Voxel size in micrometres that the network was trained at, z y x or y x.
         scores : {"logits", "probabilities"}, optional
-            What the module gives: logits, or probabilities, since it ends in a sigmoid (of one
-            score) or a softmax. By default it is measured.
+            What the module's scores are. They are probabilities if the module ends in a sigmoid
+            (of one score) or in a softmax. By default this is measured.
 
         Raises
         ------
         ModelError
-            If the module cannot be run exactly block by block; the message names the layer or
+            If the module cannot be run exactly block by block. The message names the layer or
             call, and says what to do.
         """
         channels = _names(channels, "channels")
         classes = None if classes is None else _names(classes, "classes")
-        # The caller may go on training theirs.
+        # A copy, because the caller may continue to train the module.
         module = module_from(module)
         probed = probe(module, in_channels=len(channels), ndim=ndim, scores=scores)
-        found = probed.field
-        known = default_classes(max(probed.num_scores, 2))
+        described = default_classes(max(probed.num_scores, 2))
         if classes is not None:
-            if len(classes) != len(known):
-                raise ModelError(f"{len(classes)} class names for {len(known)} classes")
-            known = tuple(replace(c, name=n) for c, n in zip(known, classes))
+            if len(classes) != len(described):
+                raise ModelError(f"{len(classes)} class names for {len(described)} classes")
+            described = tuple(replace(c, name=n) for c, n in zip(described, classes))
         description = ModelDescription(
             name=name or module_name(module),
             architecture={"name": "module", "class": module_name(module)},
-            classes=known,
+            classes=described,
             channels=tuple(channels),
             normalisation=normalisation or Normalisation(),
             voxel_size_um=None if voxel_size_um is None else tuple(voxel_size_um),
         )
-        digest = module_digest(module, found, in_channels=len(channels), scores=probed.scores)
-        return cls(module, description, digest, found, scores=probed.scores)
+        field = probed.field
+        digest = module_digest(module, field, in_channels=len(channels), scores=probed.scores)
+        return cls(module, description, digest, field, scores=probed.scores)
 
 
 def _names(given: Sequence[str], what: str) -> tuple[str, ...]:
@@ -138,8 +138,9 @@ def module_digest(
 ) -> str:
     """SHA-256 of a module's structure, weights, receptive field, and scores of fixed noise.
 
-    The scores tell modules apart that differ in plain attributes or in code. They are computed
-    in float64 and rounded, so that another machine or number of threads gives the same digest.
+    The scores distinguish modules that differ only in plain attributes or in code. They are
+    computed in float64 and rounded, so that another machine or another number of threads gives
+    the same digest.
     """
     digest = hashlib.sha256(f"{module!r} {field}".encode())
     for name, tensor in module.state_dict().items():
@@ -158,6 +159,6 @@ def _fixed_scores(module: nn.Module, field: ReceptiveField, in_channels: int) ->
     with torch.inference_mode(), WideCasts():
         scores = copied(module).cpu().double()(noise).double().numpy()
     scores = np.nan_to_num(scores)
-    # Six of the largest score's digits; adding 0 turns -0 into 0.
+    # Six digits of the largest score are kept; adding 0 turns -0 into 0.
     _, exponent = np.frexp(np.abs(scores).max())
     return bytes((np.rint(np.ldexp(scores, 20 - exponent)) + 0.0).tobytes())

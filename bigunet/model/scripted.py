@@ -1,4 +1,4 @@
-"""TorchScript modules in the place of plain ones: copied, sent and measured like these."""
+"""TorchScript modules that can be copied, pickled and measured like plain modules."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 
 class Scripted(nn.Module):
-    """A module that runs a TorchScript module, and that can be copied and pickled.
+    """A module that runs a TorchScript module, and can be copied and pickled.
 
     Parameters
     ----------
     script : torch.jit.ScriptModule
-        From ``torch.jit.script``, ``trace`` or ``load``.
+        The result of ``torch.jit.script``, ``trace`` or ``load``.
     """
 
     def __init__(self, script: torch.jit.ScriptModule) -> None:
@@ -25,7 +25,7 @@ class Scripted(nn.Module):
         self.script = script
 
     def forward(self, image: Tensor) -> Tensor:
-        """What the TorchScript module gives."""
+        """The scores of the TorchScript module."""
         scores: Tensor = self.script(image)
         return scores
 
@@ -37,15 +37,16 @@ class Scripted(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         with warnings.catch_warnings():
-            # It asks for the gradients of the parameters of TorchScript, which are no leaves.
+            # It reads the gradients of TorchScript's parameters, which are not leaves.
             warnings.filterwarnings("ignore", "The .grad attribute of a Tensor")
             return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
 
 def on_meta(module: nn.Module) -> nn.Module:
-    """A copy without values, whose passes cost nothing; the module itself where none can be had.
+    """A copy without values, with passes that cost nothing; or the module itself.
 
-    TorchScript refuses ``to("meta")``, and may hold constants that have no place there.
+    The module itself is returned if it cannot be moved: TorchScript refuses ``to("meta")``, and may
+    have constants that cannot be loaded there.
     """
     try:
         if isinstance(module, Scripted):
@@ -56,7 +57,7 @@ def on_meta(module: nn.Module) -> nn.Module:
 
 
 def with_scripts_wrapped(module: nn.Module) -> nn.Module:
-    """The module, whose TorchScript modules, or itself, have become :class:`Scripted`."""
+    """The module, with each TorchScript module in it (or itself) wrapped as :class:`Scripted`."""
     if isinstance(module, torch.jit.ScriptModule):
         return Scripted(module)
     for parent in list(module.modules()):

@@ -20,8 +20,9 @@ from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.arrays import read_provenance
 from bigunet.io.stores.access import join_url, normal_url
 from bigunet.model.files.model_file import load_model
-from bigunet.model.inference.forward import Predictor, labels_of, score_margin
+from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.inference.score_maps import labels_of, score_margin
 from bigunet.model.model import Model
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.plan.plan import SegmentPlan, make_plan

@@ -1,9 +1,9 @@
-"""Setting class scores right after training: class weights make the rare classes too likely.
+"""Calibration after training: offsets that correct the scores of the classes.
 
-A network that was trained with weights on its classes gives the probabilities of a world in which
-they are so frequent. An offset to each class's score makes up for that; which one serves the
-segmentation best is looked for on all images: a number per class is soon found, and of few images
-it is found by chance.
+Class weights make rare classes too likely: a network trained with them gives the probabilities of
+a world in which all classes are as frequent as their weights say. One offset per class corrects
+that. The offsets are searched on many images, because offsets that are best on a few images may
+be best by chance.
 """
 
 from __future__ import annotations
@@ -18,53 +18,54 @@ from bigunet.model.networks.network import Network
 Offsets = tuple[float, ...]
 
 _STEPS = (0.5, 0.25)
-# Of the classes' scores, in logits: beyond it, weights and not their sum are at fault.
+# In logits. A network that needs a larger offset has wrong weights, which no offset corrects.
 _LARGEST = 3.0
 
 
 def search_offsets(score: Callable[[Offsets], float], num_classes: int) -> tuple[Offsets, float]:
-    """Offsets of the classes' scores that give a better score than none, by coordinate search.
+    """Search the offsets of the classes' scores that give the best segmentation.
 
-    Each class in turn is raised or lowered as long as that helps, by 0.5 and then by 0.25.
+    The search raises or lowers one class at a time, as long as that helps, first by 0.5 and then
+    by 0.25.
 
     Parameters
     ----------
     score : callable
-        Of the segmentation with these offsets; higher is better.
+        Returns the score of the segmentation with given offsets; higher is better.
     num_classes : int
 
     Returns
     -------
     offsets : tuple of float
-        All 0 where nothing helps.
+        All are 0 if no offset helps.
     score : float
-        With them: never less than without.
+        Score with these offsets. It is never lower than the score without offsets.
     """
     best: Offsets = (0.0,) * num_classes
-    reached = score(best)
+    best_score = score(best)
     for step in _STEPS:
         moved = True
         while moved:
             moved = False
-            for tried in _neighbours(best, step):
-                found = score(tried)
-                if found > reached:
-                    best, reached, moved = tried, found, True
+            for offsets in _neighbours(best, step):
+                new_score = score(offsets)
+                if new_score > best_score:
+                    best, best_score, moved = offsets, new_score, True
                     break
-    return best, reached
+    return best, best_score
 
 
 def add_offsets(module: Network, offsets: Sequence[float]) -> None:
-    """Add offsets to the scores that a network gives, in its last layer.
+    """Add offsets to the scores of a network, in the bias of its last layer.
 
     Raises
     ------
     TrainingError
-        If the network gives another number of scores, or its last layer has no bias.
+        If the network has another number of scores, or its last layer has no bias.
     """
     bias = getattr(module.get_submodule("head"), "bias", None)
     if bias is None or len(bias) != len(offsets):
-        raise TrainingError(f"a network whose last layer has no bias for {len(offsets)} classes")
+        raise TrainingError(f"the last layer of the network has no bias for {len(offsets)} classes")
     with torch.no_grad():
         bias += torch.tensor(offsets, dtype=bias.dtype, device=bias.device)
 

@@ -1,4 +1,4 @@
-"""The checkpoint of a run: all that the next step depends on, in one file, never pickled."""
+"""The checkpoint of a training run: all that the next step depends on, in one file, no pickle."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from bigunet.machine.files import replacing
 from bigunet.model.files.model_file import give_usual_mode
 from bigunet.model.networks.network import Network
 
-_NUM_TOLD = 5
+_MOST_DIFFERENCES = 5
 _KEY = "bigunet-training"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run is.
+class TrainingState:
+    """How far a training run has come, and its best score.
 
     Parameters
     ----------
     step : int
-        Steps done.
+        Number of steps done.
     seconds : float
-        Of training, validation left out.
+        Time of training, without validation.
     waited_seconds : float
-        Of them, waiting for patches.
+        The part of ``seconds`` in which the network waited for patches.
     best_score : float
-        Highest validation score; minus infinity before the first.
+        Highest validation score; minus infinity before the first validation.
     best_step : int
-        Steps done when it was last reached.
+        Number of steps done when the best score was last reached.
     stale : int
-        Validations since it rose.
+        Number of validations since the best score rose.
     losses : tuple of float
-        Of the steps since the last row of the curves.
+        Losses of the steps since the last row of the curves.
     """
 
     step: int = 0
@@ -53,8 +53,8 @@ class Progress:
     stale: int = 0
     losses: tuple[float, ...] = field(default=())
 
-    def advanced(self, loss: float, seconds: float, waited_seconds: float) -> Progress:
-        """One step on."""
+    def advanced(self, loss: float, seconds: float, waited_seconds: float) -> TrainingState:
+        """The state after one more step."""
         return replace(
             self,
             step=self.step + 1,
@@ -63,24 +63,25 @@ class Progress:
             losses=(*self.losses, loss),
         )
 
-    def scored(self, score: float) -> Progress:
-        """After a validation; without images for it the score is NaN, and the last is the best.
+    def scored(self, score: float) -> TrainingState:
+        """The state after a validation.
 
-        Of equal scores the last is the best, too: its network has learnt for longer.
+        Without images to validate on, the score is NaN, and the latest network counts as the best.
+        Of networks with equal scores, the latest is the best, because it has learned longest.
         """
         if score > self.best_score or math.isnan(score):
             return replace(self, best_score=score, best_step=self.step, stale=0)
         best_step = self.step if score == self.best_score else self.best_step
         return replace(self, best_step=best_step, stale=self.stale + 1)
 
-    def told(self) -> Progress:
-        """After a row of the curves."""
+    def without_losses(self) -> TrainingState:
+        """The state after the losses were written as a row of the curves."""
         return replace(self, losses=())
 
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """What learns: the network, the average of its weights, and the optimiser."""
+    """What learns: the network, the running average of its weights, and the optimiser."""
 
     module: Network
     average: Network
@@ -88,7 +89,7 @@ class Learner:
 
 
 def save_checkpoint(
-    path: Path, learner: Learner, progress: Progress, fingerprint: Mapping[str, Any]
+    path: Path, learner: Learner, state: TrainingState, fingerprint: Mapping[str, Any]
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -96,54 +97,55 @@ def save_checkpoint(
     ----------
     path : Path
     learner : Learner
-    progress : Progress
+    state : TrainingState
     fingerprint : mapping
-        What must be the same for the run to go on; plain data.
+        What must be the same for the run to continue; plain data.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     tensors: dict[str, Tensor] = {}
     for name, module in (("module", learner.module), ("average", learner.average)):
         tensors |= {f"{name}.{k}": t for k, t in module.state_dict().items()}
-    for index, state in learner.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{k}": _tensor(v) for k, v in state.items()}
+    for index, values in learner.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{k}": _as_tensor(v) for k, v in values.items()}
     tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
-    told = {"progress": asdict(progress), "fingerprint": dict(fingerprint)}
+    metadata = {"progress": asdict(state), "fingerprint": dict(fingerprint)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, sole_writer=True) as partial:
-            save_file(tensors, partial, metadata={_KEY: json.dumps(told)})
+            save_file(tensors, partial, metadata={_KEY: json.dumps(metadata)})
             give_usual_mode(partial)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"cannot write the checkpoint {path}: {error}") from error
 
 
-def load_checkpoint(path: Path, learner: Learner, fingerprint: Mapping[str, Any]) -> Progress:
-    """Put a checkpoint's tensors into ``learner``, and say where the run was.
+def load_checkpoint(path: Path, learner: Learner, fingerprint: Mapping[str, Any]) -> TrainingState:
+    """Load a checkpoint's tensors into ``learner``, and return the state of its run.
 
     Raises
     ------
     ResumeError
-        If there is none, it is damaged, or it belongs to a run that was begun differently; the
-        difference is named.
+        If there is no checkpoint, if it is damaged, or if its run began differently. The message
+        names the difference.
     """
     if not path.is_file():
         raise ResumeError(f"there is no checkpoint {path} to go on from; train without --resume")
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {})[_KEY])
+            metadata = json.loads((file.metadata() or {})[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        _compare(told["fingerprint"], json.loads(json.dumps(dict(fingerprint))), path)
-        progress = Progress(**{**told["progress"], "losses": tuple(told["progress"]["losses"])})
+        _compare(metadata["fingerprint"], json.loads(json.dumps(dict(fingerprint))), path)
+        numbers = metadata["progress"]
+        state = TrainingState(**{**numbers, "losses": tuple(numbers["losses"])})
         _load(learner, tensors)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, ResumeError):
             raise
         raise ResumeError(f"{path} is not a readable checkpoint: {error}") from error
-    return progress
+    return state
 
 
 def _load(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
@@ -157,38 +159,40 @@ def _load(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     learner.optimiser.load_state_dict({**whole, "state": states})
 
 
-def _compare(saved: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
-    different = list(_differences("", saved, wanted))
+def _compare(saved: Mapping[str, Any], current: Mapping[str, Any], path: Path) -> None:
+    different = list(_differences("", saved, current))
     if different:
-        more = len(different) - _NUM_TOLD
-        told = "; ".join(different[:_NUM_TOLD]) + (f"; and {more} more" if more > 0 else "")
+        more = len(different) - _MOST_DIFFERENCES
+        listed = "; ".join(different[:_MOST_DIFFERENCES])
+        if more > 0:
+            listed += f"; and {more} more"
         raise ResumeError(
-            f"the run of {path} was begun differently: {told}. Give the same options, or "
+            f"the run of {path} was begun differently: {listed}. Give the same options, or "
             "--overwrite to begin anew"
         )
 
 
-def _differences(name: str, saved: Any, wanted: Any) -> Iterator[str]:
-    """Only what differs, of mappings and of lists of lists."""
-    if isinstance(saved, Mapping) and isinstance(wanted, Mapping):
-        for key in {**saved, **wanted}:
-            yield from _differences(key, saved.get(key, "not there"), wanted.get(key, "not there"))
-    elif _is_table(saved) and _is_table(wanted):
-        if len(saved) != len(wanted):
-            yield f"{name}: were {len(saved)}, now {len(wanted)}"
+def _differences(name: str, saved: Any, current: Any) -> Iterator[str]:
+    """The differing values only, inside mappings and inside lists of lists."""
+    if isinstance(saved, Mapping) and isinstance(current, Mapping):
+        for key in {**saved, **current}:
+            yield from _differences(key, saved.get(key, "not there"), current.get(key, "not there"))
+    elif _is_table(saved) and _is_table(current):
+        if len(saved) != len(current):
+            yield f"{name}: were {len(saved)}, now {len(current)}"
             return
-        for before, now in zip(saved, wanted):
+        for before, now in zip(saved, current):
             if before != now:
-                yield f"{name}: was {_told(before)}, now {_told(now)}"
-    elif saved != wanted:
-        yield f"{name}: was {_told(saved)}, now {_told(wanted)}"
+                yield f"{name}: was {_as_text(before)}, now {_as_text(now)}"
+    elif saved != current:
+        yield f"{name}: was {_as_text(saved)}, now {_as_text(current)}"
 
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, list) for row in value)
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -196,5 +200,5 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
 
-def _tensor(value: Any) -> Tensor:
+def _as_tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else torch.tensor(value)

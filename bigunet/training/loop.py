@@ -1,6 +1,6 @@
 """The training loop: batches in, a better network out.
 
-It neither prints nor writes: what validation means, and what is kept, is its caller's.
+It neither prints nor writes. Its caller validates, and decides which weights to keep.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from bigunet.errors import TrainingError
-from bigunet.training.checkpoint import Learner, Progress
+from bigunet.training.checkpoint import Learner, TrainingState
 from bigunet.training.data.loader import Batch
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.training.recipe import Recipe
@@ -30,13 +30,13 @@ class Step:
     Parameters
     ----------
     number : int
-        Steps done, with this one.
+        Number of steps done, this one included.
     share : float
-        Of the run that is done, 0 to 1.
+        Share of the run that is done, 0 to 1.
     loss : float
-        Of this step's batch, the mean over all processes.
+        Loss of this step's batch, averaged over all processes.
     learning_rate : float
-        That the step was made with.
+        Learning rate of this step.
     """
 
     number: int
@@ -47,13 +47,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and by whom the steps are computed.
+    """The device and the processes that compute the steps.
 
     Parameters
     ----------
     device : torch.device
     rank, processes : int
-        Which of how many processes that share each step; their gradients are averaged.
+        Number of this process, from 0, and number of all processes that share each step. Their
+        gradients are averaged.
     """
 
     device: torch.device
@@ -69,32 +70,32 @@ class Machine:
         return float(total) / self.processes
 
     def agreed(self, value: float) -> float:
-        """The first process's number: clocks differ, and all must stop at the same step."""
+        """The first process's number: clocks differ, but all processes must stop together."""
         if self.processes == 1:
             return value
-        told = torch.tensor(value, dtype=torch.float64, device=self.device)
-        torch.distributed.broadcast(told, src=0)
-        return float(told)
+        number = torch.tensor(value, dtype=torch.float64, device=self.device)
+        torch.distributed.broadcast(number, src=0)
+        return float(number)
 
 
 class Trainer:
-    """Trains a network in place, a step at a time, until the recipe's end.
+    """Trains a network in place, one step at a time, until the recipe's end.
 
-    A run that goes on from ``begun`` computes what the whole run would have: patches and dropout
-    are drawn from the number of the step.
+    A run that continues from ``begun`` computes the same weights as an uninterrupted run, because
+    patches and dropout are drawn from the number of the step.
 
     Parameters
     ----------
     learner : Learner
-        On ``machine.device``.
+        Its modules are on ``machine.device``.
     batches : iterable of Batch
-        From step ``begun.step`` on.
+        The batches from step ``begun.step`` on.
     recipe : Recipe
     machine : Machine
-    begun : Progress
-        Of a run's checkpoint, or ``Progress()``.
+    begun : TrainingState
+        The state in a run's checkpoint, or ``TrainingState()``.
     clock : callable
-        Seconds; another one in tests.
+        Returns the time in seconds; tests pass another clock.
     """
 
     def __init__(
@@ -104,10 +105,10 @@ class Trainer:
         recipe: Recipe,
         machine: Machine,
         *,
-        begun: Progress,
+        begun: TrainingState,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.progress = begun
+        self.state = begun
         self._learner = learner
         self._network = _shared(learner.module, machine)
         self._layout = layout_of(learner.module)
@@ -119,7 +120,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether the recipe is at its end."""
+        """Whether the recipe has reached its end."""
         return self._share >= 1
 
     def step(self) -> Step:
@@ -128,14 +129,14 @@ class Trainer:
         Raises
         ------
         TrainingError
-            If the loss is no longer finite; the network is then of no use.
+            If the loss is not finite: the network is useless from then on.
         """
         started = self._clock()
         batch = next(self._batches)
         waited = self._clock() - started
-        number, rate = self.progress.step, learning_rate(self._recipe, self._share)
+        number, rate = self.state.step, learning_rate(self._recipe, self._share)
         set_rate(self._learner.optimiser, rate)
-        # Counted from the seed and the step, so that a resumed run drops the same channels.
+        # Drawn from the seed and the step, so that a resumed run drops the same channels.
         entropy = np.random.SeedSequence([self._recipe.seed, number, self._machine.rank])
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
         loss = self._learn(batch.to(self._machine.device, self._layout))
@@ -150,9 +151,9 @@ class Trainer:
             decay=self._recipe.averaging,
             step=number + 1,
         )
-        self.progress = self.progress.advanced(loss, self._clock() - started, waited)
+        self.state = self.state.advanced(loss, self._clock() - started, waited)
         self._share = self._share_done()
-        return Step(self.progress.step, self._share, loss, rate)
+        return Step(self.state.step, self._share, loss, rate)
 
     def _learn(self, batch: Batch) -> float:
         learner, recipe = self._learner, self._recipe
@@ -170,24 +171,24 @@ class Trainer:
         return self._machine.mean(float(loss.detach()))
 
     def _share_done(self) -> float:
-        """Of the run, 0 to 1."""
+        """Share of the run that is done, 0 to 1."""
         if self._recipe.minutes > 0:
-            share = self.progress.seconds / (60 * self._recipe.minutes)
+            share = self.state.seconds / (60 * self._recipe.minutes)
             return min(1.0, self._machine.agreed(share))
-        return min(1.0, self.progress.step / self._recipe.steps)
+        return min(1.0, self.state.step / self._recipe.steps)
 
 
 def layout_of(module: nn.Module) -> torch.memory_format:
-    """Channels last: faster convolutions, on CPUs and GPUs alike."""
+    """Channels last, because convolutions are then faster, on CPUs and on GPUs."""
     flat = any(parameter.ndim == 4 for parameter in module.parameters())
     return torch.channels_last if flat else torch.channels_last_3d
 
 
 def _shared(module: nn.Module, machine: Machine) -> nn.Module:
-    """The module, with its gradients averaged over all processes."""
+    """The module, wrapped so that its gradients are averaged over all processes."""
     if machine.processes == 1:
         return module
     devices = [machine.device.index] if machine.device.type == "cuda" else None
-    # It sends the first process's statistics to the others before each step, frozen ones too:
-    # that process's average is what is kept.
+    # It sends the first process's statistics to the others before each step, frozen ones too.
+    # That is right, because the first process's average is the network that is kept.
     return DistributedDataParallel(module, device_ids=devices)

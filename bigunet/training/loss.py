@@ -7,18 +7,18 @@ from torch.nn import functional
 
 
 def weighted_cross_entropy(scores: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-    """Mean over all voxels of ``-w(x) log p(x)``, p the softmax of the true class's score.
+    """Mean over all voxels of ``-w(x) log p(x)``, where p is the softmax of the true class.
 
-    The paper's energy is the sum; the mean differs by a factor, so that the learning rate does
-    not depend on the size of a patch.
+    The paper's energy is the sum over the voxels. The mean is taken here, so that the learning
+    rate does not depend on the size of a patch.
 
     Parameters
     ----------
     scores : Tensor, (n, class, *space)
-        Before the softmax; any float dtype, computed with in fp32.
+        Scores before the softmax, of any float dtype. They are converted to fp32.
     classes : Tensor of int64, (n, *space)
     weights : Tensor of float32, (n, *space)
-        0 where a voxel does not count.
+        A voxel of weight 0 does not count.
 
     References
     ----------

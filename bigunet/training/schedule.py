@@ -1,4 +1,4 @@
-"""What a recipe names: optimiser, learning rate, running average, frozen statistics."""
+"""The parts of training that a recipe names: optimiser, learning rate, average, statistics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOWEST = 0.002
 
 
 def learning_rate(recipe: Recipe, share: float) -> float:
-    """Learning rate after this share of the run.
+    """Learning rate after a share of the run, 0 to 1.
 
     >>> recipe = Recipe(learning_rate=1.0, warm_up=0.1)
     >>> [round(learning_rate(recipe, share), 3) for share in (0.0, 0.1, 1.0)]
@@ -50,17 +50,17 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 @torch.no_grad()
 def follow(average: nn.Module, module: nn.Module, *, decay: float, step: int) -> None:
-    """Move the running average, statistics of the batch normalisation too, towards the weights.
+    """Move the running average towards the weights and the batch normalisation's statistics.
 
     Parameters
     ----------
     average, module : torch.nn.Module
-        Of one architecture; ``average`` is changed.
+        Two networks of one architecture; ``average`` is changed.
     decay : float
-        What stays of the average; less while it is young, to forget the random weights it began
-        with.
+        Share of the average that stays. In the first steps a smaller share stays, so that the
+        average forgets the random weights that it began with.
     step : int
-        Steps done, at least 1.
+        Number of steps done, at least 1.
     """
     decay = min(decay, step / (step + 10))
     for mean, value in zip(average.state_dict().values(), module.state_dict().values()):
@@ -72,16 +72,16 @@ def follow(average: nn.Module, module: nn.Module, *, decay: float, step: int) ->
 
 @torch.no_grad()
 def adopt_statistics(module: nn.Module, average: nn.Module) -> None:
-    """Let batch normalisation in ``module`` use the statistics of ``average``, and keep them.
+    """Let batch normalisation in ``module`` use the statistics of ``average`` from now on.
 
-    Statistics of a batch of one or two are those of its images; the network that runs has those
-    of many. From here on the weights are fitted to what will run. Called before each step, it
-    changes nothing after the first: an average that follows equal statistics keeps them.
+    The statistics of a batch describe its one or two images. The network that is kept uses
+    statistics averaged over many images, so the weights are fitted to these. Only the first call
+    changes anything: an average that follows equal statistics keeps them.
 
     Parameters
     ----------
     module, average : torch.nn.Module
-        Of one architecture; ``module``, in training mode, is changed.
+        Two networks of one architecture; ``module``, in training mode, is changed.
     """
     for layer, smooth in zip(module.modules(), average.modules()):
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):

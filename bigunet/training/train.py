@@ -1,8 +1,8 @@
-"""Train a network on labelled images: the public door; the run itself is in ``training/run``."""
+"""Train a network on labelled images: the public function; ``run/learn.py`` runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,8 +12,10 @@ from bigunet.machine.processes import leave_if_imported_again
 from bigunet.option_fields import check_keywords, with_keywords
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
-from bigunet.training.run.description import TrainEvent, TrainJob, TrainReport
-from bigunet.training.run.processes import run_processes
+from bigunet.training.run.start import start_run
+from bigunet.training.run.train_events import OnEvent, TrainEvent
+from bigunet.training.run.train_report import TrainReport
+from bigunet.training.run.training_run import TrainingRun
 from bigunet.training.train_keywords import TrainKeywords
 from bigunet.training.train_options import TrainOptions
 
@@ -29,34 +31,35 @@ def train(
     card: Mapping[str, Any] | None = None,
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
-    on_event: Callable[[TrainEvent], None] | None = None,
+    on_event: OnEvent | None = None,
     **fields: Unpack[TrainKeywords],
 ) -> TrainReport:
-    """Train a network as the U-Net paper does, from some ten images or many.
+    """Train a network as the U-Net paper does, on ten images or many.
 
     Parameters
     ----------
     images, labels : path
-        OME-Zarr, TIFF or PNG: one image and its labels, two folders whose files have the same
+        OME-Zarr, TIFF or PNG: one image and its labels, two folders with files of the same
         names, or a table (CSV) with the columns ``image`` and ``labels``.
     out : path
         Model file to write, ``.safetensors``; the training record goes into the folder of the
         same name that ends in ``.training``.
     options : TrainOptions, optional
-        Network, target, and how images are read.
+        The network, the target, and how images are read.
     recipe : Recipe, optional
         How to train.
     validation : pair of path, or float, optional
-        Images and labels to validate on, or the share of the others that is kept apart for it.
+        Images and labels to validate on; or the share of the other images to keep apart for it.
     card : mapping, optional
-        What goes into the model's card: data, licence, intended use, limits.
+        The model's card: data, licence, intended use, limits.
     weight_cache : path, optional
-        Folder that keeps the weight map's border term of whole images, computed once and out of
-        core; without one, it is computed for each patch.
+        Folder that keeps the border term of the weight map, which is computed once for whole
+        images, box by box. Without this folder, it is computed for each patch.
     existing : {"refuse", "resume", "overwrite"}
-        What to do when the model or its record is there.
+        What to do if the model or its record exists.
     on_event : callable, optional
-        It gets the begin, each step, each validation, and the progress of each other stage.
+        Called with an event at the beginning, after each step and validation, and during each
+        other stage.
     **fields
         Fields of TrainOptions and Recipe, such as ``target="classes", steps=2000``.
 
@@ -67,7 +70,7 @@ def train(
     Raises
     ------
     BigUNetError
-        One of its subclasses, for all that the caller can do something about.
+        One of its subclasses, for every error that the caller can do something about.
 
     References
     ----------
@@ -75,7 +78,7 @@ def train(
     """
     leave_if_imported_again()
     options, recipe, pair = _chosen(options, recipe, validation, fields)
-    job = TrainJob(
+    run = TrainingRun(
         images=str(images),
         labels=str(labels),
         path=Path(out),
@@ -86,15 +89,10 @@ def train(
         weight_cache=str(weight_cache),
         existing=existing,
     )
-    job.check_place()
-
-    def refusal(holder: str) -> str:
-        process = f"another process ({holder})" if holder else "another process"
-        return f"{process} is training {job.path}; wait for it, or give another --out"
-
-    with loaders_watched(), folder_lock(job.folder, refusal):
-        job.check_files()
-        return run_processes(job, on_event or _ignore)
+    run.check_place()
+    with loaders_watched(), folder_lock(run.folder, run.busy_message):
+        run.check_files()
+        return start_run(run, on_event or _ignore)
 
 
 def _chosen(

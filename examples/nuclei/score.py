@@ -13,7 +13,8 @@ from bigunet.model.inference.turning import turned
 from bigunet.training.data.samples import Sample
 from bigunet.training.data.targets import TargetRule
 from bigunet.training.data.training_set import open_training_set
-from bigunet.training.validate import objects_of, segment_samples
+from bigunet.training.segmented_samples import segment_samples
+from bigunet.training.validate import objects_of
 
 
 def rule_of(model: Model) -> TargetRule:
@@ -30,7 +31,7 @@ def count(model: Model, fields: Sequence[Sample], precision: Precision) -> Match
     """How many objects match at an IoU above 0.5, are missing, or are spurious."""
     rule, matches = rule_of(model), Matches()
     for one in segment_samples(model, fields, device="cpu", precision=precision):
-        matches += match_objects(one.labels, objects_of(one.found, rule))
+        matches += match_objects(one.truth, objects_of(one.classes, rule))
     return matches
 
 

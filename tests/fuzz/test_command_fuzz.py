@@ -1,4 +1,4 @@
-"""Command lines of every kind: exit code 0, 1 or 2, one line that says why, and no traceback."""
+"""Command lines of every kind end with code 0, 1 or 2, one line that says why, no traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from support.fuzz_law import law
 
-# Paths of the folder that a run stands in.
+# Paths in the current folder of a run.
 PATHS = (
     "in.zarr", "stack.zarr", "in.zarr/0", "labels.zarr", "tiny.safetensors", "plain.txt", "empty",
     "nothing", "", ".", "-", "a b", "é", "in.zarr::0", "s3://", "http://", "file:///nothing",
@@ -91,11 +91,11 @@ COMMANDS = (
 
 @st.composite
 def lines(draw: Any) -> list[str]:
-    """Words of a command line; what each command knows comes oftenest."""
+    """Words of a command line; words that the command knows are the most frequent."""
     command = draw(st.sampled_from(COMMANDS[:4]) | st.sampled_from(COMMANDS))
     words = [command, *draw(st.lists(st.sampled_from(PATHS), max_size=3))]
     if command in ("segment", "plan"):
-        # What else they refuse is seen only if image and model are there.
+        # Other refusals appear only if image and model exist.
         words[1:2] = draw(st.sampled_from([["in.zarr"], ["in.zarr"], words[1:2]]))
         if draw(st.integers(0, 4)):
             words += ["--model", "tiny.safetensors"]
@@ -108,7 +108,7 @@ def lines(draw: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an image, a stack, labels, a model, and what is none of these."""
+    """A folder with an image, a stack, labels, a model, and files of other kinds."""
     folder = tmp_path_factory.mktemp("place")
     write_ome_zarr(folder / "in.zarr", "yx", shape=(40, 50))
     write_ome_zarr(folder / "stack.zarr", "czyx", shape=(2, 5, 20, 20))
@@ -123,13 +123,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(words: list[str], outcome: Outcome) -> None:
-    told = [line for line in outcome.told if line.strip()]
+    lines_ = [line for line in outcome.told if line.strip()]
     assert outcome.code in (0, 1, 2), outcome
     assert "Traceback" not in outcome.err or "--debug" in words, outcome.err
     assert "--debug shows where" not in outcome.err, outcome.err
     if outcome.code:
-        assert told, "an exit code without a word"
-        assert len(told[-1]) <= 500, told[-1]
+        assert lines_, "an exit code without a message"
+        assert len(lines_[-1]) <= 500, lines_[-1]
     event(f"{words[0] or 'nothing'} leaves with {outcome.code}")
 
 
@@ -140,7 +140,7 @@ def test_a_command_line_runs_or_a_line_says_why_not(
 ) -> None:
     monkeypatch.chdir(place)
     if words[0] == "train" and not any(word.startswith("--no") for word in words):
-        # Usage errors only: nothing is trained here.
+        # Only usage errors are of interest here, so nothing is trained.
         words = [*words, "--minutes", "-1"]
     if words[0] == "segment" and "--overwrite" not in words:
         words = ["segment", "--overwrite", *words[1:]]

@@ -1,4 +1,4 @@
-"""The grey rule on arrays of every kind: it gives ends that are voxels, and is never at a loss."""
+"""The grey rule on arrays of every kind: its ends lie within the voxels, and it never fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXTREMES = (
 
 @st.composite
 def images(draw: Any, dtypes: tuple[str, ...] = (*FLOATS, *INTEGERS, "bool")) -> np.ndarray:
-    """Noise, spots, ramps and constants over the whole range of a dtype, spoilt in places."""
+    """Noise, spots, ramps and constants over the whole range of a dtype, with some odd voxels."""
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
     sides = st.integers(1, 70)
     shape = draw(st.tuples(sides, sides) | st.tuples(st.integers(1, 3), sides, sides))
@@ -44,7 +44,7 @@ def images(draw: Any, dtypes: tuple[str, ...] = (*FLOATS, *INTEGERS, "bool")) ->
         scaled = np.rint(unit * 2**20).astype(np.int64).astype(object) * (high - low) // 2**20 + low
         voxels = scaled.astype(dtype)
     else:
-        # The span of all float64 is no float64.
+        # The difference of the extreme float64 values is not a float64.
         voxels = (unit * high + (1 - unit) * low).astype(dtype)
     for value in draw(st.lists(st.sampled_from(EXTREMES), max_size=3)):
         share = draw(st.sampled_from([0.002, 0.05, 0.4]))
@@ -76,63 +76,63 @@ def rule(voxels: np.ndarray, wished: Any, wanted: np.ndarray | None = None) -> G
 
 @LAW
 @given(voxels=images(), wished=quantiles, part=st.sampled_from([None, 0.0, 0.3, 1.0]))
-def test_every_end_lies_within_the_finite_voxels_that_are_wanted(
+def test_every_end_lies_within_the_finite_voxels_of_the_part(
     voxels: np.ndarray, wished: list[float], part: float | None
 ) -> None:
     random = np.random.default_rng(1)
-    wanted = None if part is None else random.random(voxels.shape) < part
+    chosen = None if part is None else random.random(voxels.shape) < part
     before = voxels.copy()
-    found = rule(voxels, wished, wanted)
+    values = rule(voxels, wished, chosen)
     np.testing.assert_array_equal(voxels, before)
-    counted = np.isfinite(voxels) & (True if wanted is None else wanted)
+    counted = np.isfinite(voxels) & (True if chosen is None else chosen)
     if not counted.any():
-        assert found is None
+        assert values is None
         return
-    assert found is not None
+    assert values is not None
     least, greatest = voxels[counted].min().item(), voxels[counted].max().item()
-    event("outliers" if found.outliers else "padding" if found.padding else "plain")
-    known = [v for v in (found.least, found.greatest) if v is not None]
-    for value in (*found.values, *known, *found.padding):
+    event("outliers" if values.outliers else "padding" if values.padding else "plain")
+    known = [v for v in (values.least, values.greatest) if v is not None]
+    for value in (*values.values, *known, *values.padding):
         assert least <= value <= greatest
         assert type(value) is type(least)
     order = np.argsort(wished, kind="stable")
-    assert list(np.array(found.values, object)[order]) == sorted(found.values)
-    assert 0 <= found.left_out <= 1
+    assert list(np.array(values.values, object)[order]) == sorted(values.values)
+    assert 0 <= values.left_out <= 1
 
 
 @LAW
 @given(
     voxels=images(("uint8", "int16", "uint16")), wished=st.just((1, 99.8)), add=st.integers(1, 999)
 )
-def test_integers_that_are_moved_have_ends_that_are_moved(
+def test_adding_a_number_to_all_voxels_adds_it_to_the_ends(
     voxels: np.ndarray, wished: tuple[float, float], add: int
 ) -> None:
-    # A value below 0 beside others above is padding, whatever else holds.
+    # One value below 0 among values above 0 would be padding.
     assume(voxels.min() >= 0)
-    found, moved = rule(voxels, wished), rule(voxels.astype(np.int64) + add, wished)
-    assert found is not None
+    values, moved = rule(voxels, wished), rule(voxels.astype(np.int64) + add, wished)
+    assert values is not None
     assert moved is not None
-    assert moved.values == tuple(v + add for v in found.values)
+    assert moved.values == tuple(v + add for v in values.values)
     far = rule(voxels.astype(np.int64) + 2**60 + add, wished)
     assert far is not None
-    assert far.values == tuple(v + 2**60 + add for v in found.values)
+    assert far.values == tuple(v + 2**60 + add for v in values.values)
 
 
 @LAW
 @given(voxels=images(("uint8", "uint16", "float32")), power=st.integers(-20, 20))
-def test_voxels_that_are_scaled_have_ends_that_are_scaled(voxels: np.ndarray, power: int) -> None:
+def test_scaling_all_voxels_scales_the_ends(voxels: np.ndarray, power: int) -> None:
     sizes = np.abs(voxels[np.isfinite(voxels)].astype(np.float64))
-    # Differences are float32, which rounds the smallest otherwise than others.
+    # Differences are float32, which rounds the smallest numbers in another way.
     assume(sizes.max(initial=0) < 1e20 and sizes[sizes > 0].min(initial=1) > 1e-20)
     wide = voxels.astype(np.float64)
-    found, scaled = rule(wide, (1, 99.8)), rule(wide * 2.0**power, (1, 99.8))
-    assume(found is not None)
-    assert found is not None
+    values, scaled = rule(wide, (1, 99.8)), rule(wide * 2.0**power, (1, 99.8))
+    assume(values is not None)
+    assert values is not None
     assert scaled is not None
-    assert scaled.values == tuple(v * 2.0**power for v in found.values)
+    assert scaled.values == tuple(v * 2.0**power for v in values.values)
 
 
 @pytest.mark.parametrize("wished", [(-1,), (1, 100.1), (math.nan,), (math.inf, 1)])
-def test_what_is_no_percentage_is_refused(wished: tuple[float, ...]) -> None:
+def test_numbers_that_are_no_percentages_are_refused(wished: tuple[float, ...]) -> None:
     with pytest.raises(OptionError, match="percentages from 0 to 100"):
         rule(np.zeros((4, 4)), wished)

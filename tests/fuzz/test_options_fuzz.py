@@ -1,4 +1,4 @@
-"""Options of every type, as a caller in Python may give them: taken, or refused in one line."""
+"""Options of every type, as callers may give them, are accepted or refused in one line."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NAMES = [field.name for field in fields(SegmentOptions)]
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(given_=st.dictionaries(st.sampled_from(NAMES), ANYTHING, min_size=1, max_size=3))
-def test_options_of_any_type_are_taken_or_refused_in_one_line(given_: dict[str, Any]) -> None:
+def test_options_of_any_type_are_accepted_or_refused_in_one_line(given_: dict[str, Any]) -> None:
     try:
         made = SegmentOptions(**given_)
     except OptionError as error:
-        told = str(error)
-        assert told
-        assert "\n" not in told
-        assert len(told) <= 250
+        message = str(error)
+        assert message
+        assert "\n" not in message
+        assert len(message) <= 250
     else:
         again = SegmentOptions.from_dict(json.loads(json.dumps(made.to_dict())))
         assert again == made
@@ -70,14 +70,14 @@ def test_options_of_any_type_are_taken_or_refused_in_one_line(given_: dict[str, 
         ("precision", None, r"unknown precision None; known: auto"),
     ],
 )
-def test_a_value_of_another_kind_is_refused_with_what_to_give(
+def test_a_value_of_another_kind_is_refused_with_the_right_kind(
     option: str, value: Any, message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
         SegmentOptions(**{option: value})
 
 
-def test_what_means_the_same_is_taken() -> None:
+def test_equivalent_values_are_accepted() -> None:
     made = SegmentOptions(
         block_shape=[16, np.int64(32)],  # type: ignore[arg-type]
         channels=[np.int8(1), "DAPI"],  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Options x images x networks: the labels are those of one pass in memory, or one line says why."""
+"""Options, images and networks: labels equal those of one pass in memory, or one line says why."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ GREY = [(0, 100), (100, 0), (0.5, 0.7), (-1e300, 1e300), (0, 2**63), (3, 4), (-1
 
 @st.composite
 def option_specs(draw: Any, spec: dict[str, Any], network: Model) -> dict[str, Any]:
-    """Options that fit the image and the network, and at times one that does not."""
+    """Options that fit the image and the network, and sometimes one that does not."""
     sizes = dict(zip(spec["axes"], spec["shape"]))
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
 
     def sometimes(name: str, values: Any, *, one_in: int = 4) -> None:
         if draw(st.integers(1, one_in)) == 1:
-            found[name] = draw(values)
+            options[name] = draw(values)
 
     def within(n: int) -> Any:
         return st.integers(0, n - 1).flatmap(
@@ -70,13 +70,13 @@ def option_specs(draw: Any, spec: dict[str, Any], network: Model) -> dict[str, A
     count = sizes.get("c", 1)
     if draw(st.integers(1, 6)) > 1:
         index = st.integers(0, count - 1)
-        found["channels"] = tuple(draw(index) for _ in range(network.in_channels))
+        options["channels"] = tuple(draw(index) for _ in range(network.in_channels))
     if spec["version"].startswith("bare") and draw(st.integers(1, 6)) > 1:
-        found["axes"] = spec["axes"]
+        options["axes"] = spec["axes"]
     parts = {a: within(sizes[a]) for a in "tzyx" if a in sizes}
     sides = st.tuples(*(st.integers(1, 48) for _ in range(network.ndim)))
     sometimes("level", st.integers(0, max(0, spec["num_levels"] - 1)), one_in=3)
-    if not found.get("level"):
+    if not options.get("level"):
         sometimes("roi", st.fixed_dictionaries({}, optional=parts), one_in=3)
     sometimes("block_shape", sides)
     sometimes("tile_shape", sides)
@@ -87,18 +87,18 @@ def option_specs(draw: Any, spec: dict[str, Any], network: Model) -> dict[str, A
     how = draw(st.integers(0, 7))
     if how == 0:
         number = draw(st.sampled_from([1, network.in_channels]))
-        found["grey_range"] = tuple(draw(st.sampled_from(GREY)) for _ in range(number))
+        options["grey_range"] = tuple(draw(st.sampled_from(GREY)) for _ in range(number))
     if how == 1:
-        found["percentiles"] = draw(st.sampled_from([(0, 100), (10, 90), (49, 51), (0, 0.001)]))
+        options["percentiles"] = draw(st.sampled_from([(0, 100), (10, 90), (49, 51), (0, 0.001)]))
     if how == 2:
-        found["grey_range_of"] = draw(st.sampled_from(["itself", "output"]))
+        options["grey_range_of"] = draw(st.sampled_from(["itself", "output"]))
     sometimes("memory_limit", st.just(4 * 10**9), one_in=8)
     sometimes("ome_version", st.sampled_from(["0.4", "0.5"]))
     sometimes("mask", st.sampled_from(["finer", "coarser", "empty"]))
     if draw(st.integers(1, 4)) == 1:
         name = draw(st.sampled_from(sorted(SILLY)))
-        found[name] = draw(SILLY[name])
-    return found
+        options[name] = draw(SILLY[name])
+    return options
 
 
 class Bench:
@@ -115,7 +115,7 @@ class Bench:
         self.masks["empty"] = np.zeros((8, 8), np.uint8)
 
     def options(self, drawn: dict[str, Any]) -> SegmentOptions:
-        """The options, with paths in the place of words."""
+        """The drawn options, with paths instead of words."""
         given_ = dict(drawn)
         if "mask" in drawn:
             path = self.folder / f"{drawn['mask']}.zarr"
@@ -135,29 +135,30 @@ class Bench:
 
 
 def check_message(error: BigUNetError) -> None:
-    told = str(error)
-    assert told.strip(), "an error without a message"
-    assert "\n" not in told, f"several lines: {told!r}"
-    assert len(told) <= LONGEST + _paths_in(told), f"{len(told)} characters: {told}"
+    message = str(error)
+    assert message.strip(), "an error without a message"
+    assert "\n" not in message, f"several lines: {message!r}"
+    assert len(message) <= LONGEST + _paths_in(message), f"{len(message)} characters: {message}"
 
 
-def _paths_in(told: str) -> int:
-    """Characters of long paths of a test's folders, which are no fault of the message."""
-    return sum(len(word) for word in told.split() if word.startswith(("/", "'/")))
+def _paths_in(message: str) -> int:
+    """Number of characters of the paths in a message, which are long in tests."""
+    return sum(len(word) for word in message.split() if word.startswith(("/", "'/")))
 
 
 def labels_in(target: Path, report: SegmentReport) -> dict[str, np.ndarray]:
-    """What is written, with axes in the order c, t, z, y, x."""
+    """The written arrays, with axes in the order c, t, z, y, x."""
     root = zarr.open_group(str(target), mode="r")
-    found = {}
+    arrays = {}
     for output, path in (("classes", "labels/classes"), ("probabilities", "probabilities")):
         if output in report.plan.options.outputs:
-            told = root[path].attrs.asdict()
-            axes = [a["name"] for a in told.get("ome", told)["multiscales"][0]["axes"]]
+            attributes = root[path].attrs.asdict()
+            multiscale = attributes.get("ome", attributes)["multiscales"][0]
+            axes = [a["name"] for a in multiscale["axes"]]
             order = [axes.index(a) for a in "ctzyx" if a in axes]
-            first = told.get("ome", told)["multiscales"][0]["datasets"][0]["path"]
-            found[output] = np.asarray(root[f"{path}/{first}"]).transpose(order)
-    return found
+            first = multiscale["datasets"][0]["path"]
+            arrays[output] = np.asarray(root[f"{path}/{first}"]).transpose(order)
+    return arrays
 
 
 def quiet(what: Any, *arguments: Any, **named: Any) -> Any:
@@ -167,7 +168,7 @@ def quiet(what: Any, *arguments: Any, **named: Any) -> Any:
 
 
 def attempt(what: Any, *arguments: Any, **named: Any) -> Any:
-    """What a call gives, or the error that it is refused with."""
+    """The result of a call, or the error that it raises."""
     try:
         return quiet(what, *arguments, **named)
     except BigUNetError as error:
@@ -177,7 +178,7 @@ def attempt(what: Any, *arguments: Any, **named: Any) -> Any:
 
 @law(25)
 @given(data=st.data())
-def test_labels_are_those_of_one_pass_or_a_line_says_why_not(
+def test_labels_equal_those_of_one_pass_or_a_line_says_why_not(
     tmp_path: Path, client: Client, data: st.DataObject
 ) -> None:
     spec = data.draw(fuzz_images.specs(), label="image")
@@ -207,7 +208,7 @@ def test_labels_are_those_of_one_pass_or_a_line_says_why_not(
         assert isinstance(report, BigUNetError)
     if isinstance(report, SegmentReport):
         if spec["version"].startswith("bare") and not spec["name_axes"] and "axes" not in drawn:
-            # Without names the axes are the usual ones, whatever they were when it was written.
+            # Without names, the axes are the usual ones, whatever the image was written with.
             axes = "".join(axis.name for axis in report.plan.image.axes)
             assert axes == {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}[len(axes)]
             bench.image = replace(bench.image, axes=axes)
@@ -223,7 +224,7 @@ def test_labels_are_those_of_one_pass_or_a_line_says_why_not(
 
 
 def _kind(outcome: Any) -> str:
-    """A word for statistics: what came of a call, and the option or place that an error names."""
+    """The kind of a call's outcome, for statistics."""
     if not isinstance(outcome, BigUNetError):
         return "well"
     return f"{type(outcome).__name__}"
@@ -231,7 +232,7 @@ def _kind(outcome: Any) -> str:
 
 @law(5)
 @given(data=st.data())
-def test_labels_inside_an_image_are_those_of_one_pass_and_it_stays_an_image(
+def test_labels_inside_an_image_equal_those_of_one_pass_and_it_stays_an_image(
     tmp_path: Path, data: st.DataObject
 ) -> None:
     drawn = {"version": "0.4" if data.draw(st.booleans(), label="zarr 2") else "0.5", "zip": False}
@@ -246,7 +247,7 @@ def test_labels_inside_an_image_are_those_of_one_pass_and_it_stays_an_image(
         ome_version=data.draw(st.sampled_from(["auto", "auto", "0.4", "0.5"]), label="version"),
     )  # fmt: skip
     count_of_threads = threading.active_count()
-    # With workers of its own, in threads.
+    # Without a client, so that it starts its own workers, in threads.
     report = attempt(segment, bench.image.path, model=network, options=options, on_event=_ignore)
     event(_kind(report))
     note(f"run: {report!r:.500}")
@@ -257,17 +258,17 @@ def test_labels_inside_an_image_are_those_of_one_pass_and_it_stays_an_image(
         return
     assert {k: v for k, v in after.items() if k != "segmentation"} == before
     root = zarr.open_group(str(bench.image.path), mode="r")
-    told = root["labels/classes"].attrs.asdict()
-    datasets = told.get("ome", told)["multiscales"][0]["datasets"]
-    want = fuzz_reference.expected(bench.image, report, None, {"nonfinite": "background"})
+    attributes = root["labels/classes"].attrs.asdict()
+    datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
+    reference = fuzz_reference.expected(bench.image, report, None, {"nonfinite": "background"})
     labels = labels_in(bench.image.path, report)["classes"]
-    assert not ((labels != want.labels) & want.firm).any()
+    assert not ((labels != reference.labels) & reference.firm).any()
     assert len(datasets) == len(report.plan.image.levels)
     assert quiet(verify, bench.image.path, model=network, windows=3).passed
 
 
 def _ignore(event_: Any, dashboard: str) -> None:
-    """Nobody listens."""
+    """Ignore an event."""
 
 
 def run(
@@ -280,16 +281,16 @@ def run(
 
 
 def check_output(bench: Bench, report: SegmentReport, drawn: dict[str, Any], target: Path) -> None:
-    want = fuzz_reference.expected(bench.image, report, bench.mask(drawn), drawn)
-    found = labels_in(target, report)
-    if "classes" in found:
-        labels = found["classes"]
-        wrong = (labels != want.labels) & want.firm
+    reference = fuzz_reference.expected(bench.image, report, bench.mask(drawn), drawn)
+    arrays = labels_in(target, report)
+    if "classes" in arrays:
+        labels = arrays["classes"]
+        wrong = (labels != reference.labels) & reference.firm
         assert not wrong.any(), f"{int(wrong.sum())} of {wrong.size} labels are wrong"
         shares = [float((labels == k).mean()) for k in range(len(report.class_shares))]
         assert list(report.class_shares.values()) == pytest.approx(shares)
-    if "probabilities" in found:
-        apart = np.abs(found["probabilities"] - 255 * want.chances)
+    if "probabilities" in arrays:
+        apart = np.abs(arrays["probabilities"] - 255 * reference.probabilities)
         assert apart.max() <= 1, f"probabilities are {apart.max()} of 255 apart"
 
 
@@ -312,8 +313,8 @@ def check_other_blocks(
         if name == "probabilities":
             assert differ.max() <= 1
         else:
-            want = fuzz_reference.expected(bench.image, report, None, {})
-            assert not (differ * want.firm).any()
+            reference = fuzz_reference.expected(bench.image, report, None, {})
+            assert not (differ * reference.firm).any()
 
 
 def _fields(options: SegmentOptions) -> dict[str, Any]:

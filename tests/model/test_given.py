@@ -1,4 +1,4 @@
-"""Laws of what callers give as a network: it runs, or one line says what to do."""
+"""Laws of the networks that callers give: they run, or one line says what to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def network(last: nn.Module | None = None) -> nn.Module:
 
 
 class Stepped(nn.Module):
-    """A network whose scores, or image, go through a step."""
+    """A network with a step on its scores or on its image."""
 
     def __init__(self, after: Callable[[Tensor], Any], *, before: Any = lambda x: x) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class NeedsMore(nn.Module):
 
 
 class Fickle(nn.Module):
-    """Adds how often it was called."""
+    """A module that adds the number of its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ def test_torchscript_is_measured_copied_and_sent_to_workers(
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_floats_are_computed_with_in_float32_and_this_is_said(
+def test_weights_in_other_floats_become_float32_with_a_warning(
     dtype: torch.dtype, tile: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
     given = network().to(dtype)
@@ -160,11 +160,13 @@ def test_other_floats_are_computed_with_in_float32_and_this_is_said(
         (lambda: nn.Sequential(nn.Conv2d(1, 2, 1), threading.Lock()), "is not a Module subclass"),
     ],
 )
-def test_what_is_no_network_that_can_run_is_refused(given: Callable[[], Any], message: str) -> None:
+def test_an_object_that_is_no_usable_network_is_refused(
+    given: Callable[[], Any], message: str
+) -> None:
     try:
         made = given()
     except TypeError:
-        return  # torch itself refuses it
+        return  # torch itself refuses this module
     with pytest.raises(ModelError, match=message) as caught:
         Model.of_module(made, ndim=2)
     assert len(str(caught.value)) <= 200
@@ -201,7 +203,7 @@ def test_what_is_no_network_that_can_run_is_refused(given: Callable[[], Any], me
         (frozen, "TorchScript froze its weights|takes no cubic tile"),
     ],
 )
-def test_a_network_that_gives_no_scores_of_the_image_is_refused(
+def test_a_network_without_scores_of_the_image_is_refused(
     given: Callable[[], nn.Module], message: str
 ) -> None:
     with pytest.raises(ModelError, match=message) as caught:

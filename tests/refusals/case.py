@@ -1,4 +1,4 @@
-"""One thing that bigunet refuses or warns of, and what it really says of it."""
+"""A case that bigunet refuses or warns of, and the line that it really prints."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from bigunet.errors import BigUNetError
 
 
 def _nothing() -> None:
-    """Most commands need a file, and some need none."""
+    """Make no file, for commands that need none."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a user brings, and what bigunet says of it.
+    """What a user gives, and the line that bigunet prints.
 
     Parameters
     ----------
     brings : str
-        In plain words; the heading on the page.
+        What the user gives, in plain words; the heading on the page.
     command : str
-        The words after ``bigunet``; or
+        The words after ``bigunet``; empty if there is a script.
     script : str
-        a Python program, of which the last line is refused.
+        A Python program with a last line that is refused.
     says : str
-        A regular expression that the line matches somewhere.
+        A regular expression that matches a part of the line.
     why : str
         Why it is refused.
     instead : str
         What to do.
     make : callable
-        Makes what the user brings, in the folder in which the command then runs.
+        Makes what the user gives, in the folder in which the command runs.
     code : int
         The exit code; 0 for a warning.
     lines : callable, optional
-        What the command says before work that would take too long for a test.
+        Returns the lines of the command if the command itself would take too long.
     """
 
     brings: str
@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was said: the exit code, and the lines on stderr that are errors or warnings."""
+    """The exit code, and the errors and warnings on stderr."""
 
     code: int
     lines: tuple[str, ...]
@@ -89,7 +89,7 @@ def _run(case: Case) -> Outcome:
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """Commands set the levels of loggers, and some cases set the environment."""
+    """Restore the levels of loggers, which commands set, and the environment, which cases set."""
     loggers = [logging.getLogger(name) for name in ("bigunet", "distributed", "py.warnings")]
     levels = [logger.level for logger in loggers]
     with mock.patch.dict(os.environ):
@@ -107,14 +107,14 @@ def _run_command(words: str) -> Outcome:
     ):
         try:
             main()
-        except SystemExit as left:
-            code = int(left.code or 0)
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
     lines = errors.getvalue().splitlines()
     return Outcome(code, tuple(x for x in lines if x.startswith(("Error: ", "Warning: "))))
 
 
 def _run_script(text: str) -> Outcome:
-    """Run a program as Python does: as the main module, in a file of its own."""
+    """Run a program as Python does: as the main module, in its own file."""
     path = Path("script.py").resolve()
     path.write_text(text)
     program = types.ModuleType("__main__")

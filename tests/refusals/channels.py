@@ -1,4 +1,4 @@
-"""What is refused of channels."""
+"""Refusals of channels."""
 
 from refusals.case import Case
 from refusals.things import image, model, noise
@@ -20,7 +20,7 @@ CASES = (
         instead="Look at the image, and give `--channel 2`.",
     ),
     Case(
-        "Channels with names, none of them the model's",
+        "Channels with names that the model does not know",
         command="segment cells.zarr out.zarr",
         make=lambda: _two_for("DAPI", "GFP"),
         says="0 'DAPI', 1 'GFP'",
@@ -42,7 +42,7 @@ CASES = (
         command="segment cells.zarr out.zarr --channel 1",
         make=lambda: _two_for("1", "0"),
         says="--channel index:1 or --channel name:1",
-        why="Both channels can be meant.",
+        why="The number may mean either channel.",
         instead="Give `--channel index:1` or `--channel name:1`.",
     ),
     Case(
@@ -50,7 +50,7 @@ CASES = (
         command="segment cells.zarr out.zarr --channel RFP",
         make=lambda: _two_for("DAPI", "GFP"),
         says="'RFP'.*0 'DAPI', 1 'GFP'",
-        why="The line lists those that it has.",
+        why="The line lists the channels that the image has.",
         instead="Choose one of them.",
     ),
     Case(
@@ -58,7 +58,7 @@ CASES = (
         command="segment cells.zarr out.zarr --channel DAPI",
         make=lambda: _two_for("DAPI", "DAPI"),
         says="are all named",
-        why="Either of them can be meant.",
+        why="The name may mean any of them.",
         instead="Give the index, `--channel index:0`.",
     ),
     Case(
@@ -66,7 +66,7 @@ CASES = (
         command="segment cells.zarr out.zarr --model pair.safetensors",
         make=lambda: _two_for("DAPI"),
         says=r"reads 2 channel\(s\)",
-        why="The network would read something that is not there.",
+        why="The network reads two channels, and the image has one.",
         instead="Choose another model.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What is refused of the command line itself."""
+"""Refusals of the command line itself."""
 
 from refusals.case import Case
 from refusals.things import image, noise
@@ -12,7 +12,7 @@ def _image() -> None:
 
 CASES = (
     Case(
-        "A command that there is not",
+        "A command that does not exist",
         command="segmnet cells.zarr out.zarr",
         code=2,
         says="No such command 'segmnet'",
@@ -31,7 +31,7 @@ CASES = (
         "`--resume` and `--overwrite`",
         command=f"{_SEGMENT} --resume --overwrite",
         says="give one of them",
-        why="One keeps what there is, the other removes it.",
+        why="One keeps the existing output, and the other removes it.",
         instead="Give one of them.",
     ),
     Case(

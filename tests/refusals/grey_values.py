@@ -1,4 +1,4 @@
-"""What is refused, and warned of, of grey values and voxel sizes."""
+"""Refusals and warnings about grey values and voxel sizes."""
 
 import numpy as np
 import zarr
@@ -72,7 +72,7 @@ CASES = (
             model(),
         ),
         says="unclear which of them to measure",
-        why="Each channel has a range of its own.",
+        why="Each channel has its own range.",
         instead="Give the numbers with `--grey-range`.",
     ),
     Case(
@@ -111,13 +111,13 @@ CASES = (
         instead="Look at the image; if objects are missing, give `--grey-range`.",
     ),
     Case(
-        "Dark objects on a bright ground, for a model of the contrary",
+        "Dark objects on a bright ground, for a model of bright objects",
         command="segment bright.zarr out.zarr --model dark.safetensors --quiet",
         make=_bright_field,
         code=0,
         says="is brighter than the images that model 'dark' was trained on",
         why="The network looks for bright objects.",
-        instead="Turn bright and dark over with `--grey-range HIGH:LOW`.",
+        instead="Exchange bright and dark with `--grey-range HIGH:LOW`.",
     ),
     Case(
         "Voxels of half the size that the model knows",

@@ -1,4 +1,4 @@
-"""What is refused of images and their axes."""
+"""Refusals of images and their axes."""
 
 from refusals.case import Case
 from refusals.things import array, image, noise
@@ -25,8 +25,8 @@ CASES = (
         command="segment scan.zarr out.zarr",
         make=lambda: array("scan.zarr", noise(60, 50), ["foo", "bar"]),
         says="'foo' is unknown.*--axes",
-        why="A guess may turn the image, or take planes for channels.",
-        instead="State the axes; `height`, `row`, `depth`, `channel` and their like are known.",
+        why="A guess could turn the image, or take planes for channels.",
+        instead="State the axes; names such as `height`, `row`, `depth` and `channel` are known.",
     ),
     Case(
         "`--axes` that contradicts the names in the array",
@@ -58,11 +58,11 @@ CASES = (
         instead="Correct the metadata of the image.",
     ),
     Case(
-        "Levels that are not of one image",
+        "Levels that do not belong to one image",
         command="info cells.zarr",
         make=lambda: image("cells.zarr", noise(40, 30), noise(50, 10)),
         says="neither is the larger on every axis",
-        why="A pyramid becomes smaller from level to level.",
+        why="In a pyramid, each level is smaller than the level before it.",
         instead="Correct the list of datasets.",
     ),
     Case(
@@ -89,7 +89,7 @@ CASES = (
         make=lambda: image("cells.zarr", noise(60, 50)),
         says="is 3D.*choose a 2D model",
         why="The network needs planes above and below.",
-        instead="Choose a model of the image's axes.",
+        instead="Choose a model with the axes of the image.",
     ),
     Case(
         "Levels that are listed from small to large",

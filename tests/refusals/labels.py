@@ -1,4 +1,4 @@
-"""What is refused, and warned of, of training images, labels and truths."""
+"""Refusals and warnings about training images, labels and truths."""
 
 import numpy as np
 import tifffile
@@ -30,16 +30,16 @@ def _one_more_image() -> None:
     tifffile.imwrite("images/9.tif", noise(60, 50))
 
 
-def _truth(found: np.ndarray, truth: np.ndarray) -> None:
-    tifffile.imwrite("found.tif", found)
+def _truth(prediction: np.ndarray, truth: np.ndarray) -> None:
+    tifffile.imwrite("prediction.tif", prediction)
     tifffile.imwrite("truth.tif", truth)
 
 
 def _doubts(**options: object) -> tuple[str, ...]:
-    """What a training says before its first step, without the training."""
+    """The warnings of a training before its first step, without the training."""
     chosen = TrainOptions(width=2, depth=1, loaders=0, **options)  # type: ignore[arg-type]
-    found = open_training_set("images", "labels", chosen, _NOT_TRAINED)
-    return tuple(f"Warning: {doubt}" for doubt in found.doubts)
+    training_set = open_training_set("images", "labels", chosen, _NOT_TRAINED)
+    return tuple(f"Warning: {doubt}" for doubt in training_set.doubts)
 
 
 CASES = (
@@ -56,7 +56,7 @@ CASES = (
         command=_TRAIN,
         make=lambda: pairs(lambda k, grey, labels: (grey, labels[k:])),
         says=r"labels/1.tif.* have shape \(59, 50\), the image \(60, 50\)",
-        why="A voxel's label is the one at its place.",
+        why="A voxel gets the label at the same position.",
         instead="Look at how the labels were made.",
     ),
     Case(
@@ -88,7 +88,7 @@ CASES = (
         command=_TRAIN,
         make=lambda: _changed("f4", 0.5),
         says="holds 0.5 at y 5, x 7; labels are whole numbers",
-        why="Resampling with interpolation makes such values, and wrong labels beside them.",
+        why="Resampling with interpolation makes such values, and wrong whole numbers, too.",
         instead="Resample labels by the nearest neighbour.",
     ),
     Case(
@@ -108,7 +108,7 @@ CASES = (
         instead="Save labels as PNG or TIFF.",
     ),
     Case(
-        "Hundreds of values where classes are asked for",
+        "Hundreds of label values with `--target classes`",
         command=f"{_TRAIN} --target classes",
         make=lambda: pairs(lambda k, g, labels: (g, np.arange(3000, dtype="u2").reshape(60, 50))),
         says="over 32 values.*--target cells",
@@ -135,15 +135,15 @@ CASES = (
     ),
     Case(
         "A truth of another shape than the prediction",
-        command="evaluate found.tif truth.tif",
+        command="evaluate prediction.tif truth.tif",
         make=lambda: _truth(noise(4, 5), noise(4, 6)),
         says="y 4 × x 5, .* y 4 × x 6 at level 0",
-        why="A voxel is compared with the one at its place.",
+        why="Each voxel is compared with the voxel at the same position.",
         instead="Choose the level of the truth with `--level`.",
     ),
     Case(
         "Numbers of objects that are compared as classes",
-        command="evaluate found.tif truth.tif",
+        command="evaluate prediction.tif truth.tif",
         make=lambda: _truth(*[np.arange(2000, dtype="u2").reshape(40, 50)] * 2),
         says="2000 different values",
         why="Object 7 of one image is not object 7 of another.",

@@ -1,4 +1,4 @@
-"""What is refused of networks and model files."""
+"""Refusals of networks and model files."""
 
 from pathlib import Path
 
@@ -96,7 +96,7 @@ CASES = (
         command="info timm.safetensors",
         make=lambda: save_file(nn.Conv2d(1, 2, 3).state_dict(), Path("timm.safetensors")),
         says="2 tensors without a bigunet description.*save_model",
-        why="Weights alone do not say which network they are of.",
+        why="Weights alone do not say to which network they belong.",
         instead=_OF_MODULE,
     ),
     Case(
@@ -105,7 +105,7 @@ CASES = (
         make=lambda: file("giant.safetensors", description_of_a_giant()),
         says="86 of 86 tensors missing",
         why="The weights are compared with the description before memory is taken.",
-        instead="Load the file again, from somebody you trust.",
+        instead="Download the file again, from somebody you trust.",
     ),
     Case(
         "A path given to `Model.of_module`",
@@ -120,7 +120,7 @@ CASES = (
             "weights = nn.Conv2d(1, 2, 3).state_dict()", "bigunet.Model.of_module(weights, ndim=2)"
         ),
         says="a dict of 2 entries.*load_state_dict",
-        why="Weights alone do not say what is computed.",
+        why="Weights alone do not say what the network computes.",
         instead="Load them into the network, and give that.",
     ),
     Case(
@@ -145,14 +145,14 @@ CASES = (
         "Group or instance normalisation",
         script=_layers("nn.Conv2d(1, 4, 3)", "nn.GroupNorm(2, 4)", "nn.Conv2d(4, 2, 1)"),
         says=r"layer '1' \(GroupNorm\).*depends on the whole tile",
-        why="Its means are those of the tile: blocks would not fit together at their seams.",
+        why="It uses the means of the tile: blocks would not fit together at their seams.",
         instead="Use batch normalisation, and train again.",
     ),
     Case(
         "A mean over the whole tile",
         script=_network("return self.layer(image - image.mean())"),
         says=r"torch\.Tensor\.mean in Network, script\.py:\d+.*depends on the whole tile",
-        why="Its value is that of the tile: blocks would not fit together at their seams.",
+        why="It depends on the tile: blocks would not fit together at their seams.",
         instead="Subtract a constant; `--grey-range` fixes the grey values once for the image.",
     ),
     Case(
@@ -162,7 +162,7 @@ CASES = (
             "return self.layer(image) + rows[:, None]",
         ),
         says=r"torch\.linspace in Network.*depends on the whole tile",
-        why="They are those of the tile, not of the image.",
+        why="They depend on the tile, not on the image.",
         instead="Train without them.",
     ),
     Case(
@@ -192,7 +192,7 @@ CASES = (
         "A sigmoid over several classes",
         script=_layers("nn.Conv2d(1, 3, 3)", "nn.Sigmoid()"),
         says="3 scores within 0 to 1 that do not sum to 1",
-        why="Several classes may be true of one voxel; a label is one.",
+        why="A voxel could then belong to several classes, but it gets one label.",
         instead="Give the network without the sigmoid, if the classes exclude one another.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What is refused of outputs, resuming and workers."""
+"""Refusals of outputs, resuming and workers."""
 
 import os
 from pathlib import Path
@@ -73,7 +73,7 @@ CASES = (
         command="segment cells.zarr s3://bucket/out.zarr --model mine.safetensors",
         make=_image,
         says="give a local path",
-        why="Object stores are read only, so far.",
+        why="So far, bigunet only reads from object stores.",
         instead="Write to a disk, and copy the output.",
     ),
     Case(
@@ -81,7 +81,7 @@ CASES = (
         command=f"{_RUN} --resume --block-shape 32,32",
         make=_begun,
         says=r"cannot resume.*block_shape was \[64, 64\], is \[32, 32\].*--overwrite",
-        why="Half of the output would be of either kind.",
+        why="One part of the output would have the old options, and the rest the new ones.",
         instead="Give the options of the first run, or `--overwrite`.",
     ),
     Case(
@@ -89,7 +89,7 @@ CASES = (
         command=f"{_RUN} --resume --block-shape 64,64",
         make=_image_changed,
         says="cells.zarr/0.* changed since.*overwrite",
-        why="Half of the output would be of either image.",
+        why="One part of the output would be of the old image, and the rest of the new one.",
         instead="Bring back the image, or `--overwrite`.",
     ),
     Case(
@@ -97,7 +97,7 @@ CASES = (
         command=f"{_RUN} --resume --block-shape 64,64",
         make=_model_changed,
         says="cannot resume.*model",
-        why="Half of the output would be of either model.",
+        why="One part of the output would be of the old model, and the rest of the new one.",
         instead="Bring back the model, or `--overwrite`.",
     ),
     Case(

@@ -1,4 +1,4 @@
-"""What is refused of stores and files."""
+"""Refusals of stores and files."""
 
 import io
 import os
@@ -61,19 +61,19 @@ CASES = (
         instead=_CONVERT,
     ),
     Case(
-        "A slide of a scanner (SVS, NDPI, MRXS)",
+        "A slide from a scanner (SVS, NDPI, MRXS)",
         command="info slide.svs",
         make=lambda: _slide("slide.svs"),
         says=r"an Aperio slide \(SVS\).*bioformats2raw",
-        why="Each maker has a format of its own.",
+        why="Each maker has its own format.",
         instead=_CONVERT,
     ),
     Case(
-        "A file of a microscope (CZI, ND2, LIF, Imaris)",
+        "A file from a microscope (CZI, ND2, LIF, Imaris)",
         command="info stack.czi",
         make=lambda: file("stack.czi", b"ZISRAWFILE" + bytes(32)),
         says="a Zeiss CZI file.*bioformats2raw",
-        why="Each maker has a format of its own.",
+        why="Each maker has its own format.",
         instead=_CONVERT,
     ),
     Case(
@@ -89,7 +89,7 @@ CASES = (
         command="segment slides out.zarr",
         make=_slides,
         says=r"a folder with a TIFF file \(3 files.*bioformats2raw",
-        why="It is unclear whether they are planes, or images of their own.",
+        why="It is unclear whether they are planes of one image, or separate images.",
         instead=_CONVERT,
     ),
     Case(
@@ -101,11 +101,11 @@ CASES = (
         instead="Log in, and load it again.",
     ),
     Case(
-        "A group that holds images, and is none",
+        "A group that contains images, and is not an image itself",
         command="segment run.zarr out.zarr",
         make=_series,
         says="give one of the images inside: .*series/0",
-        why="They may differ in everything.",
+        why="The images may differ in every respect.",
         instead="Give one of them, or all of them with `--into FOLDER`.",
     ),
     Case(
@@ -136,7 +136,7 @@ CASES = (
         command="segment scan.zarr out.zarr",
         make=lambda: damaged("scan.zarr", b""),
         says="a blosc chunk is cut short.*copy it anew",
-        why="What a decoder makes of the rest are no voxels of yours.",
+        why="A decoder would make wrong voxels of the rest.",
         instead="Copy the image again.",
     ),
     Case(
@@ -153,10 +153,10 @@ CASES = (
         make=lambda: plate("plate.zarr", "A1", A1=["0"]),
         says="give one of its fields.*give no OUT",
         why="A plate holds many images.",
-        instead="Leave out OUT: every field gets labels of its own.",
+        instead="Leave out OUT: every field gets its own labels.",
     ),
     Case(
-        "A plate that stores none of its fields",
+        "A plate without stored fields",
         command="segment plate.zarr",
         make=lambda: plate("plate.zarr", "A1", "B1"),
         says="no stored field to segment: it lists 2 wells",
@@ -169,8 +169,8 @@ CASES = (
         make=lambda: plate("plate.zarr", "A1", "B1", A1=["0", "1"]),
         code=0,
         says="1 well and 1 field that are not stored: B/1, A/1/1",
-        why="Many plates are stored in part; the others would be missing in silence.",
-        instead="Nothing, if you know it; else copy the others.",
+        why="Many plates are stored in part, and missing fields would not be noticed.",
+        instead="Nothing, if you know it; otherwise copy the missing ones.",
     ),
     Case(
         "A mask of another shape than any level",
@@ -180,7 +180,7 @@ CASES = (
             array("mask.zarr", np.ones((4, 60, 50), np.uint8), "zyx"),
         ),
         says="mask.zarr",
-        why="A mask without the axes of the image does not say where.",
-        instead="Give a mask of the same axes, at any resolution.",
+        why="The mask has other axes, so its position in the image is unknown.",
+        instead="Give a mask with the same axes, at any resolution.",
     ),
 )

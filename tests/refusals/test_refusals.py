@@ -1,4 +1,4 @@
-"""What is refused is refused in one line that says what to do, and the page says the same line."""
+"""Every refusal is one line that says what to do, and the page quotes the same line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 300
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.brings for case in CASES])
-def test_what_is_refused_is_said_in_one_short_line(case: Case) -> None:
+def test_every_refusal_is_one_short_line(case: Case) -> None:
     outcome = outcome_of(case)
     assert outcome.code == case.code, outcome.lines
     (line,) = outcome.lines
@@ -23,10 +23,10 @@ def test_what_is_refused_is_said_in_one_short_line(case: Case) -> None:
     assert "Traceback" not in line
 
 
-def test_the_page_says_what_bigunet_says() -> None:
+def test_the_page_quotes_what_bigunet_prints() -> None:
     assert PAGE.read_text() == page(), "write it anew: python tests/refusals/page.py"
 
 
-def test_no_two_cases_are_of_one_name() -> None:
+def test_no_two_cases_have_one_name() -> None:
     names = [case.brings for case in CASES]
     assert len(set(names)) == len(names)

@@ -1,4 +1,4 @@
-"""What users bring: small images, labels and models, made in the folder that is current."""
+"""Makes what users give: small images, labels and models, in the current folder."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def noise(*shape: int, dtype: str = "uint8") -> np.ndarray:
 
 
 def array(name: str, voxels: np.ndarray, names: Sequence[str] | None = None) -> None:
-    """A bare array of zarr 3, its axes named or not."""
+    """A bare array of zarr 3, with or without names of its axes."""
     zarr.create_array(name, data=voxels, dimension_names=names)
 
 
 def absent(name: str, *shape: int, dtype: Any = "uint8", **how: Any) -> None:
-    """A bare array of which no chunk is stored."""
+    """A bare array without any stored chunk."""
     names = list("tczyx"[-len(shape) :]) if len(shape) < 4 else None
     chunks = tuple(min(n, 512) or 1 for n in shape)
     how = {"dimension_names": names, "chunks": chunks} | how
@@ -46,7 +46,7 @@ def image(
     um: float = 0,
     metadata: dict[str, Any] | None = None,
 ) -> None:
-    """An OME-Zarr 0.4 image; ``metadata`` replace what is usual."""
+    """An OME-Zarr 0.4 image; ``metadata`` replaces parts of the usual metadata."""
     group = zarr.open_group(name, mode="w", zarr_format=2)
     datasets: list[dict[str, Any]] = []
     for k, voxels in enumerate(levels):
@@ -64,7 +64,7 @@ def image(
 
 
 def plate(name: str, *wells: str, **fields: list[str]) -> None:
-    """A plate that lists these wells, and stores the fields of those of ``fields``."""
+    """A plate that lists ``wells``, but stores only the wells and fields in ``fields``."""
     group = zarr.open_group(name, mode="w", zarr_format=2)
     group.attrs["plate"] = {"wells": [{"path": f"{well[0]}/{well[1:]}"} for well in wells]}
     for well, listed in fields.items():
@@ -100,7 +100,7 @@ def archive(name: str, *members: str) -> None:
 
 
 def damaged(name: str, content: bytes, *, chunk: str = "c/0/0") -> None:
-    """An image that takes two blosc chunks, of which a copy cut the first one short."""
+    """An image of two blosc chunks; the first one is cut short, as by an incomplete copy."""
     codec = zarr.codecs.BloscCodec(cname="lz4")
     zarr.create_array(
         name, data=noise(64, 128), chunks=(64, 64), compressors=codec, dimension_names=["y", "x"]
@@ -112,7 +112,7 @@ def damaged(name: str, content: bytes, *, chunk: str = "c/0/0") -> None:
 def pairs(change: Any = None, *, count: int = 3, suffix: str = ".tif") -> None:
     """Folders ``images`` and ``labels``: bright discs on a dark ground, and their numbers.
 
-    ``change`` gets the number of a pair, its image and its labels, and gives both back.
+    ``change`` is called with the number of a pair, its image and its labels, and returns both.
     """
     grid = np.stack(np.mgrid[:60, :50])
     for k in range(count):
@@ -134,7 +134,7 @@ def pairs(change: Any = None, *, count: int = 3, suffix: str = ".tif") -> None:
 
 
 def description_of_a_giant() -> bytes:
-    """A model file of some 600 bytes; its description is that of a network of gigabytes."""
+    """A model file of some 600 bytes that describes a network of gigabytes."""
     config = UNetConfig(width=64, depth=8).to_dict()
     made = ModelDescription("giant", {"name": "unet", "config": config}, default_classes(2), ("0",))
     header = {"__metadata__": {"bigunet": json.dumps(made.to_dict())}}

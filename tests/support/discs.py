@@ -1,4 +1,4 @@
-"""Small labelled images in memory: discs that touch, brighter than what is between them."""
+"""Small labelled images in memory: bright discs that touch, on a dark background."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bigunet.training.data.samples import Sample
 
 
 class InMemory:
-    """A source that is an array (channel, *space)."""
+    """A source with the voxels of an array (channel, *space)."""
 
     def __init__(self, voxels: np.ndarray, axes: str, url: str = "memory") -> None:
         self.voxels = voxels
@@ -30,12 +30,12 @@ class InMemory:
         return self.voxels[np.ix_(range(self.num_channels), *indices)]
 
     def percentiles(self, quantiles: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        found = [np.percentile(c, quantiles, method="inverted_cdf") for c in self.voxels]
-        return tuple(tuple(float(v) for v in channel) for channel in found)
+        values = [np.percentile(c, quantiles, method="inverted_cdf") for c in self.voxels]
+        return tuple(tuple(float(v) for v in channel) for channel in values)
 
 
 def discs(shape: Sequence[int] = (60, 50), *, seed: int = 0, count: int = 14) -> np.ndarray:
-    """Numbered discs (*shape) of radius 5 that overlap, the later on top; 0 is background."""
+    """Numbered discs of radius 5, (*shape); later discs cover earlier ones, and 0 is background."""
     rng = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"))
     labels = np.zeros(shape, np.uint16)
@@ -46,14 +46,14 @@ def discs(shape: Sequence[int] = (60, 50), *, seed: int = 0, count: int = 14) ->
 
 
 def grey_of(labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """An image of numbered objects, uint8 (*space)."""
+    """A grey image of numbered objects, uint8 (*space)."""
     rng = np.random.default_rng(seed)
     inside = np.where(labels > 0, 150, 40)
     return np.clip(inside + rng.normal(0, 10, labels.shape), 0, 255).astype(np.uint8)
 
 
 def sample_of(labels: np.ndarray, image: np.ndarray | None = None, url: str = "memory") -> Sample:
-    """A sample of labels (*space) and an image (*space)."""
+    """A sample from labels (*space) and an image (*space)."""
     image = grey_of(labels) if image is None else image
     axes = "tzyx"[-labels.ndim :]
     return Sample(

@@ -1,8 +1,8 @@
-"""A GPU that is none: computes on the CPU, and finds what a real one would get wrong.
+"""A fake GPU: it computes on the CPU, and reveals errors that a real GPU would hide.
 
-Streams have vector clocks: an operation on memory that another stream wrote or read, and that no
-event orders after it, is a race. What is copied to pinned memory arrives only when the host waits
-for it; until then there are ones.
+Streams have vector clocks. If an operation uses memory that another stream wrote or read, and no
+event orders the two, it is a race. A copy to pinned memory arrives only when the host waits for
+it; before that the memory contains ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Clock = dict[int, int]
 
 
 class Race(AssertionError):
-    """Two streams use the same memory, and nothing says who is first."""
+    """Two streams use the same memory, and no event orders them."""
 
 
 class FakeStream:
@@ -49,17 +49,17 @@ class FakeEvent:
         self._copies = []
 
     def elapsed_time(self, end_event: FakeEvent) -> float:
-        """A millisecond for each operation of the streams that were seen in between."""
+        """One millisecond for each operation between the two events."""
         return float(sum(end_event.clock.values()) - sum(self.clock.values()))
 
 
 class FakeGpu:
-    """Stands in for `CudaGpu`.
+    """Replaces `CudaGpu` in tests.
 
     Parameters
     ----------
     most_voxels : int, optional
-        Of a tile, above which memory ends.
+        Largest number of voxels of a tile; a larger tile does not fit the memory.
     """
 
     def __init__(self, most_voxels: int | None = None) -> None:
@@ -96,8 +96,8 @@ class FakeGpu:
         self.largest_tile = max(self.largest_tile, size)
         return torch.empty(tuple(shape), dtype=dtype)
 
-    def settle(self) -> None:
-        """All that is not asked of a stream is done at once."""
+    def finish_work(self) -> None:
+        """Nothing to wait for: work outside of streams is done at once."""
 
     def free_memory(self) -> None:
         self.num_freed += 1
@@ -106,7 +106,7 @@ class FakeGpu:
         return any(_memory(one) == _memory(values) for one in self._pinned)
 
     def use(self, stream: FakeStream, reads: list[Tensor], writes: list[Tensor]) -> None:
-        """One operation on a stream."""
+        """Record one operation on a stream."""
         stream.clock[stream.number] += 1
         now = stream.clock
         for one in (*reads, *writes):
@@ -120,12 +120,12 @@ class FakeGpu:
             self._written[_memory(one)] = (stream.number, now[stream.number])
         for one in reads:
             self._read.setdefault(_memory(one), {})[stream.number] = now[stream.number]
-        # No memory is used twice, so that its address is its name.
+        # Memory stays alive, so that its address identifies it.
         self._alive += [*reads, *writes]
 
 
 class _Watch(TorchDispatchMode):
-    """Tells a GPU of the operations that are given to a stream."""
+    """Records the operations that go to a stream of a GPU."""
 
     def __init__(self, gpu: FakeGpu, stream: FakeStream) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class _Watch(TorchDispatchMode):
             args[0].fill_(1)
             self._stream.copies.append(lambda: args[0].copy_(args[1]))
             return args[0]
-        found = func(*args, **kwargs)
+        output = func(*args, **kwargs)
         given = _tensors([*args, *kwargs.values()])
         changed = [
             value
@@ -154,9 +154,9 @@ class _Watch(TorchDispatchMode):
             if argument.alias_info is not None and argument.alias_info.is_write
         ]
         known = {_memory(one) for one in given}
-        made = [one for one in _tensors([found]) if _memory(one) not in known]
+        made = [one for one in _tensors([output]) if _memory(one) not in known]
         self._gpu.use(self._stream, given, [*_tensors(changed), *made])
-        return found
+        return output
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -25,20 +25,20 @@ _TYPES = {"t": "time", "c": "channel"}
 
 @dataclass(frozen=True)
 class Drawn:
-    """An image that is stored, and what its arrays hold.
+    """A stored image, and the content of its arrays.
 
     Parameters
     ----------
     path : Path
     axes : str
-        In the order of storage.
+        Axes in the order of storage.
     levels : tuple of ndarray
-        The largest first, in the order of storage.
+        Voxels of all levels, with axes in the order of storage; the largest level comes first.
     stored : tuple of ndarray of bool
         Which voxels of each level lie in a chunk that is stored.
     names : tuple or None
-        Labels of the channels, as they are written.
-    told : dict
+        Labels of the channels, as they are stored.
+    spec : dict
         All that was drawn, for the message of a failure.
     """
 
@@ -47,7 +47,7 @@ class Drawn:
     levels: tuple[np.ndarray, ...]
     stored: tuple[np.ndarray, ...]
     names: tuple[Any, ...] | None
-    told: dict[str, Any]
+    spec: dict[str, Any]
 
     def volume(self, level: int, channels: tuple[int, ...]) -> np.ndarray:
         """Voxels, (channel, *space), with axes in the order t, z, y, x."""
@@ -56,8 +56,8 @@ class Drawn:
 
     def in_stored_chunks(self, level: int, channels: tuple[int, ...]) -> np.ndarray:
         """Whether each voxel of the volume lies in a stored chunk of one of these channels."""
-        found: np.ndarray = _canonical(self.stored[level], self.axes)[list(channels)].any(axis=0)
-        return found
+        stored = _canonical(self.stored[level], self.axes)[list(channels)]
+        return np.asarray(stored.any(axis=0))
 
 
 def _canonical(array: np.ndarray, axes: str) -> np.ndarray:
@@ -68,7 +68,7 @@ def _canonical(array: np.ndarray, axes: str) -> np.ndarray:
 
 @st.composite
 def specs(draw: Any, only: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What an image is, in plain values; some of them may be given."""
+    """The properties of an image, in plain values; ``only`` fixes some of them."""
     version = draw(st.sampled_from(["0.4", "0.5", "0.1", "0.2", "0.3", "bare2", "bare3"]))
     version = (only or {}).get("version", version)
     few = "tczyx" if version in ("0.1", "0.2") else None
@@ -132,7 +132,7 @@ def voxels_of(spec: dict[str, Any]) -> np.ndarray:
     values = low + unit * (float(high) - float(low))
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        # Of 64 bits, the greatest float is beyond the greatest integer.
+        # The greatest float of 64 bits is beyond the greatest integer of 64 bits.
         values = np.clip(values, float(limits.min), np.nextafter(float(limits.max), 0))
     voxels = values.astype(dtype)
     _spoil(voxels, spec, random)
@@ -171,7 +171,7 @@ def _spoil(voxels: np.ndarray, spec: dict[str, Any], random: np.random.Generator
 
 
 def write(spec: dict[str, Any], folder: Path) -> Drawn:
-    """Store an image; for the same spec it has the same bytes."""
+    """Store an image; the same spec gives the same bytes."""
     path = folder / "image.zarr"
     levels = [voxels_of(spec)]
     if spec["version"].startswith("bare"):
@@ -195,7 +195,7 @@ def write(spec: dict[str, Any], folder: Path) -> Drawn:
 def _write_array(
     path: Path, name: str, voxels: np.ndarray, spec: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Write an array; what a reader should see, and which voxels lie in stored chunks."""
+    """Write an array; return its voxels for a reader, and which voxels lie in stored chunks."""
     is_v3 = spec["version"] in ("0.5", "bare3")
     chunks = tuple(min(c, n) for c, n in zip(spec["chunks"], voxels.shape))
     more: dict[str, Any] = {}
@@ -222,24 +222,24 @@ def _write_array(
     if not is_v3 and not name and spec["name_axes"]:
         array.attrs["_ARRAY_DIMENSIONS"] = list(spec["axes"])
     if spec["absent"]:
-        # The first chunk along every axis is not written.
+        # The first chunk is not written.
         here = tuple(slice(min(c, n - 1), None) for c, n in zip(chunks, voxels.shape))
         array[here] = voxels[here]
     else:
         array[...] = voxels
     # Read with plain zarr.
-    found = np.asarray(zarr.open_array(str(path), path=name, mode="r")[...])
+    voxels = np.asarray(zarr.open_array(str(path), path=name, mode="r")[...])
     if fill is None:
-        return found, np.ones(found.shape, bool)
-    return found, _stored(found, chunks, np.asarray(fill))
+        return voxels, np.ones(voxels.shape, bool)
+    return voxels, _stored(voxels, chunks, np.asarray(fill))
 
 
-def _stored(found: np.ndarray, chunks: tuple[int, ...], fill: np.ndarray) -> np.ndarray:
-    """Zarr stores no chunk that holds nothing but the fill value."""
-    stored = np.zeros(found.shape, bool)
-    for index in np.ndindex(*(-(-n // c) for n, c in zip(found.shape, chunks))):
+def _stored(voxels: np.ndarray, chunks: tuple[int, ...], fill: np.ndarray) -> np.ndarray:
+    """Which voxels lie in stored chunks: zarr stores no chunk that only has the fill value."""
+    stored = np.zeros(voxels.shape, bool)
+    for index in np.ndindex(*(-(-n // c) for n, c in zip(voxels.shape, chunks))):
         where = tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunks))
-        part = found[where]
+        part = voxels[where]
         same = np.isnan(part).all() if part.dtype.kind == "f" and np.isnan(fill) else False
         stored[where] = not (same or (part == fill).all())
     return stored

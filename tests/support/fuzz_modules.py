@@ -1,4 +1,4 @@
-"""Small networks of many kinds, and some that are refused; each is built, and probed, once."""
+"""Small networks of many kinds, built and probed once; and some that are refused."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bigunet import Model
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-# By the number of scores: what a network was trained at.
+# Voxel sizes that networks were trained at, by their numbers of scores.
 SIZES = {1: (0.5, 0.5, 0.5), 2: (1e-3, 1e3, 1e3), 3: (2.0, 0.5, 0.5), 4: (1.0, 1.0, 1.0)}
 NAMES = {1: ("0",), 2: ("DAPI", "GFP"), 3: ("a", "b", "c")}
 
 
 class Net(nn.Sequential):
-    """Layers with weights that make all classes appear."""
+    """Layers with weights with which all classes appear."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__(*layers)
@@ -37,7 +37,7 @@ def _stack(ndim: int, channels: int, scores: int, *, padding: int, stride: int) 
 
 
 def valid(ndim: int, channels: int, scores: int, end: str, padding: int, stride: int) -> Model:
-    """A network that can be run; ``end`` is "", "sigmoid" or "softmax"."""
+    """A network that bigunet runs; ``end`` is "", "sigmoid" or "softmax"."""
     layers = _stack(ndim, channels, scores, padding=padding, stride=stride)
     if end:
         layers.append(nn.Sigmoid() if end == "sigmoid" else nn.Softmax(dim=1))
@@ -52,7 +52,7 @@ def model(kind: tuple[int, int, int, str, int, int]) -> Model:
     return valid(*kind)
 
 
-# Spatial axes, channels, scores, end, padding, stride.
+# Each is (spatial axes, channels, scores, end, padding, stride).
 KINDS: tuple[tuple[int, int, int, str, int, int], ...] = (
     (2, 1, 1, "", 0, 1),
     (2, 1, 3, "", 1, 1),
@@ -66,7 +66,7 @@ KINDS: tuple[tuple[int, int, int, str, int, int], ...] = (
 
 
 class Returns(nn.Module):
-    """A network whose scores something is done to."""
+    """A network that returns changed scores."""
 
     def __init__(self, change: Callable[[torch.Tensor], object]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a segmentation must be: all voxels at once in memory, and one pass of the module."""
+"""The reference of the fuzz: all voxels at once in memory, and one pass of the module."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bigunet.model.model import Model
 
 @dataclass(frozen=True)
 class Expected:
-    """Labels of the region, which of them are beyond doubt, and the share of each class."""
+    """Expected labels of the region, which of them are certain, and expected probabilities."""
 
     labels: np.ndarray
     firm: np.ndarray
-    chances: np.ndarray
+    probabilities: np.ndarray
 
 
 def normalised(voxels: np.ndarray, values: dict[str, Any]) -> np.ndarray:
-    """Network inputs, float64, of (channel, *space), in the widest arithmetic that there is."""
+    """Network inputs, float64, (channel, *space), computed in the widest floats."""
     channels = []
     for k, channel in enumerate(voxels):
         low, high = (np.longdouble(values[f"values_{end}"][k]) for end in ("low", "high"))
@@ -56,26 +56,26 @@ def scores_of(model: Model, inputs: np.ndarray) -> torch.Tensor:
         scores = model.module.double()(torch.from_numpy(padded)[None])[0]
     model.module.float()
     inner = [slice(h - b, h - b + s) for h, b, s in zip(field.halo, field.border, space)]
-    found: torch.Tensor = scores[(slice(None), *inner)]
-    return found
+    kept: torch.Tensor = scores[(slice(None), *inner)]
+    return kept
 
 
 def _decided(model: Model, scores: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels, margin between the two best classes, and probabilities."""
     if model.scores == "probabilities":
         both = torch.cat((1 - scores, scores)) if scores.shape[0] == 1 else scores
-        chances = both
+        probabilities = both
     else:
         both = torch.cat((torch.zeros_like(scores), scores)) if scores.shape[0] == 1 else scores
-        chances = both.softmax(dim=0)
+        probabilities = both.softmax(dim=0)
     best = both.topk(2, dim=0).values
-    return both.argmax(dim=0).numpy(), (best[0] - best[1]).numpy(), chances.numpy()
+    return both.argmax(dim=0).numpy(), (best[0] - best[1]).numpy(), probabilities.numpy()
 
 
 def expected(
     image: Drawn, report: SegmentReport, mask: np.ndarray | None, options: dict[str, Any]
 ) -> Expected:
-    """What the labels of a run must be, by its report's level, channels and grey range."""
+    """The labels that a run must give, for the level, channels and grey range of its report."""
     plan, model = report.plan, report.plan.model
     voxels = image.volume(plan.level, plan.channels)
     inputs = normalised(voxels, report.to_dict()["normalisation"])
@@ -86,8 +86,8 @@ def expected(
         for index in np.ndindex(*leading)
     ]
     scores = torch.stack(planes, dim=1).reshape(-1, *leading, *space)
-    labels, margin, chances = _decided(model, scores)
-    # Of numbers so large that float32 keeps no more of their differences.
+    labels, margin, probabilities = _decided(model, scores)
+    # Scores can be so large that float32 cannot represent smaller differences.
     noise = 2e-6 * float(scores.abs().max())
     firm = margin > 1e-4 * float(scores.std(correction=0)) + noise
     kept = np.ones(labels.shape, bool)
@@ -99,10 +99,10 @@ def expected(
         kept &= np.isfinite(voxels).all(axis=0)
     labels = np.where(kept, labels, 0)
     firm |= ~kept
-    chances = np.where(kept, chances, 0)
-    chances[0][~kept] = 1
+    probabilities = np.where(kept, probabilities, 0)
+    probabilities[0][~kept] = 1
     where = tuple(slice(a, b) for a, b in zip(plan.region.start, plan.region.stop))
-    return Expected(labels[where], firm[where], chances[(slice(None), *where)])
+    return Expected(labels[where], firm[where], probabilities[(slice(None), *where)])
 
 
 def _stretched(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""A real Slurm on this machine's loopback, of a few nodes, for as long as a test session lasts.
+"""A real Slurm with a few nodes on this machine's loopback, for the length of a test session.
 
-Everything is its own: configuration, key, sockets, ports, spool. It needs no state of the system,
-and no root where its programs are installed (see ``install.sh``).
+It has its own configuration, key, sockets, ports and spool. It does not use the state of the
+system, and needs no root if its programs are installed (see ``install.sh``).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _PARTITION = "PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP OverS
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job as squeue tells it; ``nodes`` is empty while it waits."""
+    """A job in the output of squeue; ``nodes`` is empty while the job waits."""
 
     number: str
     name: str
@@ -86,9 +86,9 @@ class Slurm:
     Parameters
     ----------
     folder : Path
-        Of its own, with a path of fewer than 80 letters, as sockets want.
+        A folder for this Slurm alone. Sockets need a path of fewer than 80 letters.
     nodes : tuple of str
-        Each with 4 CPUs, 8000 MB and two GPUs that are none.
+        Names of the nodes. Each has 4 CPUs, 8000 MB and two fake GPUs.
     """
 
     folder: Path
@@ -97,17 +97,17 @@ class Slurm:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment for processes that use it."""
+        """The environment for processes that use this Slurm."""
         return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": _SEARCHED}
 
     @staticmethod
     def missing() -> list[str]:
-        """Its programs that are not installed."""
+        """The programs of Slurm that are not installed."""
         return [name for name in PROGRAMS if shutil.which(name, path=_SEARCHED) is None]
 
     def start(self) -> None:
-        """Start all daemons; back once every node is idle."""
-        # All may use munge's socket, says munge.
+        """Start all daemons; return when every node is idle."""
+        # Munge demands that all users can reach its socket.
         self.folder.chmod(0o755)
         self._write_conf()
         self._start("munged", self._munged())
@@ -126,40 +126,41 @@ class Slurm:
         self._daemons.clear()
 
     def start_node(self, node: str) -> None:
-        """Start a node, anew after :meth:`kill_node`; back once it is idle."""
+        """Start a node, or restart it after :meth:`kill_node`; return when it is idle."""
         self._start(node, ["slurmd", "-D", "-N", node])
         wait(lambda: self._idle(node), f"node {node} idle")
 
     def kill_node(self, node: str) -> None:
-        """End a node as a power cut would: the daemon and all that runs there, by SIGKILL.
+        """Kill a node's daemon and all its processes with SIGKILL, as a power cut would.
 
-        Slurm is told so, as a site's health check would do: it takes half a minute to see itself.
+        Slurm gets a report of it, as from a site's health check, because it would take half a
+        minute to notice by itself.
         """
         daemon = self._daemons.pop(node)
         daemon.kill()
         daemon.wait()
-        while found := self.processes(node):
-            for process in found:
+        while running := self.processes(node):
+            for process in running:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-            psutil.wait_procs(found, timeout=5)
+            psutil.wait_procs(running, timeout=5)
         self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=killed")
 
     def processes(self, node: str) -> list[psutil.Process]:
-        """What runs on a node for jobs, the processes that watch over them first."""
-        told = {"SLURM_CONF": self.env["SLURM_CONF"], "SLURMD_NODENAME": node}
-        found: dict[psutil.Process, None] = {}
+        """The processes of jobs on a node; those that supervise jobs come first."""
+        variables = {"SLURM_CONF": self.env["SLURM_CONF"], "SLURMD_NODENAME": node}
+        processes: dict[psutil.Process, None] = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if told.items() <= process.environ().items():
-                    found[process] = None
+                if variables.items() <= process.environ().items():
+                    processes[process] = None
                     parent = process.parent()
                     if parent is not None and parent.name().startswith("slurmstepd"):
-                        found = {parent: None, **found}
-        return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+                        processes = {parent: None, **processes}
+        return [process for process in processes if process.status() != psutil.STATUS_ZOMBIE]
 
     def run(self, *command: object, cwd: Path | None = None) -> str:
-        """What a command of Slurm prints."""
+        """The output of a command of Slurm."""
         done = subprocess.run(
             [*map(str, command)], env=self.env, cwd=cwd, capture_output=True, text=True, timeout=60
         )
@@ -168,12 +169,12 @@ class Slurm:
         return done.stdout
 
     def sbatch(self, *arguments: object, cwd: Path | None = None) -> str:
-        """Submit a job; its number. Its output goes into ``cwd``, or Slurm's own folder."""
-        told = self.run("sbatch", "--parsable", *arguments, cwd=cwd or self.folder)
-        return told.strip().split(";")[0]
+        """Submit a job, and return its number; its output goes into ``cwd`` or Slurm's folder."""
+        output = self.run("sbatch", "--parsable", *arguments, cwd=cwd or self.folder)
+        return output.strip().split(";")[0]
 
     def squeue(self) -> list[QueuedJob]:
-        """All jobs that wait or run, those of arrays one by one."""
+        """All jobs that wait or run; the tasks of an array count one by one."""
         lines = self.run("squeue", "-h", "-r", "-o", "%i|%j|%T|%N").splitlines()
         return [QueuedJob(*line.split("|")) for line in lines]
 
@@ -183,14 +184,16 @@ class Slurm:
             self.run("scancel", *jobs)
 
     def states(self, job: str) -> list[str]:
-        """The states of a job that waits, runs or ended, of an array each of its tasks'."""
-        told = self.run("scontrol", "-o", "show", "job", job)
+        """The state of a job; for an array, the state of each of its tasks."""
+        output = self.run("scontrol", "-o", "show", "job", job)
         return [
-            word.removeprefix("JobState=") for word in told.split() if word.startswith("JobState=")
+            word.removeprefix("JobState=")
+            for word in output.split()
+            if word.startswith("JobState=")
         ]
 
     def wait_until_ended(self, job: str, *, timeout: float = _PATIENCE_SECONDS) -> list[str]:
-        """The states of a job, or of an array's tasks, once all have ended."""
+        """Wait until a job, or all tasks of an array, have ended; return their states."""
         wait(
             lambda: all(state in _ENDED for state in self.states(job)), f"end of job {job}", timeout
         )
@@ -212,21 +215,21 @@ class Slurm:
         return (self.folder / file).exists()
 
     def _check(self, daemon: str) -> None:
-        """Raise with what it said if a daemon has ended."""
+        """Raise an error with a daemon's output if it has ended."""
         if self._daemons[daemon].poll() is not None:
-            told = (self.folder / f"{daemon}.told").read_text()
-            raise AssertionError(f"{daemon} ended: {told[-2000:]}")
+            output = (self.folder / f"{daemon}.out").read_text()
+            raise AssertionError(f"{daemon} ended: {output[-2000:]}")
 
     def _start(self, name: str, command: list[str]) -> None:
-        # They end with this process, however it ends.
+        # Daemons end with this process, in whatever way it ends.
         held = shutil.which("setpriv")
-        with (self.folder / f"{name}.told").open("ab") as told:
+        with (self.folder / f"{name}.out").open("ab") as output:
             self._daemons[name] = subprocess.Popen(
                 [*([held, "--pdeathsig", "TERM", "--"] if held else []), *command],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
-                stdout=told,
-                stderr=told,
+                stdout=output,
+                stderr=output,
             )
 
     def _munged(self) -> list[str]:
@@ -242,7 +245,7 @@ class Slurm:
         gpus = self.folder / "gpus"
         gpus.mkdir()
         for number in range(2):
-            # Slurm wants devices, and does nothing with them.
+            # Slurm needs device files, but does not use them.
             (gpus / f"nvidia{number}").symlink_to("/dev/null")
         (self.folder / "state").mkdir()
         conf = _CONF.format(port=ports[0], folder=self.folder, user=getpass.getuser())
@@ -256,7 +259,7 @@ class Slurm:
 
 @contextlib.contextmanager
 def running_slurm(folder: Path) -> Iterator[Slurm]:
-    """A Slurm of two nodes, stopped at the end."""
+    """A Slurm of two nodes, which is stopped at the end."""
     slurm = Slurm(folder)
     try:
         slurm.start()
@@ -266,7 +269,7 @@ def running_slurm(folder: Path) -> Iterator[Slurm]:
 
 
 def wait(until: Callable[[], object], what: str, timeout: float = _PATIENCE_SECONDS) -> None:
-    """Wait for something, but not for ever."""
+    """Wait until a condition holds, but at most ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not until():
         if time.monotonic() > deadline:
@@ -275,7 +278,7 @@ def wait(until: Callable[[], object], what: str, timeout: float = _PATIENCE_SECO
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, gently if it lets itself be."""
+    """End a process by SIGTERM; by SIGKILL if that does not help."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(10)
@@ -285,9 +288,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody has."""
+    """Free ports of the loopback."""
     with contextlib.ExitStack() as held:
-        found = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
             one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in found]
+        return [one.getsockname()[1] for one in sockets]

@@ -1,4 +1,4 @@
-"""What an output holds, to compare two runs byte by byte."""
+"""The content of an output, to compare two runs byte by byte."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def contents(store: Path) -> dict[str, bytes]:
-    """Every file of an output but the record of the run itself."""
+    """Every file of an output except the record of the run."""
     return {
         str(path.relative_to(store)): path.read_bytes()
         for path in sorted(store.rglob("*"))

@@ -1,4 +1,4 @@
-"""Small pairs of images and labels on disk, and a recipe that is done in a second."""
+"""Small pairs of images and labels on disk, and a recipe that takes a second."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def quick(**changes: Any) -> Recipe:
 
 
 def write_folders(folder: Path, *, count: int = 4, shape: Sequence[int] = (60, 50)) -> None:
-    """``images`` and ``labels`` of PNG files."""
+    """Write the folders ``images`` and ``labels`` with PNG files."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True)
     for k in range(count):
@@ -44,7 +44,7 @@ def write_folders(folder: Path, *, count: int = 4, shape: Sequence[int] = (60, 5
 
 
 def write_array(path: Path, voxels: np.ndarray, scale: Sequence[float] = ()) -> None:
-    """An OME-Zarr image of one level, or a bare array where no scale is given."""
+    """Write an OME-Zarr image of one level; without a scale, a bare array."""
     axes = "zyx"[-voxels.ndim :]
     if not scale:
         array = zarr.create_array(

@@ -1,4 +1,4 @@
-"""What processes of a training can come to, where other processes find it."""
+"""Tasks of training processes, in a module of their own so that processes can import them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from bigunet.training.run.member import READY, Tell
+from bigunet.training.run.member import READY, Send
 from bigunet.training.run.together import run_together
 
 _LONG_SECONDS = 600
 
 
 def meet(rank: int, folder: Path) -> None:
-    """Be one of two processes that share what they compute."""
+    """Connect to the other of two processes."""
     distributed.init_process_group(
         "gloo",
         init_method=(folder / "processes").as_uri(),
@@ -29,43 +29,43 @@ def meet(rank: int, folder: Path) -> None:
     )
 
 
-def lost_before_the_others_are_found(rank: int, tell: Tell, *, folder: Path) -> None:
-    """The others wait for it far longer than a test may take."""
+def lost_before_it_meets_the_others(rank: int, send: Send, *, folder: Path) -> None:
+    """End at once; the others would wait longer than a test may take."""
     if rank == 1:
         os._exit(3)
     meet(rank, folder)
 
 
-def never_ready(rank: int, tell: Tell) -> None:
+def never_ready(rank: int, send: Send) -> None:
     if rank == 0:
-        tell(READY)
+        send(READY)
     time.sleep(_LONG_SECONDS)
 
 
-def busy(rank: int, tell: Tell, *, folder: Path) -> None:
-    """Leaves its process id where it is looked for, and has nothing to tell."""
+def busy(rank: int, send: Send, *, folder: Path) -> None:
+    """Write the process id into the folder, and then send nothing."""
     (folder / "begun").write_text(str(os.getpid()))
     (folder / "begun").rename(folder / f"process-{rank}")
     time.sleep(_LONG_SECONDS)
 
 
-def failing_while_the_other_waits(rank: int, tell: Tell, *, folder: Path, error: Exception) -> None:
-    """The first process then fails because the second one does."""
+def failing_while_the_other_waits(rank: int, send: Send, *, folder: Path, error: Exception) -> None:
+    """Fail in the second process, so that the first process fails because of it."""
     meet(rank, folder)
-    tell(READY)
+    send(READY)
     if rank == 1:
         raise error
     distributed.all_reduce(torch.ones(1))
 
 
-def interrupted(rank: int, tell: Tell) -> str:
-    """Ctrl-C reaches all processes of a terminal."""
-    tell(READY)
+def interrupted(rank: int, send: Send) -> str:
+    """Send this process the signal of Ctrl-C, which reaches all processes of a terminal."""
+    send(READY)
     os.kill(os.getpid(), signal.SIGINT)
-    tell(f"{rank} is here")
+    send(f"{rank} is here")
     return f"result of {rank}"
 
 
 def lead_one_that_is_busy(folder: Path) -> None:
-    """Be the process that listens."""
-    run_together(partial(busy, folder=folder), 1, lambda told: None)
+    """Be the starting process of a task that never ends."""
+    run_together(partial(busy, folder=folder), 1, lambda message: None)

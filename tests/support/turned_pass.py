@@ -1,4 +1,4 @@
-"""The reference for test-time augmentation: each turn one pass over the whole image, turned."""
+"""The reference for test-time augmentation: one pass over the whole turned image for each turn."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bigunet.geometry import round_up
 from bigunet.model.model import Model
 
 EIGHT = tuple(itertools.product(range(4), (False, True)))
-"""Quarter turns, and whether a mirror comes after."""
+"""All turns: the number of turns by 90 degrees, and whether a mirror follows."""
 FOUR = tuple(itertools.product((0, 2), (False, True)))
 
 
 def turn(image: np.ndarray, how: tuple[int, bool]) -> np.ndarray:
-    """The last two axes turned by numpy."""
+    """Turn the last two axes with numpy."""
     quarters, flipped = how
     image = np.rot90(image, quarters, axes=(-2, -1))
     return image[..., ::-1] if flipped else image
@@ -31,11 +31,10 @@ def turn_back(image: np.ndarray, how: tuple[int, bool]) -> np.ndarray:
 def turned_probabilities(
     model: Model, image: np.ndarray, low: float, high: float, *, turns=EIGHT
 ) -> torch.Tensor:
-    """Mean probabilities (class, *space) for an image (channel, *space); the model as it is.
+    """Mean probabilities (class, *space) of a plain model for an image (channel, *space).
 
-    Both the mirrored surroundings and the image are filled up to whole strides, so that turning
-    the array about its middle is turning the image about the origin, a whole number of strides
-    away.
+    Image and mirrored surroundings are extended to whole strides. Then a turn of the array about
+    its middle is a turn of the image about its origin, up to a whole number of strides.
     """
     field, space = model.receptive_field, image.shape[1:]
     whole = tuple(round_up(n, s) for n, s in zip(space, field.stride))
@@ -54,14 +53,14 @@ def turned_probabilities(
 
 
 def _pass_over_all(model: Model, pixels: np.ndarray, around: tuple[int, ...]) -> np.ndarray:
-    """Scores in fp64 of all but the surroundings."""
+    """Scores in fp64 of the array without its surroundings."""
     field = model.receptive_field
-    wanted = tuple(n - 2 * a for n, a in zip(pixels.shape[1:], around))
+    inner = tuple(n - 2 * a for n, a in zip(pixels.shape[1:], around))
     read = tuple(
-        slice(a - h, a - h + n) for a, h, n in zip(around, field.halo, field.input_shape(wanted))
+        slice(a - h, a - h + n) for a, h, n in zip(around, field.halo, field.input_shape(inner))
     )
     with torch.inference_mode():
         tile = torch.from_numpy(np.ascontiguousarray(pixels[(slice(None), *read)]))
         scores = model.module(tile[None])[0].double().numpy()
-    kept = tuple(slice(h - b, h - b + n) for h, b, n in zip(field.halo, field.border, wanted))
+    kept = tuple(slice(h - b, h - b + n) for h, b, n in zip(field.halo, field.border, inner))
     return scores[(slice(None), *kept)]

@@ -1,4 +1,4 @@
-"""A small web server on this machine for tests: a folder, with ranges, and faults on request."""
+"""A small local web server for tests: it serves a folder, with ranges, and faults on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Fault = Callable[[str, Mapping[str, str]], "Answer | None"]
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that hang up."""
+        """Ignore clients that close the connection."""
 
 
 @contextlib.contextmanager
@@ -26,8 +26,8 @@ def served(
 ) -> Iterator[str]:
     """The URL of a server for a folder.
 
-    ``fault`` is given each path with its query, and the headers. It gives status, headers and body
-    instead of what is in the folder; None for that.
+    ``fault`` is called with each path (query included) and with the headers. It returns the status,
+    headers and body to answer; or None, to answer with the file in the folder.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -47,9 +47,9 @@ def served(
             self.end_headers()
 
         def do_GET(self) -> None:
-            found = fault(self.path, self.headers)
-            if found is not None:
-                self._answer(*found)
+            answer = fault(self.path, self.headers)
+            if answer is not None:
+                self._answer(*answer)
                 return
             path = folder / unquote(self.path.partition("?")[0]).lstrip("/")
             if not path.is_file():
@@ -66,8 +66,8 @@ def served(
             if start >= len(body):
                 self._answer(416, {}, b"")
                 return
-            told = {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}
-            self._answer(206, told, body[start:stop])
+            headers = {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}
+            self._answer(206, headers, body[start:stop])
 
     server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -1,4 +1,4 @@
-"""The reference that tiled results are held to: one pass over the mirrored whole image."""
+"""The reference for tiled results: one pass over the mirrored whole image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bigunet.model.model import Model
 
 
 def mirrored(image: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
-    """(channel, *space) with numpy's own mirror around it, an axis of one voxel repeated."""
+    """An image (channel, *space) mirrored by numpy; an axis of one voxel is repeated."""
     for axis, (a, b) in enumerate(zip(before, after), start=1):
         widths = [(0, 0)] * image.ndim
         widths[axis] = (a, b)
@@ -18,7 +18,7 @@ def mirrored(image: np.ndarray, before: tuple[int, ...], after: tuple[int, ...])
 
 
 def whole_scores(model: Model, image: np.ndarray, low: float, high: float) -> torch.Tensor:
-    """Scores (class, *space) of one pass, for an image (channel, *space)."""
+    """Scores (class, *space) of one pass over an image (channel, *space)."""
     field = model.receptive_field
     space = image.shape[1:]
     size = field.input_shape(space)
@@ -32,7 +32,7 @@ def whole_scores(model: Model, image: np.ndarray, low: float, high: float) -> to
 
 
 def wrong_labels(labels: np.ndarray, scores: torch.Tensor, tolerance: float = 1e-4) -> int:
-    """Voxels whose label is not that of the scores, though these are further apart than noise."""
+    """Number of voxels with a wrong label; voxels with nearly equal best scores do not count."""
     best = scores.topk(2, dim=0).values
     firm = (best[0] - best[1]) > tolerance * scores.std()
     unequal = torch.from_numpy(labels.astype(np.int64)) != scores.argmax(dim=0)

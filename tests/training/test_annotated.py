@@ -1,4 +1,4 @@
-"""Voxels that nobody annotated: neither loss nor score depends on what is said there."""
+"""Voxels that nobody annotated: neither the loss nor a score depends on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from bigunet.training.data.targets import TargetRule, classes_of
 from bigunet.training.data.weight_map import border_term
 from bigunet.training.loss import weighted_cross_entropy
 from bigunet.training.recipe import Recipe
-from bigunet.training.validate import Seen, score_of
+from bigunet.training.segmented_samples import Segmented
+from bigunet.training.validate import score_of
 
 RULES = {
     "cells": TargetRule("cells"),
@@ -39,7 +40,7 @@ IGNORED = 255
 
 
 def partly(labels: np.ndarray, unknown: np.ndarray) -> Sample:
-    """A sample of which nobody annotated some voxels: they are stored as 255."""
+    """A sample in which nobody annotated some voxels; these are stored as 255."""
     stored = np.where(unknown, IGNORED, labels).astype(np.uint8)
     sample = sample_of(stored, grey_of(labels))
     return Sample(sample.image, annotated(sample.labels, (IGNORED,)), sample.grey_range)
@@ -65,15 +66,15 @@ def test_loss_and_gradient_do_not_depend_on_scores_where_nothing_is_annotated(
     assert (counts > 0).any()
     scores = torch.from_numpy(rng.normal(size=(1, rule.num_classes, *counts.shape[1:])))
     other = torch.where(counts[:, None] > 0, scores, scores + 9 * torch.randn_like(scores))
-    told = []
-    for said in (scores, other):
-        said = said.clone().requires_grad_()
-        loss = weighted_cross_entropy(said, torch.from_numpy(patch.classes)[None].long(), counts)
-        (gradient,) = torch.autograd.grad(loss, said)
+    results = []
+    for one in (scores, other):
+        one = one.clone().requires_grad_()
+        loss = weighted_cross_entropy(one, torch.from_numpy(patch.classes)[None].long(), counts)
+        (gradient,) = torch.autograd.grad(loss, one)
         assert not gradient[(counts == 0)[:, None].expand_as(gradient)].any()
-        told.append((loss.detach(), gradient))
-    assert torch.equal(told[0][0], told[1][0])
-    assert torch.equal(told[0][1], told[1][1])
+        results.append((loss.detach(), gradient))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
 
 
 @pytest.mark.parametrize("kind", RULES)
@@ -83,7 +84,7 @@ def test_a_voxel_has_no_weight_just_where_nobody_annotated_it(kind: str, number:
     labels = discs() % 3
     unknown = np.kron(np.random.default_rng(1).random((12, 10)) < 0.5, np.ones((5, 5), bool))
     sample = partly(labels, unknown)
-    # The image shows what is known: it is mirrored beyond its edge as the labels are.
+    # The image shows which voxels are known. Beyond its edge it is mirrored, as the labels are.
     shown = np.where(unknown, 150, 40).astype(np.uint8)
     sample = replace(sample, image=InMemory(shown[None], "yx"))
     field = UNetConfig(ndim=2, width=2, depth=1).receptive_field()
@@ -99,7 +100,7 @@ def test_a_voxel_has_no_weight_just_where_nobody_annotated_it(kind: str, number:
 @pytest.mark.parametrize("kind", RULES)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_scores_do_not_depend_on_what_is_found_where_nothing_is_annotated(
+def test_scores_do_not_depend_on_classes_where_nothing_is_annotated(
     kind: str, data: st.DataObject
 ) -> None:
     rule, shape = RULES[kind], (24, 20)
@@ -108,37 +109,37 @@ def test_scores_do_not_depend_on_what_is_found_where_nothing_is_annotated(
     labels = (discs(shape, seed=seed, count=4) % 3).astype(np.int16)
     unknown = np.kron(rng.random((6, 5)) < 0.4, np.ones((4, 4), bool))
     labels[unknown] = NOT_ANNOTATED
-    found = classes_of(np.where(unknown, 0, labels), rule)
+    truth = classes_of(np.where(unknown, 0, labels), rule)
     noise = rng.integers(0, rule.num_classes, shape)
-    wrong = np.where(rng.random(shape) < 0.05, noise, found).astype(np.uint8)
+    wrong = np.where(rng.random(shape) < 0.05, noise, truth).astype(np.uint8)
     other = np.where(unknown, noise, wrong).astype(np.uint8)
-    scores = [score_of([Seen(labels, one)], rule, SCORES[kind]) for one in (wrong, other)]
+    scores = [score_of([Segmented(labels, one)], rule, SCORES[kind]) for one in (wrong, other)]
     assert scores[0] == scores[1] or np.isnan(scores).all()
 
 
 @given(st.integers(0, 999), st.sampled_from(["cells", "boundaries"]))
 @settings(max_examples=30, deadline=None)
-def test_what_nobody_annotated_is_no_neighbour(seed: int, kind: Any) -> None:
-    """Voxels farther from it than the border's width have the class that they had."""
+def test_voxels_that_nobody_annotated_are_no_neighbours(seed: int, kind: Any) -> None:
+    """Voxels keep their class unless an unknown voxel lies within the border width."""
     labels = discs((24, 20), seed=seed, count=6).astype(np.int16)
     rule = TargetRule(kind)
     whole = classes_of(labels, rule)
     part = labels.copy()
     part[8:16, 5:12] = NOT_ANNOTATED
     known = is_annotated(part)
-    found = classes_of(part, rule)
-    same = (found == whole) & known
+    classes = classes_of(part, rule)
+    same = (classes == whole) & known
     near = np.zeros(labels.shape, bool)
     near[7:17, 4:13] = True
     assert same[~near].all()
-    # Nearer, only what touched an object that is unknown now can differ: it is no border any more.
+    # Nearer voxels can differ only where they touched an object that is unknown now.
     apart = classes_of(np.where(known, labels, 0), rule)
-    np.testing.assert_array_equal(found[known], apart[known])
-    assert not found[~known].any()
+    np.testing.assert_array_equal(classes[known], apart[known])
+    assert not classes[~known].any()
 
 
 def brute_force(labels: np.ndarray, sigma: float) -> np.ndarray:
-    """The paper's formula, of borders between voxels that are both annotated."""
+    """The formula of the paper, for borders between voxels that are both annotated."""
     known = labels != NOT_ANNOTATED
     borders: dict[int, list[Any]] = {}
     for place in np.ndindex(labels.shape):
@@ -169,7 +170,7 @@ def brute_force(labels: np.ndarray, sigma: float) -> np.ndarray:
     )
 )
 @settings(deadline=None)
-def test_the_edge_of_what_nobody_annotated_is_no_border_of_a_cell(labels: np.ndarray) -> None:
+def test_the_edge_of_the_unknown_part_is_no_border_of_a_cell(labels: np.ndarray) -> None:
     term = border_term(labels, w0=10, sigma=2.0, spacing=(1.0,) * labels.ndim)
     np.testing.assert_allclose(term, brute_force(labels, 2.0), atol=1e-4)
 
@@ -183,7 +184,7 @@ def test_masks_give_no_object_where_nobody_annotated() -> None:
     np.testing.assert_array_equal(source.read(Box((0, 2), (1, 6)))[0], [[u, 2, u, 1]])
 
 
-def test_shares_are_those_of_what_is_annotated_and_a_voxel_weighs_1_on_average() -> None:
+def test_shares_count_annotated_voxels_only_and_a_voxel_weighs_1_on_average() -> None:
     labels = np.zeros((40, 40), np.uint8)
     labels[:, 30:] = 1
     unknown = np.zeros(labels.shape, bool)
@@ -206,7 +207,7 @@ def test_shares_are_those_of_what_is_annotated_and_a_voxel_weighs_1_on_average()
 RULES_OF_TWO = TargetRule("classes", (0, 1))
 
 
-def test_a_patch_is_drawn_until_a_voxel_of_it_is_annotated() -> None:
+def test_a_patch_is_drawn_until_it_has_an_annotated_voxel() -> None:
     labels = discs() % 2
     unknown = np.ones(labels.shape, bool)
     unknown[3:5, 40:42] = unknown[55:58, 3:5] = False
@@ -216,7 +217,7 @@ def test_a_patch_is_drawn_until_a_voxel_of_it_is_annotated() -> None:
     assert all(source.draw(k).weights.any() for k in range(20))
 
 
-def test_an_image_of_which_nothing_is_annotated_is_named() -> None:
+def test_an_image_without_annotated_voxels_is_named() -> None:
     sample = partly(discs(), np.ones((60, 50), bool))
     with pytest.raises(TrainingError, match="nobody annotated a voxel of memory labels"):
         take_census([sample], RULES["cells"], warped_ndim=2)

@@ -1,4 +1,4 @@
-"""Laws of augmentation: what is drawn, from what, and how far it goes."""
+"""Laws of augmentation: what it draws, from which generator, and within which limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bigunet.training.data.augment import NO_AUGMENTATION, Augmentation, draw_mo
 from bigunet.training.data.motion import Motion
 
 SEEDS = st.integers(0, 2**32)
-ANY_TIME = settings(deadline=None)  # torch waits for its threads on a machine that is busy
+ANY_TIME = settings(deadline=None)  # torch waits for its threads on a busy machine
 STIFF = replace(
     NO_AUGMENTATION,
     warp_share=1.0,
@@ -30,12 +30,12 @@ PLANE, CUBE = Box((5, -3), (26, 18)), Box((0, 2, -4), (9, 11, 5))
 
 
 def drawn(augmentation: Augmentation, seed: int, box: Box = PLANE, **numbers: Any) -> Motion:
-    told = {"warped_ndim": box.ndim, "spacing": (1.0,) * box.ndim, **numbers}
-    return draw_motion(box, augmentation, np.random.default_rng(seed), **told)
+    arguments = {"warped_ndim": box.ndim, "spacing": (1.0,) * box.ndim, **numbers}
+    return draw_motion(box, augmentation, np.random.default_rng(seed), **arguments)
 
 
 def positions(motion: Motion, spacing: Any = 1.0) -> np.ndarray:
-    """Where each voxel of the patch comes from, in space, from the voxel 0 of the image."""
+    """Position of each voxel of the patch in space, measured from voxel 0 of the image."""
     assert motion.where is not None
     ndim = len(motion.where)
     along = (ndim, *(1,) * ndim)
@@ -84,13 +84,13 @@ def test_flips_give_all_orientations_that_the_grid_allows(
 ) -> None:
     flips = replace(NO_AUGMENTATION, flips=True)
     voxels = np.arange(np.prod(shape)).reshape(shape)
-    rng, seen = np.random.default_rng(0), set()
+    rng, orientations = np.random.default_rng(0), set()
     for _ in range(30 * count):
         motion = draw_motion(
             Box.of_shape(shape), flips, rng, warped_ndim=len(shape), spacing=spacing
         )
-        seen.add(motion.labels(voxels).tobytes())
-    assert len(seen) == count
+        orientations.add(motion.labels(voxels).tobytes())
+    assert len(orientations) == count
 
 
 @given(SEEDS)
@@ -148,7 +148,7 @@ def test_shifts_stay_within_their_limit_and_are_one_for_all_voxels(seed: int) ->
 
 
 @pytest.mark.parametrize("spacing", [(1, 1), (4, 1), (0.2, 0.1)])
-def test_elastic_vectors_have_the_standard_deviation_asked_for(spacing: tuple[float, ...]) -> None:
+def test_elastic_vectors_have_the_given_standard_deviation(spacing: tuple[float, ...]) -> None:
     bent = replace(STIFF, elastic_voxels=3.0)
     corners = []
     for seed in range(300):
@@ -158,13 +158,13 @@ def test_elastic_vectors_have_the_standard_deviation_asked_for(spacing: tuple[fl
     np.testing.assert_allclose(np.mean(corners, axis=0) / min(spacing), 0.0, atol=0.6)
 
 
-def test_as_many_patches_are_warped_as_asked_for() -> None:
+def test_the_given_share_of_patches_is_warped() -> None:
     half = replace(Augmentation(), warp_share=0.5)
     warped = [drawn(half, seed, Box((0, 0), (4, 4))).where is not None for seed in range(400)]
     assert 0.4 < np.mean(warped) < 0.6
 
 
-def test_the_order_of_interpolation_is_the_one_asked_for() -> None:
+def test_the_given_order_of_interpolation_is_used() -> None:
     for order in (1, 3):
         motion = drawn(Augmentation(warp_share=1.0, interpolation_order=order), 0)
         assert motion.order == order

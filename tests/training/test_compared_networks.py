@@ -1,4 +1,4 @@
-"""The networks that the U-Net is compared with, through the commands: segmented as in one pass."""
+"""The networks that the U-Net is compared with: their commands segment as one pass does."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ def test_the_commands_give_the_labels_of_one_pass(
         *("--scheduler", client.scheduler.address, "--quiet"),
     )
     assert done.code == 0, done.err
-    found = zarr.open_array(str(out / "labels/classes/0"), mode="r")[:]
-    assert wrong_labels(found, whole_scores(load_model(model_path), pixels[None], 0, 255)) == 0
-    assert min(np.bincount(found.ravel(), minlength=3)) > found.size / 50
+    labels = zarr.open_array(str(out / "labels/classes/0"), mode="r")[:]
+    assert wrong_labels(labels, whole_scores(load_model(model_path), pixels[None], 0, 255)) == 0
+    assert min(np.bincount(labels.ravel(), minlength=3)) > labels.size / 50
     verified = bigunet("verify", tmp_path / "in.zarr", out, "--json")
     assert verified.code == 0, verified.err
     assert verified.json["labels_wrong"] == 0
 
 
 @pytest.mark.parametrize(("architecture", "numbers", "shape", "block"), NETWORKS)
-def test_the_info_and_the_plan_tell_the_network(
+def test_info_and_plan_name_the_network(
     architecture, numbers, shape, block, bigunet: Any, write_model: Any, tmp_path: Path
 ) -> None:
     model_path = write_model(tmp_path / "m.safetensors", architecture=architecture, **numbers)
-    told = bigunet("info", model_path, "--json").json
-    config = config_class(architecture).from_dict(told["architecture"]["config"])
-    assert told["architecture"]["name"] == architecture
-    assert told["halo"] == list(config.receptive_field().halo)
-    assert told["stride"] == list(config.receptive_field().stride)
-    assert told["border"] == "valid"
+    facts = bigunet("info", model_path, "--json").json
+    config = config_class(architecture).from_dict(facts["architecture"]["config"])
+    assert facts["architecture"]["name"] == architecture
+    assert facts["halo"] == list(config.receptive_field().halo)
+    assert facts["stride"] == list(config.receptive_field().stride)
+    assert facts["border"] == "valid"
     zarr.create_array(str(tmp_path / "in.zarr"), shape=shape, chunks=shape, dtype="uint8")
     planned = bigunet(
         *("plan", tmp_path / "in.zarr", "--model", model_path, "--block-shape", block, "--json")
@@ -88,10 +88,10 @@ def test_a_tile_of_a_wide_network_fits_the_memory_meant_for_it(architecture, num
     model = Model(module, ModelDescription("m", {}, default_classes(2), ("0",)), "", field)
     held: list[int] = []
     for layer in module.modules():
-        # Activations and dropout give back the memory that they read.
+        # Activations and dropout write into the memory that they read.
         if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
             layer.register_forward_hook(
-                lambda _, given, found: held.append(given[0].nbytes + found.nbytes)
+                lambda _, given, result: held.append(given[0].nbytes + result.nbytes)
             )
     shape = field.input_shape(tuple(8 * s for s in field.stride))
     with torch.inference_mode():

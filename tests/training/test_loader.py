@@ -1,4 +1,4 @@
-"""Batches: in order, from other processes too, and their errors in one line."""
+"""Batches come in order, from other processes too, and their errors have one line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_processes_share_the_patches_of_a_step(batch: int, processes: int, first
     assert drawn == list(range(first * batch * processes, (first + 3) * batch * processes))
 
 
-# torch's processes may abort at their very end, which its destructor complains of.
+# Processes of torch may abort at their very end, and the destructor of its loader complains.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_batches_come_in_the_order_of_their_steps(loaders: int) -> None:
@@ -50,7 +50,7 @@ def test_batches_come_in_the_order_of_their_steps(loaders: int) -> None:
 
 
 @pytest.mark.parametrize("loaders", [0, 1])
-def test_an_error_of_a_patch_is_the_same_one_line_from_any_process(loaders: int) -> None:
+def test_an_error_in_drawing_a_patch_has_the_same_line_from_any_process(loaders: int) -> None:
     source = source_of(np.full((60, 50), np.nan, np.float32))
     with pytest.raises(TrainingError, match=r"^memory has \d+ values that are NaN"):
         list(itertools.islice(batches(source, Share(1), first=0, loaders=loaders), 1))
@@ -59,10 +59,10 @@ def test_an_error_of_a_patch_is_the_same_one_line_from_any_process(loaders: int)
 _SERVE_ONE_THAT_LEAVES = """
 import os, socket, sys, time
 from multiprocessing import reduction, resource_sharer
-from bigunet.training.data.loader import _silent_of_a_left_socket
+from bigunet.training.data.loader import _hide_closed_sockets
 
 if sys.argv[1] == "silent":
-    _silent_of_a_left_socket(0)
+    _hide_closed_sockets(0)
 handle = resource_sharer.DupFd(os.dup(0))
 with socket.socket(socket.AF_UNIX) as peer:
     peer.connect(handle._id[0])
@@ -72,7 +72,9 @@ with resource_sharer._resource_sharer.get_connection(handle._id) as served:
 
 
 @pytest.mark.parametrize(("silent", "tracebacks"), [("silent", 0), ("not", 1)])
-def test_a_peer_that_leaves_in_mid_fetch_is_no_traceback(silent: str, tracebacks: int) -> None:
+def test_a_receiver_that_ends_while_it_fetches_leaves_no_traceback(
+    silent: str, tracebacks: int
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _SERVE_ONE_THAT_LEAVES, silent],
         stdin=subprocess.DEVNULL,
@@ -81,5 +83,5 @@ def test_a_peer_that_leaves_in_mid_fetch_is_no_traceback(silent: str, tracebacks
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    # One that leaves in mid-answer has a second cause, told with the first.
+    # A receiver that ends in the middle of an answer causes a second error beside the first.
     assert min(done.stderr.count("Traceback"), 1) == tracebacks

@@ -13,7 +13,7 @@ from support.discs import discs, sample_of
 
 from bigunet.errors import TrainingError
 from bigunet.model.networks.unet import UNet, UNetConfig
-from bigunet.training.checkpoint import Learner, Progress
+from bigunet.training.checkpoint import Learner, TrainingState
 from bigunet.training.data.loader import Batch, Share, batches
 from bigunet.training.data.patches import PatchSource
 from bigunet.training.data.targets import TargetRule
@@ -42,7 +42,7 @@ def stream(first: int = 0) -> Iterator[Batch]:
 def test_the_loss_falls() -> None:
     recipe = Recipe(**{**RECIPE.to_dict(), "steps": 30, "augmentation": RECIPE.augmentation})
     batch = next(stream())
-    trainer = Trainer(learner_of(), itertools.repeat(batch), recipe, CPU, begun=Progress())
+    trainer = Trainer(learner_of(), itertools.repeat(batch), recipe, CPU, begun=TrainingState())
     losses = []
     while not trainer.done:
         losses.append(trainer.step().loss)
@@ -52,13 +52,13 @@ def test_the_loss_falls() -> None:
 
 def test_a_run_that_goes_on_computes_what_the_whole_run_does() -> None:
     whole, parts = learner_of(), learner_of()
-    trainer = Trainer(whole, stream(), RECIPE, CPU, begun=Progress())
+    trainer = Trainer(whole, stream(), RECIPE, CPU, begun=TrainingState())
     while not trainer.done:
         trainer.step()
-    first = Trainer(parts, stream(), RECIPE, CPU, begun=Progress())
+    first = Trainer(parts, stream(), RECIPE, CPU, begun=TrainingState())
     for _ in range(5):
         first.step()
-    second = Trainer(parts, stream(5), RECIPE, CPU, begun=first.progress)
+    second = Trainer(parts, stream(5), RECIPE, CPU, begun=first.state)
     while not second.done:
         second.step()
     for a, b in zip(whole.module.state_dict().values(), parts.module.state_dict().values()):
@@ -71,7 +71,7 @@ def test_a_loss_that_is_no_number_stops_the_run() -> None:
     batch = next(stream())
     broken = Batch(batch.images, batch.classes, batch.weights * float("nan"))
     source = iter([batch, broken])
-    trainer = Trainer(learner_of(), source, RECIPE, CPU, begun=Progress())
+    trainer = Trainer(learner_of(), source, RECIPE, CPU, begun=TrainingState())
     trainer.step()
     with pytest.raises(TrainingError, match="loss became nan at step 1 with learning rate"):
         trainer.step()
@@ -81,7 +81,12 @@ def test_the_clock_ends_a_run_of_minutes() -> None:
     recipe = Recipe(minutes=1.0, patch=16, batch=2, optimiser="adamw")
     seconds = itertools.count(step=6.0)
     trainer = Trainer(
-        learner_of(recipe), stream(), recipe, CPU, begun=Progress(), clock=lambda: next(seconds)
+        learner_of(recipe),
+        stream(),
+        recipe,
+        CPU,
+        begun=TrainingState(),
+        clock=lambda: next(seconds),
     )
     steps = 0
     while not trainer.done:
@@ -89,7 +94,7 @@ def test_the_clock_ends_a_run_of_minutes() -> None:
         steps += 1
     # A step asks the clock three times: 12 s each.
     assert steps == 5
-    assert trainer.progress.waited_seconds == 30.0
+    assert trainer.state.waited_seconds == 30.0
 
 
 @torch.no_grad()
@@ -104,7 +109,7 @@ def test_the_average_follows_and_forgets_where_it_began() -> None:
 def test_frozen_statistics_are_the_averaged_ones_and_stay() -> None:
     recipe = replace(RECIPE, freeze_statistics=0.5)
     learner = learner_of(recipe)
-    trainer = Trainer(learner, stream(), recipe, CPU, begun=Progress())
+    trainer = Trainer(learner, stream(), recipe, CPU, begun=TrainingState())
     for _ in range(6):
         trainer.step()
     averaged = {k: v.clone() for k, v in statistics_of(learner.average).items()}
@@ -112,7 +117,7 @@ def test_frozen_statistics_are_the_averaged_ones_and_stay() -> None:
     assert any(not torch.equal(moving[k], v) for k, v in averaged.items())
     while not trainer.done:
         trainer.step()
-    assert trainer.progress.step == 12
+    assert trainer.state.step == 12
     for module in (learner.module, learner.average):
         for name, statistic in statistics_of(module).items():
             torch.testing.assert_close(statistic, averaged[name], rtol=0, atol=0)

@@ -1,4 +1,4 @@
-"""The loss against the paper's formula, written out."""
+"""The loss equals the formula of the paper, written out."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def test_the_loss_is_the_papers_sum_over_the_number_of_voxels(seed: int, classes
         n, *x = index
         exponents = [math.exp(scores[(n, k, *x)]) for k in range(classes)]
         energy += weights[index] * math.log(exponents[truth[index]] / sum(exponents))
-    found = weighted_cross_entropy(
+    loss = weighted_cross_entropy(
         torch.from_numpy(scores), torch.from_numpy(truth), torch.from_numpy(weights)
     )
-    assert math.isclose(float(found), -energy / truth.size, rel_tol=1e-4)
+    assert math.isclose(float(loss), -energy / truth.size, rel_tol=1e-4)
 
 
 def test_a_voxel_of_weight_zero_does_not_count() -> None:

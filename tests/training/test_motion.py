@@ -1,4 +1,4 @@
-"""Laws of motions: image, labels and weights move alike, and by what was asked."""
+"""Laws of motions: image, labels and weights move alike, and as far as they should."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bigunet.training.data.motion import Motion, affine_positions, elastic_displ
 
 ORDERS = st.sampled_from([1, 3])
 SEEDS = st.integers(0, 2**32)
-ANY_TIME = settings(deadline=None)  # torch waits for its threads on a machine that is busy
+ANY_TIME = settings(deadline=None)  # torch waits for its threads on a busy machine
 
 
 @dataclass(frozen=True)
 class Field:
-    """An image without end, whose voxels tell where they are."""
+    """An infinite image; the value of a voxel encodes its position."""
 
     seed: int = 0
 
@@ -41,7 +41,7 @@ def boxes(draw: st.DrawFn, ndim: int, max_side: int = 8) -> Box:
 
 
 def kernel(t: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution with a = -3/4, as it is written in the paper."""
+    """The cubic convolution of Keys with a = -3/4, as in the paper."""
     a, s = -0.75, np.abs(t)
     near = (a + 2) * s**3 - (a + 3) * s**2 + 1
     far = a * s**3 - 5 * a * s**2 + 8 * a * s - 4 * a
@@ -78,8 +78,8 @@ def test_a_patch_at_rest_is_the_crop(box: Box) -> None:
     motion = Motion.still(box)
     voxels = Field().read(motion.source)
     assert motion.source == box
-    for found in (motion.image(voxels[np.newaxis])[0], motion.labels(voxels)):
-        np.testing.assert_array_equal(found, voxels)
+    for patch in (motion.image(voxels[np.newaxis])[0], motion.labels(voxels)):
+        np.testing.assert_array_equal(patch, voxels)
     np.testing.assert_array_equal(motion.weights(voxels), voxels)
 
 
@@ -99,7 +99,7 @@ def test_positions_of_whole_voxels_give_these_voxels(
 @given(boxes(1), ORDERS, st.integers(0, 3), st.sampled_from([0, 1]))
 @ANY_TIME
 def test_a_matrix_turns_as_numpy_does(box: Box, order: Any, turns: int, leading: int) -> None:
-    """Quarters of a turn in the plane of the last two axes, alone and after a leading axis."""
+    """Turns by 90 degrees in the plane of the last two axes, with and without a leading axis."""
     square = Box((4,) * leading + box.start * 2, (5,) * leading + box.stop * 2)
     matrix = np.linalg.matrix_power(np.array([[0.0, 1.0], [-1.0, 0.0]]), turns)
     where = affine_positions(square.shape[leading:], matrix, (0, 0))
@@ -127,12 +127,12 @@ def test_a_turn_transposes_and_mirrors_whatever_moved(
     turned = motion.turned(axes, mirrored)
     voxels = Field().read(motion.source)
     assert turned.source == motion.source
-    for found, before in [
+    for patch, before in [
         (turned.labels(voxels), motion.labels(voxels)),
         (turned.image(voxels[np.newaxis])[0], motion.image(voxels[np.newaxis])[0]),
         (turned.weights(voxels), motion.weights(voxels)),
     ]:
-        np.testing.assert_allclose(found, np.flip(before.transpose(axes), mirrored), atol=1e-3)
+        np.testing.assert_allclose(patch, np.flip(before.transpose(axes), mirrored), atol=1e-3)
 
 
 @given(
@@ -143,10 +143,10 @@ def test_a_turn_transposes_and_mirrors_whatever_moved(
     st.sampled_from([-1e-8, 0.0, 1e-8]),  # close to whole numbers, which float32 rounds to
 )
 @ANY_TIME
-def test_the_source_holds_all_that_a_patch_needs(
+def test_the_source_box_contains_all_that_a_patch_needs(
     box: Box, seed: int, leading: int, moves: float, nudge: float
 ) -> None:
-    """More voxels around the source change nothing."""
+    """A larger source box changes nothing."""
     rng = np.random.default_rng(seed)
     full = Box((3,) * leading + box.start, (4,) * leading + box.stop)
     where = affine_positions(box.shape, np.eye(box.ndim), (0,) * box.ndim)
@@ -171,9 +171,9 @@ def test_each_label_is_at_most_half_a_voxel_away(seed: int, shape: tuple[int, ..
     where = affine_positions(shape, rng.normal(size=(ndim, ndim)), rng.normal(size=ndim))
     motion = Motion.along(box, where)
     places = np.arange(motion.source.size).reshape(motion.source.shape)
-    found = np.stack(np.unravel_index(motion.labels(places), places.shape))
+    voxels = np.stack(np.unravel_index(motion.labels(places), places.shape))
     start = np.array(motion.source.start).reshape(-1, *(1,) * ndim)
-    assert np.abs(found + start - where).max() <= 0.5 + 1e-4
+    assert np.abs(voxels + start - where).max() <= 0.5 + 1e-4
 
 
 @given(boxes(2), SEEDS, ORDERS)
@@ -188,7 +188,7 @@ def test_labels_are_never_new_and_weights_between_their_neighbours(
     assert set(motion.labels(ids).flat) <= set(ids.flat)
     assert motion.labels(ids).dtype == ids.dtype
     weights = rng.exponential(size=motion.source.shape).astype(np.float32)
-    weights.setflags(write=False)  # as a mapped file is
+    weights.setflags(write=False)  # as a memory-mapped file is
     moved = motion.weights(weights)
     assert moved.dtype == np.float32
     assert weights.min() - 1e-6 <= moved.min() <= moved.max() <= weights.max() + 1e-6
@@ -218,7 +218,7 @@ def test_the_inner_part_is_that_of_the_whole_patch(seed: int, moves: bool, leadi
 @pytest.mark.parametrize("shape", [(60, 60), (30, 30, 30)])
 @pytest.mark.parametrize("order", [1, 3])
 def test_labels_warped_as_an_image_keep_their_shapes(shape: tuple[int, ...], order: Any) -> None:
-    """Away from edges, half of a disc's grey value tells its inside, as its label does."""
+    """Away from edges, half of a disc's grey value separates inside and outside, as labels do."""
     rng = np.random.default_rng(0)
     ndim = len(shape)
     points = rng.normal(0, 2, (ndim, *(3,) * ndim))
@@ -244,27 +244,27 @@ def test_elastic_displacement_passes_through_its_vectors(
     shape: tuple[int, ...], count: int
 ) -> None:
     points = np.random.default_rng(0).normal(0, 10, (len(shape), *(count,) * len(shape)))
-    found = elastic_displacement(shape, points)
-    assert found.shape == (len(shape), *shape)
+    displacement = elastic_displacement(shape, points)
+    assert displacement.shape == (len(shape), *shape)
     places = np.ix_(range(len(shape)), *(np.arange(0, n, (n - 1) // (count - 1)) for n in shape))
-    np.testing.assert_allclose(found[places], points, atol=1e-4)
+    np.testing.assert_allclose(displacement[places], points, atol=1e-4)
 
 
 def test_vectors_that_grow_evenly_displace_evenly() -> None:
     y, x = np.meshgrid(np.arange(3), np.arange(3), indexing="ij")
-    found = elastic_displacement((9, 17), np.stack([y, x - y]).astype(float))
+    displacement = elastic_displacement((9, 17), np.stack([y, x - y]).astype(float))
     y, x = np.meshgrid(np.linspace(0, 2, 9), np.linspace(0, 2, 17), indexing="ij")
-    np.testing.assert_allclose(found, [y, x - y], atol=1e-5)
+    np.testing.assert_allclose(displacement, [y, x - y], atol=1e-5)
 
 
 def test_elastic_displacement_is_smooth() -> None:
     points = np.random.default_rng(0).normal(0, 10, (2, 3, 3))
-    found = elastic_displacement((201, 201), points)
+    displacement = elastic_displacement((201, 201), points)
     for axis in (1, 2):
-        bends = np.abs(np.diff(found, 2, axis=axis))
+        bends = np.abs(np.diff(displacement, 2, axis=axis))
         assert bends.max() < 0.02
-        # Not even where pieces of the spline meet.
-        assert np.abs(np.diff(found, 3, axis=axis)).max() < 0.001
+        # This holds also where the pieces of the spline meet.
+        assert np.abs(np.diff(displacement, 3, axis=axis)).max() < 0.001
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (9,), (3, 4, 5)])

@@ -1,4 +1,4 @@
-"""Patches: numbered, of the right place, with the weights of the whole image."""
+"""Patches are numbered, lie in the right place, and have the weights of the whole image."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_patch_depends_on_seed_and_number_alone(recipe: Recipe) -> None:
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
 def test_an_unvaried_patch_is_a_crop_of_the_mirrored_image(number: int) -> None:
-    # Every voxel has a grey value of its own, which tells where the patch lies.
+    # Every voxel has a different grey value, which shows where the patch lies.
     labels = discs()
     image = np.arange(labels.size, dtype=np.float64).reshape(labels.shape)
     source = source_of([sample_of(labels, image)])
@@ -90,7 +90,7 @@ def test_weights_are_those_of_the_class_and_of_the_border_term() -> None:
     assert 0.5 < difference.max() <= 10.001
 
 
-def test_terms_that_were_kept_are_those_that_are_computed() -> None:
+def test_kept_terms_equal_computed_terms() -> None:
     labels = discs(count=25)
     sample = sample_of(labels)
     whole = read_border_term(sample, Box.of_shape(labels.shape), VARIED, ndim=2)
@@ -135,7 +135,7 @@ def test_no_image_is_an_error() -> None:
 
 
 def test_classes_are_computed_with_their_neighbours() -> None:
-    # The classes of a patch are those of the whole image there, at the patch's rim too.
+    # A patch has the classes that the whole image has there, at the rim of the patch too.
     labels = discs(count=30)
     image = np.arange(labels.size, dtype=np.float64).reshape(labels.shape)
     source = source_of([sample_of(labels, image)], replace(PLAIN, patch=16))

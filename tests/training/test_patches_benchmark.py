@@ -23,6 +23,6 @@ def test_the_benchmark_of_patches_measures_both_sides(tmp_path: Path) -> None:
         count=3,
         steps=1,
     )
-    found = measure(given)
-    assert found["drawn_per_second"] > 0  # type: ignore[operator]
-    assert found["trained_per_second"] > 0  # type: ignore[operator]
+    figures = measure(given)
+    assert figures["drawn_per_second"] > 0  # type: ignore[operator]
+    assert figures["trained_per_second"] > 0  # type: ignore[operator]

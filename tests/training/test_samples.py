@@ -11,7 +11,8 @@ from support.discs import InMemory, discs, sample_of
 from bigunet.errors import ImageError, TrainingError
 from bigunet.geometry import Box
 from bigunet.io.sources.crop import Crop
-from bigunet.training.data.census import label_values, take_census, weigh
+from bigunet.training.data.census import take_census, weigh
+from bigunet.training.data.label_checks import label_values
 from bigunet.training.data.split import split_samples
 from bigunet.training.data.targets import TargetRule
 
@@ -49,7 +50,7 @@ def test_the_census_counts_classes_and_objects() -> None:
     labels = np.zeros((10, 12), np.uint8)
     labels[2:5, 2:5], labels[2:5, 5:8] = 3, 9
     census = take_census([sample_of(labels)], CELLS, warped_ndim=2)
-    # Where the two meet, background at either end touches both.
+    # Background at either end of their common edge touches both objects.
     assert census.counts == (120 - 22, 12, 10)
     assert census.objects == (2,)
 
@@ -59,25 +60,25 @@ APART[1:3, 1:3], APART[6:8, 6:8] = 1, 2
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
-        ((APART > 0) * np.uint8(255), r"--connected if .* masks .*--target classes .*-width 0"),
+        ((APART > 0) * np.uint8(255), r"--connected if .* masks, --target classes .*-width 0"),
         (APART, "no two objects .* touch, .* class border: give --border-width 0"),
         (APART * 0, "of class cell, border; .* never occurs: check the labels and --target$"),
     ],
     ids=["masks", "objects apart", "nothing"],
 )
 def test_a_cell_class_that_never_occurs_is_named_with_its_cure(
-    labels: np.ndarray, told: str
+    labels: np.ndarray, message: str
 ) -> None:
-    with pytest.raises(TrainingError, match=told):
+    with pytest.raises(TrainingError, match=message):
         take_census([sample_of(labels)], CELLS, warped_ndim=2)
 
 
-def test_of_classes_that_never_occur_some_are_named() -> None:
+def test_some_of_the_classes_that_never_occur_are_named() -> None:
     rule = TargetRule("classes", tuple(range(30)))
-    told = "class 3, class 4, class 5, class 6, class 7, ...; .* --target cells if values number"
-    with pytest.raises(TrainingError, match=told):
+    message = "class 3, class 4, class 5, class 6, class 7, ...; .* --target cells if values number"
+    with pytest.raises(TrainingError, match=message):
         take_census([sample_of(APART)], rule, warped_ndim=2)
 
 
@@ -89,7 +90,7 @@ def test_values_that_are_objects_are_not_taken_for_classes() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_grey_value_that_is_no_number_is_told_with_its_image(value: float) -> None:
+def test_a_grey_value_that_is_no_number_is_an_error_that_names_the_image(value: float) -> None:
     image = np.zeros((8, 8), np.float32)
     image[3, 3] = value
     sample = sample_of(np.zeros((8, 8), np.uint8), image, "nan.tif")
@@ -113,18 +114,18 @@ def test_a_split_keeps_whole_images_apart_and_loses_none(n: int, share: float, s
 
 
 @pytest.mark.parametrize("shape", [(40, 30), (20, 30, 30), (3, 30, 40)])
-def test_of_one_image_a_part_is_kept_apart(shape: tuple[int, ...]) -> None:
+def test_a_part_of_a_single_image_is_kept_apart(shape: tuple[int, ...]) -> None:
     labels = np.arange(np.prod(shape)).reshape(shape)
     (kept,), (apart,) = split_samples([sample_of(labels, labels)], 0.2, seed=0)
-    found = [s.labels.read(Box.of_shape(s.labels.shape)).ravel() for s in (kept, apart)]
-    assert sorted(np.concatenate(found)) == list(range(labels.size))
-    assert len(found[1]) == pytest.approx(0.2 * labels.size, rel=0.4)
+    values = [s.labels.read(Box.of_shape(s.labels.shape)).ravel() for s in (kept, apart)]
+    assert sorted(np.concatenate(values)) == list(range(labels.size))
+    assert len(values[1]) == pytest.approx(0.2 * labels.size, rel=0.4)
 
 
 @pytest.mark.parametrize(
     ("by", "expected"), [("voxels", [16.0, 64.0]), ("objects", [1.0, 2.0]), ("images", [1.0, 1.0])]
 )
-def test_images_are_weighed_by_what_was_asked(by: str, expected: list[float]) -> None:
+def test_images_are_weighed_as_the_recipe_says(by: str, expected: list[float]) -> None:
     small, large = np.zeros((4, 4), np.uint8), np.zeros((8, 8), np.uint8)
     large[0, 0], large[0, 1] = 1, 2
     samples = [sample_of(small), sample_of(large)]

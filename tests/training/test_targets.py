@@ -1,4 +1,4 @@
-"""Laws of targets: what each kind makes of labels, and that objects stay apart."""
+"""Laws of targets: the classes that each kind makes of labels, and that objects stay apart."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ WIDTHS = st.integers(0, 3)
 
 
 def near(labels: np.ndarray, length: Any, width: int) -> np.ndarray:
-    """Voxels with two different objects within ``width``, shift by shift, by a length of steps."""
+    """Voxels with two different objects within ``width``: the reference, shift by shift."""
     padded = np.pad(labels, width)
-    seen = []
+    neighbours = []
     for step in itertools.product(range(2 * width + 1), repeat=labels.ndim):
         if length(np.abs(np.subtract(step, width))) <= width:
-            seen.append(padded[tuple(slice(s, s + n) for s, n in zip(step, labels.shape))])
-    ordered = np.sort(seen, axis=0)
+            neighbours.append(padded[tuple(slice(s, s + n) for s, n in zip(step, labels.shape))])
+    ordered = np.sort(neighbours, axis=0)
     differs = (ordered[1:] != ordered[:-1]) & (ordered[:-1] != 0)
     return np.asarray(differs.any(axis=0))
 
@@ -69,17 +69,17 @@ def test_boundaries_are_label_0_and_where_two_objects_are_near(
 def test_connected_cells_never_join_two_objects(labels: np.ndarray, width: int) -> None:
     everywhere = np.ones((3,) * labels.ndim)
     cells = classes_of(labels, TargetRule("cells", border_width=width)) == CELL
-    found, count = ndimage.label(cells, everywhere)
+    components, count = ndimage.label(cells, everywhere)
     for number in range(1, count + 1):
-        assert len(np.unique(labels[found == number])) == 1
+        assert len(np.unique(labels[components == number])) == 1
 
 
 @given(LABELS, st.integers(1, 3))
 def test_connected_interiors_never_join_two_objects(labels: np.ndarray, width: int) -> None:
     interior = classes_of(labels, TargetRule("boundaries", border_width=width)) == INTERIOR
-    found, count = ndimage.label(interior)
+    components, count = ndimage.label(interior)
     for number in range(1, count + 1):
-        assert len(np.unique(labels[found == number])) == 1
+        assert len(np.unique(labels[components == number])) == 1
 
 
 @given(LABELS, WIDTHS, st.sampled_from(["cells", "boundaries"]), st.data())

@@ -1,4 +1,4 @@
-"""Training through its public door: what it writes, and that what trains is what runs."""
+"""Training through its public function: its files, and that ``segment`` runs what was trained."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from bigunet.errors import OutputError
 from bigunet.geometry import Box
 from bigunet.training.data.augment import NO_AUGMENTATION
 from bigunet.training.data.training_set import open_training_set
-from bigunet.training.run import judge
-from bigunet.training.run.description import (
+from bigunet.training.run import final_model
+from bigunet.training.run.run_folder import Record
+from bigunet.training.run.train_events import (
     AtWork,
     StepDone,
     TrainBegun,
     TrainEvent,
-    TrainReport,
     Validated,
 )
-from bigunet.training.run.run_folder import Record
-from bigunet.training.validate import score_of, segment_samples
+from bigunet.training.run.train_report import TrainReport
+from bigunet.training.segmented_samples import segment_samples
+from bigunet.training.validate import score_of
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_curves_and_pictures_lie_beside_the_model(report: TrainReport) -> None:
     assert not (report.record / "checkpoint.safetensors").exists()
 
 
-def test_events_tell_the_begin_each_step_and_each_validation(
+def test_events_report_the_beginning_each_step_and_each_validation(
     report: TrainReport, events: list[TrainEvent]
 ) -> None:
     begun, *rest = (event for event in events if not isinstance(event, AtWork))
@@ -111,13 +112,13 @@ def test_all_that_takes_time_besides_steps_has_a_name_and_comes_to_its_end(
             shares.setdefault(event.stage, []).append(event.share)
     named = {"reading images", "counting labels", "validation", "saving", "pictures"}
     assert named <= set(shares) <= named | {"trying bf16"}
-    assert all(told[0] == 0 and told[-1] == 1 for told in shares.values())
+    assert all(one[0] == 0 and one[-1] == 1 for one in shares.values())
 
 
 def test_the_report_is_json(report: TrainReport) -> None:
-    told = json.loads(json.dumps(report.to_dict()))
-    assert told["steps"] == 6
-    assert told["patches_per_second"] > 0
+    values = json.loads(json.dumps(report.to_dict()))
+    assert values["steps"] == 6
+    assert values["patches_per_second"] > 0
 
 
 def test_the_same_seed_gives_the_same_weights(folder: Path, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_the_same_seed_gives_the_same_weights(folder: Path, tmp_path: Path) -> N
 def test_what_trains_is_what_runs(
     scores_of_segment: tuple[Path, np.ndarray, np.ndarray], row: int, column: int
 ) -> None:
-    """Scores of a patch, by the network as it trains, are those of ``segment`` on the image."""
+    """A network in training gives a patch the scores that ``segment`` gives the image there."""
     path, image, probabilities = scores_of_segment
     model = load_model(path)
     field = model.receptive_field
@@ -148,7 +149,7 @@ def test_what_trains_is_what_runs(
         replace(OPTIONS, validation=0.0),
         quick(augmentation=NO_AUGMENTATION, class_balance=0.0),
     ).samples
-    # Pooling is anchored at voxel 0 of the image, so the patch begins where a stride does.
+    # Pooling is anchored at voxel 0 of the image, so the patch begins at a multiple of the stride.
     scored = tuple(s * k for s, k in zip(field.stride, (row, column)))
     shape = field.input_shape((20, 20))
     start = tuple(a - h for a, h in zip(scored, field.halo))
@@ -183,8 +184,8 @@ def scores_of_segment(
         model=out,
         options=SegmentOptions(outputs=("classes", "probabilities"), block_shape=(32, 32)),
     )
-    found = zarr.open_array(str(folder / "out.zarr/probabilities/0"), mode="r")[...]
-    return out, image, np.asarray(found, float)
+    probabilities = zarr.open_array(str(folder / "out.zarr/probabilities/0"), mode="r")[...]
+    return out, image, np.asarray(probabilities, float)
 
 
 def test_a_volume_trains_a_network_of_three_axes(tmp_path: Path) -> None:
@@ -218,9 +219,9 @@ def test_masks_become_connected_objects(tmp_path: Path) -> None:
         Image.fromarray(mask).save(path)
     options = replace(OPTIONS, target="boundaries", border_width=0, connected=True)
     recipe = quick(steps=2)
-    found = open_training_set(tmp_path / "images", tmp_path / "labels", options, recipe)
-    box = Box.of_shape(found.samples[0].labels.shape)
-    assert found.samples[0].labels.read(box).max() > 1
+    training_set = open_training_set(tmp_path / "images", tmp_path / "labels", options, recipe)
+    box = Box.of_shape(training_set.samples[0].labels.shape)
+    assert training_set.samples[0].labels.read(box).max() > 1
     out = tmp_path / "m.safetensors"
     train(tmp_path / "images", tmp_path / "labels", out=out, options=options, recipe=recipe)
     assert [c.name for c in load_model(out).description.classes] == ["boundary", "interior"]
@@ -244,13 +245,13 @@ def test_a_model_can_begin_from_another_ones_weights(
 
 
 def test_calibrated_scores_are_in_the_file_and_no_worse(folder: Path, tmp_path: Path) -> None:
-    told = {}
+    reports = {}
     images = folder / "images", folder / "labels"
     for calibrate in (False, True):
         options = replace(OPTIONS, calibrate=calibrate)
         out = tmp_path / f"{calibrate}.safetensors"
-        told[calibrate] = train(*images, out=out, options=options, recipe=quick(score="dice"))
-    plain, shifted = (load_model(told[key].path) for key in (False, True))
+        reports[calibrate] = train(*images, out=out, options=options, recipe=quick(score="dice"))
+    plain, shifted = (load_model(reports[key].path) for key in (False, True))
     offsets = shifted.description.training["class_offsets"]
     added = shifted.module.get_parameter("head.bias") - plain.module.get_parameter("head.bias")
     torch.testing.assert_close(added, torch.tensor(offsets), atol=1e-6, rtol=0)
@@ -258,11 +259,11 @@ def test_calibrated_scores_are_in_the_file_and_no_worse(folder: Path, tmp_path: 
     everything = [*known.samples, *known.validation]
     before, after = (
         score_of(
-            segment_samples(model, everything, device="cpu"), known.rule, told[True].score_name
+            segment_samples(model, everything, device="cpu"), known.rule, reports[True].score_name
         )
         for model in (plain, shifted)
     )
-    # Scores are compared in half precision while offsets are looked for.
+    # The search compares scores in half precision.
     assert after >= before - 0.02
     assert after > 0
 
@@ -272,8 +273,8 @@ def test_a_run_killed_at_its_end_is_not_calibrated_twice(
 ) -> None:
     options = replace(OPTIONS, calibrate=True)
     out = tmp_path / "m.safetensors"
-    # As a search that would find the same again.
-    monkeypatch.setattr(judge, "search_offsets", lambda score, n: ((0.5,) * n, 0.0))
+    # A search that gives the same offsets each time.
+    monkeypatch.setattr(final_model, "search_offsets", lambda score, n: ((0.5,) * n, 0.0))
     with monkeypatch.context() as cut_off:
         cut_off.setattr(Record, "draw_patches", _killed)
         with pytest.raises(InterruptedError):
@@ -294,9 +295,9 @@ def _killed(*_: object, **__: object) -> None:
 def test_training_ends_early_when_the_score_no_longer_rises(folder: Path, tmp_path: Path) -> None:
     recipe = quick(steps=500, learning_rate=1e-12, patience=2)
     out = tmp_path / "m.safetensors"
-    told = train(folder / "images", folder / "labels", out=out, options=OPTIONS, recipe=recipe)
-    assert told.stopped_early
-    assert told.steps == told.best_step == 6
+    report = train(folder / "images", folder / "labels", out=out, options=OPTIONS, recipe=recipe)
+    assert report.stopped_early
+    assert report.steps == report.best_step == 6
 
 
 def test_without_images_to_validate_on_the_last_weights_are_kept(
@@ -304,13 +305,13 @@ def test_without_images_to_validate_on_the_last_weights_are_kept(
 ) -> None:
     options = replace(OPTIONS, validation=0.0)
     out = tmp_path / "m.safetensors"
-    told = train(folder / "images", folder / "labels", out=out, options=options, recipe=quick())
-    assert told.best_step == 6
-    assert math.isnan(told.score)
-    assert told.to_dict()["score"] is None
+    report = train(folder / "images", folder / "labels", out=out, options=options, recipe=quick())
+    assert report.best_step == 6
+    assert math.isnan(report.score)
+    assert report.to_dict()["score"] is None
 
 
-def test_what_is_there_is_neither_overwritten_nor_mixed(
+def test_existing_files_are_neither_overwritten_nor_mixed(
     folder: Path, report: TrainReport, tmp_path: Path
 ) -> None:
     arguments = {"out": report.path, "options": OPTIONS, "recipe": quick()}

@@ -1,4 +1,4 @@
-"""A run by the clock validates on what fits its time; one of a number of steps, on all."""
+"""A run by the clock validates on the voxels that fit its time; a run of steps on all voxels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_run_of_steps_has_no_limit() -> None:
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**5))
-def test_what_is_validated_fits_the_limit_but_for_one_patch(voxels: int, patch: int) -> None:
+def test_validation_keeps_to_the_limit_or_to_one_patch(voxels: int, patch: int) -> None:
     budget = Budget(2, voxels=voxels)
     chosen, most = budget.part_of(SAMPLES, patch)
     assert 1 <= len(chosen) <= len(SAMPLES)

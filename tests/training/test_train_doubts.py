@@ -1,4 +1,4 @@
-"""What is doubtful about images and labels is refused, or said in a line before the first step."""
+"""Doubtful images and labels are refused, or warned of in one line before the first step."""
 
 from __future__ import annotations
 
@@ -24,61 +24,61 @@ def some(count: int = 3) -> list[Sample]:
 
 
 def swapped(samples: list[Sample], kind: Callable[[np.ndarray], np.ndarray]) -> list[Sample]:
-    """Grey images as labels, and labels, of some kind, as images."""
-    found = []
+    """Samples with grey images as labels, and with labels of some kind as images."""
+    exchanged = []
     for k, sample in enumerate(samples):
         labels, grey = sample.labels.voxels[0], sample.image.voxels[0]  # type: ignore[attr-defined]
         image = kind(labels)
-        found.append(sample_of(grey.astype(np.uint16), image, f"{k}.png"))
-    return found
+        exchanged.append(sample_of(grey.astype(np.uint16), image, f"{k}.png"))
+    return exchanged
 
 
-def told(samples: list[Sample], apart: list[Sample]) -> list[str]:
+def doubts(samples: list[Sample], apart: list[Sample]) -> list[str]:
     return list(doubts_of(samples, apart))
 
 
 def test_good_images_and_labels_raise_no_doubt() -> None:
-    assert told(some(3), [sample_of(discs(seed=9), url="9.png")]) == []
+    assert doubts(some(3), [sample_of(discs(seed=9), url="9.png")]) == []
 
 
 def test_masks_given_as_images_and_grey_images_as_labels_are_refused() -> None:
     masks = swapped(some(), lambda labels: (labels > 0) * np.uint8(255))
     with pytest.raises(TrainingError, match=r"0\.png 2 values: IMAGES and LABELS are swapped"):
-        told(masks, [])
+        doubts(masks, [])
 
 
-def test_what_is_likely_swapped_is_said() -> None:
-    (line,) = told(swapped(some(), lambda labels: labels), [])
+def test_what_is_likely_swapped_is_a_doubt() -> None:
+    (line,) = doubts(swapped(some(), lambda labels: labels), [])
     assert line.endswith("0.png looks like labels: are IMAGES and LABELS swapped?")
     greys = [sample_of(grey_of(discs(), seed=1).astype(np.uint16), grey_of(discs()))]
-    (line,) = told(greys, [])
+    (line,) = doubts(greys, [])
     assert line.endswith("as a grey image does: are these labels?")
 
 
 def test_images_of_one_value_are_named_and_refused_where_all_are() -> None:
     flat = sample_of(discs(seed=8), np.full((60, 50), 7, np.uint8), "flat.png")
-    (line,) = told([*some(), flat], [])
+    (line,) = doubts([*some(), flat], [])
     assert line.startswith("flat.png holds one value only")
     with pytest.raises(TrainingError, match=r"every image holds one value only, as flat\.png"):
-        told([flat], [])
+        doubts([flat], [])
 
 
 def test_labels_of_one_value_are_named() -> None:
     empty = [sample_of(np.zeros((60, 50), np.uint8), url=f"{k} empty") for k in range(2)]
-    (line,) = told([*some(), *empty], [])
+    (line,) = doubts([*some(), *empty], [])
     assert line.startswith("0 empty labels, one of 2 of 5, that hold one label only")
 
 
-def test_an_image_that_is_learned_from_and_validated_on_under_two_names_is_said() -> None:
+def test_an_image_that_is_learned_from_and_validated_on_under_two_names_is_a_doubt() -> None:
     again = sample_of(discs(seed=1), url="copy.png")
-    (line,) = told(some(), [again])
+    (line,) = doubts(some(), [again])
     assert "hold the voxels of one that is learned from, as copy.png those of 1.png" in line
 
 
-def test_the_same_labels_for_different_images_are_said() -> None:
+def test_the_same_labels_for_different_images_are_a_doubt() -> None:
     labels = discs(seed=0)
     other = sample_of(labels, grey_of(labels, seed=5), "other.png")
-    (line,) = told([*some(), other], [])
+    (line,) = doubts([*some(), other], [])
     assert line.startswith("0.png labels and other.png labels hold the same labels")
 
 
@@ -96,7 +96,7 @@ def sized(*sizes: tuple[float, ...] | None) -> list[Sample]:
     ("sizes", "common", "is_doubtful"),
     [
         ([(0.5, 0.25), (0.5, 0.25)], (0.5, 0.25), False),
-        ([(0.5, 0.25), None], (0.5, 0.25), False),  # of those that state it
+        ([(0.5, 0.25), None], (0.5, 0.25), False),  # the median of the images that state it
         ([None, None], (), False),
         ([(0.5, 0.5), (0.6, 0.6), (0.7, 0.7)], (0.6, 0.6), False),
         ([(0.5, 0.5), (0.5, 0.8)], (), True),
@@ -112,7 +112,7 @@ def test_the_model_is_trained_at_the_voxel_size_that_images_have_in_common(
         assert "0.5 µm in 0.zarr and 0.8 µm in 1.zarr" in doubt
 
 
-def test_images_of_other_voxel_sizes_are_said_unless_a_size_is_given(tmp_path: Path) -> None:
+def test_images_of_other_voxel_sizes_are_a_doubt_unless_a_size_is_given(tmp_path: Path) -> None:
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
     for k, scale in enumerate((0.5, 1.0)):
@@ -120,15 +120,15 @@ def test_images_of_other_voxel_sizes_are_said_unless_a_size_is_given(tmp_path: P
         for name, voxels in (("images", grey_of(labels)), ("labels", labels)):
             write_array(tmp_path / name / f"{k}.zarr", voxels, (scale, scale))
     paths = tmp_path / "images", tmp_path / "labels"
-    found = open_training_set(*paths, OPTIONS, quick())
-    assert [doubt.split(" in ")[0] for doubt in found.doubts] == ["voxels of 0.5 µm"]
-    assert found.voxel_size_um == ()
+    training_set = open_training_set(*paths, OPTIONS, quick())
+    assert [doubt.split(" in ")[0] for doubt in training_set.doubts] == ["voxels of 0.5 µm"]
+    assert training_set.voxel_size_um == ()
     given = open_training_set(*paths, replace(OPTIONS, voxel_size_um=(0.5, 0.5)), quick())
     assert (given.doubts, given.voxel_size_um) == ((), (0.5, 0.5))
 
 
-def test_a_value_that_is_ignored_in_vain_is_said(tmp_path: Path) -> None:
+def test_a_value_that_is_ignored_in_vain_is_a_doubt(tmp_path: Path) -> None:
     write_folders(tmp_path)
     options = replace(OPTIONS, ignore=(99,))
-    found = open_training_set(tmp_path / "images", tmp_path / "labels", options, quick())
-    assert found.doubts == ("no label holds 99, which --ignore leaves out",)
+    training_set = open_training_set(tmp_path / "images", tmp_path / "labels", options, quick())
+    assert training_set.doubts == ("no label holds 99, which --ignore leaves out",)

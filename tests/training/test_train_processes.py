@@ -1,4 +1,4 @@
-"""Two processes that share each step learn what one with twice the batch does, or end together."""
+"""Two processes that share each step learn as one process with twice the batch, or end together."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from support.training_parts import (
     failing_while_the_other_waits,
     interrupted,
     lead_one_that_is_busy,
-    lost_before_the_others_are_found,
+    lost_before_it_meets_the_others,
     never_ready,
 )
 
 from bigunet import load_model, train
 from bigunet.choices import DeviceChoice
 from bigunet.errors import BigUNetError, ClusterError
-from bigunet.training.run import processes as train_processes
-from bigunet.training.run.description import StepDone, TrainEvent
+from bigunet.training.run import start
 from bigunet.training.run.together import run_together
+from bigunet.training.run.train_events import StepDone, TrainEvent
 
 pytestmark = pytest.mark.slow
 
-# A single GPU is no device for two.
+# One GPU cannot serve two processes.
 DEVICE: DeviceChoice = "auto" if torch.cuda.device_count() > 1 else "cpu"
 SHARED = replace(OPTIONS, processes=2, device=DEVICE)
 
 
-def test_two_processes_with_a_batch_of_one_are_one_with_a_batch_of_two(tmp_path: Path) -> None:
+def test_two_processes_with_a_batch_of_one_learn_as_one_with_a_batch_of_two(tmp_path: Path) -> None:
     write_folders(tmp_path)
-    found = []
+    results = []
     for processes, batch in ((1, 2), (2, 1)):
         out = tmp_path / f"{processes}.safetensors"
-        told = train(
+        report = train(
             tmp_path / "images",
             tmp_path / "labels",
             out=out,
             options=replace(SHARED, processes=processes),
             recipe=quick(batch=batch, optimiser="sgd", momentum=0.9),
         )
-        found.append((told, load_model(out)))
-    (one, first), (two, second) = found
+        results.append((report, load_model(out)))
+    (one, first), (two, second) = results
     for name, tensor in first.module.state_dict().items():
         torch.testing.assert_close(
             second.module.state_dict()[name], tensor, atol=1e-5, rtol=1e-4, msg=name
@@ -64,9 +64,9 @@ def test_two_processes_with_a_batch_of_one_are_one_with_a_batch_of_two(tmp_path:
     assert first.description.training["patches"] == second.description.training["patches"]
 
 
-def test_an_error_in_any_process_is_told_once_in_one_line(tmp_path: Path, capfd) -> None:
+def test_an_error_in_any_process_is_reported_once_in_one_line(tmp_path: Path, capfd) -> None:
     write_folders(tmp_path)
-    # The second process's first patch comes from an image that is not a picture.
+    # The first patch of the second process comes from an image with NaN.
     for path in sorted((tmp_path / "images").iterdir()):
         with Image.open(path) as picture:
             grey = np.asarray(picture)
@@ -106,7 +106,7 @@ def test_fewer_gpus_than_processes_is_an_error_before_any_starts(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     started: list[object] = []
-    monkeypatch.setattr(train_processes, "run_together", lambda *given: started.append(given))
+    monkeypatch.setattr(start, "run_together", lambda *given: started.append(given))
     with pytest.raises(ClusterError, match=r"process 2 has no GPU of its own: there are 2; .*cpu"):
         train(
             tmp_path / "images",
@@ -118,14 +118,14 @@ def test_fewer_gpus_than_processes_is_an_error_before_any_starts(
     assert not started
 
 
-def test_an_interruption_is_left_to_the_process_that_listens() -> None:
-    told: list[object] = []
-    assert run_together(interrupted, 2, told.append) == "result of 0"
-    assert "0 is here" in told
+def test_only_the_starting_process_reacts_to_an_interruption() -> None:
+    messages: list[object] = []
+    assert run_together(interrupted, 2, messages.append) == "result of 0"
+    assert "0 is here" in messages
 
 
-def test_a_process_lost_before_it_finds_the_others_ends_them(tmp_path: Path) -> None:
-    part = partial(lost_before_the_others_are_found, folder=tmp_path)
+def test_a_process_lost_before_it_meets_the_others_ends_them(tmp_path: Path) -> None:
+    part = partial(lost_before_it_meets_the_others, folder=tmp_path)
     with pytest.raises(ClusterError, match=r"process 1 ended while it started \(exit code 3\)"):
         run_together(part, 2, _ignore)
     assert not multiprocessing.active_children()
@@ -138,17 +138,20 @@ def test_a_process_that_does_not_start_ends_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (KeyError("name"), "KeyError: 'name'"),
-        (RuntimeError("out of memory"), "RuntimeError: out of memory"),  # as torch's own
+        (
+            RuntimeError("out of memory"),
+            "RuntimeError: out of memory",
+        ),  # the class of torch's errors
     ],
 )
-def test_an_error_that_nobody_foresaw_is_told_and_not_what_follows_from_it(
-    tmp_path: Path, error: Exception, told: str
+def test_an_unforeseen_error_is_reported_and_not_the_error_that_follows_from_it(
+    tmp_path: Path, error: Exception, message: str
 ) -> None:
     part = partial(failing_while_the_other_waits, folder=tmp_path, error=error)
-    with pytest.raises(ClusterError, match=f"^training process 1 failed: {told}"):
+    with pytest.raises(ClusterError, match=f"^training process 1 failed: {message}"):
         run_together(part, 2, _ignore)
     assert not multiprocessing.active_children()
 
@@ -175,7 +178,7 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path: Path, capfd, rank: i
     assert capfd.readouterr().err == ""
 
 
-def test_the_others_end_if_the_process_that_listens_is_killed(tmp_path: Path) -> None:
+def test_the_others_end_if_the_starting_process_is_killed(tmp_path: Path) -> None:
     leader = multiprocessing.get_context("spawn").Process(
         target=lead_one_that_is_busy, args=(tmp_path,)
     )
@@ -197,8 +200,8 @@ def test_a_command_that_is_interrupted_says_so_and_leaves_no_process(tmp_path: P
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait() == 130
     assert all_end(others)
-    told = (tmp_path / "err").read_text().split("\n")
-    assert told == ["", "Interrupted; go on with the same command and --resume.", ""]
+    output = (tmp_path / "err").read_text().split("\n")
+    assert output == ["", "Interrupted; go on with the same command and --resume.", ""]
 
 
 def test_a_command_that_loses_a_process_says_so_in_one_line(tmp_path: Path) -> None:
@@ -206,15 +209,15 @@ def test_a_command_that_loses_a_process_says_so_in_one_line(tmp_path: Path) -> N
         others = psutil.Process(process.pid).children(recursive=True)
         started_by(process.pid)[1].kill()
         assert process.wait() == 1
-    # What they would say comes when the last one has ended.
+    # Their output is complete when the last of them has ended.
     assert all_end(others)
-    told = (tmp_path / "err").read_text()
-    assert re.fullmatch(r"Error: training process 1 was lost .SIGKILL.*--resume\n", told)
+    output = (tmp_path / "err").read_text()
+    assert re.fullmatch(r"Error: training process 1 was lost .SIGKILL.*--resume\n", output)
 
 
 @contextmanager
 def command(folder: Path, *, loaders: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A training without end in mid-run, in a group of processes of its own."""
+    """A training that never ends by itself, after its first row, in its own process group."""
     write_folders(folder)
     small = "--width 4 --depth 1 --patch 24 --validate-every 4 --steps 100000 --quiet"
     shared = f"--processes 2 --loaders {loaders} --device {DEVICE}"
@@ -235,14 +238,14 @@ def command(folder: Path, *, loaders: int) -> Iterator[subprocess.Popen[bytes]]:
 
 def started_by(pid: int | None) -> list[psutil.Process]:
     """The processes of a training, in their order."""
-    found = psutil.Process(pid).children()
-    return [one for one in found if any("spawn_main" in word for word in one.cmdline())]
+    children = psutil.Process(pid).children()
+    return [one for one in children if any("spawn_main" in word for word in one.cmdline())]
 
 
 def all_end(others: list[psutil.Process]) -> bool:
-    """In time for a machine that has hardly any for them."""
+    """Whether all end in the time that a very busy machine needs."""
     return not psutil.wait_procs(others, timeout=120)[1]
 
 
-def _ignore(told: object) -> None:
+def _ignore(message: object) -> None:
     pass

@@ -1,4 +1,4 @@
-"""A training that is killed goes on from its last checkpoint to the weights of the whole run."""
+"""A killed training continues from its last checkpoint to the weights of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from torch import Tensor
 from bigunet import load_model, train
 from bigunet.errors import BigUNetError, OutputError, ResumeError, TrainingError
 from bigunet.training.loss import weighted_cross_entropy
-from bigunet.training.run.description import StepDone, TrainBegun, TrainEvent, Validated
+from bigunet.training.run.train_events import StepDone, TrainBegun, TrainEvent, Validated
 
 
 class Stop(Exception):
-    """A run that is cut off."""
+    """Raised to cut a run off."""
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, out: Path, *, cut_at: int = 0, existing: str = "refuse") -> list[TrainEvent]:
-    """Train; cut off after so many steps."""
+    """Train; after ``cut_at`` steps the run is cut off."""
     events: list[TrainEvent] = []
 
-    def told(event: TrainEvent) -> None:
+    def on_event(event: TrainEvent) -> None:
         events.append(event)
         if isinstance(event, StepDone) and event.step == cut_at:
             raise Stop
@@ -52,20 +52,20 @@ def run(folder: Path, out: Path, *, cut_at: int = 0, existing: str = "refuse") -
         options=replace(OPTIONS, dropout=0.2, batch_norm=True),
         recipe=quick(steps=10, freeze_statistics=0.5),
         existing=existing,  # type: ignore[arg-type]
-        on_event=told,
+        on_event=on_event,
     )
     return events
 
 
 def curves(out: Path) -> list[list[str]]:
-    """The columns that time does not change."""
+    """The columns that do not depend on time."""
     lines = (out.with_name(f"{out.stem}.training") / "curves.csv").read_text().splitlines()
     return [line.split(",")[:4] for line in lines]
 
 
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> Path:
-    """A run that nothing cuts off."""
+    """A run that is not cut off."""
     out = folder / "whole.safetensors"
     run(folder, out)
     return out
@@ -107,7 +107,7 @@ def test_a_second_run_stops_before_it_touches_anything(folder: Path, tmp_path: P
         train(folder / "images", folder / "labels", on_event=beside, **arguments)  # type: ignore[arg-type]
     assert len(refused) == 3
     assert not (tmp_path / "m.training" / ".lock").exists()
-    # What a killed process leaves is no lock.
+    # The file that a killed process leaves is no lock.
     (tmp_path / "m.training" / ".lock").write_text("pid 1 on there")
     train(folder / "images", folder / "labels", existing="resume", **arguments)  # type: ignore[arg-type]
 
@@ -164,7 +164,7 @@ def test_a_run_that_is_overwritten_keeps_its_model_until_there_is_a_better_one(
 
 def test_a_run_that_stopped_early_stops_when_it_goes_on(folder: Path, tmp_path: Path) -> None:
     def patient(out: Path, existing: str, *, cut: bool) -> int:
-        def told(event: TrainEvent) -> None:
+        def on_event(event: TrainEvent) -> None:
             if cut and isinstance(event, Validated) and event.step == 6:
                 raise Stop
 
@@ -175,7 +175,7 @@ def test_a_run_that_stopped_early_stops_when_it_goes_on(folder: Path, tmp_path: 
             options=OPTIONS,
             recipe=quick(steps=500, learning_rate=1e-12, patience=2),
             existing=existing,  # type: ignore[arg-type]
-            on_event=told,
+            on_event=on_event,
         ).steps
 
     out = tmp_path / "m.safetensors"
@@ -195,7 +195,7 @@ def test_a_network_that_diverges_leaves_the_last_good_model(
         loss = weighted_cross_entropy(scores, classes, weights)
         if next(steps) < 4:
             return loss
-        # A gradient that is no number spoils the weights, and then the validation's scores.
+        # A NaN gradient makes the weights NaN, and then the scores of the validation.
         return loss * math.nan if what == "loss" else loss + (scores * math.nan).sum().nan_to_num()
 
     monkeypatch.setattr("bigunet.training.loop.weighted_cross_entropy", exploding)

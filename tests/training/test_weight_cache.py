@@ -1,4 +1,4 @@
-"""Laws of kept border terms: those of the patches, computed again where labels have changed."""
+"""Laws of kept border terms: they equal those of patches, and follow changes of the labels."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from bigunet.training.data.training_set import TrainingSet, open_training_set
 from bigunet.training.loop import Machine
 from bigunet.training.run import border_terms
 from bigunet.training.run.border_terms import keep_border_terms
-from bigunet.training.run.description import TrainJob
+from bigunet.training.run.training_run import TrainingRun
 
 MACHINE = Machine(torch.device("cpu"))
 
 
 def write_pair(folder: Path, kind: str, shape: tuple[int, ...] = (60, 50)) -> Path:
-    """An image and its labels; the path of the labels comes back."""
+    """Write an image and its labels; return the path of the labels."""
     labels = discs(shape)
     if kind == "png":
         Image.fromarray(grey_of(labels)).save(folder / "image.png")
@@ -48,10 +48,10 @@ def write_pair(folder: Path, kind: str, shape: tuple[int, ...] = (60, 50)) -> Pa
     return folder / "labels.zarr"
 
 
-def opened(labels: Path) -> tuple[TrainingSet, TrainJob]:
+def opened(labels: Path) -> tuple[TrainingSet, TrainingRun]:
     image, folder = labels.with_name(f"image{labels.suffix}"), labels.parent
     recipe = quick()
-    job = TrainJob(
+    run = TrainingRun(
         str(image),
         str(labels),
         folder / "m.safetensors",
@@ -59,13 +59,13 @@ def opened(labels: Path) -> tuple[TrainingSet, TrainJob]:
         recipe=recipe,
         weight_cache=str(folder / "cache" / "terms"),
     )
-    return open_training_set(image, labels, OPTIONS, recipe), job
+    return open_training_set(image, labels, OPTIONS, recipe), run
 
 
 def kept_for(labels: Path) -> np.ndarray:
-    """The kept terms (*space) of all that is learned from."""
-    training_set, job = opened(labels)
-    (source,) = keep_border_terms(training_set, job, MACHINE)
+    """The kept terms (*space) of the only sample to learn from."""
+    training_set, run = opened(labels)
+    (source,) = keep_border_terms(training_set, run, MACHINE)
     return source.read(Box.of_shape(source.shape))[0]
 
 
@@ -74,15 +74,15 @@ def names_of(labels: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("shape", [(60, 50), (30, 25, 20)])
-def test_kept_terms_are_those_that_patches_compute(
+def test_kept_terms_equal_those_that_patches_compute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr(border_terms, "_CHUNK_VOXELS", {2: 16, 3: 8})
     labels = write_pair(tmp_path, "array", shape)
-    training_set, job = opened(labels)
+    training_set, run = opened(labels)
     sample = training_set.samples[0]
     whole = Box.of_shape(sample.labels.shape)
-    expected = read_border_term(sample, whole, job.recipe, ndim=len(shape))
+    expected = read_border_term(sample, whole, run.recipe, ndim=len(shape))
     assert expected.max() > 1
     np.testing.assert_allclose(kept_for(labels), expected, rtol=1e-5, atol=1e-5)
 
@@ -101,14 +101,14 @@ def correct_level(path: Path) -> None:
 
 
 def correct_keeping_sizes(path: Path) -> None:
-    """As an uncompressed chunk that is written in place: the time of the one file tells."""
+    """Change the time of one file only, as a write into an uncompressed chunk does."""
     chunk = path / "c" / "0" / "0"
     before = chunk.stat()
     os.utime(chunk, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
 
 
 def correct_keeping_times(path: Path) -> None:
-    """As a tool that restores times: the size tells."""
+    """Change the size of one file only, as a tool that restores times does."""
     chunk = path / "c" / "0" / "0"
     before = chunk.stat()
     chunk.write_bytes((path / "c" / "0" / "1").read_bytes())
@@ -117,7 +117,7 @@ def correct_keeping_times(path: Path) -> None:
 
 
 def swap_chunks(path: Path) -> None:
-    """Sizes and times are the same ones, at other names."""
+    """Swap the names of two files, with their sizes and times."""
     first, second, aside = path / "c" / "0" / "0", path / "c" / "0" / "1", path / "aside"
     first.rename(aside)
     second.rename(first)
@@ -139,14 +139,14 @@ def test_labels_corrected_in_place_are_computed_again(
     tmp_path: Path, kind: str, correct: Callable[[Path], None]
 ) -> None:
     labels = write_pair(tmp_path, kind)
-    training_set, job = opened(labels)
-    keep_border_terms(training_set, job, MACHINE)
+    training_set, run = opened(labels)
+    keep_border_terms(training_set, run, MACHINE)
     before = names_of(labels)
     folder_time = labels.stat().st_mtime_ns
     correct(labels)
     if labels.is_dir() and correct is not swap_chunks:
         assert labels.stat().st_mtime_ns == folder_time
-    keep_border_terms(training_set, job, MACHINE)
+    keep_border_terms(training_set, run, MACHINE)
     assert len(names_of(labels) - before) == 1
 
 
@@ -155,9 +155,9 @@ def test_terms_of_corrected_labels_are_the_new_ones(tmp_path: Path) -> None:
     before = kept_for(labels)
     correct_chunk(labels)
     after = kept_for(labels)
-    training_set, job = opened(labels)
+    training_set, run = opened(labels)
     sample = training_set.samples[0]
-    expected = read_border_term(sample, Box.of_shape(sample.labels.shape), job.recipe, ndim=2)
+    expected = read_border_term(sample, Box.of_shape(sample.labels.shape), run.recipe, ndim=2)
     assert not np.allclose(before, after)
     np.testing.assert_allclose(after, expected, rtol=1e-5, atol=1e-5)
 
@@ -172,22 +172,22 @@ def test_labels_that_are_only_read_keep_their_terms(tmp_path: Path, kind: str) -
 
 @pytest.mark.parametrize(
     ("scheme", "noticed"),
-    [("file://", True), ("memory:/", False)],  # a store does not tell when it was written
+    [("file://", True), ("memory:/", False)],  # a store does not say when it was written
 )
 def test_labels_at_an_address_are_kept_and_corrected_ones_noticed_on_disk(
     tmp_path: Path, scheme: str, noticed: bool
 ) -> None:
     labels = write_pair(tmp_path, "array")
-    training_set, job = opened(labels)
+    training_set, run = opened(labels)
     sample = sample_of(discs())
     addressed = replace(sample, labels=InMemory(discs()[np.newaxis], "yx", f"{scheme}{labels}"))
     training_set = replace(training_set, samples=(addressed,))
-    keep_border_terms(training_set, job, MACHINE)
+    keep_border_terms(training_set, run, MACHINE)
     names = names_of(labels)
-    keep_border_terms(training_set, job, MACHINE)
+    keep_border_terms(training_set, run, MACHINE)
     assert names_of(labels) == names
     correct_chunk(labels)
-    keep_border_terms(training_set, job, MACHINE)
+    keep_border_terms(training_set, run, MACHINE)
     assert (names_of(labels) != names) == noticed
 
 
@@ -200,12 +200,12 @@ def test_a_link_that_leads_nowhere_is_no_file_of_the_labels(tmp_path: Path) -> N
     assert names_of(labels) == names
 
 
-def test_labels_that_are_gone_are_told(tmp_path: Path) -> None:
+def test_missing_labels_are_an_error(tmp_path: Path) -> None:
     labels = write_pair(tmp_path, "png")
-    training_set, job = opened(labels)
+    training_set, run = opened(labels)
     labels.unlink()
     with pytest.raises(ImageError, match=r"cannot read .*labels\.png"):
-        keep_border_terms(training_set, job, MACHINE)
+        keep_border_terms(training_set, run, MACHINE)
 
 
 def test_an_array_of_the_user_is_not_removed(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_an_array_of_the_user_is_not_removed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(zarr.open_array(str(path), mode="r")[...], discs())
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     labels = write_pair(tmp_path, "png")
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(OutputError, match=r"cannot make .*cache/terms"):

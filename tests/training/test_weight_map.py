@@ -1,4 +1,4 @@
-"""Laws of the weight map: the formula by brute force, whatever is computed at a time."""
+"""Laws of the weight map: it equals the formula, whichever part is computed at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIGMAS = st.sampled_from([0.4, 1.0, 2.5])
 
 @st.composite
 def labelled(draw: st.DrawFn, max_side: int = 7) -> dict[str, Any]:
-    """A label image of 1 to 3 axes, of few cells or of many, with spacing and sigma."""
+    """A label image of 1 to 3 axes with few or many cells, a spacing, and a sigma."""
     values = draw(st.sampled_from([[0, 0, 0, 4], [0, 0, 1, 2, -3], list(range(40))]))
     shape = draw(npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=max_side))
     labels = draw(npst.arrays(np.int64, shape, elements=st.sampled_from(values)))
@@ -34,7 +34,7 @@ def labelled(draw: st.DrawFn, max_side: int = 7) -> dict[str, Any]:
 
 
 def brute_force(labels: np.ndarray, *, w0: float, sigma: float, spacing: Any) -> np.ndarray:
-    """The paper's formula, from every voxel to every voxel of every border."""
+    """The formula of the paper, with the distance of every voxel to every border voxel."""
     unit = np.array(spacing) / min(spacing)
     borders: dict[int, list[Any]] = {}
     for place in np.ndindex(labels.shape):
@@ -69,10 +69,10 @@ def test_the_border_term_is_the_formula_of_the_paper(
 ) -> None:
     labels, sigma, spacing = case["labels"], case["sigma"], case["spacing"]
     with mock.patch("bigunet.training.data.weight_map._CROWDED", crowded):
-        found = border_term(labels, w0=w0, sigma=sigma, spacing=spacing)
+        term = border_term(labels, w0=w0, sigma=sigma, spacing=spacing)
     expected = brute_force(labels, w0=w0, sigma=sigma, spacing=spacing)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=2e-7, atol=1e-8 * w0)
+    assert term.dtype == np.float32
+    np.testing.assert_allclose(term, expected, rtol=2e-7, atol=1e-8 * w0)
 
 
 @given(labelled(), st.data())
@@ -89,8 +89,8 @@ def test_a_part_with_its_reach_around_equals_the_part_of_the_whole(
         part.append(slice(start, stop))
         around.append(slice(max(0, start - r), stop + r))
     within = tuple(slice(p.start - a.start, p.stop - a.start) for p, a in zip(part, around))
-    found = border_term(labels[tuple(around)], **numbers)[within]
-    np.testing.assert_allclose(found, whole[tuple(part)], rtol=1e-6)
+    term = border_term(labels[tuple(around)], **numbers)[within]
+    np.testing.assert_allclose(term, whole[tuple(part)], rtol=1e-6)
 
 
 @given(labelled(max_side=5))
@@ -99,8 +99,8 @@ def test_a_mirror_around_the_image_changes_nothing(case: dict[str, Any]) -> None
     reach = border_reach(ndim=labels.ndim, **numbers)
     mirrored = np.pad(labels, [(r, r) for r in reach], mode="reflect")
     inner = tuple(slice(r, r + n) for r, n in zip(reach, labels.shape))
-    found = border_term(mirrored, **numbers)[inner]
-    np.testing.assert_allclose(found, border_term(labels, **numbers), rtol=1e-6)
+    term = border_term(mirrored, **numbers)[inner]
+    np.testing.assert_allclose(term, border_term(labels, **numbers), rtol=1e-6)
 
 
 @given(labelled(), st.sampled_from([0.2, 7.0]))
@@ -126,8 +126,8 @@ def test_the_numbers_of_cells_do_not_matter(case: dict[str, Any]) -> None:
     "labels",
     [
         np.zeros((5, 6), np.uint8),  # no cell
-        np.ones((5, 6), np.uint8),  # one that fills the image, and has no border
-        np.kron([[0, 3], [0, 0]], np.ones((4, 4), int)),  # one
+        np.ones((5, 6), np.uint8),  # one cell that fills the image and has no border
+        np.kron([[0, 3], [0, 0]], np.ones((4, 4), int)),  # one cell
         np.zeros((0, 4), int),
     ],
 )
@@ -136,7 +136,7 @@ def test_fewer_than_two_cells_have_no_border_term(labels: np.ndarray) -> None:
 
 
 def test_cells_one_by_one_and_in_sets_give_the_same() -> None:
-    """The field is large enough for the first; doubled, its cells are in pieces."""
+    """The first image is computed cell by cell; the second, with cells in two pieces, in sets."""
     field = field_of_cells((180, 180), 200)
     labels = np.concatenate([field, np.zeros((60, 180), int), field])
     numbers = {"w0": 10.0, "sigma": 3.0, "spacing": (1.0, 1.0)}

@@ -1,6 +1,6 @@
-"""The head of a ``.safetensors`` file: names, shapes and types of its tensors, no values.
+"""The header of a ``.safetensors`` file: names, shapes and types of its tensors, without values.
 
-It is read before anything is allocated, so that a file of a few bytes asks for a few bytes.
+It is checked before anything is allocated, so that a small damaged file cannot ask for much memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bigunet.errors import ModelError
 
-# As safetensors itself has it.
+# The limit of safetensors itself.
 _LARGEST_HEADER = 100_000_000
 _ITEM_BYTES = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
@@ -30,14 +30,14 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file holds.
+    """The header of a file.
 
     Parameters
     ----------
     metadata : mapping of str to str
     shapes : mapping of str to tuple of int
     dtypes : mapping of str to str
-        As safetensors names them: "F32".
+        Type of each tensor, by its name in safetensors, such as "F32".
     """
 
     metadata: Mapping[str, str]
@@ -46,12 +46,12 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a file.
+    """Read the header of a file.
 
     Raises
     ------
     ModelError
-        If the file is not safetensors, is damaged, or is not as long as its header says.
+        If the file is not safetensors, is damaged, or has another length than its header says.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -62,26 +62,26 @@ def read_header(path: Path) -> Header:
             )
         content = file.read(length)
     try:
-        found = plain_json(content)
+        entries = plain_json(content)
     except ValueError as error:
         raise ModelError(f"is not a readable .safetensors file: {str(error)[:60]}") from error
-    if not isinstance(found, dict):
+    if not isinstance(entries, dict):
         raise ModelError("is not a readable .safetensors file: its header is no JSON object")
-    metadata = found.pop("__metadata__", {})
+    metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise ModelError("is not a readable .safetensors file: its metadata are no texts")
-    held = sum(_checked_bytes(name, entry) for name, entry in found.items())
-    if held != size - 8 - length:
+    weight_bytes = sum(_checked_bytes(name, entry) for name, entry in entries.items())
+    if weight_bytes != size - 8 - length:
         raise ModelError(
-            f"is not a readable .safetensors file: its header tells of {held} bytes of weights, "
-            f"{size - 8 - length} follow: cut off or damaged"
+            f"is not a readable .safetensors file: its header names {weight_bytes} bytes of "
+            f"weights, {size - 8 - length} follow: cut off or damaged"
         )
-    shapes = {name: tuple(entry["shape"]) for name, entry in found.items()}
-    return Header(metadata, shapes, {name: entry["dtype"] for name, entry in found.items()})
+    shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+    return Header(metadata, shapes, {name: entry["dtype"] for name, entry in entries.items()})
 
 
 def plain_json(content: str | bytes) -> Any:
-    """JSON of strangers; ValueError for whatever is wrong with it."""
+    """Parse JSON from an unknown source; every fault in it raises ValueError."""
     try:
         return json.loads(content)
     except RecursionError:
@@ -96,21 +96,21 @@ def check_fits(header: Header, expected: nn.Module) -> str:
     Returns
     -------
     str
-        What stands before each name in the file: "", "module." or "_orig_mod.".
+        The prefix of each name in the file: "", "module." or "_orig_mod.".
 
     Raises
     ------
     ModelError
         If names, shapes or types differ.
     """
-    wanted: dict[str, Tensor] = dict(expected.state_dict())
+    tensors: dict[str, Tensor] = dict(expected.state_dict())
     prefix = common_prefix(header.shapes)
     shapes = {name.removeprefix(prefix): shape for name, shape in header.shapes.items()}
     dtypes = {name.removeprefix(prefix): dtype for name, dtype in header.dtypes.items()}
-    differ = differences(shapes, {name: tuple(t.shape) for name, t in wanted.items()})
+    differ = differences(shapes, {name: tuple(t.shape) for name, t in tensors.items()})
     if differ:
         raise ModelError(f"the weights do not fit the description: {differ}")
-    for name, tensor in wanted.items():
+    for name, tensor in tensors.items():
         known = FLOATS if tensor.is_floating_point() else ("I64", "I32")
         if dtypes[name] not in known:
             raise ModelError(
@@ -121,7 +121,7 @@ def check_fits(header: Header, expected: nn.Module) -> str:
 
 
 def common_prefix(names: Mapping[str, Any]) -> str:
-    """What DataParallel or torch.compile wrote before every name.
+    """The prefix that DataParallel or torch.compile wrote before every name.
 
     >>> common_prefix({"module._orig_mod.a": 0, "module._orig_mod.b": 0})
     'module._orig_mod.'
@@ -138,23 +138,25 @@ def common_prefix(names: Mapping[str, Any]) -> str:
     return prefix
 
 
-def differences(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
-    """How tensors differ from those of a network, in a few words; empty if they do not."""
-    missing = [name for name in wanted if name not in found]
-    surplus = [name for name in found if name not in wanted]
-    other = [name for name in wanted if name in found and found[name] != wanted[name]]
-    said = []
+def differences(
+    shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> str:
+    """How the shapes of tensors differ from the expected ones, in a few words; empty if equal."""
+    missing = [name for name in expected if name not in shapes]
+    surplus = [name for name in shapes if name not in expected]
+    other = [name for name in expected if name in shapes and shapes[name] != expected[name]]
+    parts = []
     if missing:
-        said.append(f"{len(missing)} of {len(wanted)} tensors missing ({_some(missing)})")
+        parts.append(f"{len(missing)} of {len(expected)} tensors missing ({_some(missing)})")
     if surplus:
-        said.append(f"{len(surplus)} too many ({_some(surplus)})")
+        parts.append(f"{len(surplus)} too many ({_some(surplus)})")
     if other:
         name = other[0]
-        said.append(
-            f"{len(other)} of {len(wanted)} of another shape "
-            f"({_short(name)} {str(found[name])[:40]}, not {str(wanted[name])[:40]})"
+        parts.append(
+            f"{len(other)} of {len(expected)} of another shape "
+            f"({_short(name)} {str(shapes[name])[:40]}, not {str(expected[name])[:40]})"
         )
-    return "; ".join(said)
+    return "; ".join(parts)
 
 
 def _some(names: list[str]) -> str:
@@ -167,7 +169,7 @@ def _short(name: str) -> str:
 
 
 def _checked_bytes(name: str, entry: Any) -> int:
-    """Bytes that a tensor takes."""
+    """Number of bytes of a tensor, if its entry is valid."""
     try:
         shape: list[int] = entry["shape"]
         begin, end = entry["data_offsets"]

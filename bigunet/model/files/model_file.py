@@ -1,4 +1,4 @@
-"""The model file: weights and description in one ``.safetensors``; nothing is ever unpickled."""
+"""The model file: weights and description in one ``.safetensors`` file; never a pickle."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def save_model(
     Parameters
     ----------
     path : path
-        Ends in ``.safetensors``.
+        A path that ends in ``.safetensors``.
     module : torch.nn.Module
         A network of the architecture that ``description`` names.
     description : ModelDescription
     half : bool
-        Store weights as fp16, half the size; they are computed with as fp32 all the same.
+        Whether to store weights as fp16, in half the size. They are loaded as fp32 all the same.
 
     Raises
     ------
@@ -80,14 +80,14 @@ def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def give_usual_mode(path: Path) -> None:
-    """Give a file of safetensors, which only its owner may read, the mode of other new files."""
+    """Give a new file the usual mode: safetensors lets only the owner read the files it writes."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
 
 
 def is_model_file(path: Path) -> bool:
-    """Whether bigunet wrote this file as a model, and it is whole; weights are not read."""
+    """Whether a file is a whole model file of bigunet; weights are not read."""
     try:
         with safe_open(path, framework="pt") as file:
             return _METADATA_KEY in (file.metadata() or {})
@@ -96,7 +96,7 @@ def is_model_file(path: Path) -> bool:
 
 
 def load_model(source: str | os.PathLike[str]) -> Model:
-    """Read a model by the name of a bundled one, or by path.
+    """Read a model by the name of a bundled model, or by its path.
 
     Parameters
     ----------
@@ -105,12 +105,12 @@ def load_model(source: str | os.PathLike[str]) -> Model:
     Returns
     -------
     Model
-        On the CPU, in evaluation mode, fp32.
+        On the CPU, in evaluation mode, in fp32.
 
     Raises
     ------
     ModelError
-        If there is no such model or the file is damaged or of another kind.
+        If there is no such model, or if the file is damaged or of another kind.
     """
     path = find_model(source)
     try:
@@ -151,7 +151,7 @@ def _description_in(header: Header) -> ModelDescription:
 def _weights_in(path: Path, prefix: str) -> dict[str, torch.Tensor]:
     """The tensors of a file, by their names without the prefix, in fp32."""
     with safe_open(path, framework="pt") as file:
-        # Copies: what is read from the file itself would change with it.
+        # Copies, because tensors that are mapped from the file would change with it.
         return {
             name.removeprefix(prefix): _widened(file.get_tensor(name))
             for name in file.keys()  # noqa: SIM118 - no mapping
@@ -168,17 +168,17 @@ def _with_weights(description: ModelDescription, state: Mapping[str, torch.Tenso
 def bundled_models() -> dict[str, Path]:
     """Name and path of the models that come with bigunet."""
     folder = resources.files("bigunet") / "bundled"
-    found = sorted(Path(str(folder)).glob("*.safetensors"))
-    return {path.stem: path for path in found}
+    paths = sorted(Path(str(folder)).glob("*.safetensors"))
+    return {path.stem: path for path in paths}
 
 
 def find_model(source: str | os.PathLike[str]) -> Path:
-    """Path of a model given by name or by path.
+    """The path of a model that is given by name or by path.
 
     Raises
     ------
     ModelError
-        If there is no such model, or if the file is seen to be of another kind.
+        If there is no such model, or if the file is recognised as another kind.
     """
     if not isinstance(source, (str, os.PathLike)):
         raise ModelError(
@@ -204,14 +204,14 @@ def find_model(source: str | os.PathLike[str]) -> Path:
 
 
 def _on_meta(description: ModelDescription) -> Network:
-    """The network of a description, without values: nothing is allocated."""
+    """The network of a description without values; nothing is allocated."""
     with torch.device("meta"):
         module = build(description.architecture)
     config = module.config
-    named = len(description.channels), len(description.classes)
-    if named[0] != config.in_channels or named[1] != max(config.classes, 2):
+    channels, classes = len(description.channels), len(description.classes)
+    if channels != config.in_channels or classes != max(config.classes, 2):
         raise ModelError(
-            f"names of {named[0]} channels and {named[1]} classes for a network of "
+            f"names of {channels} channels and {classes} classes for a network of "
             f"{config.in_channels} and {config.classes}"
         )
     return module

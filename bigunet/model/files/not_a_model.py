@@ -1,4 +1,4 @@
-"""What a file is that is no model of bigunet's: told from its first bytes, never unpickled."""
+"""The kind of a file that is no model of bigunet, from its first bytes; no pickle is loaded."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"BZh", "a bzip2 archive", "unpack it first"),
     (b"\xfd7zXZ", "an xz archive", "unpack it first"),
 )
-# The first instruction of a pickle, with its protocol.
+# The first instruction of a pickle and its protocol.
 _PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 _MOST_MEMBERS = 10_000
 
 
 def kind_of_file(path: Path) -> tuple[str, str] | None:
-    r"""What a file is, and what to do with it; None where it may be safetensors.
+    r"""The kind of a file, and what to do with it; None if it may be safetensors.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def kind_of_file(path: Path) -> tuple[str, str] | None:
     if not head:
         return "an empty file", "fetch it again"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
-        # Safetensors: the first bytes are a length, and may look like any magic.
+        # Safetensors: its first bytes are a length, which may look like another kind's first bytes.
         return None
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         return _kind_of_zip(path)
@@ -68,7 +68,7 @@ def kind_of_file(path: Path) -> tuple[str, str] | None:
 
 
 def kind_of_folder(path: Path) -> tuple[str, str]:
-    """What a folder is, and what to do with it."""
+    """The kind of a folder, and what to do with it."""
     holds = {name: (path / name).exists() for name in _FOLDERS}
     for name, (what, advice) in _FOLDERS.items():
         if holds[name]:
@@ -121,7 +121,7 @@ def _kind_of_zip(path: Path) -> tuple[str, str]:
 
 
 def _is_onnx(head: bytes, path: Path) -> bool:
-    """A protobuf whose first field is a small version, and whose next is a text or a graph."""
+    """Whether it is a protobuf with a small version as first field, and then a text or a graph."""
     starts = len(head) > 3 and head[0] == 0x08 and head[1] < 32 and head[2] in range(0x10, 0x43)
     return starts and (path.suffix == ".onnx" or head[2] in (0x12, 0x3A, 0x42))
 

@@ -1,1 +1,1 @@
-"""The forward pass of a tile, on each kind of device and backend."""
+"""The forward pass of a tile, on each kind of device and with each backend."""

@@ -1,4 +1,4 @@
-"""What computes a network's forward pass: torch, its compiler, or OpenVINO."""
+"""The backend that computes a network's forward pass: torch, torch's compiler, or OpenVINO."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def choose_backend(
 ) -> Backend:
     """The backend that runs a module on a device.
 
-    ``auto`` is OpenVINO for bigunet's own networks on a CPU, where it is installed and has the
-    precision: a module of somebody else's may do what its trace does not show.
+    ``auto`` is OpenVINO for bigunet's own networks on a CPU, if it is installed and supports the
+    precision. For other modules it is torch, because a trace may not show all that they do.
 
     Raises
     ------
     OptionError
-        If OpenVINO is asked for and cannot be had.
+        If the choice is OpenVINO, and OpenVINO cannot run here.
     """
     if choice not in get_args(BackendChoice):
         raise OptionError(f"backend {choice!r}; known: {', '.join(get_args(BackendChoice))}")
@@ -43,12 +43,12 @@ def choose_backend(
             raise OptionError("--backend openvino needs OpenVINO: pip install 'bigunet[openvino]'")
     if choice != "auto":
         return choice
-    fit = on_cpu and precision in OPENVINO_PRECISIONS and isinstance(passed(module), Network)
-    return "openvino" if fit and has_openvino() else "torch"
+    fits = on_cpu and precision in OPENVINO_PRECISIONS and isinstance(network_in(module), Network)
+    return "openvino" if fits and has_openvino() else "torch"
 
 
-def passed(module: nn.Module) -> nn.Module:
-    """The network itself, of a module that passes its tiles through one several times."""
+def network_in(module: nn.Module) -> nn.Module:
+    """The network inside a module that averages it over turns; else the module itself."""
     return module.module if isinstance(module, Turning) else module
 
 
@@ -61,28 +61,28 @@ def with_backend(
     precision: str,
     threads: int,
 ) -> nn.Module:
-    """A module with its network replaced by one that the backend computes.
+    """The module with its network replaced by a network that the backend computes.
 
     Parameters
     ----------
     module : torch.nn.Module
-        On its device; for OpenVINO the CPU, in fp32.
+        A module on its device; for OpenVINO on the CPU, in fp32.
     sample_shape : sequence of int
-        Spatial shape that the module accepts.
+        A spatial shape that the module accepts.
     threads : int
-        Cores that one pass of OpenVINO uses; torch has a setting of its own.
+        Number of cores for one pass of OpenVINO; torch has its own setting.
     """
     if backend == "torch":
         return module
-    network = passed(module)
+    network = network_in(module)
     if backend == "compile":
-        # One graph for each shape: tiles of a run have few, and dynamic shapes are slower.
+        # One graph per shape: the tiles of a run have few shapes, and dynamic shapes are slower.
         run = cast(nn.Module, torch.compile(network, dynamic=False))
     else:
         run = OpenVinoModule(
             network,
             in_channels=in_channels,
-            sample_shape=_shape_passed(module, sample_shape),
+            sample_shape=_shape_in(module, sample_shape),
             precision=precision,
             threads=threads,
         )
@@ -93,5 +93,5 @@ def with_backend(
     return turning
 
 
-def _shape_passed(module: nn.Module, shape: Sequence[int]) -> tuple[int, ...]:
+def _shape_in(module: nn.Module, shape: Sequence[int]) -> tuple[int, ...]:
     return module.input_shape(shape) if isinstance(module, Turning) else tuple(shape)

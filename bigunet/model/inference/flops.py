@@ -1,4 +1,4 @@
-"""Floating-point operations of a module, counted by running it on shapes alone."""
+"""Floating-point operations of a module, counted by a pass without values."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from bigunet.model.scripted import on_meta
 
 
 def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int, ...]], int | None]:
-    """A function from an input's spatial shape to the operations of one forward pass.
+    """A function that returns the operations of one forward pass for an input's spatial shape.
 
-    Multiply and add count as two, as in the literature; only convolutions and matrix products
-    count. Nothing is computed and no memory taken, so a whole gigapixel image can be asked for.
-    None where the module cannot run on shapes alone, because it looks at its input's values.
+    A multiplication and an addition count as two operations, as in the literature. Only
+    convolutions and matrix products count. Nothing is computed and no memory is used, so the shape
+    may be that of a whole gigapixel image. The function returns None if the module cannot run
+    without values, because it reads its input's values.
     """
     if isinstance(module, Turning):
         return _turned_counter(module, in_channels=in_channels)
     if isinstance(module, Network):
-        # The same numbers, without the seconds that torch takes to load its counter.
+        # The same numbers without torch's counter, which takes seconds to load.
         return module.config.flops
     shadow = on_meta(module).eval()
 
@@ -33,7 +34,7 @@ def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int,
         try:
             with FlopCounterMode(display=False) as counter, torch.inference_mode():
                 shadow(torch.empty((1, in_channels, *shape), device="meta"))
-        except Exception:  # a module raises what it likes
+        except Exception:  # a module may raise any error
             return None
         return int(counter.get_total_flops())
 
@@ -43,7 +44,7 @@ def flop_counter(module: nn.Module, *, in_channels: int) -> Callable[[tuple[int,
 def _turned_counter(
     module: Turning, *, in_channels: int
 ) -> Callable[[tuple[int, ...]], int | None]:
-    """Each turn is a pass of its own; averaging them is not counted."""
+    """Each turn counts as one pass; the operations of averaging do not count."""
     count_pass = flop_counter(module.module, in_channels=in_channels)
 
     def count(shape: tuple[int, ...]) -> int | None:

@@ -1,4 +1,4 @@
-"""Batch normalisations folded into the convolutions before them, where that is sure to be exact."""
+"""Folds batch normalisations into the convolutions before them, where that is certainly exact."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NORMALISATIONS = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """A copy for inference whose batch normalisations are folded into their convolutions.
+    """A copy for inference, with batch normalisations folded into their convolutions.
 
-    Layers that may do more than torch's own (subclasses, hooks, parametrizations) stay as they
-    are.
+    Layers that may do more than torch's own layers stay as they are: subclasses, and layers with
+    hooks or parametrizations.
     """
     folded = copied(module)
     for parent in list(folded.modules()):
@@ -38,11 +38,11 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
 def _is_foldable(conv: nn.Module, norm: nn.Module) -> bool:
     if type(conv) not in _CONVOLUTIONS or type(norm) not in _NORMALISATIONS:
         return False
-    # Without running statistics a tile is normalised by its own.
+    # A layer without running statistics cannot be folded: it uses each tile's own statistics.
     return norm.running_mean is not None and not _is_altered(conv) and not _is_altered(norm)
 
 
 def _is_altered(module: nn.Module) -> bool:
-    """Whether calling the module runs more than its class's forward."""
+    """Whether a call of the module runs more than the forward method of its class."""
     hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
     return bool(hooked) or parametrize.is_parametrized(module)

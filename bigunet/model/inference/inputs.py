@@ -1,4 +1,4 @@
-"""From grey values to network inputs: the grey range becomes 0 to 1, the same for all tiles."""
+"""Network inputs from grey values: the grey range becomes 0 to 1, in the same way for all tiles."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ _GREATEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class GreyRange:
-    """Grey values that become 0 and 1, one of each per channel; integers of any size are exact.
+    """The grey values of each channel that become 0 and 1; integers of any size are exact.
 
-    Where ``low`` is the greater one, bright and dark are turned over.
+    If ``low`` is greater than ``high``, bright and dark change places.
 
     Parameters
     ----------
     low, high : tuple of float
+        Grey value of each channel that becomes 0, and that becomes 1.
     least, greatest : tuple of (float or None), optional
-        Grey values beyond which outliers lie: what is beyond counts as this value. None, or an
-        empty tuple, for no limit.
+        Limits of each channel for outliers: a value beyond a limit is replaced by the limit. None,
+        or an empty tuple, means no limit.
     padding : tuple of tuple of float, optional
-        Values that stand for "no data".
+        Values of each channel that mean "no data".
     fill : tuple of float, optional
-        What counts in the place of padding.
+        Value of each channel that replaces padding.
     """
 
     low: tuple[float, ...]
@@ -42,7 +43,7 @@ class GreyRange:
 
     @property
     def limits(self) -> tuple[tuple[float, float], ...]:
-        """Least and greatest network input of each channel; empty where there is no limit."""
+        """Least and greatest network input of each channel; empty if there is no limit."""
         if all(value is None for value in (*self.least, *self.greatest)):
             return ()
         ends = zip(self.low, self.high, self.least, self.greatest)
@@ -58,13 +59,13 @@ def _limits(low: float, high: float, least: Limit, greatest: Limit) -> tuple[flo
 
 
 class NetworkInputs:
-    """Turns grey values of tiles into what a network reads.
+    """Turns the grey values of tiles into network inputs.
 
     Parameters
     ----------
     grey_range : GreyRange
     ndim : int
-        Axes that the network sees.
+        Number of axes that the network sees.
     device : torch.device
     """
 
@@ -72,7 +73,7 @@ class NetworkInputs:
         along = (-1, *(1,) * ndim)
         self._range = grey_range
         low = torch.tensor(grey_range.low, dtype=torch.float64).reshape(along)
-        # In a range of no width all is 0.
+        # With an infinite span, a range of width 0 makes all values 0.
         span = [b - a or math.inf for a, b in zip(grey_range.low, grey_range.high)]
         self._is_wide = not all(map(_fits_float32, (*grey_range.low, *span)))
         self._span = torch.tensor(span, dtype=torch.float64).reshape(along)
@@ -83,7 +84,9 @@ class NetworkInputs:
         ]
 
     def prepared(self, tile: np.ndarray) -> Tensor:
-        """What the device is given of a tile; already normalised (float64), if it is wide.
+        """The values of a tile that go to the device.
+
+        They are already normalised, in float64, if float32 could not hold the grey values exactly.
 
         Parameters
         ----------
@@ -92,28 +95,28 @@ class NetworkInputs:
         """
         tile = self._without_padding(np.ascontiguousarray(tile))
         if self._is_wide or _exceeds_float32(tile.dtype):
-            # In integers where they are integers: past 2^53 their floats are too far apart.
-            away = [subtract(channel, low) for channel, low in zip(tile, self._range.low)]
-            return torch.from_numpy(_zero_for_none(np.stack(away))).div_(self._span)
+            # Integers are subtracted as integers: above 2^53, floats are too far apart.
+            differences = [subtract(channel, low) for channel, low in zip(tile, self._range.low)]
+            return torch.from_numpy(_with_finite(np.stack(differences))).div_(self._span)
         return torch.from_numpy(_supported(tile))
 
     def normalised(self, values: Tensor) -> Tensor:
-        """Network inputs of prepared values, float32, in memory of their own.
+        """Network inputs from prepared values, float32, in new memory.
 
-        Voxels that are not finite become 0. Inputs beyond float32 become its greatest number, with
-        which a network gives no finite score, and so is refused.
+        Voxels that are not finite become 0. Inputs beyond float32 become its greatest number; the
+        network then gives scores that are not finite, which is an error.
         """
         if values.dtype == torch.float64:
             image = values.clamp(-_GREATEST, _GREATEST).float()
         else:
             image = values.to(torch.float32, copy=True).sub_(self._device_low)
-            # Before the division, which makes infinities of finite voxels.
+            # Before the division, because that can make infinities of finite voxels.
             image = torch.nan_to_num_(image, nan=0.0, posinf=0.0, neginf=0.0)
             image = image.div_(self._device_span).clamp_(-_GREATEST, _GREATEST)
         return image.clamp_(*self._limits) if self._limits else image
 
     def _without_padding(self, tile: np.ndarray) -> np.ndarray:
-        """The tile, with the fill in the place of padding; a copy only where there is padding."""
+        """The tile with padding replaced by the fill; a copy only if there is padding."""
         if not any(self._range.padding):
             return tile
         filled = tile.copy()
@@ -124,7 +127,7 @@ class NetworkInputs:
 
 
 def _within(value: float, dtype: np.dtype) -> float:
-    """The value, or the nearest one that an integer type holds."""
+    """The value, or the nearest value that an integer type can hold."""
     if dtype.kind not in "iu":
         return value
     limits = np.iinfo(dtype)
@@ -132,21 +135,21 @@ def _within(value: float, dtype: np.dtype) -> float:
 
 
 def _exceeds_float32(dtype: np.dtype) -> bool:
-    """Whether float32 would round or overflow grey values that the grey range tells apart."""
+    """Whether float32 could round or overflow grey values of this type."""
     return (dtype.kind in "iu" and dtype.itemsize > 2) or (dtype.kind == "f" and dtype.itemsize > 4)
 
 
-def _zero_for_none(away: np.ndarray) -> np.ndarray:
-    """Differences, with 0 for those of voxels that are no numbers."""
-    away[~np.isfinite(away)] = 0
-    return away
+def _with_finite(differences: np.ndarray) -> np.ndarray:
+    """The differences, with 0 for voxels that are not finite."""
+    differences[~np.isfinite(differences)] = 0
+    return differences
 
 
 def _fits_float32(number: float) -> bool:
-    """Whether float32 holds a number, and such as are some times as large or as small."""
+    """Whether float32 can hold a number, with room for much larger and much smaller ones."""
     return number == 0 or 1e-30 < abs(number) < 1e30
 
 
 def _supported(tile: np.ndarray) -> np.ndarray:
-    """The tile in a dtype that torch can take, without loss."""
+    """The tile in a dtype that torch supports, without loss."""
     return tile.astype(np.float32) if tile.dtype == np.uint16 else tile

@@ -1,4 +1,7 @@
-"""How a tile reaches the device and its results come back: beside others, on a GPU."""
+"""The link to a device: sends a tile, has it computed, and brings the results back.
+
+On a GPU, several tiles are under way at the same time.
+"""
 
 from __future__ import annotations
 
@@ -12,43 +15,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# A tile's values on the device in, what is wanted of it out.
+# A function from a tile's values on the device to the results of the tile.
 Compute = Callable[[Tensor], Sequence[Tensor]]
 
 
 @dataclass(slots=True)
 class UnderWay:
-    """What was asked of a device for one tile.
+    """The results of one tile, which a device may still be computing.
 
     Parameters
     ----------
-    found : sequence of Tensor
-        In the host's memory; only after :meth:`wait`.
+    results : sequence of Tensor
+        Tensors in the host's memory; valid only after :meth:`wait`.
     landed : Event, optional
-        Reached when they are there; None if they are.
+        The event that all results have arrived; None if they have.
     span : (Event, Event), optional
-        Before and after the device computed.
+        The events before and after the device computed.
     seconds : float
-        In which the device computed; only after :meth:`wait`.
+        Time in which the device computed; valid only after :meth:`wait`.
     held : tuple of Tensor
-        Memory that the device may use until then.
+        Memory that the device may use until the results have arrived.
     """
 
-    found: Sequence[Tensor]
+    results: Sequence[Tensor]
     landed: Event | None = None
     span: tuple[Event, Event] | None = None
     seconds: float = 0.0
     held: tuple[Tensor, ...] = field(default=(), repr=False)
 
     def wait(self) -> Sequence[np.ndarray]:
-        """The results, once they are there."""
+        """Wait until the results have arrived, and return them."""
         if self.landed is not None:
             self.landed.synchronize()
             self.landed, self.held = None, ()
         if self.span is not None:
             begun, ended = self.span
             self.seconds, self.span = begun.elapsed_time(ended) / 1000, None
-        return [values.numpy() for values in self.found]
+        return [values.numpy() for values in self.results]
 
 
 class Link(Protocol):
@@ -56,38 +59,38 @@ class Link(Protocol):
 
     @property
     def depth(self) -> int:
-        """Tiles to have under way, so that the device need not wait for the host."""
+        """Number of tiles to have under way, so that the device need not wait for the host."""
         ...
 
     def run(self, values: Tensor, compute: Compute) -> UnderWay:
-        """Have the device compute what becomes of values in the host's memory."""
+        """Start to compute the results of a tile from its values in the host's memory."""
         ...
 
     def free_memory(self) -> None:
-        """Give back what the device holds in reserve."""
+        """Free the memory that the device holds in reserve."""
         ...
 
 
 class DirectLink:
-    """To the CPU: nothing is moved, and all is done when asked."""
+    """The link to the CPU: nothing is copied, and ``run`` returns when all is computed."""
 
     depth = 1
 
     def run(self, values: Tensor, compute: Compute) -> UnderWay:
         """See :class:`Link`."""
         begun = time.perf_counter()
-        found = compute(values)
-        return UnderWay(found, seconds=time.perf_counter() - begun)
+        results = compute(values)
+        return UnderWay(results, seconds=time.perf_counter() - begun)
 
     def free_memory(self) -> None:
         """See :class:`Link`."""
 
 
 class StreamLink:
-    """To a GPU: one tile arrives while another is computed and the results of a third leave.
+    """The link to a GPU: one tile arrives, a second is computed, and a third's results leave.
 
-    Copies go through pinned memory, so that they wait for nobody, in streams of their own. One
-    stream computes, so that one forward pass at a time takes memory.
+    Copies have their own streams and go through pinned memory, so that they do not wait for
+    anything else. A single stream computes, so that only one forward pass at a time needs memory.
 
     Parameters
     ----------
@@ -98,11 +101,11 @@ class StreamLink:
 
     def __init__(self, gpu: GpuStreams) -> None:
         self._gpu = gpu
-        gpu.settle()
+        gpu.finish_work()
         self._arrivals, self._passes, self._departures = (gpu.stream() for _ in range(3))
 
     def run(self, values: Tensor, compute: Compute) -> UnderWay:
-        """See :class:`Link`; comes back before the device is done."""
+        """See :class:`Link`; returns before the device has finished."""
         gpu = self._gpu
         sent = gpu.pinned(values.shape, values.dtype).copy_(values)
         arrived, begun, ended, landed = (gpu.event() for _ in range(4))
@@ -112,13 +115,15 @@ class StreamLink:
         with gpu.on(self._passes):
             self._passes.wait_event(arrived)
             begun.record(self._passes)
-            found = compute(there)
+            results = compute(there)
             ended.record(self._passes)
         with gpu.on(self._departures):
             self._departures.wait_event(ended)
-            back = [gpu.pinned(one.shape, one.dtype).copy_(one, non_blocking=True) for one in found]
+            back = [
+                gpu.pinned(one.shape, one.dtype).copy_(one, non_blocking=True) for one in results
+            ]
             landed.record(self._departures)
-        return UnderWay(back, landed, (begun, ended), held=(sent, there, *found))
+        return UnderWay(back, landed, (begun, ended), held=(sent, there, *results))
 
     def free_memory(self) -> None:
         """See :class:`Link`."""
@@ -126,22 +131,22 @@ class StreamLink:
 
 
 class Stream(Protocol):
-    """A queue of work on a GPU, as ``torch.cuda.Stream``."""
+    """A queue of work on a GPU, like ``torch.cuda.Stream``."""
 
     def wait_event(self, event: Any) -> None:
-        """Let what comes after wait for an event."""
+        """Let all later work of this stream wait for an event."""
         ...
 
 
 class Event(Protocol):
-    """A point in a stream, as ``torch.cuda.Event``."""
+    """A point in a stream, like ``torch.cuda.Event``."""
 
     def record(self, stream: Any) -> None:
-        """Be reached when the stream has done all that it was given."""
+        """Mark the point after all work that the stream has so far."""
         ...
 
     def synchronize(self) -> None:
-        """Wait until it is reached."""
+        """Wait until the stream has reached this point."""
         ...
 
     def elapsed_time(self, end_event: Any) -> float:
@@ -150,34 +155,34 @@ class Event(Protocol):
 
 
 class GpuStreams(Protocol):
-    """A GPU that works through streams: what :class:`StreamLink` needs of it."""
+    """A GPU that works through streams: the calls that a :class:`StreamLink` makes."""
 
     def stream(self) -> Stream:
         """A new stream."""
         ...
 
     def event(self) -> Event:
-        """A new event, of which the time can be told."""
+        """A new event that records its time."""
         ...
 
     def on(self, stream: Any) -> AbstractContextManager[Any]:
-        """Give what this thread asks meanwhile to a stream."""
+        """A context in which this thread's work goes to a stream."""
         ...
 
     def pinned(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Memory of the host that the GPU reads and writes by itself."""
+        """New memory of the host that the GPU reads and writes by itself."""
         ...
 
     def room(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Memory of the GPU."""
+        """New memory of the GPU."""
         ...
 
-    def settle(self) -> None:
-        """Wait until all that was asked of it is done."""
+    def finish_work(self) -> None:
+        """Wait until the GPU has done all of its work."""
         ...
 
     def free_memory(self) -> None:
-        """Give memory that is held in reserve back to the GPU."""
+        """Free the memory that is held in reserve."""
         ...
 
 
@@ -212,7 +217,7 @@ class CudaGpu:
         """See :class:`GpuStreams`."""
         return torch.empty(tuple(shape), dtype=dtype, device=self._device)
 
-    def settle(self) -> None:
+    def finish_work(self) -> None:
         """See :class:`GpuStreams`."""
         torch.cuda.synchronize(self._device)
 

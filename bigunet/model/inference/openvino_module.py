@@ -1,4 +1,4 @@
-"""A network run by OpenVINO's graph compiler: on CPUs about twice as fast as torch."""
+"""A network that OpenVINO's graph compiler runs, on CPUs about twice as fast as torch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import hashlib
 import sys
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor, nn
 
 from bigunet.errors import ModelError, OptionError
@@ -19,38 +19,37 @@ from bigunet.model.networks.network import Network
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 OPENVINO_PRECISIONS = tuple(_HINTS)
-# Tracing leaves some 7 MB of a network of 2 million weights in torch and OpenVINO for as long as
-# Python runs, so a process that runs one network again and again traces it once.
-_MOST_GRAPHS = 4
-_graphs: OrderedDict[bytes, Any] = OrderedDict()
+# For a network of 2 million weights, each trace leaves some 7 MB in torch and OpenVINO until the
+# process ends. So a process traces a network only once, even if it runs it again and again.
+_graphs: LRUCache[bytes, Any] = LRUCache(4)
 _GRAPHS = threading.Lock()
 
 
 class OpenVinoModule(nn.Module):
-    """Gives the scores that a module gives, computed by OpenVINO on this machine's cores.
+    """Gives the scores of another module, computed by OpenVINO on this machine's cores.
 
-    A graph is compiled for each shape of tile, when the first of it comes. Several threads may
-    run tiles at the same time.
+    A graph is compiled for each shape of tile when the first tile of that shape comes. Several
+    threads may run tiles at the same time.
 
     Parameters
     ----------
     module : torch.nn.Module
-        In evaluation mode, on the CPU; maps (n, channel, *space) to (n, class, *inner). What it
-        does must not depend on its input's values: it is traced once.
+        In evaluation mode, on the CPU; maps (n, channel, *space) to (n, class, *inner). Its
+        operations must not depend on its input's values, because it is traced once.
     in_channels : int
     sample_shape : sequence of int
-        Spatial shape that the module accepts, for tracing.
+        A spatial shape that the module accepts, for tracing.
     precision : {"fp32", "bf16"}
-        Of the convolutions.
+        The precision of the convolutions.
     threads : int
-        Cores that one pass uses.
+        Number of cores for one pass.
 
     Raises
     ------
     OptionError
-        If OpenVINO is not installed, or has not the precision.
+        If OpenVINO is not installed, or does not support the precision.
     ModelError
-        If the module has operations that OpenVINO does not know.
+        If OpenVINO does not support an operation of the module.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class OpenVinoModule(nn.Module):
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
-            # Else each process takes the first cores for its own, and they all compute on those.
+            # With pinning, each process would compute on the first cores.
             "ENABLE_CPU_PINNING": False,
         }
         self._compiled: dict[tuple[int, ...], Any] = {}
@@ -81,17 +80,17 @@ class OpenVinoModule(nn.Module):
         self._of_thread = threading.local()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Scores, (1, class, *inner) fp32, for an image (1, channel, *space) fp32.
+        """Scores, (1, class, *inner), fp32, for an image (1, channel, *space), fp32.
 
-        They lie in memory that the thread's next pass of the same shape writes to.
+        The thread's next pass with the same shape overwrites them.
         """
         request = self._request(tuple(image.shape))
         pixels = image.contiguous().numpy()
-        found = request.infer([pixels], share_inputs=True, share_outputs=True)
-        return torch.from_numpy(found[0])
+        outputs = request.infer([pixels], share_inputs=True, share_outputs=True)
+        return torch.from_numpy(outputs[0])
 
     def _request(self, shape: tuple[int, ...]) -> Any:
-        """This thread's own, so that no other thread's pass is written over."""
+        """The request of this thread, which holds the memory of its passes."""
         requests: dict[tuple[int, ...], Any] = self._of_thread.__dict__.setdefault("requests", {})
         if shape not in requests:
             with self._lock:
@@ -114,7 +113,7 @@ def has_openvino() -> bool:
 
 
 def _graph_of(module: nn.Module, sample: Tensor) -> Any:
-    """The module's graph for tiles of any shape, which others may use too: to be cloned only."""
+    """The module's graph for tiles of any shape; it is shared, so callers must clone it."""
     with _GRAPHS:
         key = _key(module, sample) if isinstance(module, Network) else None
         graph = None if key is None else _graphs.get(key)
@@ -122,14 +121,11 @@ def _graph_of(module: nn.Module, sample: Tensor) -> Any:
             graph = _traced(module, sample)
         if key is not None:
             _graphs[key] = graph
-            _graphs.move_to_end(key)
-            if len(_graphs) > _MOST_GRAPHS:
-                _graphs.popitem(last=False)
         return graph
 
 
 def _key(network: Network, sample: Tensor) -> bytes:
-    """What tells networks apart: their layers and weights say all that they do."""
+    """A digest of a network's layers and weights, which determine all that it computes."""
     digest = hashlib.sha256(f"{network!r} {network.config!r} {sample.shape[:2]}".encode())
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -139,8 +135,8 @@ def _key(network: Network, sample: Tensor) -> bytes:
 
 def _traced(module: nn.Module, sample: Tensor) -> Any:
     with warnings.catch_warnings(), torch.inference_mode():
-        # It traces with torch.jit, which is deprecated; and that Python looks at the input's
-        # shape is as it should be, since each shape has a graph of its own.
+        # Two warnings are expected: tracing uses torch.jit, which is deprecated, and Python code
+        # reads the input's shape, which is right because each shape has its own graph.
         warnings.simplefilter("ignore")
         try:
             graph = _converted(module, sample)
@@ -151,12 +147,12 @@ def _traced(module: nn.Module, sample: Tensor) -> Any:
 
 
 def _converted(module: nn.Module, sample: Tensor) -> Any:
-    """The module's graph, by OpenVINO's frontend; its ``convert_model`` would phone home."""
+    """The module's graph, from OpenVINO's frontend; ``convert_model`` would send telemetry."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     frontend = FrontEndManager().load_by_framework("pytorch")
-    # Held here until all is converted: the frontend does not.
+    # This variable keeps the decoder alive until all is converted; the frontend does not.
     decoder = TorchScriptPythonDecoder(module, example_input=sample)
     return frontend.convert(frontend.load(decoder))
 
@@ -178,13 +174,13 @@ def _imported() -> Any:
 
 @contextlib.contextmanager
 def _without_telemetry() -> Iterator[None]:
-    """Import OpenVINO without its telemetry, which it then does without as long as Python runs.
+    """A context to import OpenVINO without telemetry; it stays off until Python ends.
 
-    Else its import writes a number of this user into ~/intel, and sends it to a server.
+    With telemetry, the import writes an id of the user into ~/intel and sends it to a server.
     """
     name, absent = "openvino_telemetry", object()
     before = sys.modules.get(name, absent)
-    # Python takes None for a package that is not installed, and OpenVINO then takes its own stub.
+    # For Python, None means that a package is not installed; OpenVINO then uses its own stub.
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield

@@ -1,14 +1,14 @@
-"""Predictions of tiles seen before: bare glass, padding and absent chunks come again and again."""
+"""Predictions of equal tiles, computed once: empty glass, padding and absent chunks recur often."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from cachetools import LRUCache
 
 from bigunet.model.inference.forward import Pending, Prediction, Predictor
 
@@ -16,11 +16,11 @@ _LIMIT_BYTES = 64_000_000
 
 
 class Awaited(Protocol):
-    """A prediction that was asked for."""
+    """A prediction that may still be computed."""
 
     @property
     def seconds(self) -> float:
-        """In which the device computed for it; once there is a result."""
+        """Time in which the device computed for it; valid once there is a result."""
         ...
 
     def wait(self) -> None:
@@ -28,13 +28,13 @@ class Awaited(Protocol):
         ...
 
     def result(self) -> Prediction:
-        """The prediction, which must not be written to."""
+        """The prediction, which must not be changed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A prediction that was there already."""
+    """A prediction from the cache."""
 
     prediction: Prediction
     seconds: float = 0.0
@@ -49,7 +49,7 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A prediction under way, kept when it is there."""
+    """A prediction under way that goes into the cache as soon as there is a result."""
 
     pending: Pending
     keep: Callable[[Prediction], None]
@@ -62,30 +62,30 @@ class _Kept:
         self.pending.wait()
 
     def result(self) -> Prediction:
-        found = self.pending.result()
-        self.keep(found)
-        return found
+        prediction = self.pending.result()
+        self.keep(prediction)
+        return prediction
 
 
 class RecallingPredictor:
-    """Predicts like the predictor it holds, but no tile of the same voxels twice.
+    """Predicts as the predictor inside it, but computes equal tiles only once.
 
-    Exact, since equal tiles give equal predictions. Those under way at the same time are computed
-    each. Not for several threads at a time.
+    This is exact, because equal tiles have equal predictions. Equal tiles that are under way at
+    the same time are each computed. Only one thread at a time may use it.
 
     Parameters
     ----------
     predictor : Predictor
     limit_bytes : int
-        Of predictions kept; the ones longest out of use are dropped.
+        Bytes of the predictions in the cache; the least recently used ones are dropped.
     """
 
     def __init__(self, predictor: Predictor, *, limit_bytes: int = _LIMIT_BYTES) -> None:
         self.predictor = predictor
         self.num_computed = 0
-        self._limit_bytes = limit_bytes
-        self._kept: OrderedDict[bytes, Prediction] = OrderedDict()
-        self._kept_bytes = 0
+        self._cache: LRUCache[bytes, Prediction] = LRUCache(
+            limit_bytes, getsizeof=lambda prediction: prediction.nbytes
+        )
 
     @property
     def depth(self) -> int:
@@ -98,23 +98,17 @@ class RecallingPredictor:
         """See :meth:`Predictor.begin`."""
         tile = np.ascontiguousarray(tile)
         # Hashing takes a few milliseconds where the network takes hundreds.
-        told = f"{tile.shape} {tile.dtype} {tuple(inner)} {probabilities}"
-        digest = hashlib.blake2b(told.encode(), digest_size=16)
+        task = f"{tile.shape} {tile.dtype} {tuple(inner)} {probabilities}"
+        digest = hashlib.blake2b(task.encode(), digest_size=16)
         digest.update(tile.data)
         key = digest.digest()
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-            return Recalled(found)
+        if (prediction := self._cache.get(key)) is not None:
+            return Recalled(prediction)
         pending = self.predictor.begin(tile, inner, probabilities=probabilities)
         self.num_computed += 1
         return _Kept(pending, lambda prediction: self._keep(key, prediction))
 
     def _keep(self, key: bytes, prediction: Prediction) -> None:
-        if key in self._kept:
-            return
-        self._kept[key] = prediction
-        self._kept_bytes += prediction.nbytes
-        while self._kept_bytes > self._limit_bytes:
-            _, dropped = self._kept.popitem(last=False)
-            self._kept_bytes -= dropped.nbytes
+        # The cache refuses a prediction that is larger than its limit.
+        if key not in self._cache and prediction.nbytes <= self._cache.maxsize:
+            self._cache[key] = prediction

@@ -1,7 +1,8 @@
 """Test-time augmentation: a model averaged over rotations and mirrors of the plane, still exact.
 
-Turns act about the origin, between voxels -1 and 0, so the network's poolings fall on the same
-voxels of the image in every turn, and blocks that start at multiples of the stride stay so.
+Turns act about the origin, which lies between voxels -1 and 0. Therefore the network's poolings
+meet the same voxels of the image in every turn, and blocks that start at multiples of the stride
+still do so after a turn.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from bigunet.receptive import ReceptiveField
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A rotation or mirror of the plane, the last two axes of a tensor.
+    """A rotation or a mirror of the plane of a tensor's last two axes.
 
     Parameters
     ----------
     mirrored : (bool, bool)
-        Whether y, and x, are reversed: voxel v becomes -1 - v.
+        Whether y and x are reversed: voxel v becomes -1 - v.
     swapped : bool
         Whether y and x are swapped afterwards.
     """
@@ -35,12 +36,12 @@ class Turn:
     swapped: bool
 
     def of(self, image: Tensor) -> Tensor:
-        """The image, turned."""
+        """Turn an image."""
         image = self._mirror(image)
         return image.transpose(-2, -1) if self.swapped else image
 
     def undone(self, image: Tensor) -> Tensor:
-        """The image that was turned, as it was."""
+        """Turn a turned image back."""
         return self._mirror(image.transpose(-2, -1) if self.swapped else image)
 
     def _mirror(self, image: Tensor) -> Tensor:
@@ -49,39 +50,40 @@ class Turn:
 
 
 TURNS = tuple(Turn((y, x), swapped) for swapped, y, x in itertools.product((False, True), repeat=3))
-"""All eight, the image as it is first."""
+"""All eight turns; the first leaves the image as it is."""
 MIRRORS = tuple(turn for turn in TURNS if not turn.swapped)
-"""The four that keep y and x apart."""
+"""The four turns that do not swap y and x."""
 
 
 class Turning(nn.Module):
     """A module averaged over turns of its input.
 
-    For the image f, a field of voxels without end in which the border is mirrored, the
-    probabilities of the classes are the mean over turns g of ``g⁻¹(softmax(module(g(f))))``. What
-    it gives are their logarithms, less the mean of these over the classes: scores whose softmax
-    is that mean of turns, and whose best is the label.
+    Let f be the image, mirrored at its border and so continued without end. The probabilities of
+    the classes are the mean over the turns g of ``g⁻¹(softmax(module(g(f))))``. The scores of this
+    module are the logarithms of that mean, minus their own mean over the classes. The softmax of
+    these scores is the mean of the turns, and the highest score is the label.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Maps (n, channel, *space) to scores (n, class, *inner); one score is a foreground's logit.
+        Maps (n, channel, *space) to scores (n, class, *inner). A single score is the logit of the
+        foreground.
     field : ReceptiveField
-        Of the module.
+        The receptive field of the module.
     turns : sequence of Turn
     scores : {"logits", "probabilities"}
-        What the module gives. Of probabilities the mean is given as it is, a single one of a
-        single one.
+        What the module's scores are. If they are probabilities, this module gives their mean; a
+        single probability stays single.
 
     Notes
     -----
-    The mean is one of probabilities, not of scores: what a turn drawn at random would say of a
-    voxel, with a cross entropy no larger than the mean of the turns' own (Jensen). Scores have no
-    common zero, and one turn's excess of them would outvote all others.
+    The mean is taken over probabilities, not over scores. By Jensen's inequality, its cross entropy
+    is not larger than the mean of the turns' cross entropies. Scores have no common zero, so one
+    turn with large scores would outweigh all others.
 
-    Valid tiles may be longer than their halos and outputs, by up to a stride: the network's last
-    voxels, which are dropped. Mirrored, they lie on the other side. So a tile here has them on
-    both sides of y and x, and each turn reads those of one::
+    A valid tile may exceed its halos and its output by up to a stride. This rest lies at the end
+    of the tile, and the network drops it. In a mirrored tile, it lies at the start. Therefore a
+    tile here has the rest on both sides of y and x, and each turn reads one of the two::
 
         |<-rest->|<-halo->|<-- output -->|<-halo->|<-rest->|
                  |<---------- read as it is -------------->|
@@ -107,38 +109,39 @@ class Turning(nn.Module):
         self.scores = scores
 
     def forward(self, image: Tensor) -> Tensor:
-        """Scores of the mean, (n, class, *inner) in fp32, two classes for a single score.
+        """Scores of the mean, (n, class, *inner), fp32; two classes for a single score.
 
         ``image`` (n, channel, *space) has a valid size of :func:`turned_field`.
         """
         if self.scores == "probabilities":
-            total = torch.stack([found.double() for found in self._turned(image)]).sum(dim=0)
+            total = torch.stack([scores.double() for scores in self._turned(image)]).sum(dim=0)
             return (total / len(self.turns)).float()
-        mean: Tensor | None = None
+        logarithms: Tensor | None = None
         for scores in self._turned(image):
-            found = _log_probabilities(scores)
-            mean = found if mean is None else torch.logaddexp(mean, found)
-        assert mean is not None
-        # The number of turns, a factor, is gone with the mean. Before that, an uncertain network's
-        # logarithms are nearly equal: fp32 would round them as coarsely as the promise allows.
-        return (mean - mean.mean(dim=1, keepdim=True)).float()
+            one = _log_probabilities(scores)
+            logarithms = one if logarithms is None else torch.logaddexp(logarithms, one)
+        assert logarithms is not None
+        # The sum is not divided by the number of turns: subtracting the mean removes this factor.
+        # It is subtracted in fp64, because the logarithms of an uncertain network are nearly equal,
+        # and fp32 would round their differences too coarsely.
+        return (logarithms - logarithms.mean(dim=1, keepdim=True)).float()
 
     def _turned(self, image: Tensor) -> Iterator[Tensor]:
-        """What the module gives for each turn, turned back."""
+        """The module's scores for each turn, turned back."""
         for turn in self.turns:
             y, x = turn.mirrored
             part = self._without_rest(image, (y, x))
-            # The module may write over what it reads, and some turns are views.
+            # A clone, because the module may overwrite its input, and some turns are views.
             scores = turn.undone(self.module(turn.of(part).clone()))
             yield self._without_rest(scores, (not y, not x))
 
     def input_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """What the module reads in each pass over a tile of this shape."""
+        """The shape that the module reads in each pass over a tile of ``shape``."""
         rest = (0,) * (len(shape) - 2) + self.rest
         return tuple(n - r for n, r in zip(shape, rest))
 
     def _without_rest(self, tensor: Tensor, at_end: tuple[bool, bool]) -> Tensor:
-        """The tensor less the rest of y and x: each at its end or, if not so, its start."""
+        """The tensor without the rest of y and x, which lies at its end or at its start."""
         y, x = (
             slice(0, -rest or None) if end else slice(rest, None)
             for rest, end in zip(self.rest, at_end)
@@ -147,14 +150,15 @@ class Turning(nn.Module):
 
 
 def turned(model: Model, *, square: bool = True) -> Model:
-    """A model averaged over turns: the same description and digest, another module and field.
+    """A model averaged over turns, with the same description and digest.
 
     Parameters
     ----------
     model : Model
     square : bool
-        Whether voxels are as high as wide. If so, and if the network treats y and x alike, all
-        eight rotations and mirrors are averaged, otherwise the four mirrors. z is never turned.
+        Whether voxels are as high as wide. If they are, and the network treats y and x alike, all
+        eight rotations and mirrors are averaged; otherwise only the four mirrors. The axis z is
+        never turned.
     """
     turns = TURNS if square and _is_square(model.receptive_field) else MIRRORS
     module = Turning(model.module, model.receptive_field, turns, scores=model.scores).eval()
@@ -162,7 +166,7 @@ def turned(model: Model, *, square: bool = True) -> Model:
 
 
 def turned_field(field: ReceptiveField) -> ReceptiveField:
-    """Of a :class:`Turning` module: the rest of a valid tile lies on both sides of y and x.
+    """The receptive field of a :class:`Turning` module, with the rest on both sides of y and x.
 
     >>> field = ReceptiveField(stride=(16, 16), border=(92, 92), halo=(92, 92), remainder=(12, 12))
     >>> turned_field(field)
@@ -179,12 +183,12 @@ def turned_field(field: ReceptiveField) -> ReceptiveField:
 
 
 def num_turns(module: nn.Module) -> int:
-    """How many turns a module averages; 1 for one that turns nothing."""
+    """Number of turns that a module averages; 1 for other modules."""
     return len(module.turns) if isinstance(module, Turning) else 1
 
 
 def _rest(field: ReceptiveField) -> tuple[int, ...]:
-    """Voxels of y and x by which valid tiles exceed halos and whole strides."""
+    """Number of voxels of y and x by which valid tiles exceed halos and whole strides."""
     axes = zip(field.remainder[-2:], field.halo[-2:], field.stride[-2:])
     return tuple((remainder - 2 * halo) % stride for remainder, halo, stride in axes)
 
@@ -195,9 +199,9 @@ def _is_square(field: ReceptiveField) -> bool:
 
 
 def _log_probabilities(scores: Tensor) -> Tensor:
-    """Logarithms of the softmax, in fp64."""
+    """Logarithms of the softmax of scores, in fp64."""
     scores = scores.double()
     if scores.shape[1] == 1:
         scores = torch.cat((torch.zeros_like(scores), scores), dim=1)
-    # One turn's overflow must not hide behind the others.
+    # An overflow in one turn must stay visible in the mean over all turns.
     return scores.masked_fill(scores.isinf(), torch.nan).log_softmax(dim=1)

@@ -1,1 +1,1 @@
-"""The networks that bigunet builds, with valid convolutions."""
+"""The networks that bigunet builds; all have valid convolutions."""

@@ -1,4 +1,4 @@
-"""The networks that bigunet can build, by the names under which model files know them."""
+"""The networks that bigunet can build, by their names in model files."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _ARCHITECTURES = {
 
 
 def architecture_names() -> tuple[str, ...]:
-    """The names that :func:`build` knows."""
+    """The names of all networks that :func:`build` can build."""
     return tuple(_ARCHITECTURES)
 
 
 def config_class(name: object) -> type[NetworkConfig]:
-    """The dataclass of the numbers that make a network of this name.
+    """The configuration class of the network with this name.
 
     Raises
     ------
@@ -58,18 +58,18 @@ def build(architecture: Mapping[str, Any]) -> Network:
     Parameters
     ----------
     architecture : mapping
-        ``{"name": "unet", "config": {...}}``; numbers left out are the defaults.
+        ``{"name": "unet", "config": {...}}``; missing numbers have their default values.
 
     Raises
     ------
     ModelError
-        If there is no such architecture, the numbers make no network, or its weights take more
-        than the memory of this machine.
+        If there is no such architecture, if there is no network with these numbers, or if its
+        weights need more than the memory of this machine.
     """
-    found = _architecture(architecture.get("name"))
-    config = found.config.from_dict(architecture.get("config", {}))
+    known = _architecture(architecture.get("name"))
+    config = known.config.from_dict(architecture.get("config", {}))
     with torch.device("meta"):
-        planned = found.network(config)
+        planned = known.network(config)
     if torch.get_default_device().type == "meta":
         return planned
     num_bytes = 4 * sum(p.numel() for p in planned.parameters())
@@ -79,19 +79,19 @@ def build(architecture: Mapping[str, Any]) -> Network:
             f"the weights of this network take {num_bytes / 1e9:.0f} GB, this machine has "
             f"{memory / 1e9:.0f} GB of memory: give a smaller width or depth"
         )
-    return found.network(config)
+    return known.network(config)
 
 
 def architecture_of(module: nn.Module) -> dict[str, Any]:
-    """Name and numbers of a network, from which :func:`build` makes another one like it.
+    """Name and numbers of a network, from which :func:`build` makes the same network.
 
     Raises
     ------
     ModelError
-        If the module is none of bigunet's networks.
+        If the module is not one of bigunet's networks.
     """
     for name, known in _ARCHITECTURES.items():
-        # A subclass may compute what it likes; another network would be built from its file.
+        # Not a subclass: it may compute something else, and its file would build the parent class.
         if isinstance(module, Network) and type(module) is known.network:
             return {"name": name, "config": module.config.to_dict()}
     raise ModelError(
@@ -101,8 +101,8 @@ def architecture_of(module: nn.Module) -> dict[str, Any]:
 
 
 def _architecture(name: object) -> _Architecture:
-    found = _ARCHITECTURES.get(name) if isinstance(name, str) else None
-    if found is None:
-        known = ", ".join(_ARCHITECTURES)
-        raise ModelError(f"unknown architecture {brief(name)}; this bigunet knows: {known}")
-    return found
+    known = _ARCHITECTURES.get(name) if isinstance(name, str) else None
+    if known is None:
+        names = ", ".join(_ARCHITECTURES)
+        raise ModelError(f"unknown architecture {brief(name)}; this bigunet knows: {names}")
+    return known

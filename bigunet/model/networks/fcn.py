@@ -32,31 +32,31 @@ _INTERPOLATION = {2: "bilinear", 3: "trilinear"}
 
 @dataclass(frozen=True, slots=True)
 class FCNConfig:
-    """The numbers that make a fully convolutional network with summed skips.
+    """The numbers of a fully convolutional network with summed skips.
 
     Parameters
     ----------
     ndim : {2, 3}
-        Spatial axes.
+        Number of spatial axes.
     in_channels, classes : int
-        Channels read, and scores given per voxel.
+        Number of channels of the input, and number of scores per voxel.
     width : int
-        Channels of the first level; each pooling doubles them.
+        Number of channels of the first level; each pooling doubles it.
     depth : int
-        Poolings, 1 to 8; the stride is ``2**depth``.
+        Number of poolings, 1 to 8; the stride is ``2**depth``.
     skips : int
-        Finer levels whose scores are summed with those of the coarsest, at most: a network of
-        ``depth`` poolings has ``depth - 1`` of them. 2 as in the paper's FCN-8s; the scores of
-        the finest are interpolated to voxels.
+        Number of finer levels with scores that are added to those of the coarsest level, at most
+        ``depth - 1``. The paper's FCN-8s has 2. The sum at the finest of these levels is
+        interpolated to voxels.
     batch_norm : bool
-        Batch normalisation after each convolution; folded into it for inference.
+        Whether batch normalisation follows each convolution; it is folded into it for inference.
     dropout : float
-        Share of features dropped before the coarsest scores while training.
+        Share of features that training drops before the coarsest scores.
 
     Raises
     ------
     ModelError
-        If a number makes no network.
+        If a number is out of its range.
     """
 
     ndim: int = 2
@@ -89,15 +89,15 @@ class FCNConfig:
         return asdict(self)
 
     def activations(self, shape: Sequence[int]) -> int:
-        """Numbers that a forward pass on an input of ``shape`` holds at its peak.
+        """Number of values that a forward pass on an input of ``shape`` holds at its peak.
 
-        Those that the second convolution reads and gives.
+        The peak is in the second convolution, which holds its input and its output.
         """
         return 2 * max(self.width, self.classes) * math.prod(shape)
 
     @property
     def finest(self) -> int:
-        """The finest level that is scored: its voxels are ``2**finest`` wide."""
+        """The finest level with scores: its voxels are ``2**finest`` wide."""
         return self.depth - self.skips
 
     def receptive_field(self) -> ReceptiveField:
@@ -111,14 +111,15 @@ class FCNConfig:
         for _ in range(self.depth):
             chain += [Layer("pool", 2), *double]
         for factor in (*(2,) * self.skips, 2**self.finest):
-            # Interpolation reads the coarse voxels on both sides: repeated ones, then averaged.
+            # Interpolation repeats each coarse voxel, and then averages neighbours on both sides.
             chain += [Layer("up", factor), Layer("conv", factor + 1)]
         return ReceptiveField.of_chain(chain, ndim=self.ndim)
 
     def flops(self, shape: Sequence[int]) -> int:
-        """Operations of one forward pass on an input of ``shape``; multiply and add are two.
+        """Number of operations of one forward pass on an input of ``shape``.
 
-        The interpolation to voxels is not counted: it has no weights.
+        A multiplication and an addition count as two. The interpolation to voxels does not count,
+        because it has no weights.
         """
         total: int = 0
         inputs = self.in_channels
@@ -132,7 +133,7 @@ class FCNConfig:
                 scored.append(shape)
         total += 2 * math.prod(shape) * inputs * self.classes
         for level in range(self.depth - 1, self.finest - 1, -1):
-            # Each coarse voxel goes through all taps, those that are cut off, too.
+            # Each coarse voxel goes through all taps, including those that are cut off later.
             total += 2 * math.prod(shape) * 4**self.ndim * self.classes**2
             shape = tuple(2 * (n - 1) for n in shape)
             total += 2 * math.prod(shape) * self.width * 2 ** (level - 1) * self.classes
@@ -140,13 +141,13 @@ class FCNConfig:
 
 
 class FCN(Network):
-    """Fully convolutional network: scores of coarse levels, upsampled, plus those of finer ones.
+    """Fully convolutional network: upsampled scores of coarse levels plus scores of finer levels.
 
-    What the U-Net grew out of: there is no second half that computes features at fine levels.
-    The features of the contracting path are scored at its coarsest level and at ``config.skips``
-    finer ones; coarse scores are upsampled by a learned interpolation, the sum by a fixed one.
-    Convolutions are those of the U-Net's contracting path, and like them valid; so is the
-    interpolation, which gives no voxel that would need a coarse one outside.
+    It is the predecessor of the U-Net, without a second half that computes features at fine
+    levels. Scores are computed from the features of the contracting path, at its coarsest level
+    and at ``config.skips`` finer levels. A learned interpolation upsamples coarse scores, and a
+    fixed one upsamples the sum. The convolutions are valid, like those of the U-Net's contracting
+    path. The interpolation is valid, too: it gives no voxel that needs a coarse voxel outside.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ class FCN(Network):
         self.head = CONV[config.ndim](channels[-1], config.classes, 1)
         scored = channels[config.finest - 1 : config.depth - 1]
         self.skip_heads = nn.ModuleList(CONV[config.ndim](c, config.classes, 1) for c in scored)
-        # Kernel 4 with 2 voxels cut: only voxels to which two coarse ones add along each axis.
+        # A kernel of 4 with 2 voxels cut off leaves the voxels with two coarse voxels per axis.
         self.up = nn.ModuleList(
             UP[config.ndim](config.classes, config.classes, 4, stride=2, padding=2, bias=False)
             for _ in scored
@@ -186,7 +187,7 @@ class FCN(Network):
         Raises
         ------
         ModelError
-            If the input cannot pass the poolings, with the nearest sizes that can.
+            If the input cannot pass the poolings; the message has the nearest valid sizes.
         """
         self._field.check_input(image.shape[2:])
         config, x, skips = self.config, image, []
@@ -208,10 +209,10 @@ class FCN(Network):
         return x[(slice(None), slice(None), *inner)]
 
     def initialise(self) -> Self:
-        """Draw weights as the U-Net does; scores start as the paper's.
+        """Draw weights as the U-Net does; the layers of the scores start as in the paper.
 
-        Upsampling starts as linear interpolation, and the finer levels' scores as 0: they are
-        learned as what the coarse ones lack.
+        Upsampling starts as linear interpolation. The scores of the finer levels start at 0, and
+        learn what the coarse scores lack.
         """
         super().initialise()
         with torch.no_grad():
@@ -224,7 +225,7 @@ class FCN(Network):
 
 
 def linear_upsampling(weight: Tensor) -> Tensor:
-    """Weights (class, class, 4, …) with which a stride of 2 interpolates linearly, by class."""
+    """Weights (class, class, 4, …) that upsample each class by 2 with linear interpolation."""
     taps = torch.tensor((0.25, 0.75, 0.75, 0.25), dtype=weight.dtype, device=weight.device)
     kernel = taps
     for _ in range(weight.ndim - 3):
@@ -234,13 +235,13 @@ def linear_upsampling(weight: Tensor) -> Tensor:
 
 
 def score_crops(depth: int, skips: int) -> list[int]:
-    """Voxels cut from each side of a pooled level's scores, from the finest scored level on.
+    """Voxels to cut from each side of each level's scores, from the finest level on.
 
     >>> score_crops(4, 2)
     [17, 7]
     """
     crops = [2]
     while len(crops) <= skips:
-        # Two convolutions, the deeper level's own crop, and the interpolation between.
+        # The two convolutions, the crop of the deeper level, and the interpolation between them.
         crops.append(2 * crops[-1] + 3)
     return crops[:0:-1]

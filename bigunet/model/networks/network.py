@@ -1,6 +1,6 @@
-"""What every network here offers, and what their configurations share.
+"""What all networks here have in common: base class, configuration protocol, layers, checks.
 
-Which networks there are is ``bigunet.model.networks.architectures``'s to say.
+``bigunet.model.networks.architectures`` lists the networks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bigunet.errors import ModelError
 from bigunet.model.brief import brief
 from bigunet.receptive import ReceptiveField
 
-# Channels, classes, or units: far beyond any use, and far from the end of 64 bits.
+# The largest number of channels, classes or units: more than anyone needs, and safe in 64 bits.
 MOST = 65_536
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -27,41 +27,44 @@ DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
 
 
 class NetworkConfig(Protocol):
-    """The numbers that make a network: a frozen dataclass."""
+    """The numbers of a network, as a frozen dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def ndim(self) -> int:
-        """Spatial axes."""
+        """Number of spatial axes."""
 
     @property
     def in_channels(self) -> int:
-        """Channels read."""
+        """Number of channels of the input."""
 
     @property
     def classes(self) -> int:
-        """Scores given per voxel."""
+        """Number of scores per voxel."""
 
     def activations(self, shape: Sequence[int]) -> int:
-        """Numbers that a forward pass on an input of ``shape`` holds at its peak."""
+        """Number of values that a forward pass on an input of ``shape`` holds at its peak."""
 
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Self:
-        """The configuration written by :meth:`to_dict`; ModelError where it is none."""
+        """The configuration written by :meth:`to_dict`; ModelError if it is not one."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """The configuration as plain data for JSON."""
 
     def receptive_field(self) -> ReceptiveField:
-        """Halo, border, stride and valid sizes, by arithmetic."""
+        """Halo, border, stride and valid sizes, computed from the layers."""
 
     def flops(self, shape: Sequence[int]) -> int:
-        """Operations of one forward pass on an input of ``shape``; multiply and add are two."""
+        """Number of operations of one forward pass on an input of ``shape``.
+
+        A multiplication and an addition count as two.
+        """
 
 
 class Network(nn.Module):
-    """A network that knows the numbers it was made of.
+    """A network with its configuration.
 
     Its ``forward`` maps an image (n, channel, *space) of a valid size to scores
     (n, class, *inner), before the softmax.
@@ -70,11 +73,11 @@ class Network(nn.Module):
     config: NetworkConfig
 
     def initialise(self) -> Self:
-        """Draw weights: Gaussian of deviation sqrt(2/N), N incoming nodes; biases are 0.
+        """Draw weights from a Gaussian of deviation sqrt(2/N) for N incoming nodes; biases are 0.
 
         References
         ----------
-        He et al., ICCV 2015, doi:10.1109/ICCV.2015.123; so the U-Net paper draws them, too.
+        He et al., ICCV 2015, doi:10.1109/ICCV.2015.123, as in the U-Net paper.
         """
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
@@ -98,7 +101,7 @@ class ConvBlock(nn.Sequential):
 
 
 def block_flops(shape: Sequence[int], inputs: int, outputs: int) -> int:
-    """Operations of a :class:`ConvBlock` on ``shape`` voxels."""
+    """Number of operations of a :class:`ConvBlock` on ``shape`` voxels."""
     first, second = math.prod(less(shape, 2)), math.prod(less(shape, 4))
     taps: int = 2 * 3 ** len(shape) * outputs
     return taps * (inputs * first + outputs * second)
@@ -107,20 +110,20 @@ def block_flops(shape: Sequence[int], inputs: int, outputs: int) -> int:
 def check_numbers(
     config: object, network: str, *, axes: Sequence[int], atleast: Mapping[str, int], depth: int
 ) -> None:
-    """Raise ModelError for the first number that makes no network; whole ones become ``int``.
+    """Raise ModelError for the first number out of its range; whole numbers become ``int``.
 
     Parameters
     ----------
     config : a frozen dataclass
-        Has ``ndim``, ``depth``, ``dropout`` and the names in ``atleast``.
+        It has the fields ``ndim``, ``depth``, ``dropout`` and those in ``atleast``.
     network : str
-        What messages call it: "a U-Net".
+        The name of the network in messages: "a U-Net".
     axes : sequence of int
-        Numbers of spatial axes that it can have.
+        The possible numbers of spatial axes.
     atleast : mapping
-        The least value of each whole number but ``ndim`` and ``depth``.
+        The smallest value of each whole number except ``ndim`` and ``depth``.
     depth : int
-        The most poolings.
+        The largest number of poolings.
     """
     for name in ("ndim", "depth", *atleast):
         value = getattr(config, name)

@@ -1,4 +1,4 @@
-"""The pixel classifier of Cireşan et al. 2012, which looks at a window around each pixel."""
+"""The pixel classifier of Cireşan et al. 2012, which classifies each pixel from a window."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ from bigunet.model.networks.network import Network, check_numbers, less
 from bigunet.receptive import Layer, ReceptiveField
 
 MAX_DEPTH = 6
-# Of the paper's largest network: the maps of its last stage, and the kernels of the stages.
+# Numbers of the paper's largest network: width of its last stage's maps, and widths of kernels.
 _LAST_MAP = 3
 _KERNEL, _SECOND_KERNEL = 4, 5
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindowConfig:
-    """The numbers that make a sliding-window classifier; the defaults are the paper's N4.
+    """The numbers of a sliding-window classifier; the defaults are those of the paper's N4.
 
     Parameters
     ----------
     ndim : {2}
-        Spatial axes.
+        Number of spatial axes.
     in_channels, classes : int
-        Channels read, and scores given per pixel.
+        Number of channels of the input, and number of scores per pixel.
     width : int
-        Maps of every stage.
+        Number of maps of every stage.
     depth : int
-        Stages of a convolution and a pooling, 1 to 6; they fix the window: 95² pixels for 4.
+        Number of stages, 1 to 6; each is a convolution and a pooling. It determines the window:
+        95² pixels for 4 stages.
     hidden : int
-        Units of the fully connected layer before the scores.
+        Number of units of the fully connected layer before the scores.
     dropout : float
-        Share of those units that is dropped while training; the paper drops none.
+        Share of those units that training drops; the paper drops none.
 
     Raises
     ------
     ModelError
-        If a number makes no network.
+        If a number is out of its range.
     """
 
     ndim: int = 2
@@ -73,21 +74,22 @@ class SlidingWindowConfig:
         return asdict(self)
 
     def activations(self, shape: Sequence[int]) -> int:
-        """Numbers that a forward pass holds at its peak, since nothing is pooled away.
+        """Number of values that a forward pass holds at its peak.
 
-        The last maps beside the fully connected layer's units.
+        The peak is at the end, because no map gets smaller: the last maps and the units of the
+        fully connected layer.
         """
         return (2 * self.width + self.hidden) * math.prod(shape)
 
     @property
     def kernels(self) -> tuple[int, ...]:
-        """Width of each stage's convolution."""
+        """Width of the kernel of each stage's convolution."""
         others = (_SECOND_KERNEL, *(_KERNEL,) * self.depth)
         return (_KERNEL, *others[: self.depth - 1])
 
     @property
     def window(self) -> int:
-        """Width of the window whose centre is classified, in pixels: an odd number.
+        """Width in pixels of the window around a classified pixel; an odd number.
 
         >>> SlidingWindowConfig(depth=4).window
         95
@@ -98,7 +100,7 @@ class SlidingWindowConfig:
         return size
 
     def receptive_field(self) -> ReceptiveField:
-        """Stride 1, and half the window as border and halo, from the layers of the dense form.
+        """The receptive field of the dense form: stride 1, half the window as border and halo.
 
         >>> SlidingWindowConfig(depth=4).receptive_field().halo
         (47, 47)
@@ -111,7 +113,10 @@ class SlidingWindowConfig:
         return ReceptiveField.of_chain(chain, ndim=self.ndim)
 
     def flops(self, shape: Sequence[int]) -> int:
-        """Operations of one forward pass on an input of ``shape``; multiply and add are two."""
+        """Number of operations of one forward pass on an input of ``shape``.
+
+        A multiplication and an addition count as two.
+        """
         total: int = 0
         inputs = self.in_channels
         for stage, kernel in enumerate(self.kernels):
@@ -124,13 +129,13 @@ class SlidingWindowConfig:
 
 
 class SpacedConv(nn.Conv2d):
-    """A valid convolution whose taps can be set apart, with the same weights."""
+    """A valid convolution that can set its taps apart, with the same weights."""
 
     def forward(self, input: Tensor, spacing: int = 1) -> Tensor:
         """The convolution with neighbouring taps ``spacing`` pixels apart."""
         weight = self.weight
         if spacing > 1 and torch.is_grad_enabled():
-            # The gradient of many filters with wide spacing, in bf16 and with channels last, ends
+            # In bf16 and with channels last, the gradient of many filters with wide spacing crashes
             # the process with a segmentation fault (torch 2.13 on a CPU with AVX512-BF16).
             input, weight = input.contiguous(), weight.contiguous()
         return functional.conv2d(input, weight, self.bias, dilation=spacing)
@@ -139,14 +144,14 @@ class SpacedConv(nn.Conv2d):
 class SlidingWindow(Network):
     """Stages of convolution and max pooling, then a fully connected layer, on a window per pixel.
 
-    The scores of all pixels are computed at once, in the dense form: every pooling keeps each
-    pixel's own maximum instead of every second one, and what comes after it reads pixels that lie
-    twice as far apart. Each pixel's scores are those of the network on its window
-    (:meth:`score_windows`, :func:`classify_windows`), whose overlaps are computed once.
+    The scores of all pixels are computed at once, in the dense form: every pooling keeps the
+    maximum of each pixel instead of every second one, and later layers read pixels that lie twice
+    as far apart. Each pixel has the scores of its window (:meth:`score_windows`,
+    :func:`classify_windows`), but the overlaps of windows are computed only once.
 
-    Of the paper's it has stages, kernels and window (its network N4, of the four the one with the
-    largest window), but neither the foveated and non-uniformly sampled windows nor the average
-    of several networks; its units are rectified.
+    Stages, kernels and window are those of the paper's network N4, which has the largest window.
+    Other than in the paper, windows are neither foveated nor sampled non-uniformly, several
+    networks are not averaged, and units are rectified.
 
     Parameters
     ----------
@@ -184,7 +189,7 @@ class SlidingWindow(Network):
         """
         self._field.check_input(image.shape[2:])
         x, spacing = image, 1
-        # Splitting the maps into fragments of adjacent pixels instead was no faster on a CPU.
+        # The alternative, maps split into fragments of adjacent pixels, was not faster on a CPU.
         for conv in self.stages:
             x = functional.max_pool2d(conv(x, spacing), 2, stride=1, dilation=spacing).relu_()
             spacing *= 2
@@ -212,10 +217,10 @@ class SlidingWindow(Network):
 
 
 def classify_windows(module: SlidingWindow, image: Tensor, *, batch: int = 16) -> Tensor:
-    """Scores of an image computed window by window, each by itself: what this cost in 2012.
+    """Scores of an image computed window by window, as in 2012.
 
-    Equal to ``module(image)`` but for rounding, at 550 times the operations with the paper's
-    window. It is for comparisons; nothing in bigunet needs it.
+    They equal ``module(image)`` up to rounding, and take 550 times the operations with the paper's
+    window. The function is for comparisons; nothing in bigunet needs it.
 
     Parameters
     ----------
@@ -223,7 +228,8 @@ def classify_windows(module: SlidingWindow, image: Tensor, *, batch: int = 16) -
         In evaluation mode.
     image : Tensor, (n, channel, y, x)
     batch : int
-        Windows that are computed together. On a CPU 16 took half as long as 64: caches.
+        Number of windows to compute together. On a CPU, 16 took half as long as 64, which do not
+        fit its caches.
 
     Returns
     -------
@@ -234,7 +240,7 @@ def classify_windows(module: SlidingWindow, image: Tensor, *, batch: int = 16) -
     ModelError
         If the image is smaller than a window.
     OptionError
-        If ``batch`` is no positive number.
+        If ``batch`` is below 1.
     """
     if batch < 1:
         raise OptionError(f"batch is {batch}; give at least 1")

@@ -31,27 +31,27 @@ MAX_DEPTH = 8
 
 @dataclass(frozen=True, slots=True)
 class UNetConfig:
-    """The numbers that make a U-Net; the defaults are the paper's.
+    """The numbers of a U-Net; the defaults are those of the paper.
 
     Parameters
     ----------
     ndim : {2, 3}
-        Spatial axes.
+        Number of spatial axes.
     in_channels, classes : int
-        Channels read, and scores given per voxel.
+        Number of channels of the input, and number of scores per voxel.
     width : int
-        Channels of the first level; each pooling doubles them.
+        Number of channels of the first level; each pooling doubles it.
     depth : int
-        Poolings, 1 to 8; the stride is ``2**depth``.
+        Number of poolings, 1 to 8; the stride is ``2**depth``.
     batch_norm : bool
-        Batch normalisation after each convolution; folded into it for inference.
+        Whether batch normalisation follows each convolution; it is folded into it for inference.
     dropout : float
-        Share of channels dropped at the end of the contracting path while training.
+        Share of channels that training drops at the end of the contracting path.
 
     Raises
     ------
     ModelError
-        If a number makes no network.
+        If a number is out of its range.
     """
 
     ndim: int = 2
@@ -78,10 +78,10 @@ class UNetConfig:
         return asdict(self)
 
     def activations(self, shape: Sequence[int]) -> int:
-        """Numbers that a forward pass on an input of ``shape`` holds at its peak.
+        """Number of values that a forward pass on an input of ``shape`` holds at its peak.
 
-        In the first block what a convolution reads and gives; in the last a skip beside an
-        up-convolution, and the two side by side.
+        The peak is in the first block or in the last. The first block holds the input and the
+        output of a convolution. The last holds a skip, an up-convolution, and both concatenated.
         """
         last = self.receptive_field().scores_shape(shape)
         return self.width * max(2 * math.prod(shape), 4 * math.prod(n + 4 for n in last))
@@ -101,7 +101,9 @@ class UNetConfig:
         return ReceptiveField.of_chain(chain, ndim=self.ndim)
 
     def flops(self, shape: Sequence[int]) -> int:
-        """Operations of one forward pass on an input of ``shape``; multiply and add are two.
+        """Number of operations of one forward pass on an input of ``shape``.
+
+        A multiplication and an addition count as two.
 
         >>> UNetConfig().flops((572, 572)) / 388**2 / 1e6
         1.9984645611648422
@@ -117,7 +119,7 @@ class UNetConfig:
                 shape = tuple(n // 2 for n in shape)
         for level in reversed(range(self.depth)):
             channels = self.width * 2**level
-            # Each voxel of an up-convolution has one tap, of twice the channels.
+            # Each voxel of an up-convolution has one tap, which reads twice the channels.
             shape = tuple(2 * n for n in shape)
             total += 2 * math.prod(shape) * 2 * channels * channels
             total += block_flops(shape, 2 * channels, channels)
@@ -126,12 +128,13 @@ class UNetConfig:
 
 
 class UNet(Network):
-    """U-Net with valid convolutions: scores are smaller than the input by twice the halo.
+    """U-Net with valid convolutions: the scores are smaller than the input by twice the halo.
 
     Parameters
     ----------
     config : UNetConfig
-        Its numbers. 64-wide, depth 4, 2D: 31,030,658 weights, 572² voxels in, 388² out.
+        With width 64 and depth 4 in 2D there are 31,030,658 weights, and 572² input voxels give
+        388² scores.
 
     References
     ----------
@@ -162,14 +165,15 @@ class UNet(Network):
         Raises
         ------
         ModelError
-            If the input cannot pass the poolings, with the nearest sizes that can.
+            If the input cannot pass the poolings; the message has the nearest valid sizes.
         """
         self._field.check_input(image.shape[2:])
         x, skips = image, []
         for level in range(self.config.depth):
             x = self.encoder[level](x)
             skip = self._crop(x, self._crops[level])
-            # A view would keep all of it in memory: at depth 4 the crop is most of a small tile.
+            # Not a view, which would keep all of x in memory; at depth 4, most of a small tile is
+            # cropped away.
             skips.append(skip if torch.is_grad_enabled() else skip.clone())
             if level == self.config.depth - 1:
                 x = self.dropout(x)
@@ -187,13 +191,13 @@ class UNet(Network):
 
 
 def skip_crops(depth: int) -> list[int]:
-    """Voxels cut from each side of a skip connection, from the top level down.
+    """Voxels to cut from each side of each skip connection, from the top level down.
 
     >>> skip_crops(4)
     [88, 40, 16, 4]
     """
     crops = [4]
     while len(crops) < depth:
-        # One level down, two blocks lose 2 voxels each on top of that level's own crop.
+        # One level down, two blocks lose 2 voxels each, in addition to the crop of that level.
         crops.append(2 * (crops[-1] + 4))
     return crops[::-1]

@@ -1,1 +1,1 @@
-"""What a module of unknown inside does: its receptive field, its scores, and why it may not fit."""
+"""Measurements of a module with unknown layers: its receptive field, its scores, and its faults."""

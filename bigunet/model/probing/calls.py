@@ -1,6 +1,6 @@
-"""What a module calls on the way to its scores: names, places in the code, and results.
+"""The calls that a module makes in one pass: names, places in the code, inputs and outputs.
 
-Which call is at fault is ``bigunet.model.probing.fault``'s work.
+``bigunet.model.probing.fault`` decides which call is at fault.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ class Call:
     Parameters
     ----------
     name : str
-        As torch documents it: "torch.nn.functional.interpolate".
+        The name in torch's documentation: "torch.nn.functional.interpolate".
     layer, layer_type : str
-        Path and type of the innermost layer around the call; the path is empty for the module.
+        Path and type of the innermost layer around the call; the path is empty for the module
+        itself.
     built_in : bool
         Whether that layer is one of torch's.
     line : str
-        File name and line of the caller's code, or empty.
+        File name and line of the caller's code; empty if unknown.
     inputs : tuple of Tensor
-        As they were before the call.
+        Copies from before the call.
     output : Tensor
     """
 
@@ -57,7 +58,7 @@ class Call:
 
 
 class _Recorder(TorchFunctionMode):
-    """Keeps each call with its result; a result that is changed later is kept as it was."""
+    """Records each call with copies of its inputs and results, because these may change later."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class _Recorder(TorchFunctionMode):
             path, layer = self._layers[-1]
             for result in results:
                 kept = result.clone()
-                # The result is held, so that no other tensor gets its id.
+                # The result itself is kept too, so that no other tensor gets its id.
                 self._kept[id(result)] = (result, kept)
                 self.calls.append(
                     Call(
@@ -102,9 +103,10 @@ class _Recorder(TorchFunctionMode):
 
 
 def record_calls(module: nn.Module, image: Tensor) -> list[Call]:
-    """The calls of one pass, in order; those inside TorchScript are not seen.
+    """The calls of one pass, in order, without those inside TorchScript.
 
-    Inputs and outputs are copies. Outputs of one call are inputs of others: the same objects.
+    Inputs and outputs are copies. If the output of one call is the input of another call, both are
+    the same object.
     """
     recorder = _Recorder(module)
     hooks = []
@@ -134,7 +136,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _line(frame: FrameType | None) -> str:
-    """File and line of the innermost frame that is neither torch's nor this file's."""
+    """File and line of the innermost frame that is neither in torch nor in this file."""
     while frame is not None:
         path = frame.f_code.co_filename
         if path == __file__ and frame.f_code.co_name == record_calls.__name__:

@@ -1,4 +1,4 @@
-"""Casts to shorter floats are passed over while a module is measured in float64.
+"""Ignores casts to shorter floats while a module is measured in float64.
 
 A cast inside the module would round, and rounding would look like a dependence on the tile.
 """
@@ -16,7 +16,7 @@ _CASTS = (Tensor.float, Tensor.half, Tensor.bfloat16)
 
 
 class WideCasts(TorchFunctionMode):
-    """Within it a cast to a shorter float gives float64, and so does what makes tensors."""
+    """A context in which casts to shorter floats, and functions that make such, give float64."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

@@ -1,4 +1,4 @@
-"""Which call or layer of a module makes it unfit for tiles: for the messages of refusals."""
+"""The call that makes a module unfit for tiles, for the messages of refusals."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bigunet.model.probing.calls import Call, record_calls
 from bigunet.model.probing.casts import WideCasts
 from bigunet.model.probing.trial import ROUNDING, TOLERANCE
 
-# Shifts of which each stride in use divides one.
+# Each usual stride divides one of these shifts.
 _SHIFTS = (64, 60, 56, 54, 44)
 _RESHAPING = ("flatten", "reshape", "view", "unflatten", "permute", "transpose", "unfold", "fold")
-# A result that is so many times smaller than what was read is a statistic of it.
+# A result that is so many times smaller than the input is a statistic of the input.
 _FEWER = 16
-# A call is at fault if it leaves less than this share of the run of voxels that agreed before it.
+# A call is at fault if the run of agreeing voxels shrinks to less than this share in it.
 _COLLAPSE = 0.25
 
 
 def random_call(module: nn.Module, image: Tensor) -> str:
-    """The first call that gives something else in another pass over the same image."""
+    """The first call that gives another result in a second pass over the same image."""
     first, second = _recorded(module, image), _recorded(module, image)
     for one, other in zip(first, second):
         if one.name != other.name or not same(one.output, other.output):
@@ -31,15 +31,15 @@ def random_call(module: nn.Module, image: Tensor) -> str:
 
 
 def spreading_call(module: nn.Module, poisoned: Tensor) -> str | None:
-    """The call that spreads a NaN everywhere; None where no call is seen to.
+    """The call that spreads a NaN everywhere; None if no recorded call does.
 
-    Of several it is the one that had the fewest NaNs to spread: deep convolutions fill a small
-    tile, too.
+    If there are several, it is the call with the fewest NaNs in its input: deep convolutions also
+    fill a small tile.
     """
     everywhere: list[tuple[float, int, Call]] = []
     far: list[tuple[float, int, Call]] = []
     for number, call in enumerate(_recorded(module, poisoned)):
-        # Weights and the like have none.
+        # Inputs without NaN, such as weights, are left out.
         shares = [share for given in call.inputs if (share := _nan_share(given))]
         if not shares or min(shares) == 1:
             continue
@@ -47,14 +47,14 @@ def spreading_call(module: nn.Module, poisoned: Tensor) -> str | None:
         if share == 1:
             everywhere.append((min(shares), number, call))
         elif _reaches_rim(call.output) and not any(map(_reaches_rim, call.inputs)):
-            # Ahead only, or along one axis.
+            # The NaN spreads in one direction only, or along one axis.
             far.append((min(shares) / share, number, call))
     best = min(everywhere or far, default=None)
     return None if best is None else str(best[2])
 
 
 def hiding_call(module: nn.Module, poisoned: Tensor) -> str | None:
-    """The first call that reads a NaN and gives none."""
+    """The first call that reads a NaN and returns none."""
     for call in _recorded(module, poisoned):
         if any(_is_nan(given).any() for given in call.inputs) and not _is_nan(call.output).any():
             return str(call)
@@ -64,32 +64,40 @@ def hiding_call(module: nn.Module, poisoned: Tensor) -> str | None:
 def uneven_call(
     module: nn.Module, tile_at: Callable[[int], Tensor], *, axis: int, ndim: int
 ) -> str | None:
-    """The call whose result does not move along when the tile moves over the image.
+    """The call with a result that does not move along when the tile moves over the image.
 
     Parameters
     ----------
     tile_at : function
-        The tile that starts so many voxels further along the axis.
+        Returns the tile that starts a number of voxels further along the axis.
     axis : int
-        The spatial axis, of ``ndim``.
+        The spatial axis, one of ``ndim``.
     """
     latest: tuple[int, str] | None = None
     for shift in _SHIFTS:
-        found = _uneven(
+        at_fault = _uneven(
             _recorded(module, tile_at(0)), _recorded(module, tile_at(shift)), shift, axis - ndim
         )
-        if found is None:
+        if at_fault is None:
             return None
-        # An honest pooling may be at odds with one shift; the call at fault is with all.
-        latest = found if latest is None else max(latest, found)
+        # A correct pooling may not move along with one of the shifts; the call at fault moves
+        # along with none.
+        latest = at_fault if latest is None else max(latest, at_fault)
     return None if latest is None else latest[1]
 
 
 @dataclass(frozen=True, slots=True)
-class _Agreement:
-    """How far two results agree: the longest run of voxels, as a share, and whether unmoved.
+class _ShiftAgreement:
+    """How far two results of a call agree, for a tile and for the shifted tile.
 
-    Of results that were reshaped the axis is lost, and nothing more is known.
+    Parameters
+    ----------
+    moved : float
+        Longest run of voxels that moved along with the tile, as a share of all that could.
+    still : bool
+        Whether both results are equal, without any shift.
+    lost : bool
+        Whether a reshaping call has lost the axis, so that the comparison says nothing.
     """
 
     moved: float
@@ -100,8 +108,8 @@ class _Agreement:
 def _uneven(
     here: Sequence[Call], there: Sequence[Call], shift: int, axis: int
 ) -> tuple[int, str] | None:
-    """Number and name of the first call at fault."""
-    known: dict[int, _Agreement] = {}
+    """Number and text of the first call at fault; None if there is none."""
+    known: dict[int, _ShiftAgreement] = {}
     makers: dict[int, int] = {}
     for number, (one, other) in enumerate(zip(here, there)):
         if one.name != other.name or one.output.shape != other.output.shape:
@@ -115,7 +123,7 @@ def _uneven(
         widest = max((given.numel() for given in one.inputs), default=0)
         reshaped = one.name.rpartition(".")[2] in _RESHAPING or any(a.lost for a in before)
         if reshaped and not now.still and widest < _FEWER * one.output.numel():
-            now = _Agreement(reached, still=False, lost=now.moved < _COLLAPSE * reached)
+            now = _ShiftAgreement(reached, still=False, lost=now.moved < _COLLAPSE * reached)
         elif not now.still and now.moved < _COLLAPSE * reached:
             return number, _root(one, here, known, makers)
         known[id(one.output)] = now
@@ -124,9 +132,12 @@ def _uneven(
 
 
 def _root(
-    call: Call, calls: Sequence[Call], known: dict[int, _Agreement], makers: dict[int, int]
+    call: Call, calls: Sequence[Call], known: dict[int, _ShiftAgreement], makers: dict[int, int]
 ) -> str:
-    """The call that made what does not move, where one argument moves and another does not."""
+    """The call that made the argument that does not move; the call itself if there is none.
+
+    It is at fault if the call combines this argument with another argument that does move.
+    """
     moving = [i for i in call.inputs if not known[id(i)].still]
     fixed = [i for i in call.inputs if known[id(i)].still and id(i) in makers and _varies(i)]
     if not moving or not fixed:
@@ -137,21 +148,21 @@ def _root(
     return str(maker)
 
 
-def _agreement(here: Tensor, there: Tensor, shift: int, axis: int) -> _Agreement:
+def _agreement(here: Tensor, there: Tensor, shift: int, axis: int) -> _ShiftAgreement:
     if here.shape != there.shape:
-        return _Agreement(0.0, still=False)
+        return _ShiftAgreement(0.0, still=False)
     if same(here, there):
-        return _Agreement(1.0, still=True)
+        return _ShiftAgreement(1.0, still=True)
     if here.ndim < -axis:
-        return _Agreement(0.0, still=False)
+        return _ShiftAgreement(0.0, still=False)
     size = here.shape[axis]
     steps = [shift // j for j in range(1, shift + 1) if shift % j == 0] + [2 * shift, 4 * shift]
     runs = [_run(here, there, step, axis) for step in steps if 2 * step < size or step == 1 < size]
-    return _Agreement(max(runs, default=0.0), still=False)
+    return _ShiftAgreement(max(runs, default=0.0), still=False)
 
 
 def _run(here: Tensor, there: Tensor, step: int, axis: int) -> float:
-    """Longest run of voxels along the axis that agree, as a share of those that could."""
+    """Longest run of agreeing voxels along the axis, as a share of all voxels that could agree."""
     size = here.shape[axis]
     a, b = here.narrow(axis, step, size - step), there.narrow(axis, 0, size - step)
     if not a.is_floating_point():
@@ -173,7 +184,7 @@ def _recorded(module: nn.Module, image: Tensor) -> list[Call]:
 
 
 def same(a: Tensor, b: Tensor) -> bool:
-    """Whether all values are equal, NaN among them."""
+    """Whether all values are equal; NaN equals NaN."""
     if a.shape != b.shape:
         return False
     return bool(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
@@ -195,5 +206,5 @@ def _nan_share(value: Tensor) -> float:
 
 
 def _varies(value: Tensor) -> bool:
-    """Whether the values differ among themselves, as those of coordinates do."""
+    """Whether the tensor has several different values, as coordinates have."""
     return value.numel() > 1 and bool((value != value.reshape(-1)[0]).any())

@@ -1,6 +1,6 @@
-"""Layers that mix the whole tile: found by a NaN that they spread everywhere, and named.
+"""Layers that mix the whole tile: a NaN shows them, because they spread it everywhere.
 
-What a module that has none needs around a voxel is ``bigunet.model.probing.probe``'s work.
+``bigunet.model.probing.probe`` measures modules without such layers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Where one of these spreads a NaN everywhere, larger tiles need not be tried.
+# If one of these spreads a NaN everywhere, it does so in larger tiles, too.
 KNOWN_TO_MIX = (
     nn.AdaptiveAvgPool2d,
     nn.AdaptiveAvgPool3d,
@@ -27,17 +27,17 @@ KNOWN_TO_MIX = (
 def mixing_layer(
     module: nn.Module, poisoned: Tensor, kinds: tuple[type[nn.Module], ...] = (nn.Module,)
 ) -> str | None:
-    """Name and type of the layer that spreads a NaN everywhere; None where there is none.
+    """Name and type of the layer that spreads a NaN everywhere; None if there is none.
 
-    Of several it is the one that had the fewest NaNs to spread: deep convolutions fill a small
-    tile, too.
+    If there are several, it is the layer with the fewest NaNs in its input: deep convolutions also
+    fill a small tile.
 
     Parameters
     ----------
     poisoned : Tensor, (1, channel, *space)
         An image with one NaN voxel.
     kinds : tuple of module types
-        The layers that are looked at.
+        The types of layers to examine.
     """
     shares: dict[str, float] = {}
     hooks = [

@@ -1,7 +1,7 @@
-"""What a module's scores are: logits, or probabilities because its last step squashes them.
+"""What a module's scores are: logits, or probabilities because it ends in a sigmoid or softmax.
 
-They are measured with images from faint to far beyond any, of both signs: what stays within 0
-and 1 then, and comes near to one of them, is a probability, not a logit by luck.
+The scores are measured with images of very small to extremely large values, of both signs. Scores
+that always stay within 0 and 1, and come near one of them, are probabilities: logits would not.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _SUM_TOLERANCE = 0.01
 _NEAR = 0.02
 _SIGMOIDS = {"sigmoid", "hardsigmoid", "special_expit"}
 _SOFTMAX = {"softmax", "_softmax", "_safe_softmax"}
-# One score that ends so is no logit: its sign or its size tells something else.
+# A single score after one of these is no logit: its sign or its size means something else.
 _NO_LOGITS = {
     *("abs", "atan", "celu", "clamp", "clamp_max", "clamp_min", "elu", "erf", "exp", "hardtanh"),
     *("log_sigmoid", "log_sigmoid_forward", "log_softmax", "_log_softmax", "pow", "relu", "relu6"),
     *("softplus", "softsign", "sqrt", "square", "tanh", "threshold"),
 }
-# These give the values of another step, or a part of them.
+# These only pass on the values of an earlier operation, or a part of them.
 _PASSING = {
     *("alias", "cat", "clone", "constant_pad_nd", "contiguous", "detach", "expand", "flip"),
     *("index", "movedim", "narrow", "nan_to_num", "pad", "permute", "reshape", "select", "slice"),
@@ -46,31 +46,32 @@ def score_kind(test: Trial, size: int, stated: ScoreKind | None) -> ScoreKind:
     Parameters
     ----------
     size : int
-        Of a tile that it accepts.
+        Size of a tile that the module accepts.
     stated : {"logits", "probabilities"} or None
-        By the caller.
+        What the caller says; None if the caller does not know.
 
     Raises
     ------
     ModelError
-        If they are neither, if it cannot be told, or if they contradict ``stated``.
+        If the scores are neither, if the measurement is not clear, or if it contradicts
+        ``stated``.
     """
     if stated is not None and stated not in get_args(ScoreKind):
         raise ModelError(f"scores is {stated!r}; give 'logits' or 'probabilities'")
-    seen = _seen(test, size)
-    if not seen.numel():
+    values = _finite_scores(test, size)
+    if not values.numel():
         raise ModelError("the module gives no finite score for plain noise: its weights are broken")
     last = _last_step(test, size)
-    if stated is None and _are_whole(seen):
+    if stated is None and _are_whole(values):
         raise ModelError(
             "the module gives whole numbers only, as argmax or a threshold does: take that step "
             "out, bigunet does it itself; else give scores='logits' or 'probabilities'"
         )
-    kind = _kind_of_one(seen, last) if seen.shape[0] == 1 else _kind_of_several(seen, last)
-    if stated == "probabilities" and not _sum_to_one(seen):
+    kind = _kind_of_one(values, last) if values.shape[0] == 1 else _kind_of_several(values, last)
+    if stated == "probabilities" and not _sum_to_one(values):
         raise ModelError(
-            f"scores='probabilities', but the module gives {_range(seen)}"
-            + (" that do not sum to 1 over the classes" if seen.shape[0] > 1 else "")
+            f"scores='probabilities', but the module gives {_range(values)}"
+            + (" that do not sum to 1 over the classes" if values.shape[0] > 1 else "")
             + ": give scores='logits'"
         )
     if stated is not None:
@@ -80,75 +81,77 @@ def score_kind(test: Trial, size: int, stated: ScoreKind | None) -> ScoreKind:
     return kind
 
 
-def _kind_of_one(seen: Tensor, last: str) -> ScoreKind | ModelError:
+def _kind_of_one(values: Tensor, last: str) -> ScoreKind | ModelError:
     if last in _SIGMOIDS:
         return "probabilities"
     if last in _SOFTMAX:
         return ModelError("a softmax over one score is always 1: take it out, or give two scores")
     if last in _NO_LOGITS:
-        return _unclear(seen, f"one score that ends in {last}")
-    if not _within_0_and_1(seen):
+        return _unclear(values, f"one score that ends in {last}")
+    if not _within_0_and_1(values):
         return "logits"
-    low, high = float(seen.min()), float(seen.max())
+    low, high = float(values.min()), float(values.max())
     if low == high == 0:
         return "logits"
     if high - low > _ROUNDING and (low < _NEAR or high > 1 - _NEAR):
         return "probabilities"
-    return _unclear(seen, "one score")
+    return _unclear(values, "one score")
 
 
-def _kind_of_several(seen: Tensor, last: str) -> ScoreKind | ModelError:
-    if _sum_to_one(seen):
+def _kind_of_several(values: Tensor, last: str) -> ScoreKind | ModelError:
+    if _sum_to_one(values):
         return "probabilities"
     if last in _SOFTMAX:
         return ModelError(
             "the module ends in a softmax over another axis than the classes: use softmax(dim=1), "
             "or take it out"
         )
-    if last in _SIGMOIDS or (_within_0_and_1(seen) and float(seen.max() - seen.min()) > _ROUNDING):
+    if last in _SIGMOIDS or (
+        _within_0_and_1(values) and float(values.max() - values.min()) > _ROUNDING
+    ):
         return ModelError(
-            f"{seen.shape[0]} scores within 0 to 1 that do not sum to 1 (a sigmoid for each): "
+            f"{values.shape[0]} scores within 0 to 1 that do not sum to 1 (a sigmoid for each): "
             "classes here exclude each other; take the sigmoid out, or give scores='logits' for "
             "the highest"
         )
     return "logits"
 
 
-def _unclear(seen: Tensor, what: str) -> ModelError:
+def _unclear(values: Tensor, what: str) -> ModelError:
     return ModelError(
-        f"{what}, {_range(seen)}: logit or probability? Take the last step out, or give "
+        f"{what}, {_range(values)}: logit or probability? Take the last step out, or give "
         "scores='logits' (foreground above 0) or scores='probabilities' (above 0.5)"
     )
 
 
-def _range(seen: Tensor) -> str:
-    return f"{float(seen.min()):.3g} to {float(seen.max()):.3g}"
+def _range(values: Tensor) -> str:
+    return f"{float(values.min()):.3g} to {float(values.max()):.3g}"
 
 
-def _within_0_and_1(seen: Tensor) -> bool:
-    return bool(seen.min() >= -_ROUNDING and seen.max() <= 1 + _ROUNDING)
+def _within_0_and_1(values: Tensor) -> bool:
+    return bool(values.min() >= -_ROUNDING and values.max() <= 1 + _ROUNDING)
 
 
-def _sum_to_one(seen: Tensor) -> bool:
-    """Whether each voxel's are probabilities of classes that exclude each other."""
-    if not _within_0_and_1(seen):
+def _sum_to_one(values: Tensor) -> bool:
+    """Whether the scores of each voxel are probabilities of classes that exclude each other."""
+    if not _within_0_and_1(values):
         return False
-    return seen.shape[0] == 1 or bool(((seen.sum(dim=0) - 1).abs() <= _SUM_TOLERANCE).all())
+    return values.shape[0] == 1 or bool(((values.sum(dim=0) - 1).abs() <= _SUM_TOLERANCE).all())
 
 
-def _are_whole(seen: Tensor) -> bool:
-    return bool((seen == seen.round()).all()) and bool(seen.min() < seen.max())
+def _are_whole(values: Tensor) -> bool:
+    return bool((values == values.round()).all()) and bool(values.min() < values.max())
 
 
-def _seen(test: Trial, size: int) -> Tensor:
-    """Finite scores, (class, voxel), of images from faint to far beyond any."""
-    found = []
+def _finite_scores(test: Trial, size: int) -> Tensor:
+    """Finite scores, (class, voxel), of images of very small to extremely large values."""
+    parts = []
     for image in _images(test, size):
         scores = test.run(image)
         if scores is not None:
             flat = scores[0].flatten(1)
-            found.append(flat[:, torch.isfinite(flat).all(dim=0)])
-    return torch.cat(found, dim=1) if found else torch.empty(0)
+            parts.append(flat[:, torch.isfinite(flat).all(dim=0)])
+    return torch.cat(parts, dim=1) if parts else torch.empty(0)
 
 
 def _images(test: Trial, size: int) -> Iterator[Tensor]:
@@ -158,14 +161,14 @@ def _images(test: Trial, size: int) -> Iterator[Tensor]:
 
 
 def _last_step(test: Trial, size: int) -> str:
-    """Name of the last operation that makes values, as ATen calls it; empty if none is seen."""
-    with torch.inference_mode(), WideCasts(), _Steps() as steps:
+    """ATen's name of the last operation that computes values; empty if none was recorded."""
+    with torch.inference_mode(), WideCasts(), _OperationLog() as log:
         output = test.module(test.noise(size))
-        return str(steps.made(output))
+        return str(log.operation_behind(output))
 
 
-class _Steps(TorchDispatchMode):
-    """Which operation gave each tensor; TorchScript's are seen, too."""
+class _OperationLog(TorchDispatchMode):
+    """Records which operation made each tensor, those of TorchScript included."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -180,8 +183,8 @@ class _Steps(TorchDispatchMode):
                 self._made[id(one)] = (one, name, args)
         return output
 
-    def made(self, tensor: Any) -> str:
-        """The operation behind a tensor, looking through those that only pass values on."""
+    def operation_behind(self, tensor: Any) -> str:
+        """The operation that computed a tensor; operations that only pass values on are skipped."""
         for _ in range(100):
             known = self._made.get(id(tensor))
             if known is None:
@@ -201,13 +204,13 @@ class _Steps(TorchDispatchMode):
 
 
 def as_probabilities(scores: Tensor) -> Tensor:
-    """Two probabilities for one, (class, *space): the background's first.
+    """Turn a single probability into two, (class, *space); the background's comes first.
 
-    ``1 - p < p`` holds in floating point for the very p above 0.5.
+    In floating point, ``1 - p < p`` holds exactly for p above 0.5.
     """
     return torch.cat((1 - scores, scores)) if scores.shape[0] == 1 else scores
 
 
 def module_name(module: nn.Module) -> str:
-    """What users call a module."""
+    """The name of a module's class, as users know it."""
     return str(getattr(getattr(module, "script", None), "original_name", type(module).__name__))

@@ -1,8 +1,8 @@
-"""Modules that no halo makes local, refused early: tiles that are long along one axis tell it.
+"""Refuses modules that no halo makes local, early: tiles that are long along one axis show them.
 
-Both tiles of a comparison lie between the same rows, so what the module does at the rim across
-the strip is the same in both, and only the long axis needs room. A strip costs a small part of
-the cubic tile of that length.
+Such a tile is called a strip here. Both strips of a comparison lie between the same rows, so that
+the module does the same at their long sides, and only the long axis needs room. A strip costs a
+small part of a cubic tile of that length.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from bigunet.model.probing.fault import spreading_call, uneven_call
 from bigunet.model.probing.scores import module_name
 from bigunet.model.probing.trial import MAX_STRIDE, Trial, equal
 
-# Each stride up to MAX_STRIDE divides one of these; those of usual strides come first.
+# Each stride up to MAX_STRIDE divides one of these steps; multiples of usual strides come first.
 LIKELY_STEPS = tuple(
     dict.fromkeys((64, 48, 60, 56, 54, 50, *range(MAX_STRIDE, MAX_STRIDE // 2, -1)))
 )
-# What resizes to its input's size is regular only where the length is a whole number of strides:
-# lengths, with shifts of which a stride divides both.
+# A module that resizes to its input's size is regular only if the length is a whole number of
+# strides. For each length here, a usual stride divides the length and one of its shifts.
 _REGULAR = {960: (64, 60, 48), 1008: (63, 56, 48)}
-# Voxels compared, at least.
+# The smallest number of voxels to compare.
 _COMPARED = 16
 _ADVICE = {True: "use align_corners=False", False: "take it out of the module"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Strips:
-    """Tiles of ``width`` voxels, except along one axis.
+    """Tiles with ``width`` voxels along each axis except one.
 
     Parameters
     ----------
     test : Trial
     width, lost : int
-        A size that the module accepts, and how many voxels it loses of it.
+        A size that the module accepts, and the number of voxels that the scores lose.
     axis : int
-        Spatial.
+        The long spatial axis.
     """
 
     test: Trial
@@ -53,7 +53,7 @@ class _Strips:
 
     @property
     def dim(self) -> int:
-        """The long axis, of a tensor."""
+        """The long axis as an axis of a tensor."""
         return self.axis + 2
 
     def shape(self, length: int) -> tuple[int, ...]:
@@ -66,18 +66,18 @@ class _Strips:
         return torch.rand(shape, generator=generator, dtype=torch.float64)
 
     def lengths(self, smallest: int) -> Iterator[int]:
-        """Lengths from ``smallest`` on that may be accepted, the most likely first."""
+        """Lengths of at least ``smallest`` that may be accepted, the most likely ones first."""
         for step in LIKELY_STEPS:
             yield self.width + step * max(0, -((self.width - smallest) // step))
 
     def run(self, image: Tensor) -> Tensor | None:
-        """Scores of a strip; None if it is refused, or is not cut as cubic tiles are."""
+        """Scores of a strip; None if it is refused, or loses other voxels than a cubic tile."""
         scores = self.test.run(image)
-        wanted = tuple(n - self.lost for n in image.shape[2:])
-        return None if scores is None or tuple(scores.shape[2:]) != wanted else scores
+        expected = tuple(n - self.lost for n in image.shape[2:])
+        return None if scores is None or tuple(scores.shape[2:]) != expected else scores
 
     def hits(self, length: int) -> np.ndarray | None:
-        """Where along the strip the scores depend on its middle voxel; None if it is refused."""
+        """Where along the strip scores depend on its middle voxel; None if it is refused."""
         image = self.image(length)
         middle = tuple(slice(n // 2, n // 2 + 1) for n in self.shape(length))
         image[(slice(None), slice(None), *middle)] = torch.nan
@@ -88,12 +88,12 @@ class _Strips:
         return hit.reshape(hit.shape[0], -1).any(dim=1).numpy()
 
     def moves_along(self, length: int, shifts: Iterable[int], rim: int) -> bool | None:
-        """Whether the scores move along with a strip, by any shift; None if it is refused.
+        """Whether the scores move along with a strip for one of the shifts; None if it is refused.
 
         Parameters
         ----------
         rim : int
-            Voxels at both ends of a strip that its ends may act on.
+            Number of voxels at both ends that the ends of a strip may change.
         """
         around = self.image(length + MAX_STRIDE)
         here = self.run(around.narrow(self.dim, 0, length))
@@ -112,16 +112,16 @@ class _Strips:
 
 
 def refuse_what_is_not_local(test: Trial, width: int, lost: int, lengths: tuple[int, ...]) -> None:
-    """Raise ModelError where a module's scores depend on the whole tile, or on its place.
+    """Raise ModelError if a module's scores depend on the whole tile, or on its place.
 
-    Where it refuses oblong tiles, or where these do not tell it, nothing is raised.
+    Nothing is raised if the module refuses strips, or if strips do not show it.
 
     Parameters
     ----------
     width, lost : int
-        A size that the module accepts, and how many voxels it loses of it.
+        A size that the module accepts, and the number of voxels that the scores lose.
     lengths : tuple of int
-        Lengths tried, until the reach of one voxel fits.
+        Lengths to try, until the reach of one voxel fits.
     """
     for axis in range(test.ndim):
         strips = _Strips(test, width, lost, axis)
@@ -131,12 +131,12 @@ def refuse_what_is_not_local(test: Trial, width: int, lost: int, lengths: tuple[
 
 
 def _reach(strips: _Strips, lengths: tuple[int, ...]) -> int | None:
-    """How far a voxel acts along the strip; None if it is not to be told."""
+    """How many voxels far a voxel acts along the strip; None if that cannot be measured."""
     for smallest in lengths:
-        found = _first_accepted(strips, smallest)
-        if found is None:
+        accepted = _first_accepted(strips, smallest)
+        if accepted is None:
             return None
-        length, hit = found
+        length, hit = accepted
         border = strips.lost // 2
         where = np.nonzero(hit)[0] + border
         if where.size == 0:
@@ -155,8 +155,8 @@ def _first_accepted(strips: _Strips, smallest: int) -> tuple[int, np.ndarray] | 
 
 
 def _check_moves_along(strips: _Strips, reach: int) -> None:
-    """Raise ModelError where no shift of the strip moves the scores along."""
-    # The reach was measured for one phase of a stride.
+    """Raise ModelError if no shift of the strip moves the scores along."""
+    # One stride more than the reach, which was measured for only one phase of the stride.
     rim = reach + MAX_STRIDE
     smallest = 2 * rim + MAX_STRIDE + _COMPARED
     for length in strips.lengths(smallest):
@@ -187,7 +187,7 @@ def _uneven(strips: _Strips, length: int) -> ModelError:
 
 
 def whole_tile(test: Trial, size: int) -> ModelError:
-    """The error for a module one of whose voxels acts on the whole tile."""
+    """The error for a module in which one voxel acts on the whole tile."""
     at_fault = spreading_call(test.module, test.poisoned(size, size // 2))
     return spread_everywhere(at_fault or module_name(test.module))
 

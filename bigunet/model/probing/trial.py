@@ -1,6 +1,6 @@
-"""A module under test: passes over made-up tiles, and whether tiles agree with larger ones.
+"""A module under test: passes over artificial tiles, and comparisons of tiles with larger tiles.
 
-What is concluded from them is ``bigunet.model.probing.probe``'s work.
+``bigunet.model.probing.probe`` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from bigunet.model.scripted import on_meta
 from bigunet.receptive import ReceptiveField
 
 MAX_STRIDE = 64
-# In float64 the rounding noise is 1e-13; a wrong stride was seen to cost at least 1e-6.
+# In float64, rounding causes differences of 1e-13; a wrong stride caused at least 1e-6.
 TOLERANCE = 1e-9
 ROUNDING = 1e-13
-# Voxels of the larger tile beyond the smaller one, at least, on each side.
+# The smallest number of voxels by which the larger tile exceeds the smaller one on each side.
 _CONTEXT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A module under test on cubic tiles, so that one number is the size.
+    """A module under test. Tiles are cubic, so that one number is their size.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class Trial:
         On the CPU, in float64, in evaluation mode.
     in_channels, ndim : int
     known_hits, known_losses : dict
-        What was measured before.
+        Results of earlier measurements.
     failures : list of Exception
-        What the module raised at sizes that it refuses, the last one last.
+        The errors that the module has raised for tiles, in order.
     """
 
     module: nn.Module
@@ -49,32 +49,32 @@ class Trial:
     failures: list[Exception] = field(default_factory=list)
 
     def losses(self, smallest: int) -> dict[int, int]:
-        """Voxels lost per axis by each accepted size among ``MAX_STRIDE`` from ``smallest`` on."""
+        """Voxels lost per axis by each accepted size; ``MAX_STRIDE`` sizes are tried."""
         if smallest not in self.known_losses:
             sizes = range(smallest, smallest + MAX_STRIDE)
             on_shapes = self.on_shapes()
-            # Shapes alone tell it at no cost, except where the module looks at values.
-            found = dict(on_shapes.lost(sizes, "meta"))
-            if not found and not self._fails_like(on_shapes, smallest):
-                found = dict(self.lost(sizes))
-            self.known_losses[smallest] = found
+            # Passes without values cost nothing, but they fail if the module reads values.
+            losses = dict(on_shapes.lost(sizes, "meta"))
+            if not losses and not self._fails_like(on_shapes, smallest):
+                losses = dict(self.lost(sizes))
+            self.known_losses[smallest] = losses
         return self.known_losses[smallest]
 
     def _fails_like(self, other: Trial, size: int) -> bool:
-        """Whether a tile of a size is refused here with the words it was refused with there."""
+        """Whether both trials fail with the same message for tiles of a size."""
         if next(self.lost((size,)), None) is not None or not other.failures:
             return False
         return str(self.failures[-1]) == str(other.failures[0])
 
     def on_shapes(self) -> Trial:
-        """The trial of a copy without values."""
+        """A trial of a copy of the module without values."""
         return replace(self, module=on_meta(self.module), failures=[])
 
     def lost(self, sizes: Iterable[int], device: str = "cpu") -> Iterator[tuple[int, int]]:
-        """Each size that is accepted, with the voxels that it loses per axis."""
+        """The accepted sizes, each with the number of voxels that the scores lose per axis."""
         for size in sizes:
             shape = (1, self.in_channels, *(size,) * self.ndim)
-            # What the module makes is made there, too.
+            # Tensors that the module makes are made on this device, too.
             with torch.device(device):
                 scores = self.run(torch.zeros(shape, dtype=torch.float64, device=device))
             if scores is None:
@@ -85,12 +85,12 @@ class Trial:
             yield size, lost.pop()
 
     def run(self, image: Tensor) -> Tensor | None:
-        """Scores of one tile, or None where the module refuses its size."""
+        """Scores of one tile; None if the module refuses the tile."""
         try:
             with torch.inference_mode(), WideCasts():
-                # The module may write over its input.
+                # A clone, because the module may overwrite its input.
                 scores: Tensor = self.module(image.clone())
-        except Exception as error:  # a module raises what it likes
+        except Exception as error:  # a module may raise any error
             self.failures.append(error)
             return None
         check_scores(scores, image)
@@ -113,7 +113,7 @@ class Trial:
 
 
 def check_scores(scores: object, image: Tensor) -> None:
-    """Raise ModelError where a module does not give one tensor of scores for one image."""
+    """Raise ModelError if a module's output is not one tensor of scores for one image."""
     if not isinstance(scores, Tensor):
         raise ModelError(
             f"the module gives a {type(scores).__name__}; it must give one tensor of scores "
@@ -144,7 +144,7 @@ def check_scores(scores: object, image: Tensor) -> None:
 
 
 def off_grid(image: Sequence[int], scores: Sequence[int]) -> ModelError:
-    """The error for scores that are not the image's voxels less a border."""
+    """The error for scores that are not on the image's voxels without a border."""
     return ModelError(
         f"the module maps {tuple(image)} voxels to {tuple(scores)}: not the image's voxel grid, "
         "cut by the same on both sides; scores must be as many as the voxels, or fewer at the rim"
@@ -152,21 +152,21 @@ def off_grid(image: Sequence[int], scores: Sequence[int]) -> ModelError:
 
 
 def equal(a: Tensor, b: Tensor) -> bool:
-    """Whether scores are the same but for rounding; never where one is not finite."""
+    """Whether scores are equal up to rounding; scores that are not finite are never equal."""
     allowed = TOLERANCE * float(a.std(correction=0)) + ROUNDING * float(a.abs().max())
     return float((a - b).abs().max()) <= allowed
 
 
-def holds(trial: Trial, found: ReceptiveField) -> bool:
-    """Whether tiles cut from a larger one keep its very scores, for tiles of two sizes.
+def holds(trial: Trial, measured: ReceptiveField) -> bool:
+    """Whether tiles of two sizes have the same scores as a larger tile around them.
 
-    The tiles start at a multiple of the stride and lie with context on all sides.
+    The tiles start at a multiple of the stride, and have context on all sides.
     """
-    stride, border, halo = found.stride[0], found.border[0], found.halo[0]
+    stride, border, halo = measured.stride[0], measured.border[0], measured.halo[0]
     shift = stride * ceil_div(_CONTEXT, stride)
     for kept in (stride, 3 * stride):
-        size = found.input_shape((kept,) * trial.ndim)[0]
-        around = trial.noise(found.input_shape((kept + 2 * shift,) * trial.ndim)[0])
+        size = measured.input_shape((kept,) * trial.ndim)[0]
+        around = trial.noise(measured.input_shape((kept + 2 * shift,) * trial.ndim)[0])
         whole, scores = trial.run(around), trial.run(trial.cut(around, shift, shift + size))
         if whole is None or scores is None or scores.shape[-1] != size - 2 * border:
             return False

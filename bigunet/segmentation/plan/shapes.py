@@ -9,7 +9,7 @@ from bigunet.choices import Precision
 from bigunet.errors import OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.output.extents import default_block_shape, halved_block_shape
-from bigunet.model.inference.backend import passed
+from bigunet.model.inference.backend import network_in
 from bigunet.model.inference.flops import flop_counter
 from bigunet.model.model import Model
 from bigunet.model.networks.network import Network
@@ -143,7 +143,7 @@ def tile_candidates(
 
 def pass_memory(model: Model, precision: Precision) -> Callable[[Point], int]:
     """A function from an input's spatial shape to the bytes that a forward pass takes."""
-    module = passed(model.module)
+    module = network_in(model.module)
 
     def memory(shape: Point) -> int:
         held = (

@@ -1,4 +1,4 @@
-"""Which part of a labelled image somebody annotated: a box, from the labels box by box."""
+"""The part of a labelled image that somebody annotated: one box, from the labels box by box."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bigunet.training.data.samples import Sample
 
 
 class AnnotatedPart:
-    """Collects the boxes of a sample's labels that were looked at.
+    """Collects which voxels of a sample's labels are annotated, from one box after another.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class AnnotatedPart:
         self._total = 0
 
     def add(self, labels: np.ndarray, box: Box) -> np.ndarray:
-        """Look at the labels of a box; where somebody annotated them, (*box.shape) of bool."""
+        """Add the labels of a box; return which of its voxels are annotated, bool (*box.shape)."""
         known = is_annotated(labels)
         self._total += known.size
         self._known += int(np.count_nonzero(known))
@@ -38,16 +38,16 @@ class AnnotatedPart:
 
     @property
     def share(self) -> float:
-        """Of the voxels that were looked at, those that somebody annotated."""
+        """Share of the added voxels that somebody annotated, 0 to 1."""
         return self._known / self._total
 
     def box(self) -> Box:
-        """Outside of it nobody annotated a voxel; the whole image, if not all was looked at.
+        """The smallest box around all annotated voxels; the whole image if some were not added.
 
         Raises
         ------
         TrainingError
-            If nobody annotated any voxel that was looked at.
+            If no added voxel is annotated.
         """
         if not self._boxes:
             raise TrainingError(
@@ -56,12 +56,12 @@ class AnnotatedPart:
                 "with --validate"
             )
         shape = self._sample.labels.shape
-        is_seen = self._total == math.prod(shape)
-        return _hull(self._boxes) if is_seen else Box.of_shape(shape)
+        is_complete = self._total == math.prod(shape)
+        return _hull(self._boxes) if is_complete else Box.of_shape(shape)
 
 
 def _around(known: np.ndarray, box: Box) -> Box:
-    """The box around what is known of a box."""
+    """The smallest box around the annotated voxels of ``box``."""
     start, stop = [], []
     for axis, first in enumerate(box.start):
         at = np.flatnonzero(known.any(axis=tuple(k for k in range(known.ndim) if k != axis)))

@@ -1,7 +1,7 @@
 """Augmentation: the variations of a patch under which its segmentation must not change.
 
-How far a patch moves and how its greys change is drawn here; ``motion`` moves it, ``patches``
-says where it lies. Everything is drawn from the generator that is passed in.
+This module draws how far a patch moves and how its grey values change. ``motion`` moves the patch,
+and ``patches`` draws its place. All random numbers come from the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ def draw_motion(
     warped_ndim: int,
     spacing: Sequence[float],
 ) -> Motion:
-    """How the patch at ``box`` is turned, scaled, shifted, deformed and mirrored.
+    """Draw how the patch at ``box`` is turned, scaled, shifted, deformed and mirrored.
 
     Parameters
     ----------
     box : Box
-        In voxels of the image, of all its axes; may leave the image.
+        The box, in voxels, with all axes of the image; it may leave the image.
     augmentation : Augmentation
     rng : numpy.random.Generator
     warped_ndim : int
-        The last axes, 2 or 3, that may move; ``box`` has 1 voxel along the others.
+        Number of last axes that may move, 2 or 3; ``box`` has 1 voxel along each other axis.
     spacing : sequence of float
         Size of a voxel along each axis of the image, in any unit.
 
     Raises
     ------
     TrainingError
-        If axes and spacing do not fit together.
+        If the numbers of axes do not fit together, or a spacing is not positive.
     """
     if len(spacing) != box.ndim or not 1 <= warped_ndim <= box.ndim or min(spacing) <= 0:
         raise TrainingError(
@@ -77,7 +77,7 @@ def vary_greys(
     """
     share = augmentation.grey_share
     if rng.random() < share:
-        # Values are unbounded on both sides, and a power is defined on one only.
+        # Grey values may be negative, but powers of negative numbers are not real.
         power = np.float32(_factor(augmentation.gamma, rng))
         image = np.copysign(np.abs(image) ** power, image)
     if rng.random() < share:
@@ -86,7 +86,7 @@ def vary_greys(
     if rng.random() < share:
         noise = rng.standard_normal(image.shape, np.float32)
         image = image + noise * np.float32(rng.uniform(0, augmentation.noise))
-    # Last, so that dark patches are as noisy for their contrast as bright ones.
+    # After the noise, so that dark and bright patches have the same ratio of contrast and noise.
     if rng.random() < share:
         image = image * np.float32(_factor(augmentation.gain, rng))
     if rng.random() < share:
@@ -101,7 +101,7 @@ def _positions(
     ndim = len(shape)
     matrix = np.eye(ndim) / _factor(augmentation.scale, rng)
     if augmentation.rotation and ndim > 1:
-        # Shapes are kept in space, not in voxels.
+        # Objects keep their shape in physical space, not in voxels.
         matrix = matrix @ (_draw_rotation(rng, unit) * unit / unit[:, np.newaxis])
     shift = rng.uniform(-augmentation.shift_voxels, augmentation.shift_voxels, ndim)
     where = affine_positions(shape, matrix, shift)
@@ -116,7 +116,7 @@ def _positions(
 def _draw_rotation(rng: np.random.Generator, unit: np.ndarray) -> np.ndarray:
     ndim = len(unit)
     if ndim > 2 and np.allclose(unit, unit[0]):
-        # Householder's Q of Gaussian numbers, with R's signs, is any rotation alike.
+        # The Q of a QR decomposition of Gaussian numbers, with R's signs, is a uniform rotation.
         q, r = np.linalg.qr(rng.normal(size=(ndim, ndim)))
         q *= np.sign(np.diag(r))
         q[0] *= np.linalg.det(q)
@@ -143,5 +143,5 @@ def _draw_turn(
 
 
 def _factor(limits: tuple[float, float], rng: np.random.Generator) -> float:
-    """A factor between the limits, even on the logarithm."""
+    """A factor between the limits, with a uniformly distributed logarithm."""
     return math.exp(rng.uniform(math.log(limits[0]), math.log(limits[1])))

@@ -1,6 +1,6 @@
-"""Whether images and labels look like what was meant: errors where they cannot, doubts else.
+"""Signs of a user's mistake in images and labels: errors where it is certain, else doubts.
 
-A doubt is one line for people: training goes on.
+A doubt is a warning of one line; training continues.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from bigunet.io.sources.annotations import NOT_ANNOTATED
 from bigunet.io.sources.source import Source
 from bigunet.training.data.samples import Sample
 
-_LOOKED_AT = 1024
-"""Voxels along each of two axes, in the middle of an image."""
+_SEEN_VOXELS = 1024
+"""Voxels along each of two axes, in the middle of an image, that are examined."""
 _FEW_VALUES = 8
 _MANY_VALUES = 32
-# Objects are some ten voxels long along a row; of grey images, most steps change the value.
+# In labels, objects are about ten voxels long; in grey images, most steps change the value.
 _STEPS_OF_GREY = 0.3
 _STEPS_OF_LABELS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the middle of a source shows.
+class SourceSummary:
+    """A few facts about the middle of an image or of labels.
 
     Parameters
     ----------
     url : str
     num_values : int
-        Different ones.
+        Number of different values.
     changes : float
         Share of the steps along the last axis that change the value.
     digest : str
-        Equal for equal voxels.
+        Digest of the voxels.
     constant : bool
-        Whether the whole source holds one value in each channel, as far as it was looked at.
+        Whether all examined voxels of each channel have one value.
     """
 
     url: str
@@ -50,8 +50,8 @@ class Look:
     constant: bool
 
     @classmethod
-    def at(cls, source: Source, boxes: Sequence[Box]) -> Look:
-        """Look at the middle of a source; at all ``boxes`` only while they hold one value."""
+    def of(cls, source: Source, boxes: Sequence[Box]) -> SourceSummary:
+        """Examine the middle of a source, and ``boxes`` too if the middle has one value only."""
         voxels = source.read(middle_of(source))
         first = voxels[0]
         steps = first[..., 1:] != first[..., :-1]
@@ -67,56 +67,56 @@ class Look:
 
     @property
     def is_grey(self) -> bool:
-        """Whether it has many values that change from voxel to voxel."""
+        """Whether there are many values that change from voxel to voxel."""
         return self.num_values > _MANY_VALUES and self.changes > _STEPS_OF_GREY
 
 
 def middle_of(source: Source) -> Box:
-    """A plane in the middle of an image, or the middle part of it."""
-    sizes = [min(n, _LOOKED_AT) for n in source.shape]
+    """A box in the middle of an image, with the extent 1 along all but the last two axes."""
+    sizes = [min(n, _SEEN_VOXELS) for n in source.shape]
     sizes[:-2] = [1] * len(sizes[:-2])
     start = tuple((n - size) // 2 for n, size in zip(source.shape, sizes))
     return Box(start, tuple(a + size for a, size in zip(start, sizes)))
 
 
 def doubts_of(samples: Sequence[Sample], apart: Sequence[Sample]) -> Iterator[str]:
-    """Doubts about the images and labels to learn from, and those to validate on.
+    """Doubts about the images and labels to learn from, and about those to validate on.
 
     Raises
     ------
     TrainingError
-        If images and labels are swapped beyond doubt, or all images hold one value each.
+        If images and labels are certainly swapped, or if every image has one value only.
     """
     everything = [*samples, *apart]
-    images = [Look.at(sample.image, list(sample.label_boxes())) for sample in everything]
-    labels = [Look.at(sample.labels, list(sample.label_boxes())) for sample in everything]
+    images = [SourceSummary.of(sample.image, list(sample.label_boxes())) for sample in everything]
+    labels = [SourceSummary.of(sample.labels, list(sample.label_boxes())) for sample in everything]
     yield from _swapped(images, labels)
     yield from _constant(images, labels)
     yield from _same_images(images[: len(samples)], images[len(samples) :])
     yield from _same_labels(images, labels)
 
 
-def _swapped(images: Sequence[Look], labels: Sequence[Look]) -> Iterator[str]:
+def _swapped(images: Sequence[SourceSummary], labels: Sequence[SourceSummary]) -> Iterator[str]:
     grey = [(image, label) for image, label in zip(images, labels) if label.is_grey]
     if not grey:
         return
     sure = [pair for pair in grey if pair[0].num_values <= _FEW_VALUES]
     likely = [pair for pair in grey if pair[0].changes < _STEPS_OF_LABELS]
     image, label = (sure or likely or grey)[0]
-    told = f"{label.url} holds {label.num_values} values that change from voxel to voxel"
+    fact = f"{label.url} holds {label.num_values} values that change from voxel to voxel"
     if len(sure) > len(images) / 2:
         raise TrainingError(
-            f"{told}, the image {image.url} {image.num_values} values: IMAGES and LABELS are "
+            f"{fact}, the image {image.url} {image.num_values} values: IMAGES and LABELS are "
             "swapped; give the grey images first"
         )
     if sure or likely:
-        yield f"{told}, {image.url} looks like labels: are IMAGES and LABELS swapped?"
+        yield f"{fact}, {image.url} looks like labels: are IMAGES and LABELS swapped?"
     else:
-        yield f"{told}, as a grey image does: are these labels?"
+        yield f"{fact}, as a grey image does: are these labels?"
 
 
-def _constant(images: Sequence[Look], labels: Sequence[Look]) -> Iterator[str]:
-    flat = [look for look in images if look.constant]
+def _constant(images: Sequence[SourceSummary], labels: Sequence[SourceSummary]) -> Iterator[str]:
+    flat = [one for one in images if one.constant]
     if len(flat) == len(images):
         raise TrainingError(
             f"every image holds one value only, as {flat[0].url}: there is nothing to learn; give "
@@ -124,15 +124,15 @@ def _constant(images: Sequence[Look], labels: Sequence[Look]) -> Iterator[str]:
         )
     if flat:
         yield f"{_some(flat, images)} {_holds(flat)} one value only: nothing is to be seen there"
-    flat = [look for look in labels if look.constant]
+    flat = [one for one in labels if one.constant]
     if flat and len(flat) < len(labels):
         yield f"{_some(flat, labels)} {_holds(flat)} one label only: is nothing to be labelled?"
 
 
-def _same_images(learned: Sequence[Look], apart: Sequence[Look]) -> Iterator[str]:
-    known = {look.digest: look for look in learned if not look.constant}
-    twice = [(known[look.digest], look) for look in apart if look.digest in known]
-    # The same file on both sides is another warning's.
+def _same_images(learned: Sequence[SourceSummary], apart: Sequence[SourceSummary]) -> Iterator[str]:
+    known = {one.digest: one for one in learned if not one.constant}
+    twice = [(known[one.digest], one) for one in apart if one.digest in known]
+    # Another warning reports the same file on both sides.
     twice = [(first, second) for first, second in twice if first.url != second.url]
     if twice:
         first, second = twice[0]
@@ -142,8 +142,8 @@ def _same_images(learned: Sequence[Look], apart: Sequence[Look]) -> Iterator[str
         )
 
 
-def _same_labels(images: Sequence[Look], labels: Sequence[Look]) -> Iterator[str]:
-    known: dict[str, tuple[Look, Look]] = {}
+def _same_labels(images: Sequence[SourceSummary], labels: Sequence[SourceSummary]) -> Iterator[str]:
+    known: dict[str, tuple[SourceSummary, SourceSummary]] = {}
     for image, label in zip(images, labels):
         if label.constant:
             continue
@@ -156,12 +156,12 @@ def _same_labels(images: Sequence[Look], labels: Sequence[Look]) -> Iterator[str
             return
 
 
-def _some(looks: Sequence[Look], of: Sequence[Look]) -> str:
-    return f"{looks[0].url}, one of {len(looks)} of {len(of)}," if len(looks) > 1 else looks[0].url
+def _some(some: Sequence[SourceSummary], of: Sequence[SourceSummary]) -> str:
+    return f"{some[0].url}, one of {len(some)} of {len(of)}," if len(some) > 1 else some[0].url
 
 
-def _holds(looks: Sequence[Look]) -> str:
-    return "that hold" if len(looks) > 1 else "holds"
+def _holds(some: Sequence[SourceSummary]) -> str:
+    return "that hold" if len(some) > 1 else "holds"
 
 
 def _is_one_value(voxels: np.ndarray) -> bool:

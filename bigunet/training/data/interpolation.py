@@ -11,7 +11,7 @@ from torch.nn import functional
 from bigunet.choices import InterpolationOrder
 
 BEFORE, AFTER = 1, 2
-"""Voxels that the cubic kernel needs before and after the one that a position lies in."""
+"""Voxels that the cubic kernel needs before and after the voxel in which a position lies."""
 
 
 def interpolate(voxels: np.ndarray, where: np.ndarray, order: InterpolationOrder) -> np.ndarray:
@@ -20,11 +20,11 @@ def interpolate(voxels: np.ndarray, where: np.ndarray, order: InterpolationOrder
     Parameters
     ----------
     voxels : ndarray of float32, (channel, *space)
-        Of 2 or 3 spatial axes.
+        A plane or a volume.
     where : ndarray of float32, (axis, *patch)
-        In voxels; ``BEFORE`` and ``AFTER`` voxels around them exist.
+        Positions in voxels. ``BEFORE`` and ``AFTER`` voxels must exist around each of them.
     order : {1, 3}
-        Linear, or cubic convolution with a = -3/4.
+        1 is linear, 3 is cubic convolution with a = -3/4.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def nearest(ids: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def _grid(where: np.ndarray, shape: Sequence[int]) -> torch.Tensor:
-    """Positions as torch wants them: (*patch, axis), the last axis first, -1 to 1."""
+    """Positions as torch expects them: (*patch, axis), the last axis first, -1 to 1."""
     grid = np.empty((*where.shape[1:], len(where)), np.float32)
     for axis, (position, size) in enumerate(zip(where, shape)):
         np.multiply(position, np.float32(2 / (size - 1)), out=grid[..., len(where) - 1 - axis])
@@ -69,11 +69,12 @@ def _sampled(voxels: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tenso
 def _cubic_in_volume(volume: torch.Tensor, where: np.ndarray) -> np.ndarray:
     """Values (channel, position) at positions (3, position).
 
-    torch knows cubic convolution in planes only: positions are taken together by the plane that
-    they lie above, the four planes around are its channels, and the kernel joins these.
+    Torch has cubic convolution in planes only. Positions are therefore grouped by the plane that
+    they lie above. For each group, torch interpolates within the four nearest planes, as channels
+    of one image, and the kernel is applied across these planes.
     """
     above = np.floor(where[0]).astype(np.int16)
-    order = np.argsort(above, kind="stable")  # sorts by radix, because of the int16
+    order = np.argsort(above, kind="stable")  # a fast radix sort, because of the int16
     result = np.empty((len(volume), len(order)), np.float32)
     counts = np.bincount(above)
     stops = np.cumsum(counts)

@@ -1,4 +1,4 @@
-"""Loading: batches of numbered patches, drawn ahead in other processes."""
+"""Loading of batches: their patches are numbered, and other processes draw them ahead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bigunet.training.data.patches import Patch, PatchSource
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Patches of one step, as tensors.
+    """The patches of one step, as tensors.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class Batch:
     weights: Tensor
 
     def pin_memory(self) -> Batch:
-        """The same in memory that a GPU copies from by itself; torch's loader calls this."""
+        """A copy in pinned memory, which a GPU reads by itself; torch's loader calls this."""
         return Batch(self.images.pin_memory(), self.classes.pin_memory(), self.weights.pin_memory())
 
     def to(self, device: torch.device, layout: torch.memory_format) -> Batch:
-        """The same on ``device``, images in ``layout``."""
+        """A copy on ``device``, with the images in ``layout``."""
         images = self.images.to(device, non_blocking=True).contiguous(memory_format=layout)
         return Batch(
             images,
@@ -50,14 +50,22 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which patches of each step a process draws: ``rank`` of ``processes``, ``batch`` each."""
+    """The patches of each step that one process draws.
+
+    Parameters
+    ----------
+    batch : int
+        Number of patches per step and process.
+    rank, processes : int
+        Number of this process, from 0, and number of all processes.
+    """
 
     batch: int
     rank: int = 0
     processes: int = 1
 
     def numbers(self, step: int) -> list[int]:
-        """Numbers of the patches of one step.
+        """Numbers of this process's patches in one step.
 
         >>> Share(batch=2, rank=1, processes=2).numbers(10)
         [42, 43]
@@ -66,8 +74,8 @@ class Share:
         return list(range(first, first + self.batch))
 
 
-class _Steps(Dataset[Any]):
-    """Item ``k`` is the batch of step ``k``, or the error that stopped it."""
+class _StepBatches(Dataset[Any]):
+    """Item ``k`` is the batch of step ``k``, or the error that was raised while it was drawn."""
 
     def __init__(self, source: PatchSource, share: Share) -> None:
         self._source = source
@@ -76,13 +84,13 @@ class _Steps(Dataset[Any]):
     def __getitem__(self, step: int) -> Batch | BigUNetError:
         try:
             return batch_of([self._source.draw(k) for k in self._share.numbers(step)])
-        # torch would wrap it in a traceback of the other process; users want its one line.
+        # Torch would wrap the error in the other process's traceback; the user needs one line.
         except BigUNetError as error:
             return error
 
 
 class _StepsFrom:
-    """The steps from one on, without end: how many fit is the clock's to say."""
+    """The numbers of the steps from ``first`` on, without end: the trainer decides when to stop."""
 
     def __init__(self, first: int) -> None:
         self._first = first
@@ -106,45 +114,46 @@ def batch_of(patches: Sequence[Patch]) -> Batch:
 def batches(
     source: PatchSource, share: Share, *, first: int, loaders: int, pinned: bool = False
 ) -> Iterator[Batch]:
-    """Batches of the steps from ``first`` on, in order and without end.
+    """The batches of the steps from ``first`` on, in order and without end.
 
     Parameters
     ----------
     source : PatchSource
     share : Share
     first : int
-        The step to begin with.
+        The first step.
     loaders : int
-        Processes that draw ahead; 0 draws in this one, when asked.
+        Number of processes that draw patches ahead. With 0, this process draws each patch when it
+        is needed.
     pinned : bool
-        Into memory that a GPU copies from by itself.
+        Whether batches lie in pinned memory, which a GPU reads by itself.
 
     Raises
     ------
     BigUNetError
-        What drawing a patch raised, in whichever process.
+        The error that drawing a patch raised, in whichever process.
     """
     loader: DataLoader[Any] = DataLoader(
-        _Steps(source, share),
+        _StepBatches(source, share),
         batch_size=None,
         sampler=_StepsFrom(first),
         num_workers=loaders,
         prefetch_factor=4 if loaders else None,
-        # A fork would copy the threads' locks of zarr and torch, held or not.
+        # A fork would copy the locks of zarr's and torch's threads, locked or not.
         multiprocessing_context="spawn" if loaders else None,
         pin_memory=pinned,
         collate_fn=_as_is,
-        worker_init_fn=_silent_of_a_left_socket,
+        worker_init_fn=_hide_closed_sockets,
     )
     with interrupts_postponed():
         incoming = iter(loader)
     try:
-        for found in incoming:
-            if isinstance(found, BigUNetError):
-                raise found
-            yield found
+        for item in incoming:
+            if isinstance(item, BigUNetError):
+                raise item
+            yield item
     except (ConnectionError, EOFError) as error:
-        # Batches come through sockets, which end with the process behind them.
+        # Batches come through sockets, which close when the process behind them ends.
         if not loaders:
             raise
         raise _lost(error) from error
@@ -152,10 +161,10 @@ def batches(
 
 @contextmanager
 def loaders_watched() -> Iterator[None]:
-    """Say of a process that draws patches that it was lost.
+    """Turn torch's error about a lost process that draws patches into a clear one.
 
-    torch raises it wherever this process is at that moment, and again while it leaves: so around
-    all that a run does, not around its steps alone.
+    Torch raises its error wherever this process is at that moment, and again while it ends.
+    Therefore this context is around everything that a run does, not only around its steps.
 
     Raises
     ------
@@ -180,18 +189,18 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
-def _silent_of_a_left_socket(loader: int) -> None:
-    """Let a process that draws patches say nothing where the one it draws for left in mid-fetch.
+def _hide_closed_sockets(loader: int) -> None:
+    """Hide the tracebacks of a process that draws patches for a process that ended meanwhile.
 
-    A thread of Python's hands out what a batch holds, and prints the traceback of each peer that
-    is gone. Errors of drawing come with the batches, not this way.
+    A thread of Python's multiprocessing sends the tensors of a batch, and prints a traceback if
+    the receiver is gone. Errors in drawing a patch come with the batches instead.
     """
-    told = sys.excepthook
+    show = sys.excepthook
 
     def hook(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         if not isinstance(error, ConnectionError | EOFError):
-            told(kind, error, traceback)
+            show(kind, error, traceback)
 
     sys.excepthook = hook

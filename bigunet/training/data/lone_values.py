@@ -1,4 +1,4 @@
-"""Values of labels that stand alone, far above all others: most mean that nobody annotated."""
+"""Lone values: label values far above all others. Most of them mean "not annotated"."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Collection
 from bigunet.errors import TrainingError
 
 _TIMES = 8
-"""How much larger than any other gap between neighbours the gap below a lone value is."""
+"""The gap below a lone value is more than this many times larger than each other gap."""
 _LEAST_GAP = 32
 _HIGHEST_OF_A_TYPE = frozenset(2**bits - 1 for bits in (7, 8, 15, 16, 31, 32, 63, 64))
 
 
 def lone_value(values: Collection[int]) -> int | None:
-    """The highest of three values or more, if it is far above the others.
+    """The highest of at least three values, if it is far above the others; else None.
 
-    Two values are a mask, whichever they are.
+    Two values are never lone, because they are a mask.
 
     >>> lone_value([0, 1, 255]), lone_value([0, 255]), lone_value([0, 128, 255])
     (255, None, None)
@@ -29,18 +29,19 @@ def lone_value(values: Collection[int]) -> int | None:
 
 
 def refuse_lone_class(values: Collection[int], *, share: float) -> None:
-    """Refuse to learn a value far above all others as a class that nobody named.
+    """Refuse to learn a lone value as a class if the user has not listed the classes.
 
     Parameters
     ----------
     values : collection of int
-        Of all labels.
+        The values of all labels.
     share : float
-        Of the voxels that have the highest value.
+        Share of the voxels that have the highest value.
 
     Raises
     ------
     TrainingError
+        If there is a lone value.
     """
     lone = lone_value(values)
     if lone is None:
@@ -53,16 +54,17 @@ def refuse_lone_class(values: Collection[int], *, share: float) -> None:
 
 
 def refuse_lone_object(numbers: Collection[int]) -> None:
-    """Refuse to learn an object whose number is the highest of a type, far above all others.
+    """Refuse to learn an object with a lone number that is the highest of an integer type.
 
     Parameters
     ----------
     numbers : collection of int
-        Of all objects.
+        The numbers of all objects.
 
     Raises
     ------
     TrainingError
+        If there is such a number.
     """
     lone = lone_value({0, *numbers})
     if lone is None or lone not in _HIGHEST_OF_A_TYPE:

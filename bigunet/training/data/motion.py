@@ -1,6 +1,6 @@
-"""Motions of a patch: which voxels of the image it shows, and their values between voxels.
+"""Motions of a patch: which voxels of the image the patch shows, and the values between voxels.
 
-Nothing is drawn here: ``augment`` decides how far a patch moves.
+Nothing here is random: ``augment`` draws how far a patch moves.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ Inner = tuple[slice, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """How one patch is cut out of an image: the same for its voxels, labels and weights.
+    """How one patch is cut out of an image, in the same way for its voxels, labels and weights.
 
-    Made by :meth:`still` or :meth:`along`; :meth:`turned` mirrors and transposes the patch.
+    :meth:`still` and :meth:`along` make a motion; :meth:`turned` mirrors and transposes the patch.
 
     Parameters
     ----------
     source : Box
-        What to read, in voxels of the image; may leave it.
+        The box to read, in voxels of the image; it may leave the image.
     shape : tuple of int
-        Of the patch, as many axes as ``source``.
+        Shape of the patch, with as many axes as ``source``.
     where : ndarray of float32, (axis, *patch), or None
         Position of each voxel of the patch within ``source``, in voxels, along the last axes of
-        the image; None where the patch is ``source`` itself.
+        the image. None if the patch is ``source`` itself.
     order : {1, 3}
-        Of the interpolation of the image: linear, or cubic convolution with a = -3/4.
+        Interpolation of the image: 1 is linear, 3 is cubic convolution with a = -3/4.
     axes : tuple of int
-        New order of the last axes of the patch, counted from the end: -1 is the last.
+        New order of the last axes of the patch, counted from the end: -1 is the last axis.
     mirrored : tuple of int
-        Axes of the result along which it runs backwards, counted alike.
+        Axes of the result that run backwards, counted in the same way.
     """
 
     source: Box
@@ -51,20 +51,20 @@ class Motion:
 
     @classmethod
     def still(cls, box: Box) -> Motion:
-        """The patch is ``box`` itself."""
+        """The motion of a patch that is ``box`` itself."""
         return cls(box, box.shape, None)
 
     @classmethod
     def along(cls, box: Box, where: np.ndarray, *, order: InterpolationOrder = 3) -> Motion:
-        """The patch is interpolated at given positions.
+        """The motion of a patch that is interpolated at given positions.
 
         Parameters
         ----------
         box : Box
-            That the patch would be if it did not move; 1 voxel along all but the last axes.
+            The patch if it did not move; its extent is 1 along all axes except the last ones.
         where : ndarray of float, (axis, *patch)
             Positions along the last 2 or 3 axes, in voxels from the start of ``box``; they may
-            lie outside.
+            lie outside of it.
         order : {1, 3}
 
         Raises
@@ -81,19 +81,19 @@ class Motion:
             )
         flat = where.reshape(ndim, -1)
         low = (*(0,) * len(resting), *(int(v) - BEFORE for v in np.floor(flat.min(axis=1))))
-        # One more, because rounding to float32 can carry a position over to the next voxel.
+        # One voxel more, because rounding to float32 can move a position into the next voxel.
         high = (*(1,) * len(resting), *(int(v) + AFTER + 2 for v in np.floor(flat.max(axis=1))))
         offset = np.array(low[-ndim:], where.dtype).reshape(-1, *(1,) * ndim)
         within = np.asarray(where - offset, np.float32)
         return cls(Box(low, high).shift(box.start), box.shape, within, order)
 
     def turned(self, axes: Sequence[int], mirrored: Sequence[int]) -> Motion:
-        """The same patch with its axes in another order, and then mirrored along some.
+        """The same patch with its axes in another order, and then mirrored along some axes.
 
         Parameters
         ----------
         axes, mirrored : sequence of int
-            Counted from the end; only axes of equal length may change places.
+            Axes counted from the end; only axes of equal length may change places.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class Motion:
         return replace(self, axes=tuple(axes), mirrored=tuple(mirrored))
 
     def image(self, voxels: np.ndarray) -> np.ndarray:
-        """The patch of an image.
+        """Cut the patch out of an image.
 
         Parameters
         ----------
@@ -122,17 +122,17 @@ class Motion:
         return moved.reshape(-1, *self.shape)
 
     def labels(self, ids: np.ndarray, inner: Inner = ()) -> np.ndarray:
-        """The patch of a label image: each voxel's nearest label.
+        """Cut the patch out of a label image: each voxel gets the nearest label.
 
         Parameters
         ----------
         ids : ndarray, (*source.shape)
         inner : tuple of slice
-            Part of the patch, along its last axes, that is computed.
+            The part of the patch, along its last axes, to compute; empty for the whole patch.
 
         Returns
         -------
-        ndarray of the same type, (*shape), or of ``inner``
+        ndarray of the same type, with the shape of the patch, or of its part ``inner``
         """
         if self.where is None:
             return np.ascontiguousarray(_cut(self._oriented(ids), inner))
@@ -140,17 +140,19 @@ class Motion:
         return self._with_resting_axes(nearest(planes, self._positions(inner)))
 
     def weights(self, weights: np.ndarray, inner: Inner = ()) -> np.ndarray:
-        """The patch of a weight map, linear between voxels, so never below the lowest.
+        """Cut the patch out of a weight map.
+
+        It is linear between voxels, so that no weight is below the lowest weight of the map.
 
         Parameters
         ----------
         weights : ndarray of float32, (*source.shape)
         inner : tuple of slice
-            As of :meth:`labels`.
+            As in :meth:`labels`.
 
         Returns
         -------
-        ndarray of float32, (*shape), or of ``inner``
+        ndarray of float32, with the shape of the patch, or of its part ``inner``
         """
         if self.where is None:
             return np.ascontiguousarray(_cut(self._oriented(weights), inner), np.float32)
@@ -168,7 +170,7 @@ class Motion:
         return _cut(self._oriented(self.where), inner)
 
     def _oriented(self, array: np.ndarray) -> np.ndarray:
-        """A view of an array whose last axes are those of the patch."""
+        """A view of an array, with its last axes reordered and mirrored as those of the patch."""
         leading = array.ndim - len(self.axes)
         array = array.transpose(*range(leading), *(array.ndim + axis for axis in self.axes))
         return np.asarray(np.flip(array, self.mirrored))
@@ -185,25 +187,25 @@ def _cut(array: np.ndarray, inner: Inner) -> np.ndarray:
 def affine_positions(
     shape: Sequence[int], matrix: np.ndarray, shift: Sequence[float] | np.ndarray
 ) -> np.ndarray:
-    """Where the voxels of a patch come from when it is turned about its centre and shifted.
+    """Positions in the image of a patch's voxels, after a turn about its centre and a shift.
 
     Parameters
     ----------
     shape : sequence of int
     matrix : ndarray of float, (axis, axis)
-        Takes voxels of the patch, from its centre, to voxels of the image.
+        Maps voxels of the patch to voxels of the image, both measured from the patch's centre.
     shift : sequence of float
-        Voxels of the image.
+        Shift in voxels of the image.
 
     Returns
     -------
     ndarray of float32, (axis, *shape)
-        Voxels of the image from the first one of the patch.
+        Positions in voxels of the image, measured from the first voxel of the unmoved patch.
     """
     middle = [(n - 1) / 2 for n in shape]
     where = np.empty((len(shape), *shape), np.float32)
     for row, out, start in zip(matrix, where, np.add(middle, shift)):
-        # The sum stays float64 until the last axis, which makes it large.
+        # The sum stays float64 until the last axis is added, when it grows to the whole shape.
         *first, last = (
             factor * (np.arange(n) - m).reshape(-1, *(1,) * (len(shape) - 1 - axis))
             for axis, (factor, n, m) in enumerate(zip(row, shape, middle))
@@ -213,28 +215,28 @@ def affine_positions(
 
 
 def elastic_displacement(shape: Sequence[int], points: np.ndarray) -> np.ndarray:
-    """Smooth displacement through vectors on a coarse grid that spans the patch.
+    """A smooth displacement of each voxel, from vectors on a coarse grid over the patch.
 
     Parameters
     ----------
     shape : sequence of int
     points : ndarray of float, (axis, *coarse)
-        At least 2 points along each axis.
+        Vectors at the points of the grid, at least 2 points along each axis.
 
     Returns
     -------
     ndarray of float32, (axis, *shape)
-        Natural cubic splines between the points.
+        Displacements, interpolated by natural cubic splines.
     """
     bent = points.astype(np.float32)
     for axis, (size, count) in enumerate(zip(shape, points.shape[1:]), start=1):
         knots = np.linspace(0, max(1, size - 1), count)
-        # A tenth of the time that every command and worker takes to start.
+        # Imported here, because it takes a tenth of the start of every command and worker.
         from scipy.interpolate import CubicSpline
 
         spline = CubicSpline(knots, np.eye(count), bc_type="natural")
         basis = spline(np.arange(size)).T.astype(np.float32)
         parts = np.moveaxis(bent, axis, 0)[..., np.newaxis]
-        # No matrix product: BLAS would wake its threads, which takes longer for so few points.
+        # No matrix product: for so few points, it takes longer to wake the threads of BLAS.
         bent = np.moveaxis(sum(part * row for part, row in zip(parts, basis)), -1, axis)
     return np.ascontiguousarray(bent)

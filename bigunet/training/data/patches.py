@@ -1,6 +1,6 @@
-"""Patches: what the network sees in one step, numbered, so that any of them can be redrawn.
+"""Patches: the training samples of the network, numbered, so that each can be drawn again.
 
-Patch ``k`` of a run depends on the recipe's seed and ``k`` alone, whichever process draws it.
+Patch ``k`` of a run depends only on the recipe's seed and on ``k``, whichever process draws it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from bigunet.training.data.weight_map import border_reach, border_term
 from bigunet.training.recipe import Recipe
 
 _TRIES = 100
-"""To draw a patch with an annotated voxel."""
+"""Number of tries to draw a patch that has an annotated voxel."""
 _PICTURED = {2: 128, 3: 32}
-"""Voxels along each axis of a patch that is shown, by the axes of the network."""
+"""Voxels along each axis of a patch in a picture, by the number of the network's axes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Patch:
     Parameters
     ----------
     image : ndarray of float32, (channel, *space)
-        Normalised and varied; with the context that the network needs.
+        Normalised and varied grey values, with the context that the network needs.
     classes : ndarray of uint8, (*inner)
-        The truth of the voxels that are scored: ``image`` less the network's border.
+        True classes of the scored voxels: those of ``image`` without the network's border.
     weights : ndarray of float32, (*inner)
-        The weight map there; 0 where nobody annotated a voxel.
+        Weight map of the scored voxels; 0 where nobody annotated a voxel.
     """
 
     image: np.ndarray
@@ -47,21 +47,21 @@ class Patch:
 
 
 class PatchSource:
-    """Draws patches of labelled images; picklable, so that processes can share the work.
+    """Draws patches of labelled images; it can be pickled, so that processes can share the work.
 
     Parameters
     ----------
     samples : sequence of Sample
-        Images of at least as many axes as the network; it sees the last ones.
+        Images with at least as many axes as the network, which sees the last axes.
     recipe : Recipe
     rule : TargetRule
     class_weights : sequence of float
-        w_c, one per class.
+        w_c, the weight of each class.
     field : ReceptiveField
-        The network's, of its own axes.
+        The receptive field of the network, along the network's axes.
     annotated_share : float
-        Of all voxels, over 0 to 1: those that count weigh so much more that a voxel still weighs
-        1 on average.
+        Share of all voxels that somebody annotated, above 0 and at most 1. Annotated voxels weigh
+        more by its inverse, so that a voxel still weighs 1 on average.
     """
 
     def __init__(
@@ -88,11 +88,14 @@ class PatchSource:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of a patch's image, without channels."""
+        """Shape of a patch's image, without its channels."""
         return self._field.input_shape((self._recipe.patch,) * self._field.ndim)
 
     def for_pictures(self) -> PatchSource:
-        """Small patches, drawn fast: in volumes without a border term, unless it was kept."""
+        """A source of small patches that are drawn fast.
+
+        In volumes they have no border term, unless the term was kept.
+        """
         size = min(self._recipe.patch, _PICTURED[self._field.ndim])
         are_kept = all(sample.terms is not None for sample in self._samples)
         w0 = self._border_weight if self._field.ndim < 3 or are_kept else 0.0
@@ -106,9 +109,10 @@ class PatchSource:
         )
 
     def draw(self, index: int) -> Patch:
-        """Patch number ``index`` of the run.
+        """Draw the patch with number ``index``.
 
-        One without an annotated voxel is drawn again, some times; then it has no effect.
+        A patch without an annotated voxel is drawn again, up to 100 times. If all tries fail, the
+        patch has no weight.
         """
         rng = np.random.default_rng([self._recipe.seed, index])
         for _ in range(_TRIES):
@@ -140,17 +144,17 @@ class PatchSource:
         )
 
     def _inner(self, margin: int) -> tuple[slice, ...]:
-        """What is scored of a patch, and ``margin`` voxels around it, at most the patch."""
+        """The scored part of a patch, and ``margin`` voxels around it, within the patch."""
         margins = [min(margin, b) for b in self._field.border]
         sides = zip(self._field.border, margins, self.shape)
         return tuple(slice(b - m, n - b + m) for b, m, n in sides)
 
     def _space(self, array: np.ndarray) -> np.ndarray:
-        """The array without the axes that the network does not see, of extent 1."""
+        """The array without the axes that the network does not see; their extent is 1."""
         return array.reshape(array.shape[array.ndim - self._field.ndim :])
 
     def _truth(self, motion: Motion, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The classes of what is scored, and where somebody annotated it."""
+        """Classes of the scored voxels, and which of them somebody annotated."""
         margin = self._rule.margin
         labels = self._space(motion.labels(ids, self._inner(margin)))
         kept = [min(margin, b) for b in self._field.border]
@@ -158,7 +162,7 @@ class PatchSource:
         return classes_of(labels, self._rule)[inner], is_annotated(labels[inner])
 
     def _draw_box(self, sample: Sample, rng: np.random.Generator) -> Box:
-        """A box whose centre is any voxel of what is annotated, all equally likely."""
+        """A box around a random centre; all voxels of the annotated box are equally likely."""
         region = sample.worth_drawing
         shape = (1,) * (region.ndim - self._field.ndim) + self.shape
         centre = [a + int(rng.integers(size)) for a, size in zip(region.start, region.shape)]
@@ -172,21 +176,21 @@ class PatchSource:
 
 
 def read_border_term(sample: Sample, box: Box, recipe: Recipe, *, ndim: int) -> np.ndarray:
-    """The border term of the weight map in ``box``, as if it were computed for the whole image.
+    """The border term of the weight map in ``box``, equal to that of the whole image.
 
     Parameters
     ----------
     sample : Sample
     box : Box
-        May leave the image: there the labels are mirrored.
+        It may leave the image; outside, the labels are mirrored.
     recipe : Recipe
-        w0, that of cells if it names none, and sigma.
+        Gives sigma and w0; if it has no w0, the w0 of cells is used.
     ndim : int
-        Axes that the network sees; along others, each plane has cells of its own.
+        Number of axes that the network sees. Along other axes, each plane has its own cells.
 
     Returns
     -------
-    ndarray of float32, box.shape
+    ndarray of float32, with the shape of ``box``
     """
     spacing = sample.spacing[-ndim:]
     w0, sigma = recipe.border_weight_of("cells", ndim), recipe.border_sigma

@@ -1,4 +1,4 @@
-"""Labelled images as training reads them: box by box, from wherever they are stored."""
+"""Labelled images that training reads box by box, from wherever they are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bigunet.model.inference.inputs import GreyRange
 
 _BOX_VOXELS = 2**22
 _MAX_BOXES = 256
-"""How many boxes of a label image are counted at most: a gigavoxel, evenly spread."""
+"""Boxes of a label image that are counted at most: a gigavoxel, evenly spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,20 @@ class Sample:
     Parameters
     ----------
     image, labels : Source
-        Of one shape and the same axes; the labels are integers of one channel.
+        Image and labels have the same shape and axes; the labels are integers of one channel.
     grey_range : GreyRange
         Grey values that become 0 and 1.
     weight : float
-        How often patches come from this image, relative to the others.
+        How often patches come from this image, relative to the other images.
     spacing : tuple of float
-        Size of a voxel along each axis, in units of the smallest.
+        Size of a voxel along each axis, in units of its smallest side.
     terms : Source or None
-        The border term of the weight map where it was kept; None computes it for each patch.
+        The kept border term of the weight map. If None, it is computed for each patch.
     annotated : Box or None
-        Outside of it nobody annotated a voxel; None is the whole image.
+        A box that contains all annotated voxels; None is the whole image.
     medians : tuple of float
-        Where the median of each channel lies in its grey range: 0 at the low end, 1 at the high
-        end. Empty if it was not measured.
+        Place of each channel's median in its grey range: 0 at the low end, 1 at the high end.
+        Empty if it was not measured.
     """
 
     image: Source
@@ -82,7 +82,7 @@ class Sample:
         return np.asarray((voxels - low) / span, np.float32)
 
     def part(self, region: Box) -> Sample:
-        """This sample, cut to ``region``."""
+        """The part of this sample within ``region``."""
         terms = None if self.terms is None else Crop(self.terms, region)
         return replace(
             self,
@@ -94,11 +94,11 @@ class Sample:
 
     @property
     def worth_drawing(self) -> Box:
-        """Where the centres of patches lie."""
+        """The box in which the centres of patches are drawn."""
         return self.annotated or Box.of_shape(self.image.shape)
 
     def label_boxes(self) -> Iterator[Box]:
-        """Boxes that tell about all labels: all of them, or evenly spread ones of huge images."""
+        """Boxes that cover all labels; in a huge image, evenly spread boxes instead."""
         shape, size = self.labels.shape, list(self.labels.shape)
         for axis in range(len(size)):
             others = int(np.prod([n for k, n in enumerate(size) if k != axis]))

@@ -1,4 +1,4 @@
-"""The split: which samples, or which part of the only one, are kept apart for validation."""
+"""The split: some samples, or a part of the only sample, are kept apart for validation."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from bigunet.urls import shown_url
 def split_samples(
     samples: Sequence[Sample], share: float, *, seed: int
 ) -> tuple[list[Sample], list[Sample]]:
-    """Training samples and those kept apart for validation.
+    """Split samples into those to learn from and those kept apart for validation.
 
-    Whole images are kept apart, chosen by the hash of their names, in whichever order they come.
-    Of a single image, the end of its longest axis is (of the first, where planes of a
-    stack are).
+    Whole images are kept apart. The hash of an image's name decides, so that the order of the
+    images does not matter. A single image is cut in two: the end of its longest axis is kept
+    apart, or the last planes if the image is a stack of enough planes.
 
     Parameters
     ----------
     samples : sequence of Sample
     share : float
-        Of the images, 0 to below 1; at least one image, unless it is 0.
+        Share of the images to keep apart, 0 to below 1. Above 0, at least one image is kept apart.
     seed : int
-        Another one, another split.
+        Another seed gives another split.
     """
     if not 0 <= share < 1:
         raise TrainingError(f"validation share {share}; give 0 to below 1")

@@ -1,4 +1,4 @@
-"""Targets: from labels as people draw them to the classes that a network can learn to give."""
+"""Targets: the classes that a network learns, made from the labels that people draw."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class TargetRule:
         objects on label 0. ``boundaries``: boundary and interior of objects that fill the image;
         label 0 is boundary.
     values : tuple of int
-        Of the classes, 2 to 256 different ones; none for the other kinds.
+        Label values of the classes, 2 to 256 different ones; empty for the other kinds.
     border_width : int
-        Voxels between a border voxel and another object, at most. 0 makes no border: cells have
-        two classes then, and a boundary is where the label is 0.
+        Largest distance, in voxels, from a border voxel to another object. With 0 there is no
+        border: cells have two classes then, and the boundary is where the label is 0.
 
     Raises
     ------
     TrainingError
-        If these do not fit together.
+        If these values do not fit together.
     """
 
     kind: TargetKind
@@ -65,7 +65,7 @@ class TargetRule:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """One per class, in order."""
+        """Name of each class, in order."""
         if self.kind == "classes":
             return tuple("background" if v == 0 else f"class {v}" for v in self.values)
         names = _NAMES[self.kind]
@@ -77,23 +77,23 @@ class TargetRule:
 
     @property
     def margin(self) -> int:
-        """Voxels of context, on each side, on which the class of a voxel depends."""
+        """Number of voxels on each side of a voxel that can change its class."""
         return 0 if self.kind == "classes" else self.border_width
 
 
 def classes_of(labels: np.ndarray, rule: TargetRule) -> np.ndarray:
     """The class of each voxel.
 
-    ``cells``: an object's voxel is border within ``border_width`` of a different object, and
-    background is within ``border_width`` of two, neighbours by corners included; so no voxels of
-    class cell of two objects touch, not even by a corner. ``boundaries``: a voxel is boundary
-    within ``border_width`` steps over faces of a different object.
+    ``cells``: a voxel of an object is border if a different object lies within ``border_width``
+    voxels, diagonals included. A background voxel is border if two objects do. Therefore cell
+    voxels of two objects never touch, not even by a corner. ``boundaries``: a voxel of an object
+    is boundary if a different object lies within ``border_width`` steps over faces.
 
     Parameters
     ----------
     labels : ndarray of int, (*space)
-        ``NOT_ANNOTATED`` is no object and no background: such a voxel gets class 0, which must
-        not count, and changes no other voxel's class.
+        ``NOT_ANNOTATED`` is neither an object nor background. Such a voxel gets class 0, which the
+        caller must not count, and does not change the class of any other voxel.
     rule : TargetRule
 
     Returns
@@ -103,7 +103,7 @@ def classes_of(labels: np.ndarray, rule: TargetRule) -> np.ndarray:
     Raises
     ------
     TrainingError
-        If the labels are no integers, or hold a value that is no class.
+        If the labels are not integers, or have a value that is no class.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def classes_of(labels: np.ndarray, rule: TargetRule) -> np.ndarray:
 
 
 def _listed(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
-    """The place of each label in ``values``."""
+    """The index of each label in ``values``."""
     order = np.argsort(values)
     ranked = np.array(values)[order]
     place = np.searchsorted(ranked, labels).clip(max=len(ranked) - 1)
@@ -144,25 +144,25 @@ def _listed(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
 
 
 def _meeting(labels: np.ndarray, width: int, *, corners: bool) -> np.ndarray:
-    """Voxels with two different objects within ``width`` voxels, their own among them."""
+    """Voxels with two different objects within ``width`` voxels; a voxel's own object counts."""
     limits = np.iinfo(labels.dtype)
-    # Where there is no object, neither extreme counts; an object of that very number is still
-    # found, as the other extreme.
+    # Background must not become an extreme. An object that has such an extreme number is not lost:
+    # it counts as the opposite extreme.
     highest = _spread(np.where(labels == 0, limits.min, labels), np.maximum, width, corners)
     lowest = _spread(np.where(labels == 0, limits.max, labels), np.minimum, width, corners)
     return np.asarray(highest > lowest)
 
 
 def _spread(labels: np.ndarray, extreme: np.ufunc, width: int, corners: bool) -> np.ndarray:
-    """The extreme of each voxel's neighbours within ``width`` steps.
+    """The extreme label of each voxel's neighbours within ``width`` steps.
 
-    Not scipy's filters: they compute in float64, where large numbers of objects are equal.
+    Scipy's filters are not used: they compute in float64, which merges large object numbers.
     """
     for _ in range(width):
         before = labels
         labels = labels.copy()
         for axis in range(labels.ndim):
-            # Over corners, an axis goes on from what the one before has found.
+            # With corners, each axis continues from the result of the axis before it.
             known = labels.copy() if corners else before
             old, new = known.swapaxes(0, axis), labels.swapaxes(0, axis)
             extreme(new[1:], old[:-1], out=new[1:])

@@ -1,40 +1,33 @@
-"""The training set: pairs of paths become samples, target, class weights, validation part."""
+"""The training set: samples to learn from, samples for validation, target, and class weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from bigunet.choices import ScoreName
 from bigunet.errors import OptionError, TrainingError
-from bigunet.io.sources.connected import ConnectedLabels
-from bigunet.io.sources.pairs import Pair, find_pairs, open_pair
+from bigunet.io.sources.pairs import find_pairs
 from bigunet.io.sources.source import Source
-from bigunet.model.inference.inputs import GreyRange
-from bigunet.training.data.census import (
-    Census,
-    check_labels,
-    label_values,
-    refuse_lone_mask,
-    take_census,
-    weigh,
-)
-from bigunet.training.data.doubts import doubts_of, middle_of
+from bigunet.training.data.census import Census, take_census, weigh
+from bigunet.training.data.doubts import doubts_of
+from bigunet.training.data.label_checks import check_labels, label_values, refuse_lone_mask
+from bigunet.training.data.opened_samples import open_samples, with_connected_labels
+from bigunet.training.data.sample_checks import check_alike, check_target, network_ndim
 from bigunet.training.data.samples import Sample
 from bigunet.training.data.split import split_samples
 from bigunet.training.data.targets import TargetRule
 from bigunet.training.data.voxel_sizes import common_voxel_size, doubt_of_sizes
 from bigunet.training.data.weight_map import class_weights
 from bigunet.training.recipe import Recipe
-from bigunet.training.run.work_stages import Counted, OnStage, say_nothing
 from bigunet.training.train_options import TrainOptions
+from bigunet.training.work_stages import Counted, OnStage, ignore_stage
 
 _MOST_OF_8_BITS = 250
-"""Objects of one image; so many in 8 bits are likely more."""
+"""So many objects in one image of 8 bits suggest that higher numbers were cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +37,20 @@ class TrainingSet:
     Parameters
     ----------
     samples, validation : tuple of Sample
-        To learn from, and kept apart.
+        Samples to learn from, and samples kept apart for validation.
     rule : TargetRule
     class_weights : tuple of float
         w_c of the weight map.
     census : Census
-        Of the samples to learn from.
+        Counts of the samples to learn from.
     ndim : int
-        Axes that the network sees.
+        Number of axes that the network sees.
     in_channels : int
     voxel_size_um : tuple of float
-        Along the network's axes; empty if unknown or not one.
+        Voxel size in micrometres along the network's axes; empty if it is unknown, or if the
+        images differ.
     doubts : tuple of str
-        What may not be as it was meant; a line each.
+        What may be a mistake of the user, one line each.
     """
 
     samples: tuple[Sample, ...]
@@ -71,20 +65,23 @@ class TrainingSet:
 
     @property
     def annotated_share(self) -> float:
-        """Of the voxels of the images to learn from, those that somebody annotated."""
+        """Share of the voxels to learn from that somebody annotated."""
         sizes = [math.prod(sample.image.shape) for sample in self.samples]
         known = sum(size * share for size, share in zip(sizes, self.census.shares))
         return known / sum(sizes)
 
     @property
     def class_shares(self) -> dict[str, float]:
-        """Of the annotated voxels, by value for classes, by name otherwise."""
+        """Share of each class among the annotated voxels.
+
+        A class is named by its label value for the target "classes", and by its name otherwise.
+        """
         names = [str(v) for v in self.rule.values] or self.rule.class_names
         return dict(zip(names, self.census.class_shares))
 
     @property
     def grey_median(self) -> tuple[float, float] | None:
-        """Between which the medians lie in their grey ranges, the outer 5 % left out."""
+        """Lowest and highest place of a median in its grey range, without the outer 5 %."""
         medians = [m for s in (*self.samples, *self.validation) for m in s.medians]
         if not medians:
             return None
@@ -93,7 +90,7 @@ class TrainingSet:
 
     @property
     def num_shared(self) -> int:
-        """Images that are both learned from and kept apart, whole or in part."""
+        """Number of images that are both learned from and validated on, whole or in part."""
         learned = {sample.image.url for sample in self.samples}
         return sum(sample.image.url in learned for sample in self.validation)
 
@@ -105,45 +102,41 @@ def open_training_set(
     recipe: Recipe,
     *,
     validation: tuple[str | Path, str | Path] | None = None,
-    on_stage: OnStage = say_nothing,
+    on_stage: OnStage = ignore_stage,
 ) -> TrainingSet:
-    """Open all pairs, look at their labels, and keep a part for validation.
+    """Open all pairs, check their labels, and keep a part for validation.
 
     Parameters
     ----------
     images, labels : path
-        As :func:`bigunet.io.sources.pairs.find_pairs` takes them.
+        Paths as :func:`bigunet.io.sources.pairs.find_pairs` takes them.
     options : TrainOptions
     recipe : Recipe
     validation : pair of path, optional
-        Images and labels to validate on, instead of a share of the others.
+        Images and labels to validate on, instead of a share of the other images.
     on_stage : callable
-        Told of the stage at work and its share that is done.
+        Called with the stage at work, and with the share of it that is done.
 
     Raises
     ------
     BigUNetError
-        If pairs do not fit together, or a class never occurs.
+        If pairs do not fit together, or if a class never occurs.
     """
-    pairs = find_pairs(images, labels)
-    others = find_pairs(*validation) if validation else []
-    opening = Counted("reading images", len(pairs) + len(others), on_stage)
-    found, apart = _open(pairs, options, opening.one), _open(others, options, opening.one)
-    ndim = _ndim(found[0].image, options)
-    _check_alike([*found, *apart], ndim)
-    _check_target([*found, *apart], options, recipe.score)
-    if validation:
-        kept = found
-    else:
-        kept, apart = split_samples(found, options.validation, seed=recipe.seed)
+    opened, apart = _opened(images, labels, options, validation, on_stage)
+    ndim = network_ndim(opened[0].image, options)
+    check_alike([*opened, *apart], ndim)
+    check_target([*opened, *apart], options, recipe.score)
+    kept = opened
+    if not validation:
+        kept, apart = split_samples(opened, options.validation, seed=recipe.seed)
     doubts = list(doubts_of(kept, apart))
     if options.connected:
-        refuse_lone_mask(found)
-        found, kept, apart = (_connected(some, ndim) for some in (found, kept, apart))
-    rule = _rule(found, options, on_stage)
+        refuse_lone_mask(opened)
+        opened, kept, apart = (with_connected_labels(some, ndim) for some in (opened, kept, apart))
+    rule = _rule(opened, options, on_stage)
     counting = Counted("counting labels", len(kept) + len(apart), on_stage)
-    census = take_census(kept, rule, warped_ndim=ndim, on_sample=counting.one)
-    apart = check_labels(apart, rule, on_sample=counting.one)
+    census = take_census(kept, rule, warped_ndim=ndim, on_sample=counting.add_one)
+    apart = check_labels(apart, rule, on_sample=counting.add_one)
     doubts += _doubts_of_census(kept, census, options)
     if not options.voxel_size_um and (doubt := doubt_of_sizes([*kept, *apart], ndim)):
         doubts.append(doubt)
@@ -154,32 +147,33 @@ def open_training_set(
         class_weights=class_weights(census.counts, balance=recipe.class_balance),
         census=census,
         ndim=ndim,
-        in_channels=found[0].image.num_channels,
-        voxel_size_um=options.voxel_size_um[-ndim:] or common_voxel_size(found, ndim),
+        in_channels=opened[0].image.num_channels,
+        voxel_size_um=options.voxel_size_um[-ndim:] or common_voxel_size(opened, ndim),
         doubts=tuple(doubts),
     )
 
 
-def _open(
-    pairs: Sequence[Pair], options: TrainOptions, on_pair: Callable[[], None]
-) -> list[Sample]:
-    samples = []
-    for pair in pairs:
-        image, labels = open_pair(
-            pair, level=options.level, channels=options.channels or None, ignore=options.ignore
-        )
-        grey_range, medians = _grey_values(image, options)
-        samples.append(
-            Sample(
-                image,
-                labels,
-                grey_range,
-                spacing=_spacing(image, options),
-                medians=medians,
-            )
-        )
-        on_pair()
-    return samples
+def with_border_terms(training_set: TrainingSet, terms: Sequence[Source]) -> TrainingSet:
+    """The training set with kept border terms, one for each sample to learn from."""
+    samples = tuple(replace(s, terms=t) for s, t in zip(training_set.samples, terms))
+    return replace(training_set, samples=samples)
+
+
+def _opened(
+    images: str | Path,
+    labels: str | Path,
+    options: TrainOptions,
+    validation: tuple[str | Path, str | Path] | None,
+    on_stage: OnStage,
+) -> tuple[list[Sample], list[Sample]]:
+    """All samples, and those of ``validation``."""
+    pairs = find_pairs(images, labels)
+    others = find_pairs(*validation) if validation else []
+    opening = Counted("reading images", len(pairs) + len(others), on_stage)
+    return (
+        open_samples(pairs, options, opening.add_one),
+        open_samples(others, options, opening.add_one),
+    )
 
 
 def _doubts_of_census(
@@ -197,84 +191,16 @@ def _doubts_of_census(
             return
 
 
-def _connected(samples: Sequence[Sample], ndim: int) -> list[Sample]:
-    return [replace(s, labels=ConnectedLabels(s.labels, ndim)) for s in samples]
-
-
-def _grey_values(image: Source, options: TrainOptions) -> tuple[GreyRange, tuple[float, ...]]:
-    """As ``segment`` normalises, and where the medians lie; a flat image keeps its values."""
-    if options.normalise == "fixed":
-        number = image.num_channels
-        return GreyRange((float(options.low),) * number, (float(options.high),) * number), ()
-    found = image.percentiles((options.low, options.high, 50.0))
-    low = tuple(float(values[0]) for values in found)
-    high = tuple(float(b if b > a else a + 1) for a, b, _ in found)
-    medians = tuple((values[2] - a) / (b - a) for values, a, b in zip(found, low, high))
-    return GreyRange(low, high), medians
-
-
-def _spacing(image: Source, options: TrainOptions) -> tuple[float, ...]:
-    size = options.voxel_size_um or image.scale_um
-    if not size:
-        return (1.0,) * len(image.shape)
-    space = [axis for axis in image.axes if axis in "zyx"]
-    if len(size) != len(space):
-        raise OptionError(f"voxel_size_um has {len(size)} axes, {image.url} has {', '.join(space)}")
-    smallest = min(size)
-    # Axes that are not space, such as time, stand first and have no size.
-    return (1.0,) * (len(image.shape) - len(size)) + tuple(s / smallest for s in size)
-
-
-def _ndim(image: Source, options: TrainOptions) -> int:
-    spatial = sum(axis in "zyx" for axis in image.axes)
-    ndim = options.ndim or min(3, spatial)
-    if ndim > spatial:
-        raise OptionError(
-            f"{image.url} has the axes {', '.join(image.axes)}; a network of {ndim} axes sees more"
-        )
-    return ndim
-
-
-def _check_alike(samples: Sequence[Sample], ndim: int) -> None:
-    first = samples[0].image
-    for sample in samples[1:]:
-        if sample.image.num_channels != first.num_channels:
-            raise TrainingError(
-                f"{sample.image.url} has {sample.image.num_channels} channels, {first.url} "
-                f"{first.num_channels}; name the channels to read"
-            )
-        if sum(axis in "zyx" for axis in sample.image.axes) < ndim:
-            raise TrainingError(
-                f"{sample.image.url} has the axes {', '.join(sample.image.axes)}, {first.url} "
-                f"{', '.join(first.axes)}; give images of the same kind"
-            )
-
-
-def _check_target(samples: Sequence[Sample], options: TrainOptions, score: ScoreName) -> None:
-    if options.target == "classes":
-        if options.connected:
-            raise OptionError("connected objects are for the targets cells and boundaries")
-        if score not in ("auto", "dice"):
-            raise OptionError(f"score {score} is for the targets cells and boundaries; give dice")
-        return
-    masks = [s.labels.url for s in samples if s.labels.dtype.kind == "b"]
-    if masks and not options.connected:
-        raise TrainingError(
-            f"{masks[0]} is a mask of true and false, whose objects have no numbers; give "
-            "--connected, or --target classes"
-        )
-
-
 def _rule(samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage) -> TargetRule:
     values: tuple[int, ...] = ()
     if options.target == "classes":
         values = options.label_values
         if not values:
             reading = Counted("reading labels", len(samples), on_stage)
-            values = label_values(samples, on_sample=reading.one)
+            values = label_values(samples, on_sample=reading.add_one)
         if len(values) < 2:
             raise TrainingError(
-                f"all labels are {', '.join(map(str, values))}; a network tells 2 classes at least"
+                f"all labels are {', '.join(map(str, values))}; a network needs at least 2 classes"
             )
     elif options.label_values:
         raise OptionError("label values are for the target classes")
@@ -285,17 +211,3 @@ def _rule(samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage) -
             f"{', '.join(rule.class_names)}"
         )
     return rule
-
-
-def has_equal_channels(image: Source) -> bool:
-    """Whether an image repeats one channel, as far as its middle tells."""
-    if image.num_channels == 1:
-        return False
-    voxels = image.read(middle_of(image))
-    return bool((voxels == voxels[:1]).all() and voxels.min() < voxels.max())
-
-
-def with_border_terms(training_set: TrainingSet, terms: Sequence[Source]) -> TrainingSet:
-    """The set with border terms that were kept, one per sample to learn from."""
-    samples = tuple(replace(s, terms=t) for s, t in zip(training_set.samples, terms))
-    return replace(training_set, samples=samples)

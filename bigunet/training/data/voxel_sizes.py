@@ -1,4 +1,4 @@
-"""Voxel sizes of the images of a training set: the one that the model is trained at, or doubts."""
+"""Voxel sizes of a training set's images: the size that the model is trained at, and doubts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from bigunet.training.data.samples import Sample
 
 ALIKE = 1.5
-"""Factor between voxel sizes beyond which objects are not of one size any more."""
+"""Voxel sizes that differ by more than this factor make objects of different sizes."""
 _DIGITS = 9
 
 
 def common_voxel_size(samples: Sequence[Sample], ndim: int) -> tuple[float, ...]:
-    """Median voxel size, in micrometres along the network's axes, of the images that state one.
+    """Median voxel size of the images that state one, in micrometres along the network's axes.
 
-    Empty if none does, or if they differ by more than ``ALIKE`` along an axis.
+    It is empty if no image states its voxel size, or if the sizes differ by more than ``ALIKE``
+    along an axis.
     """
     sizes = [size for _, size in _stated(samples, ndim)]
     if not sizes or _apart(sizes) is not None:
@@ -25,7 +26,7 @@ def common_voxel_size(samples: Sequence[Sample], ndim: int) -> tuple[float, ...]
 
 
 def doubt_of_sizes(samples: Sequence[Sample], ndim: int) -> str:
-    """What is doubtful about the voxel sizes; empty if nothing is."""
+    """A warning if the voxel sizes differ too much; else empty."""
     stated = _stated(samples, ndim)
     axis = _apart([size for _, size in stated])
     if axis is None:
@@ -47,7 +48,7 @@ def _stated(samples: Sequence[Sample], ndim: int) -> list[tuple[str, tuple[float
 
 
 def _apart(sizes: Sequence[Sequence[float]]) -> int | None:
-    """The axis along which sizes differ too much."""
+    """The first axis along which sizes differ too much; None if there is none."""
     for axis in range(len(sizes[0]) if sizes else 0):
         along = [size[axis] for size in sizes]
         if max(along) > ALIKE * min(along):

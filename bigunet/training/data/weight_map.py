@@ -1,4 +1,4 @@
-"""The weight map of the loss: how much each voxel counts. Where patches lie is not known here."""
+"""The weight map of the loss: how much each voxel counts. This module does not know of patches."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from bigunet.errors import TrainingError
 from bigunet.io.sources.annotations import is_annotated
 
 _CUTOFF = 6.15
-"""Sigmas beyond which the border term, 6e-9 of w0, is 0: it is lost in any float32 sum with 1."""
+"""Distance in sigmas beyond which the border term is 0: its 6e-9 w0 would be lost in float32."""
 
 _CROWDED = 3
-"""How much longer a distance transform takes with many borders than with one (measured)."""
+"""A distance transform takes this many times longer with many borders than with one (measured)."""
 
 
 def border_term(
     instances: np.ndarray, *, w0: float, sigma: float, spacing: Sequence[float]
 ) -> np.ndarray:
-    """Weight that voxels near two cells get on top of their class weight.
+    """Weight that is added to the class weight of voxels near two cells.
 
     It is w0 · exp(-(d1 + d2)² / (2 sigma²)), where d1 and d2 are the distances to the borders of
-    the nearest and of the second nearest cell, for voxels inside cells as well. The border of a
-    cell is its voxels that have a neighbour by a face outside of it; beyond the image there is
-    none.
+    the nearest and of the second nearest cell, also for voxels inside cells. The border of a cell
+    consists of its voxels with a face to a voxel outside the cell. A face at the edge of the image
+    does not count.
 
     Parameters
     ----------
     instances : ndarray of int, (*space)
-        0 is background; all voxels of another value are one cell, connected or not. What nobody
-        annotated is neither: where it touches a cell is no border.
+        0 is background, and all voxels with the same other value are one cell, connected or not.
+        Voxels that nobody annotated are neither: there is no border where they touch a cell.
     w0 : float
         Weight between two cells that touch.
     sigma : float
@@ -44,12 +44,12 @@ def border_term(
     Returns
     -------
     ndarray of float32, (*space)
-        0 to w0; 0 where d1 + d2 is over 6.15 sigma.
+        0 to w0; 0 where d1 + d2 exceeds 6.15 sigma.
 
     Raises
     ------
     TrainingError
-        If the labels are no integers, or a number is out of its range.
+        If the labels are not integers, or a number is out of its range.
 
     References
     ----------
@@ -79,12 +79,12 @@ def border_term(
 def border_reach(
     *, w0: float, sigma: float, spacing: Sequence[float], ndim: int
 ) -> tuple[int, ...]:
-    """Voxels per axis beyond which labels cannot change the border term.
+    """Distance in voxels, per axis, beyond which labels cannot change the border term.
 
     Parameters
     ----------
     w0, sigma, spacing
-        As of :func:`border_term`.
+        As in :func:`border_term`.
     ndim : int
 
     Raises
@@ -105,21 +105,21 @@ def border_reach(
         raise TrainingError(f"sigma is {sigma}; give a positive number")
     if w0 == 0:
         return (0,) * ndim
-    # One more, because a voxel's neighbours decide whether it is of a border.
+    # One more, because a voxel's neighbours decide whether it belongs to a border.
     return tuple(math.floor(_CUTOFF * sigma / size) + 2 for size in _in_smallest(spacing))
 
 
 def class_weights(counts: Sequence[int], *, balance: float) -> tuple[float, ...]:
     """Weight of each class: its inverse frequency to the power ``balance``.
 
-    Scaled so that a voxel weighs 1 on average, whatever the classes.
+    The weights are scaled so that a voxel weighs 1 on average.
 
     Parameters
     ----------
     counts : sequence of int
-        Voxels of each class.
+        Number of voxels of each class.
     balance : float
-        1 lets all classes count alike, 0 all voxels.
+        With 1 all classes count equally, with 0 all voxels.
 
     Raises
     ------
@@ -146,9 +146,10 @@ def _in_smallest(spacing: Sequence[float]) -> tuple[float, ...]:
 
 
 def _borders(instances: np.ndarray) -> tuple[np.ndarray, int]:
-    """Voxels of borders by the number of their cell, 1 to their count; others are 0.
+    """The borders of all cells, and the number of cells that have a border.
 
-    Cells without a border, as those that nothing but unknown voxels surrounds, have no number.
+    A border voxel has the number of its cell, from 1 on; other voxels are 0. A cell without a
+    border, such as a cell that only unknown voxels surround, gets no number.
     """
     known = is_annotated(instances)
     at_border = np.zeros(instances.shape, bool)
@@ -168,10 +169,11 @@ def _borders(instances: np.ndarray) -> tuple[np.ndarray, int]:
 def _two_nearest(
     borders: np.ndarray, count: int, unit: Sequence[float], reach: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances to the nearest and the second nearest cell; infinite ones may be beyond ``reach``.
+    """Distances to the nearest and to the second nearest cell.
 
-    Both ways are exact. Cells one by one is fast where they are compact and the reach is short;
-    sets of cells where cells are in pieces, or many are around each voxel.
+    A distance beyond ``reach`` may be infinite. Two exact methods are used. One cell after another
+    is faster for compact cells and a short reach. Sets of cells are faster where cells consist of
+    several pieces, or where many cells surround each voxel.
     """
     boxes = [
         (number, tuple(slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach)))
@@ -187,7 +189,7 @@ def _two_nearest(
 def _by_cells(
     borders: np.ndarray, boxes: list[tuple[int, tuple[slice, ...]]], unit: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two running minima of the distance to each cell, in the box that it reaches."""
+    """One cell after another: the two smallest distances so far, in the box that a cell reaches."""
     nearest = np.full(borders.shape, np.inf)
     second = np.full(borders.shape, np.inf)
     for number, box in boxes:
@@ -201,7 +203,10 @@ def _by_cells(
 def _by_sets(
     borders: np.ndarray, codes: np.ndarray, unit: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest cell of all, and of each set that it is not in: one of these is the second."""
+    """The nearest cell of all cells, and the nearest cell of each set without that cell.
+
+    The nearest of the latter is the second nearest cell.
+    """
     nearest, places = ndimage.distance_transform_edt(
         borders == 0, sampling=unit, return_indices=True
     )
@@ -214,10 +219,11 @@ def _by_sets(
 
 
 def _codes(count: int) -> np.ndarray:
-    """Sets of cells, (set, cell) with cell 0 in none; for any two, one set has but the second.
+    """Sets of cells, as a table of bool (set, cell); cell 0 is in no set.
 
-    Each cell is in half of the sets, and no two in the same ones (Sperner's theorem: that takes
-    the fewest sets, 15 for 5,000 cells).
+    For any two cells a and b there is a set that contains b and not a. Each cell is in half of
+    the sets, and no two cells are in the same sets. By Sperner's theorem this takes the fewest
+    sets: 15 for 5,000 cells.
     """
     sets = next(n for n in itertools.count(2) if math.comb(n, n // 2) >= count)
     codes = np.zeros((sets, count + 1), bool)

@@ -1,1 +1,1 @@
-"""The parts of a training run, which ``training/train.py`` begins."""
+"""The parts of a training run, which :func:`bigunet.training.train.train` starts."""

@@ -1,4 +1,4 @@
-"""Border terms of whole images, computed once and kept: the weight map out of core."""
+"""Border terms of whole images, computed once, box by box, and kept on disk."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from bigunet.training.data.samples import Sample
 from bigunet.training.data.training_set import TrainingSet
 from bigunet.training.loop import Machine
 from bigunet.training.recipe import Recipe
-from bigunet.training.run.description import TrainJob
-from bigunet.training.run.work_stages import Counted, OnStage, say_nothing
+from bigunet.training.run.training_run import TrainingRun
+from bigunet.training.work_stages import Counted, OnStage, ignore_stage
 from bigunet.urls import shown_url
 
 _CHUNK_VOXELS = {2: 1024, 3: 96}
@@ -31,38 +31,39 @@ _CHUNK_VOXELS = {2: 1024, 3: 96}
 
 def keep_border_terms(
     training_set: TrainingSet,
-    job: TrainJob,
+    run: TrainingRun,
     machine: Machine,
     *,
-    on_stage: OnStage = say_nothing,
+    on_stage: OnStage = ignore_stage,
 ) -> list[Source]:
-    """Border terms of all training samples, from the job's folder or computed into it.
+    """Border terms of all training samples, read from the run's folder or computed into it.
 
-    Labels on disk that were corrected are seen to have changed by the sizes and times of all
-    their files, not by their voxels. Labels at a URL are not, since stores do not all tell an
-    ETag; nor are further files that a TIFF names: remove the folder then. Terms of former states of
-    the labels stay; remove the folder when no run uses it.
+    Terms are computed again if labels on disk have changed. A change is recognised by the sizes
+    and times of all files of the labels, not by their voxels. Remove the folder yourself after a
+    change that cannot be recognised: of labels at a URL, because not all stores send an ETag, and
+    of further files that a TIFF refers to. Terms of earlier states of the labels stay in the
+    folder; remove it when no run uses it.
 
     Parameters
     ----------
     training_set : TrainingSet
-    job : TrainJob
-        Its ``weight_cache`` is made where it is missing; one zarr array per sample.
+    run : TrainingRun
+        Its folder ``weight_cache`` gets one zarr array per sample; it is made if it is missing.
     machine : Machine
-        The first process computes, the others wait.
+        The first process computes, and the other processes wait.
     on_stage : callable
-        Told of the share that is done.
+        Called with the share that is done.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written, or holds something else under the name of an array.
+        If the folder cannot be written, or if something else has the name of an array.
     ImageError
         If labels cannot be read.
     """
-    folder, recipe = Path(job.weight_cache), job.recipe
-    about = [_about(sample, job, training_set.ndim) for sample in training_set.samples]
-    paths = [_path(folder, one) for one in about]
+    folder, recipe = Path(run.weight_cache), run.recipe
+    causes = [_causes(sample, run, training_set.ndim) for sample in training_set.samples]
+    paths = [_path(folder, one) for one in causes]
     if machine.rank == 0:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def keep_border_terms(
             raise OutputError(f"cannot make {folder}: {error.strerror}") from error
         whole = sum(math.prod(sample.labels.shape) for sample in training_set.samples)
         counted = Counted("weight maps", whole, on_stage)
-        for sample, path, one in zip(training_set.samples, paths, about):
+        for sample, path, one in zip(training_set.samples, paths, causes):
             _keep(sample, path, one, recipe, training_set.ndim, counted)
     if machine.processes > 1:
         on_gpu = machine.device.type == "cuda"
@@ -81,25 +82,25 @@ def keep_border_terms(
 def _keep(
     sample: Sample,
     path: Path,
-    about: dict[str, object],
+    causes: dict[str, object],
     recipe: Recipe,
     ndim: int,
     counted: Counted,
 ) -> None:
     shape = sample.labels.shape
     chunks = (1,) * (len(shape) - ndim) + (_CHUNK_VOXELS[ndim],) * ndim
-    array = ScratchArray(path, sample.labels.axes, shape, chunks, about)
+    array = ScratchArray(path, sample.labels.axes, shape, chunks, causes)
 
     def values() -> Iterator[tuple[Box, np.ndarray]]:
         for box in array.boxes():
             yield box, read_border_term(sample, box, recipe, ndim=ndim)
-            counted.some(box.size)
+            counted.add(box.size)
 
     array.write(values())
 
 
-def _about(sample: Sample, job: TrainJob, ndim: int) -> dict[str, object]:
-    """All that the terms depend on."""
+def _causes(sample: Sample, run: TrainingRun, ndim: int) -> dict[str, object]:
+    """Everything that the terms of a sample depend on."""
     url = str(sample.labels.url)
     return {
         "labels": shown_url(url),
@@ -107,32 +108,35 @@ def _about(sample: Sample, job: TrainJob, ndim: int) -> dict[str, object]:
         "shape": list(sample.labels.shape),
         "spacing": list(sample.spacing),
         "ndim": ndim,
-        "level": job.options.level,
-        "connected": job.options.connected,
-        "ignore": list(job.options.ignore),
-        "w0": job.recipe.border_weight,
-        "sigma": job.recipe.border_sigma,
+        "level": run.options.level,
+        "connected": run.options.connected,
+        "ignore": list(run.options.ignore),
+        "w0": run.recipe.border_weight,
+        "sigma": run.recipe.border_sigma,
     }
 
 
-def _path(folder: Path, about: dict[str, object]) -> Path:
-    told = json.dumps(about, sort_keys=True)
-    name = Path(str(about["labels"])).stem
-    return folder / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.zarr"
+def _path(folder: Path, causes: dict[str, object]) -> Path:
+    text = json.dumps(causes, sort_keys=True)
+    name = Path(str(causes["labels"])).stem
+    return folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.zarr"
 
 
 def _digest_of_files(url: str) -> str:
-    """Digest of names, sizes and times of change of a file or all files of a folder.
+    """Digest of the names, sizes and times of a file, or of all files of a folder.
 
-    It costs a look at each file, but reads none: 1e5 files took half a second on a local disk.
-    Of a URL it is empty.
+    No file is read: the entries of 1e5 files took half a second on a local disk. For a URL the
+    digest is empty.
     """
     place = url.removeprefix("file://")
     if "://" in place:
         return ""
     with reading(place):
-        found = sorted(_files(place)) if os.path.isdir(place) else [_told(os.stat(place))]
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+        if os.path.isdir(place):
+            content = json.dumps(sorted(_files(place)))
+        else:
+            content = json.dumps([_size_and_time(os.stat(place))])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _files(folder: str, inside: str = "") -> Iterator[tuple[str, int, int]]:
@@ -141,9 +145,9 @@ def _files(folder: str, inside: str = "") -> Iterator[tuple[str, int, int]]:
             name = f"{inside}{entry.name}"
             if entry.is_dir():
                 yield from _files(entry.path, f"{name}/")
-            elif entry.is_file():  # a link that leads nowhere is none
-                yield name, *_told(entry.stat())
+            elif entry.is_file():  # false for a link to a missing file
+                yield name, *_size_and_time(entry.stat())
 
 
-def _told(stat: os.stat_result) -> tuple[int, int]:
+def _size_and_time(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns

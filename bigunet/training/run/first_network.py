@@ -1,4 +1,4 @@
-"""The network that a training begins with, and the machine that it runs on."""
+"""The network that a training begins with, its device, and its number of loaders."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MOST_LOADERS = 8
 
 
 def begin_network(options: TrainOptions, training_set: TrainingSet, *, seed: int) -> Network:
-    """A network with random weights, drawn from the seed, or with those of another model.
+    """A network with random weights drawn from the seed, or with the weights of another model.
 
     Raises
     ------
     OptionError
-        If the model to go on from has other axes, channels or classes.
+        If the other model has other axes, channels or classes.
     ModelError
-        If the numbers make no network, or there is no such model.
+        If there is no network with these numbers, or no such model.
     """
     if options.begin_from:
         return _of_model(options.begin_from, training_set)
@@ -40,7 +40,7 @@ def begin_network(options: TrainOptions, training_set: TrainingSet, *, seed: int
         "batch_norm": options.batch_norm,
         "dropout": options.dropout,
     }
-    # A network without such a number, as the sliding window without batch normalisation.
+    # Not every network has all of these numbers: the sliding window has no batch normalisation.
     known = config_class(options.network).__dataclass_fields__
     config = {name: value for name, value in numbers.items() if name in known}
     torch.manual_seed(seed)
@@ -49,15 +49,16 @@ def begin_network(options: TrainOptions, training_set: TrainingSet, *, seed: int
 
 def _of_model(source: str, training_set: TrainingSet) -> Network:
     model = load_model(source)
-    # Built anew: what a model file loads is folded and frozen, made to be run.
+    # Built anew, because the loaded network is in evaluation mode and made to be run.
     module = build(model.description.architecture)
-    # A network of one score tells two classes, but there is no softmax over it to learn from.
-    found = (model.ndim, model.in_channels, module.config.classes)
-    wanted = (training_set.ndim, training_set.in_channels, training_set.rule.num_classes)
-    if found != wanted:
+    # The number of scores counts, not of classes: a network with one score distinguishes two
+    # classes, but has no softmax to learn with.
+    has = (model.ndim, model.in_channels, module.config.classes)
+    needs = (training_set.ndim, training_set.in_channels, training_set.rule.num_classes)
+    if has != needs:
         raise OptionError(
-            f"model {source} has {found[0]} axes, {found[1]} channels and {found[2]} scores; the "
-            f"images need {wanted[0]}, {wanted[1]} and {wanted[2]}: train from random weights, or "
+            f"model {source} has {has[0]} axes, {has[1]} channels and {has[2]} scores; the "
+            f"images need {needs[0]}, {needs[1]} and {needs[2]}: train from random weights, or "
             "change the target"
         )
     module.load_state_dict(model.module.state_dict())
@@ -65,12 +66,12 @@ def _of_model(source: str, training_set: TrainingSet) -> Network:
 
 
 def choose_device(choice: DeviceChoice, rank: int) -> torch.device:
-    """The GPU of a process, or the CPU.
+    """The GPU of the process with number ``rank``, or the CPU.
 
     Raises
     ------
     ClusterError
-        If a GPU is asked for and there is none for this process.
+        If the choice needs a GPU and there is none for this process.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if choice == "cpu" or (choice == "auto" and count == 0):
@@ -84,11 +85,11 @@ def choose_device(choice: DeviceChoice, rank: int) -> torch.device:
 
 
 def choose_loaders(options: TrainOptions, device: torch.device) -> int:
-    """Processes that draw patches ahead.
+    """Number of processes that draw patches ahead.
 
-    One is enough beside a CPU, where the network's own threads want the cores; a GPU takes what
-    the cores give. None where this Python cannot start any, unless they are asked for: the patches
-    are the same.
+    With a CPU it is 1, because the network's own threads need the cores. With a GPU it grows with
+    the cores. It is 0 where this Python cannot start processes and the user has not asked for
+    any: the patches are the same without them.
     """
     if options.loaders > 0:
         check_processes("loaders=0")

@@ -1,4 +1,7 @@
-"""One of several training processes: its life, and what it tells the process that started it."""
+"""One of several training processes: what it runs, and the messages that it sends.
+
+They go to the process that started it, which is called the starting process here.
+"""
 
 from __future__ import annotations
 
@@ -20,47 +23,49 @@ from typing import Any, Literal
 
 from bigunet.errors import BigUNetError, ClusterError
 
-Tell = Callable[[object], None]
-Task = Callable[[int, Tell], object]
+Send = Callable[[object], None]
+"""Sends a message to the starting process."""
+Task = Callable[[int, Send], object]
+"""Called with the rank of the process, and with the function that sends messages."""
 
 READY: Literal["ready"] = "ready"
-"""Told by a process that has found all others."""
+"""The message of a process that is connected to all others."""
 ENDING_SECONDS = 10
-"""That a process has to end by itself, when it is told to."""
+"""Time that a process has to end by itself after it was asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The last word of a process whose part is done: what it returned."""
+    """The last message of a process that succeeded: what its task returned."""
 
     result: Any
 
 
-class Kind(IntEnum):
-    """Of failures: where several processes failed, the first kind is the cause."""
+class FailureKind(IntEnum):
+    """Kinds of failures, ordered: if several processes fail, the lowest kind is the cause."""
 
     FORESEEN = 0
     UNFORESEEN = 1
     LOST = 2
-    PERHAPS_FOLLOWING = 3  # torch says with such an error that another one's connection closed
+    PERHAPS_FOLLOWING = 3  # torch raises such an error when another process's connection closes
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The last word of a process that failed.
+    """The last message of a process that failed.
 
-    Of one kind, the lowest order is the cause: the rank of those that were foreseen or lost, the
-    time of the others.
+    Among failures of one kind, the lowest order is the cause. The order is the rank for foreseen
+    errors and lost processes, and the time for others.
     """
 
-    kind: Kind
+    kind: FailureKind
     order: float
     error: BigUNetError
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A log message, for the process that has the handlers."""
+    """A log message, for the starting process, which has the handlers."""
 
     name: str
     level: int
@@ -68,32 +73,35 @@ class Logged:
 
 
 def be_member(task: Task, rank: int, outgoing: Connection) -> None:
-    """Do one's part, tell how it ended, and end; sooner, if the process that listens is gone."""
+    """Run the task, send how it ended, and end; end earlier if the starting process is gone."""
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    one_at_a_time = threading.Lock()
+    lock = threading.Lock()
 
-    def tell(told: object) -> None:
-        with one_at_a_time:
-            outgoing.send(told)
+    def send(message: object) -> None:
+        with lock:
+            outgoing.send(message)
 
     # Some libraries show their warnings whatever the environment says.
     logging.captureWarnings(True)
-    logging.getLogger().addHandler(_Forward(tell) if rank == 0 else logging.NullHandler())
+    logging.getLogger().addHandler(_SendingHandler(send) if rank == 0 else logging.NullHandler())
     try:
-        last: Done | Failed = Done(task(rank, tell))
+        last: Done | Failed = Done(task(rank, send))
     except Exception as error:
         last = _failed(error, rank)
-    # It ends by itself now.
+    # The process ends by itself now.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with contextlib.suppress(BrokenPipeError):
-        tell(last)
+        send(last)
     sys.exit(isinstance(last, Failed))
 
 
 def _leave(number: int, frame: object) -> None:
-    """End at once, and the processes that draw patches, too; an exception could end up anywhere."""
-    # Torch would raise for each of them.
+    """End at once, with the processes that draw patches.
+
+    An exception instead could be caught wherever this process happens to be.
+    """
+    # Torch would raise an error for each of them.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for child in multiprocessing.active_children():
         child.terminate()
@@ -102,11 +110,12 @@ def _leave(number: int, frame: object) -> None:
 
 def _failed(error: Exception, rank: int) -> Failed:
     if isinstance(error, BigUNetError):
-        failed = Failed(Kind.FORESEEN, rank, type(error)(str(error)))
+        failed = Failed(FailureKind.FORESEEN, rank, type(error)(str(error)))
     else:
-        kind = Kind.PERHAPS_FOLLOWING if isinstance(error, RuntimeError) else Kind.UNFORESEEN
-        told = f"training process {rank} failed: {type(error).__name__}: {error}"
-        failed = Failed(kind, time.monotonic(), ClusterError(told))
+        may_follow = isinstance(error, RuntimeError)
+        kind = FailureKind.PERHAPS_FOLLOWING if may_follow else FailureKind.UNFORESEEN
+        message = f"training process {rank} failed: {type(error).__name__}: {error}"
+        failed = Failed(kind, time.monotonic(), ClusterError(message))
     failed.error.add_note("".join(traceback.format_exception(error)))
     return failed
 
@@ -114,19 +123,19 @@ def _failed(error: Exception, rank: int) -> Failed:
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
-        raise AssertionError("a member is a process that was started")
+        raise AssertionError("a member is a process that another process started")
     connection.wait([parent.sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ENDING_SECONDS)
     os._exit(1)
 
 
-class _Forward(logging.Handler):
-    """Tells log messages."""
+class _SendingHandler(logging.Handler):
+    """Sends log messages to the starting process."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__()
-        self._tell = tell
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(Logged(record.name, record.levelno, record.getMessage()))
+        self._send(Logged(record.name, record.levelno, record.getMessage()))

@@ -1,4 +1,4 @@
-"""The record of a training run, beside the model: curves (CSV, PNG), and what was seen."""
+"""The record of a training run, in a folder beside the model: curves and a picture of patches."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ import numpy as np
 from bigunet.errors import OutputError
 from bigunet.machine.files import replacing
 from bigunet.model.description import SegmentationClass
-from bigunet.model.inference.forward import Predictor, labels_of
+from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.inference.score_maps import labels_of
 from bigunet.model.model import Model
 from bigunet.report.training_curves import draw_curves
 from bigunet.report.training_patches import SeenPatch, draw_patches
 from bigunet.training.data.patches import PatchSource
-from bigunet.training.run.work_stages import Counted, OnStage, say_nothing
+from bigunet.training.work_stages import Counted, OnStage, ignore_stage
 
 _COLUMNS = ("step", "loss", "score", "learning_rate", "seconds", "patches_per_second", "waited")
 _SHOWN_PATCHES = 4
 _MOST_SECONDS = 5.0
-"""For the patches of the picture; the first one is always drawn."""
+"""Time to draw the patches of the picture; the first patch is drawn whatever the time."""
 _BETWEEN_DRAWINGS = 20.0
-"""Seconds: a picture takes half a second, and some runs validate each second."""
+"""Seconds. A picture of the curves takes half a second, and some runs validate each second."""
 _FIRST_SHOWN = 2**40
-"""Numbers of the patches that are shown: none that training draws."""
+"""Number of the first patch in the picture; training never draws a patch with such a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,15 @@ class Row:
     ----------
     step : int
     loss : float
-        Mean since the row before.
+        Mean loss since the row before.
     score : float
-        Of validation; NaN without one.
+        Validation score; NaN in a row without a validation.
     learning_rate : float
     seconds : float
-        Of training so far.
+        Time of training so far.
     patches_per_second : float
     waited : float
-        Share of the time so far in which the network waited for patches.
+        Share of the time so far in which the network waited for patches, 0 to 1.
     """
 
     step: int
@@ -78,7 +79,7 @@ class Record:
         return tuple(self._rows)
 
     def reopen(self, step: int) -> None:
-        """Go on from the rows of the first ``step`` steps; later ones were not checkpointed."""
+        """Keep the rows of the first ``step`` steps only: the run continues from there."""
         path = self._folder / "curves.csv"
         if path.is_file():
             with path.open(newline="") as file:
@@ -86,7 +87,7 @@ class Record:
             self._rows = [row for row in rows if row.step <= step]
 
     def add(self, row: Row) -> None:
-        """Keep a row, and write all."""
+        """Add a row, and write all rows."""
         self._rows.append(row)
         path = self._folder / "curves.csv"
         try:
@@ -104,7 +105,7 @@ class Record:
             raise OutputError(f"cannot write {path}: {error}") from error
 
     def draw(self, *, now: bool = True) -> None:
-        """Draw the curves; if it need not be now, then only some time after the last drawing."""
+        """Draw the curves; with ``now=False``, only if the last drawing is some seconds old."""
         if not now and time.monotonic() < self._drawn + _BETWEEN_DRAWINGS:
             return
         rows = [{name: getattr(row, name) for name in _COLUMNS} for row in self._rows]
@@ -119,29 +120,30 @@ class Record:
         classes: Sequence[SegmentationClass],
         *,
         device: str,
-        on_stage: OnStage = say_nothing,
+        on_stage: OnStage = ignore_stage,
     ) -> None:
-        """Draw some small patches with truth, weights and what the network makes of them.
+        """Draw some small patches with their truth, their weights, and the network's labels.
 
-        Where the border term would be computed in a volume it is left out of the weights.
+        The weights of a volume are drawn without the border term if it was not kept, because to
+        compute it takes too long.
         """
         source = source.for_pictures()
-        until = time.monotonic() + _MOST_SECONDS
+        deadline = time.monotonic() + _MOST_SECONDS
         counted = Counted("pictures", _SHOWN_PATCHES, on_stage)
-        # Patches are normalised already.
+        # Patches are already normalised, so the predictor must not change their values.
         unit = GreyRange((0.0,) * model.in_channels, (1.0,) * model.in_channels)
         predictor = Predictor(model, unit, device=device)
-        seen = []
+        patches = []
         for index in range(_FIRST_SHOWN, _FIRST_SHOWN + _SHOWN_PATCHES):
             patch = source.draw(index)
             border = model.receptive_field.border
             inner = tuple(slice(b, n - b) for b, n in zip(border, patch.image.shape[1:]))
-            found = labels_of(predictor.scores(patch.image)).cpu().numpy()
-            seen.append(SeenPatch(patch.image[0][inner], patch.classes, patch.weights, found))
-            counted.one()
-            if time.monotonic() > until:
+            labels = labels_of(predictor.scores(patch.image)).cpu().numpy()
+            patches.append(SeenPatch(patch.image[0][inner], patch.classes, patch.weights, labels))
+            counted.add_one()
+            if time.monotonic() > deadline:
                 break
-        draw_patches(seen, classes, self._folder / "patches.png")
+        draw_patches(patches, classes, self._folder / "patches.png")
         on_stage("pictures", 1.0)
 
 

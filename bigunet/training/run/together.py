@@ -1,7 +1,13 @@
-"""Training processes side by side: what they tell this one, and that all end when one is lost.
+"""Runs a task in several processes at once, and ends all of them when one is lost.
 
-This process only listens, so that nothing that the others wait for can keep it from seeing one of
-them end.
+The starting process only listens, so that nothing can keep it from noticing that a process ended.
+
+Torch's own ``torch.multiprocessing.spawn`` does not fit. It reports the first process that it sees
+fail, which may have failed only because another process did. It returns an error as the text of a
+traceback, so the error's class is lost. It passes on neither results nor events, and has no
+deadline for the start. ``torch.distributed.elastic`` also sends no events, its launcher's
+rendezvous listens on a TCP port, and it restarts processes, which must not happen here: a run
+continues from its checkpoint. With either of them, most of this file would remain.
 """
 
 from __future__ import annotations
@@ -23,150 +29,156 @@ from bigunet.training.run.member import (
     READY,
     Done,
     Failed,
-    Kind,
+    FailureKind,
     Logged,
     Task,
     be_member,
 )
 
 _START_SECONDS = 300
-"""Until all are ready: Python and torch start slowly on a machine that is busy."""
-_LOOK_SECONDS = 1
-_TELLING_SECONDS = 5
-_SETTLED = (Kind.UNFORESEEN, Kind.LOST)
-"""Of the others, the first process may say more, or one may be found lost."""
+"""Time until all processes must be ready: Python and torch start slowly on a busy machine."""
+_WAKE_SECONDS = 1
+_EXPLAINING_SECONDS = 5
+"""Time that the other processes have to send their errors after the first error arrived."""
+_CERTAIN_CAUSES = (FailureKind.UNFORESEEN, FailureKind.LOST)
+"""Failures that are the cause whatever the other processes send. After a foreseen error the first
+process may send a better one; an error that perhaps follows may have a cause in another process."""
 
 
-class _Member:
-    """One of the processes, as this one sees it."""
+class _StartedProcess:
+    """One of the processes, as the starting process sees it."""
 
     def __init__(self, task: Task, rank: int) -> None:
         self.rank = rank
-        self.ready = False
-        self.underway = False
+        self.is_ready = False
+        self.has_begun = False
         self.last: Done | Failed | None = None
         self.incoming, outgoing = multiprocessing.Pipe(duplex=False)
-        # A fork would copy the locks of torch's and zarr's threads, held or not.
+        # A fork would copy the locks of torch's and zarr's threads, locked or not.
         self.process: BaseProcess = multiprocessing.get_context("spawn").Process(
             target=be_member, args=(task, rank, outgoing), name=f"train-{rank}"
         )
         self.process.start()
-        # The process's own end is then the only one, and closes when it ends.
+        # The started process then has the only open end, which closes when the process ends.
         outgoing.close()
 
-    def hear(self) -> Iterator[object]:
-        """What it has told since, but for what is kept here."""
-        # Looked at before the last message is read, not after.
-        gone = self.process.exitcode is not None
-        while (told := _received(self.incoming)) is not None:
-            if isinstance(told, (Done, Failed)):
-                self.last = told
-            elif told == READY:
-                self.ready = True
-            elif isinstance(told, Logged):
-                logging.getLogger(told.name).log(told.level, "%s", told.message)
+    def new_messages(self) -> Iterator[object]:
+        """The messages that have arrived, except those that this object keeps or logs itself."""
+        # Asked before the last message is read: a process may send a message and end in between.
+        has_ended = self.process.exitcode is not None
+        while (message := _received(self.incoming)) is not None:
+            if isinstance(message, (Done, Failed)):
+                self.last = message
+            elif message == READY:
+                self.is_ready = True
+            elif isinstance(message, Logged):
+                logging.getLogger(message.name).log(message.level, "%s", message.message)
             else:
-                yield told
-        if gone and self.last is None:
-            self.last = Failed(Kind.LOST, self.rank, ClusterError(self._ending()))
+                yield message
+        if has_ended and self.last is None:
+            self.last = Failed(FailureKind.LOST, self.rank, ClusterError(self._loss_message()))
 
-    def _ending(self) -> str:
+    def _loss_message(self) -> str:
         code = self.process.exitcode or 0
-        told = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        cause = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         if -code == signal.SIGKILL:
-            told = f"{told}, as when memory runs out"
-        if not self.ready:
-            return f"training process {self.rank} ended while it started ({told})"
-        advice = "; go on with --resume" if self.underway else ""
-        return f"training process {self.rank} was lost ({told}){advice}"
+            cause = f"{cause}, as when memory runs out"
+        if not self.is_ready:
+            return f"training process {self.rank} ended while it started ({cause})"
+        advice = "; go on with --resume" if self.has_begun else ""
+        return f"training process {self.rank} was lost ({cause}){advice}"
 
 
 def run_together(
     task: Task,
     count: int,
-    on_told: Callable[[Any], None],
+    on_message: Callable[[Any], None],
     *,
     start_seconds: float = _START_SECONDS,
 ) -> Any:
-    """Call a function in ``count`` processes at once; what it returns in the first one.
+    """Run a task in ``count`` processes at once, and return the result of the first process.
 
     Parameters
     ----------
     task : callable
-        Called with the number of the process and a function that tells this process something;
-        it tells ``READY`` once it has found the others. Pickled, as all that it tells.
+        Called with the rank of its process, and with a function that sends a message to this
+        process. It sends ``READY`` once it is connected to the others. The task and its messages
+        are pickled.
     count : int
-    on_told : callable
-        Given all else that they tell.
+    on_message : callable
+        Called with each other message.
     start_seconds : float
-        Until all must be ready.
+        Time until all processes must be ready.
 
     Raises
     ------
     BigUNetError
-        What one of them raised; or :class:`ClusterError`, if one ended without a word, raised
-        something else, or was not ready in time. All have ended then.
+        The error that one of the processes raised; or :class:`ClusterError`, if a process ended
+        without a message, raised another error, or was not ready in time. All processes have
+        ended by then.
     """
-    members: list[_Member] = []
+    started: list[_StartedProcess] = []
     try:
         with interrupts_postponed():
             for rank in range(count):
-                members.append(_Member(task, rank))
-        result = _follow(members, on_told, time.monotonic() + start_seconds)
-        for member in members:
-            member.process.join(ENDING_SECONDS)
+                started.append(_StartedProcess(task, rank))
+        result = _follow(started, on_message, time.monotonic() + start_seconds)
+        for one in started:
+            one.process.join(ENDING_SECONDS)
         return result
     finally:
-        _end(members)
+        _end(started)
 
 
-def _follow(members: Sequence[_Member], on_told: Callable[[Any], None], deadline: float) -> Any:
+def _follow(
+    started: Sequence[_StartedProcess], on_message: Callable[[Any], None], deadline: float
+) -> Any:
     while True:
-        _wait(members)
-        for member in members:
-            for told in member.hear():
-                on_told(told)
-                for other in members:
-                    other.underway = True
-        if isinstance(members[0].last, Done):
-            return members[0].last.result
-        if any(isinstance(member.last, Failed) for member in members):
-            raise _cause(members)
-        late = [member.rank for member in members if not (member.ready or member.last)]
+        _wait(started)
+        for one in started:
+            for message in one.new_messages():
+                on_message(message)
+                for other in started:
+                    other.has_begun = True
+        if isinstance(started[0].last, Done):
+            return started[0].last.result
+        if any(isinstance(one.last, Failed) for one in started):
+            raise _cause(started)
+        late = [one.rank for one in started if not (one.is_ready or one.last)]
         if late and time.monotonic() > deadline:
             raise ClusterError(
                 f"training process {late[0]} did not start in time: the machine may be too busy "
-                f"for {len(members)} processes"
+                f"for {len(started)} processes"
             )
 
 
-def _cause(members: Sequence[_Member]) -> BigUNetError:
-    """Which error the others follow from, once they have had time to tell theirs."""
-    until = time.monotonic() + _TELLING_SECONDS
+def _cause(started: Sequence[_StartedProcess]) -> BigUNetError:
+    """The error that caused the others; the other processes get some time to send theirs."""
+    until = time.monotonic() + _EXPLAINING_SECONDS
     while True:
-        for member in members:
-            list(member.hear())
-        cause = min((m.last for m in members if isinstance(m.last, Failed)), key=_order)
-        silent = any(member.last is None for member in members)
-        if cause.kind in _SETTLED or not silent or time.monotonic() > until:
+        for one in started:
+            list(one.new_messages())
+        cause = min((one.last for one in started if isinstance(one.last, Failed)), key=_order)
+        silent = any(one.last is None for one in started)
+        if cause.kind in _CERTAIN_CAUSES or not silent or time.monotonic() > until:
             return cause.error
-        _wait(members)
+        _wait(started)
 
 
 def _order(failed: Failed) -> tuple[int, float]:
     return failed.kind, failed.order
 
 
-def _wait(members: Sequence[_Member]) -> None:
-    """Until one of them tells something or ends, or for a moment."""
-    incoming = [member.incoming for member in members if not member.incoming.closed]
-    going = [member.process.sentinel for member in members if member.process.exitcode is None]
-    # For a moment: a process that a lost one has started may keep its ends open.
-    connection.wait([*incoming, *going], _LOOK_SECONDS)
+def _wait(started: Sequence[_StartedProcess]) -> None:
+    """Wait until one of the processes sends a message or ends, at most for a moment."""
+    incoming = [one.incoming for one in started if not one.incoming.closed]
+    running = [one.process.sentinel for one in started if one.process.exitcode is None]
+    # At most for a moment: a process that a lost one has started may keep its ends open.
+    connection.wait([*incoming, *running], _WAKE_SECONDS)
 
 
 def _received(incoming: Connection) -> object | None:
-    """The next message that is there; None if there is none."""
+    """The next message that has arrived; None if there is none."""
     try:
         return incoming.recv() if not incoming.closed and incoming.poll() else None
     except (EOFError, OSError):
@@ -175,18 +187,18 @@ def _received(incoming: Connection) -> object | None:
         return None
 
 
-def _end(members: Sequence[_Member]) -> None:
-    for member in members:
-        if member.process.is_alive() and member.ready:
-            member.process.terminate()
-        elif member.process.is_alive():
-            # It has started no others yet, and one that waits for the others does not listen.
-            member.process.kill()
+def _end(started: Sequence[_StartedProcess]) -> None:
+    for one in started:
+        if one.process.is_alive() and one.is_ready:
+            one.process.terminate()
+        elif one.process.is_alive():
+            # It has started no process yet, and while it waits for the others it hears no signal.
+            one.process.kill()
     until = time.monotonic() + ENDING_SECONDS
-    for member in members:
-        member.process.join(max(0.0, until - time.monotonic()))
-        if member.process.is_alive():
-            member.process.kill()
-            member.process.join()
-        member.process.close()
-        member.incoming.close()
+    for one in started:
+        one.process.join(max(0.0, until - time.monotonic()))
+        if one.process.is_alive():
+            one.process.kill()
+            one.process.join()
+        one.process.close()
+        one.incoming.close()

@@ -1,4 +1,4 @@
-"""Model files made to harm: refused by their head, before anything is allocated."""
+"""Hostile model files: their header is refused before anything is allocated."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ DESCRIPTION = ModelDescription(
     channels=("nuclei",),
     voxel_size_um=(0.5, 0.25),
 )
-# What a pass over the file itself may take: its weights twice, and torch's small change.
+# Memory that loading the file itself may take: its weights twice, and a little for torch.
 _ROOM_BYTES = 100_000
 
 
 class Allocations(TorchDispatchMode):
-    """Refuses tensors larger than a file of this test can ask for; those on meta take none."""
+    """Refuses tensors too large for the files of this test; tensors on meta take no memory."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        for one in found if isinstance(found, (tuple, list)) else (found,):
+        output = func(*args, **(kwargs or {}))
+        for one in output if isinstance(output, (tuple, list)) else (output,):
             if isinstance(one, torch.Tensor) and not one.is_meta:
                 assert one.numel() * one.element_size() <= _ROOM_BYTES
-        return found
+        return output
 
 
 def file_of(header: bytes, body: bytes = b"") -> bytes:
@@ -99,7 +99,7 @@ def test_a_few_bytes_that_claim_a_giant_network_are_refused_before_it_is_built(p
         ({"wings": 2}, "not the numbers of a U-Net: .*wings"),
     ],
 )
-def test_numbers_beyond_all_use_are_refused(
+def test_absurdly_large_numbers_are_refused(
     whole: Path, path: Path, config: dict[str, Any], message: str
 ) -> None:
     metadata = described(lambda d: d["architecture"]["config"].update(config))
@@ -155,7 +155,7 @@ def test_fields_of_other_types_are_refused_in_a_line(
         ("[]", "no bigunet description"),
     ],
 )
-def test_json_that_python_cannot_take_is_refused(
+def test_json_that_python_cannot_parse_is_refused(
     whole: Path, path: Path, description: str, message: str
 ) -> None:
     save_file(load_file(whole), path, metadata={"bigunet": description})
@@ -198,12 +198,12 @@ def test_weights_that_are_not_finite_are_refused(whole: Path, path: Path, value:
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
-def test_a_prefix_of_all_names_is_taken_off(whole: Path, path: Path, prefix: str) -> None:
+def test_a_prefix_of_all_names_is_removed(whole: Path, path: Path, prefix: str) -> None:
     plain = load_file(whole)
     state = {prefix + name: tensor for name, tensor in plain.items()}
     save_file(state, path, metadata=described(lambda d: None))
-    found = load_model(path).module.state_dict()
-    assert all(torch.equal(found[name], tensor) for name, tensor in plain.items())
+    loaded = load_model(path).module.state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in plain.items())
     del state[f"{prefix}head.bias"]
     save_file(state, path, metadata=described(lambda d: None))
     with pytest.raises(ModelError, match=r"1 of 16 tensors missing \(head\.bias\)"):
@@ -224,7 +224,7 @@ def test_weights_of_whole_numbers_are_refused(whole: Path, path: Path) -> None:
         load_model(path)
 
 
-def test_what_differs_is_told_with_few_names(path: Path) -> None:
+def test_the_differences_name_only_a_few_tensors(path: Path) -> None:
     state = UNet(UNetConfig(width=3, depth=2)).state_dict()
     save_file(state, path, metadata=described(lambda d: None))
     message = r"10 too many \(\S+, \S+, …\); 15 of 16 of another shape \(\S+ \("
@@ -252,7 +252,7 @@ JSON = st.recursive(
 
 
 def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a tree of JSON."""
+    """The path to every value in a tree of JSON."""
     items = value.items() if isinstance(value, dict) else ()
     items = enumerate(value) if isinstance(value, list) else items
     return [at] * bool(at) + [p for key, one in items for p in _places(one, (*at, key))]

@@ -1,4 +1,4 @@
-"""Laws of the model file: what is saved comes back, and nothing else is taken for a model."""
+"""Laws of the model file: a saved model comes back, and no other file is taken for a model."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def saved(tmp_path: Path, module: UNet) -> Path:
 
 
 def rewritten(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """The same weights under a changed description."""
+    """Write the same weights with a changed description."""
     content = DESCRIPTION.to_dict()
     change(content)
     save_file(load_file(path), path, metadata={"bigunet": json.dumps(content)})
@@ -91,7 +91,7 @@ def test_a_saved_model_comes_back_whole(saved: Path, module: UNet) -> None:
         assert torch.equal(model.module.state_dict()[name], tensor)
 
 
-def test_half_the_size_rounds_the_weights_and_computes_in_fp32(
+def test_a_file_of_half_the_size_rounds_the_weights_and_computes_in_fp32(
     tmp_path: Path, saved: Path, module: UNet
 ) -> None:
     path = tmp_path / "half.safetensors"
@@ -133,7 +133,7 @@ def test_a_damaged_description_is_a_model_error_and_no_other(key: str, value: ob
 
 @settings(deadline=None)
 @given(JSON)
-def test_what_is_no_object_is_no_description(value: Any) -> None:
+def test_json_that_is_no_object_is_no_description(value: Any) -> None:
     with pytest.raises(ModelError, match="no bigunet description"):
         ModelDescription.from_dict(value)
 
@@ -183,7 +183,7 @@ def test_a_description_that_does_not_fit_is_refused(
         load_model(saved)
 
 
-def test_weights_of_another_network_are_refused_on_both_ways(saved: Path) -> None:
+def test_weights_of_another_network_are_neither_saved_nor_loaded(saved: Path) -> None:
     other = UNetConfig(**{**CONFIG.to_dict(), "width": 3})
     with pytest.raises(ModelError, match="the weights are not those of"):
         save_model(saved, UNet(other), DESCRIPTION)
@@ -227,7 +227,7 @@ def test_bundled_models_load_by_name() -> None:
         assert model.description.name == name
 
 
-def test_a_name_that_is_no_model_is_refused_with_those_that_are(tmp_path: Path) -> None:
+def test_an_unknown_name_is_refused_with_the_names_of_models(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model 'nonsense': .*bundled: .*nuclei"):
         load_model("nonsense")
     with pytest.raises(ModelError, match="neither a file nor bundled"):
@@ -262,5 +262,5 @@ def test_a_number_of_classes_that_uint8_labels_cannot_tell_apart_is_refused(coun
         ModelDescription("m", {}, default_classes(count) if count else (), ("0",))
 
 
-def test_256_classes_are_taken() -> None:
+def test_256_classes_are_accepted() -> None:
     assert len(ModelDescription("m", {}, default_classes(256), ("0",)).classes) == 256

@@ -1,4 +1,4 @@
-"""Files and folders of other programs given as a model: each is named, with what to do."""
+"""Files and folders of other programs, given as a model: the error names them and a remedy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bigunet.model.files.model_file import load_model
 
 
 class Runs:
-    """What a pickle may do to whoever opens it."""
+    """A pickle that would do harm if it were loaded."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (pytest.fail, ("it was unpickled",))
@@ -92,7 +92,7 @@ ONNX = b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:\x8e\x01"
         ),
     ],
 )
-def test_it_is_named_with_what_to_do_and_never_unpickled(
+def test_the_error_names_it_and_a_remedy_and_never_unpickles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[Path], object],
     message: str,
 ) -> None:  # fmt: skip
@@ -104,6 +104,6 @@ def test_it_is_named_with_what_to_do_and_never_unpickled(
     assert name in str(caught.value)
 
 
-def test_a_module_in_the_place_of_a_path_is_refused_with_what_to_do() -> None:
+def test_a_module_in_the_place_of_a_path_is_refused_with_a_remedy() -> None:
     with pytest.raises(ModelError, match=r"a Conv2d is neither a name nor a path .*of_module"):
         load_model(nn.Conv2d(1, 2, 3))  # type: ignore[arg-type]

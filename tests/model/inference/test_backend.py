@@ -1,11 +1,10 @@
-"""Laws of backends: whatever computes, the scores are the same."""
+"""Laws of backends: all backends give the same scores."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cachetools import LRUCache
 from torch import nn
 
 from bigunet import Model, ModelDescription, Normalisation
@@ -58,10 +58,10 @@ def tile_of(model: Model, kept: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (1, *shape), dtype=np.uint8)
 
 
-def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
-    """The largest, in standard deviations of the scores."""
-    assert found.shape == expected.shape
-    return float((found - expected).abs().max() / expected.std())
+def difference(scores: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, in standard deviations of the scores."""
+    assert scores.shape == expected.shape
+    return float((scores - expected).abs().max() / expected.std())
 
 
 @needs_openvino
@@ -80,8 +80,8 @@ def test_openvino_in_bf16_is_near() -> None:
     model = model_of("unet", CONFIGS["unet"])
     tile = tile_of(model, 40)
     expected = Predictor(model, GREY, backend="torch").scores(tile)
-    found = Predictor(model, GREY, backend="openvino", precision="bf16").scores(tile)
-    assert 0 < difference(found, expected) < 0.2
+    lower = Predictor(model, GREY, backend="openvino", precision="bf16").scores(tile)
+    assert 0 < difference(lower, expected) < 0.2
 
 
 @needs_openvino
@@ -105,7 +105,7 @@ def test_scores_outlive_the_next_tile() -> None:
 
 
 @needs_openvino
-def test_threads_do_not_see_one_another() -> None:
+def test_threads_do_not_overwrite_the_scores_of_one_another() -> None:
     model = model_of("unet", CONFIGS["unet"])
     ours = Predictor(model, GREY, backend="openvino", threads=1)
     tiles = [tile_of(model, 16, seed) for seed in range(8)]
@@ -118,20 +118,20 @@ def test_threads_do_not_see_one_another() -> None:
 
 
 @needs_openvino
-def test_its_threads_are_bound_to_no_core() -> None:
+def test_threads_of_openvino_are_not_bound_to_cores() -> None:
     model = model_of("unet", CONFIGS["unet"])
     predictor = Predictor(model, GREY, backend="openvino", threads=1)
     predictor.scores(tile_of(model, 32))
     module: Any = predictor._module
     (compiled,) = module._compiled.values()
-    # Processes that bind theirs bind them to the same ones.
+    # Otherwise all processes would bind their threads to the same cores.
     assert compiled.get_property("ENABLE_CPU_PINNING") is False
 
 
 def test_auto_takes_openvino_for_networks_of_ours_only(monkeypatch: pytest.MonkeyPatch) -> None:
     unet, other = UNet(UNetConfig(width=2, depth=1)), nn.Conv2d(1, 2, 3)
     for installed, expected in ((True, "openvino"), (False, "torch")):
-        monkeypatch.setattr(backends, "has_openvino", lambda found=installed: found)
+        monkeypatch.setattr(backends, "has_openvino", lambda installed=installed: installed)
         assert choose_backend("auto", unet, device="cpu", precision="fp32") == expected
         assert choose_backend("auto", other, device="cpu", precision="fp32") == "torch"
         assert choose_backend("auto", unet, device="cuda:0", precision="fp32") == "torch"
@@ -139,7 +139,7 @@ def test_auto_takes_openvino_for_networks_of_ours_only(monkeypatch: pytest.Monke
         assert choose_backend("auto", unet, device="cpu", precision="fp16") == "torch"
 
 
-def test_openvino_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openvino_that_cannot_run_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     unet = UNet(UNetConfig(width=2, depth=1))
     with pytest.raises(OptionError, match="runs on the CPU here, not on cuda"):
         choose_backend("openvino", unet, device="cuda", precision="fp32")
@@ -151,7 +151,7 @@ def test_openvino_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch
 
 
 @needs_openvino
-def test_what_openvino_cannot_do_is_one_line() -> None:
+def test_a_network_that_openvino_cannot_run_is_an_error_of_one_line() -> None:
     model = model_of("unet", CONFIGS["unet"])
     with pytest.raises(OptionError, match="fp32 or bf16, not in fp16"):
         Predictor(model, GREY, backend="openvino", precision="fp16")
@@ -165,7 +165,7 @@ def test_what_openvino_cannot_do_is_one_line() -> None:
                               precision="fp32", threads=1)  # fmt: skip
 
 
-def test_nothing_is_sent_to_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_telemetry_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     telemetry = pytest.importorskip("openvino_telemetry")
 
     def refuse(*_: object, **__: object) -> None:
@@ -180,9 +180,9 @@ def test_nothing_is_sent_to_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _QUIET = """
 import socket, sys, threading, urllib.request
-told = []
+calls = []
 def note(*given, **named):
-    told.append(given)
+    calls.append(given)
     raise OSError("no network here")
 socket.socket.connect = socket.create_connection = urllib.request.urlopen = note
 import torch
@@ -195,14 +195,14 @@ assert module(torch.zeros(1, 1, 8, 8)).shape == (1, 2, 6, 6)
 for thread in threading.enumerate():
     if thread is not threading.main_thread():
         thread.join(5)
-print(told, [name for name in sys.modules if name.startswith("openvino_telemetry")])
+print(calls, [name for name in sys.modules if name.startswith("openvino_telemetry")])
 """
 
 
 @needs_openvino
 def test_openvino_writes_nothing_into_home_and_sends_nothing(tmp_path: Path) -> None:
     environment = os.environ | {"HOME": str(tmp_path)}
-    # Telemetry leaves out what runs in a service of continuous integration.
+    # With these variables set, telemetry would be off in any case.
     for name in ("CI", "TF_BUILD", "JENKINS_URL", "GITHUB_ACTIONS"):
         environment.pop(name, None)
     done = subprocess.run(
@@ -213,10 +213,10 @@ def test_openvino_writes_nothing_into_home_and_sends_nothing(tmp_path: Path) -> 
 
 
 @needs_openvino
-def test_a_network_is_traced_once_in_a_process_and_another_one_again(
+def test_each_network_is_traced_once_in_a_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # What a trace leaves in torch stays as long as Python runs.
+    # Each trace leaves memory in torch that is not freed before Python ends.
     traced = []
 
     def converted(module: nn.Module, sample: torch.Tensor) -> Any:
@@ -225,7 +225,7 @@ def test_a_network_is_traced_once_in_a_process_and_another_one_again(
 
     convert = openvino_module._converted
     monkeypatch.setattr(openvino_module, "_converted", converted)
-    monkeypatch.setattr(openvino_module, "_graphs", OrderedDict())
+    monkeypatch.setattr(openvino_module, "_graphs", LRUCache(4))
     image = torch.rand(1, 1, 44, 44)
     networks = [UNet(UNetConfig(width=2, depth=2, classes=2)).initialise().eval() for _ in "ab"]
     for module in (*networks, *networks):

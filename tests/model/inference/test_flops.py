@@ -1,4 +1,4 @@
-"""Laws of the count of operations."""
+"""Laws of counting operations."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_the_papers_tiles_cost_a_third_more_than_one_huge_pass() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(CONFIGS, st.integers(1, 40))
-def test_a_unets_own_count_is_torchs(config: UNetConfig, wanted: int) -> None:
-    shape = config.receptive_field().input_shape((wanted,) * config.ndim)
+def test_the_count_of_a_unet_is_that_of_torch(config: UNetConfig, inner: int) -> None:
+    shape = config.receptive_field().input_shape((inner,) * config.ndim)
     with torch.device("meta"):
         module = UNet(config)
     counted = flop_counter(nn.Sequential(module), in_channels=config.in_channels)
@@ -48,7 +48,7 @@ def test_a_convolution_costs_two_operations_per_tap() -> None:
     assert count((12, 22)) == 2 * 3 * 5 * 9 * 10 * 20
 
 
-def test_counting_leaves_the_module_where_it_is() -> None:
+def test_counting_does_not_move_the_module() -> None:
     module = nn.Conv2d(1, 2, 3).train()
     flop_counter(module, in_channels=1)((8, 8))
     assert module.training
@@ -60,5 +60,5 @@ class LooksAtValues(nn.Module):
         return x * 0 if bool((x > 1e9).any()) else x
 
 
-def test_a_module_that_looks_at_values_has_no_count_and_no_error() -> None:
+def test_a_module_that_reads_values_has_no_count_and_no_error() -> None:
     assert flop_counter(LooksAtValues(), in_channels=1)((8, 8)) is None

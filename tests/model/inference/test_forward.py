@@ -15,13 +15,8 @@ from torch import nn
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.description import ModelDescription, default_classes
 from bigunet.model.inference.folding import fold_batch_norm
-from bigunet.model.inference.forward import (
-    GreyRange,
-    Predictor,
-    labels_of,
-    probabilities_of,
-    score_margin,
-)
+from bigunet.model.inference.forward import GreyRange, Predictor
+from bigunet.model.inference.score_maps import labels_of, probabilities_of, score_margin
 from bigunet.model.model import Model, module_digest
 from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.receptive import ReceptiveField
@@ -31,7 +26,7 @@ WHOLE = (slice(None), slice(None))
 
 
 def network(**numbers: Any) -> Model:
-    """A random network whose batch normalisations are far from doing nothing."""
+    """A random network with batch normalisations that change values a lot."""
     config = UNetConfig(**{"width": 4, "depth": 1, "classes": 3, "batch_norm": True, **numbers})
     torch.manual_seed(0)
     module = UNet(config).initialise()
@@ -121,7 +116,9 @@ def test_the_extremes_of_a_dtype_do_not_wrap(model: Model, dtype: type) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_counts_as_black(model: Model, tile: np.ndarray, value: float) -> None:
+def test_values_that_are_not_finite_count_as_black(
+    model: Model, tile: np.ndarray, value: float
+) -> None:
     predictor = Predictor(model, GreyRange((7.0,), (90.0,)))
     image, black = tile.astype(float), tile.astype(float)
     image[0, 10:14, 20], black[0, 10:14, 20] = value, 7.0
@@ -159,18 +156,18 @@ def test_each_channel_has_its_own_grey_range() -> None:
 def test_labels_are_the_most_probable_class(classes: int, tile: np.ndarray) -> None:
     predictor = Predictor(network(classes=classes), GREY)
     inner = (slice(1, 9), slice(0, 7))
-    found = predictor.predict(tile, inner, probabilities=True)
-    assert found.labels.shape == (8, 7)
-    assert found.labels.dtype == np.uint8
-    assert found.probabilities is not None
-    assert found.probabilities.dtype == np.uint8
-    assert found.probabilities.shape == (max(classes, 2), 8, 7)
-    assert np.abs(found.probabilities.sum(axis=0, dtype=int) - 255).max() <= classes
-    best = np.take_along_axis(found.probabilities, found.labels[None].astype(int), axis=0)
-    assert (best[0] == found.probabilities.max(axis=0)).all()
+    prediction = predictor.predict(tile, inner, probabilities=True)
+    assert prediction.labels.shape == (8, 7)
+    assert prediction.labels.dtype == np.uint8
+    assert prediction.probabilities is not None
+    assert prediction.probabilities.dtype == np.uint8
+    assert prediction.probabilities.shape == (max(classes, 2), 8, 7)
+    assert np.abs(prediction.probabilities.sum(axis=0, dtype=int) - 255).max() <= classes
+    best = np.take_along_axis(prediction.probabilities, prediction.labels[None].astype(int), axis=0)
+    assert (best[0] == prediction.probabilities.max(axis=0)).all()
     without = predictor.predict(tile, inner)
     assert without.probabilities is None
-    assert (without.labels == found.labels).all()
+    assert (without.labels == prediction.labels).all()
 
 
 SCORES = st.integers(1, 4).flatmap(
@@ -201,10 +198,10 @@ def test_lower_precision_is_close_to_fp32(
 ) -> None:
     full = Predictor(model, GREY)
     low = Predictor(model, GREY, precision=precision)
-    exact, found = full.scores(tile), low.scores(tile)
-    assert found.dtype == torch.float32
-    assert float((found - exact).abs().max()) < tolerance * float(exact.abs().max())
-    assert not torch.equal(found, exact)
+    exact, lower = full.scores(tile), low.scores(tile)
+    assert lower.dtype == torch.float32
+    assert float((lower - exact).abs().max()) < tolerance * float(exact.abs().max())
+    assert not torch.equal(lower, exact)
 
 
 def test_an_unknown_precision_is_refused(model: Model) -> None:
@@ -230,7 +227,7 @@ def test_a_module_with_one_score_is_a_model_of_two_classes() -> None:
         Model.of_module(nn.Conv2d(1, 1, 3), ndim=2, classes=("a", "b", "c"))
 
 
-def test_a_digest_tells_weights_and_structure_apart() -> None:
+def test_a_digest_distinguishes_weights_and_structure() -> None:
     torch.manual_seed(0)
     one = nn.Sequential(nn.Conv2d(1, 1, 3))
     other = copy.deepcopy(one)
@@ -242,7 +239,7 @@ def test_a_digest_tells_weights_and_structure_apart() -> None:
 
 
 class Scaled(nn.Module):
-    """Has a number that neither its weights nor its representation show."""
+    """A module with a number that shows neither in its weights nor in its representation."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -252,7 +249,7 @@ class Scaled(nn.Module):
         return torch.cat((x * self.factor, x), dim=1)
 
 
-def test_a_digest_tells_plain_attributes_and_receptive_fields_apart() -> None:
+def test_a_digest_distinguishes_plain_attributes_and_receptive_fields() -> None:
     assert digest(Scaled(2.0)) == digest(Scaled(2.0))
     assert digest(Scaled(2.0)) != digest(Scaled(2.001))
     assert digest(Scaled(2.0)) != digest(Scaled(2.0), halo=7)
@@ -260,15 +257,15 @@ def test_a_digest_tells_plain_attributes_and_receptive_fields_apart() -> None:
 
 def test_a_digest_does_not_depend_on_the_number_of_threads() -> None:
     module, threads = network(width=8).module, torch.get_num_threads()
-    found = set()
+    digests = set()
     for number in (1, 2):
         torch.set_num_threads(number)
-        found.add(digest(module))
+        digests.add(digest(module))
     torch.set_num_threads(threads)
-    assert len(found) == 1
+    assert len(digests) == 1
 
 
-def test_a_module_of_the_callers_goes_on_training() -> None:
+def test_the_module_of_the_caller_stays_in_training() -> None:
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout())
     model = Model.of_module(module.train(), ndim=2)
     assert module.training
@@ -327,7 +324,7 @@ def conv() -> nn.Conv2d:
     ],
     ids=["conv", "norm", "parent", "conv hook", "norm hook", "pre-hook", "parametrized", "own"],
 )
-def test_layers_that_do_more_than_torchs_own_are_left_unfolded(make) -> None:
+def test_layers_that_do_more_than_those_of_torch_are_not_folded(make) -> None:
     torch.manual_seed(0)
     module, image = make().eval(), torch.rand(1, 1, 12, 12)
     with torch.inference_mode():
@@ -335,7 +332,7 @@ def test_layers_that_do_more_than_torchs_own_are_left_unfolded(make) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
-def test_what_cannot_be_copied_is_refused_with_what_to_do() -> None:
+def test_a_module_that_cannot_be_copied_is_refused_with_a_remedy() -> None:
     module = nn.Sequential(nn.utils.weight_norm(conv()))
     with pytest.raises(ModelError, match=r"cannot be copied .*parametrizations\.weight_norm"):
         Model.of_module(module, ndim=2)
@@ -349,8 +346,8 @@ def test_wide_dtypes_are_normalised_before_they_are_rounded(
     model: Model, tile: np.ndarray, dtype: str, low: float, step: float
 ) -> None:
     far = (tile.astype(np.int64) + int(low)).astype(dtype) if step == 1 else tile * step
-    found = Predictor(model, GreyRange((low,), (low + 100 * step,))).scores(far)
-    assert torch.allclose(found, Predictor(model, GREY).scores(tile), rtol=1e-5, atol=1e-5)
+    shifted = Predictor(model, GreyRange((low,), (low + 100 * step,))).scores(far)
+    assert torch.allclose(shifted, Predictor(model, GREY).scores(tile), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "u1", "u2", "i1", "i2", "f2", "f4"])

@@ -1,4 +1,4 @@
-"""A GPU that is given tiles ahead gives the very predictions of one that is given them singly."""
+"""A GPU gives the same predictions for tiles under way together as for one tile at a time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def noise(size: int, dtype: str = "u1", seed: int = 0) -> np.ndarray:
     precision=st.sampled_from(["fp32", "bf16"]),
     probabilities=st.booleans(),
 )
-def test_tiles_under_way_together_become_what_each_becomes_alone(
+def test_tiles_under_way_together_get_the_predictions_that_each_gets_alone(
     model: Model,
     sizes: list[int],
     dtype: str,
@@ -54,14 +54,14 @@ def test_tiles_under_way_together_become_what_each_becomes_alone(
     ahead = Predictor(model, GREY, precision=precision, link=StreamLink(FakeGpu()))
     inner = (slice(1, 5), slice(0, 4))
     under_way: deque[Any] = deque()
-    found = []
+    predictions = []
     tiles = [noise(size, dtype, seed) for seed, size in enumerate(sizes)]
     for tile in tiles:
         under_way.append(ahead.begin(tile.copy(), inner, probabilities=probabilities))
         if len(under_way) == ahead.depth:
-            found.append(under_way.popleft().result())
-    found += [one.result() for one in under_way]
-    for tile, one in zip(tiles, found):
+            predictions.append(under_way.popleft().result())
+    predictions += [one.result() for one in under_way]
+    for tile, one in zip(tiles, predictions):
         expected = plain.predict(tile, inner, probabilities=probabilities)
         np.testing.assert_array_equal(one.labels, expected.labels)
         assert (one.probabilities is None) == (not probabilities)
@@ -69,22 +69,22 @@ def test_tiles_under_way_together_become_what_each_becomes_alone(
             np.testing.assert_array_equal(one.probabilities, expected.probabilities)
 
 
-def test_the_host_sees_results_only_when_it_has_waited(model: Model) -> None:
+def test_the_results_are_valid_only_after_a_wait(model: Model) -> None:
     predictor = Predictor(model, GREY, link=StreamLink(FakeGpu()))
     pending = predictor.begin(noise(36), (slice(None),) * 2)
-    early = pending.under_way.found[0].clone()
-    found = pending.result()
+    early = pending.under_way.results[0].clone()
+    first = pending.result()
     assert (early == 1).all()
-    assert not (found.labels == 1).all()
+    assert not (first.labels == 1).all()
     assert pending.seconds > 0
-    np.testing.assert_array_equal(pending.result().labels, found.labels)
+    np.testing.assert_array_equal(pending.result().labels, first.labels)
 
 
 def test_memory_that_the_device_may_use_is_held_until_it_is_done(model: Model) -> None:
     gpu = FakeGpu()
     pending = Predictor(model, GREY, link=StreamLink(gpu)).begin(noise(36), (slice(None),) * 2)
     kept = [weakref.ref(one) for one in pending.under_way.held]
-    # Pixels on both sides, and labels, finite and nothing else that leaves.
+    # Memory of the pixels on host and device, of the labels, and of the flag that they are finite.
     assert [tuple(one().shape) for one in kept] == [(1, 36, 36), (1, 36, 36), (20, 20), ()]
     gpu._alive.clear()
     gpu._pinned.clear()
@@ -95,7 +95,7 @@ def test_memory_that_the_device_may_use_is_held_until_it_is_done(model: Model) -
     assert not any(one() is not None for one in kept)
 
 
-def test_scores_that_are_not_finite_are_told_with_the_result(model: Model) -> None:
+def test_scores_that_are_not_finite_are_an_error_of_the_result(model: Model) -> None:
     predictor = Predictor(model, GREY, precision="bf16", link=StreamLink(FakeGpu()))
     assert predictor._module.head.weight is not model.module.head.weight
     with torch.no_grad():
@@ -109,7 +109,7 @@ def test_scores_that_are_not_finite_are_told_with_the_result(model: Model) -> No
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        # Of pinned memory, of cuBLAS, of cuDNN.
+        # Messages of pinned memory, of cuBLAS, and of cuDNN.
         RuntimeError("CUDA error: out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
@@ -117,7 +117,7 @@ def test_scores_that_are_not_finite_are_told_with_the_result(model: Model) -> No
     ],
     ids=str,
 )
-def test_when_memory_ends_it_is_a_memory_error(
+def test_too_little_memory_is_a_memory_error(
     model: Model, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpu = FakeGpu()
@@ -133,13 +133,13 @@ def test_when_memory_ends_it_is_a_memory_error(
     assert gpu.num_freed == 1
 
 
-def test_other_errors_are_not_taken_for_a_want_of_memory(model: Model) -> None:
+def test_other_errors_are_not_memory_errors(model: Model) -> None:
     gpu = FakeGpu()
     with pytest.raises(RuntimeError, match="broadcast"):
         Predictor(model, GREY, link=StreamLink(gpu)).begin(noise(36)[0], (slice(None),) * 2)
 
 
-def test_the_fake_finds_what_no_event_orders() -> None:
+def test_the_fake_gpu_reveals_work_that_no_event_orders() -> None:
     gpu = FakeGpu()
     one, other, event = gpu.stream(), gpu.stream(), gpu.event()
     room = gpu.room((3,), torch.float32)
@@ -155,7 +155,7 @@ def test_the_fake_finds_what_no_event_orders() -> None:
         room.fill_(2)
 
 
-def test_the_fake_has_what_torchs_own_classes_have() -> None:
+def test_the_fake_gpu_has_the_methods_of_the_classes_of_torch() -> None:
     for fake, real in ((FakeStream, torch.cuda.Stream), (FakeEvent, torch.cuda.Event)):
         needed = [name for name in vars(Stream if fake is FakeStream else Event) if name[0] != "_"]
         assert needed

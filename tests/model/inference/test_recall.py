@@ -1,4 +1,4 @@
-"""A tile seen before is recalled, not computed; the answers are the predictor's own."""
+"""Equal tiles are computed once; the predictions are those of the predictor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INNER = (slice(0, 3), slice(1, 4))
 
 
 class _Counting:
-    """Stands in for a network: labels are the tile's own voxels."""
+    """A predictor without a network: its labels are the voxels of the tile."""
 
     def begin(self, tile, inner, *, probabilities=False) -> Recalled:
         labels = tile[0][tuple(inner)].copy()
@@ -22,16 +22,16 @@ class _Counting:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=30), st.integers(0, 60))
-def test_answers_are_the_predictors_whatever_was_kept(calls, limit) -> None:
+def test_predictions_are_those_of_the_predictor_whatever_was_kept(calls, limit) -> None:
     recalling = RecallingPredictor(_Counting(), limit_bytes=limit)
     for value, probabilities in calls:
         tile = np.full((1, 4, 4), value, np.uint8)
-        found = recalling.begin(tile, INNER, probabilities=probabilities).result()
-        assert (found.labels == value).all()
-        assert (found.probabilities is not None) == probabilities
+        prediction = recalling.begin(tile, INNER, probabilities=probabilities).result()
+        assert (prediction.labels == value).all()
+        assert (prediction.probabilities is not None) == probabilities
 
 
-def test_equal_tiles_are_computed_once_and_others_each() -> None:
+def test_equal_tiles_are_computed_once_and_different_tiles_each() -> None:
     recalling = RecallingPredictor(_Counting())
     zeros, ones = np.zeros((1, 4, 4), np.uint8), np.ones((1, 4, 4), np.uint8)
     for tile in (zeros, ones, zeros, ones, zeros):
@@ -43,7 +43,7 @@ def test_equal_tiles_are_computed_once_and_others_each() -> None:
     assert recalling.num_computed == 5
 
 
-def test_what_is_kept_never_exceeds_the_limit() -> None:
+def test_the_kept_predictions_never_exceed_the_limit() -> None:
     recalling = RecallingPredictor(_Counting(), limit_bytes=20)
     for value in range(5):
         recalling.begin(np.full((1, 4, 4), value, np.uint8), INNER).result()
@@ -51,3 +51,15 @@ def test_what_is_kept_never_exceeds_the_limit() -> None:
     assert recalling.num_computed == 5
     recalling.begin(np.full((1, 4, 4), 0, np.uint8), INNER).result()
     assert recalling.num_computed == 6
+
+
+def test_a_prediction_larger_than_the_limit_is_not_kept_and_drops_no_other() -> None:
+    recalling = RecallingPredictor(_Counting(), limit_bytes=20)
+    small, large = np.zeros((1, 4, 4), np.uint8), np.ones((1, 9, 9), np.uint8)
+    whole = (slice(0, 9), slice(0, 9))
+    recalling.begin(small, INNER).result()
+    for _ in range(2):
+        recalling.begin(large, whole).result()
+    assert recalling.num_computed == 3
+    recalling.begin(small, INNER).result()
+    assert recalling.num_computed == 3

@@ -18,8 +18,9 @@ from bigunet.errors import ModelError
 from bigunet.geometry import Box
 from bigunet.model.description import ModelDescription, Normalisation, default_classes
 from bigunet.model.inference.flops import flop_counter
-from bigunet.model.inference.forward import Predictor, labels_of, probabilities_of
+from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.inference.score_maps import labels_of, probabilities_of
 from bigunet.model.inference.turning import (
     MIRRORS,
     TURNS,
@@ -56,7 +57,7 @@ def unet(seed: int = 0, **numbers: int) -> Model:
 
 
 class Padded(nn.Module):
-    """Zero-padded, with a pooling, and one score."""
+    """A zero-padded network with one pooling and one score."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,12 +80,12 @@ def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 
 def tiled(model: Model, image: np.ndarray, block, tile, *, of=probabilities_of) -> torch.Tensor:
-    """Probabilities put together from blocks and tiles, each reading its own mirrored cut."""
+    """Probabilities assembled from blocks and tiles; each tile reads its own mirrored part."""
     volume = Box.of_shape(image.shape[1:])
     tiling = Tiling(model.receptive_field, tile)
     predictor = Predictor(model, GREY)
     shape = (len(model.description.classes), *volume.shape)
-    found = torch.full(shape, torch.nan, dtype=torch.float64)
+    scores_of_all = torch.full(shape, torch.nan, dtype=torch.float64)
     grid = BlockGrid(volume, block)
     for index in grid.traversal():
         write = grid.box(index)
@@ -96,8 +97,8 @@ def tiled(model: Model, image: np.ndarray, block, tile, *, of=probabilities_of) 
         for one in tiling.tiles(write):
             scores = predictor.scores(pixels[(slice(None), *one.input.within(read))])
             kept = scores[(slice(None), *one.output.within(one.scores))]
-            found[(slice(None), *one.output.within(volume))] = of(kept)
-    return found
+            scores_of_all[(slice(None), *one.output.within(volume))] = of(kept)
+    return scores_of_all
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -160,15 +161,15 @@ def test_tiles_give_the_mean_of_turned_whole_passes_in_3d(seed, shape, block) ->
     how=st.sampled_from(EIGHT),
 )
 def test_a_turned_image_gives_the_turned_result(seed, depth, strides, how) -> None:
-    """Of images of whole strides: there, turning about the middle keeps the poolings' grid."""
+    """The sides are whole numbers of strides, so that a turn about the middle keeps the grid."""
     model = turned(unet(seed, depth=depth))
     image = noise(tuple(2**depth * n for n in strides), seed)
     plain = tiled(model, image, (40, 40), (32, 32)).numpy()
-    found = tiled(model, np.ascontiguousarray(turn(image, how)), (40, 40), (32, 32)).numpy()
-    assert np.abs(found - turn(plain, how)).max() < 2e-5
+    result = tiled(model, np.ascontiguousarray(turn(image, how)), (40, 40), (32, 32)).numpy()
+    assert np.abs(result - turn(plain, how)).max() < 2e-5
 
 
-@pytest.mark.parametrize("depth", [3, 4])  # the shallower ones' tiles have no rest
+@pytest.mark.parametrize("depth", [3, 4])  # tiles of shallower networks have no rest
 def test_mirroring_tiles_as_they_are_would_break_the_law(depth) -> None:
     model, image = unet(depth=depth), noise((90, 70))
     whole = turned_probabilities(model, image, 0, 255)
@@ -206,37 +207,37 @@ def test_tiles_lie_the_same_from_both_ends(stride, border, more, remainder, step
     both = turned_field(field)
     kept = (steps * stride,) * 2
     tile = both.input_shape(kept)
-    # Nothing is left over: an output of whole strides, and its halos.
+    # Without rest: an output of whole strides, and its halos.
     assert tile == tuple(n + 2 * h for n, h in zip(kept, both.halo))
     assert Turning(nn.Identity(), field).input_shape(tile) == field.input_shape(kept)
 
 
-def test_averaging_no_turn_but_the_first_is_the_softmax() -> None:
+def test_the_average_of_the_first_turn_alone_is_the_softmax() -> None:
     model = unet(classes=3)
     once = Turning(model.module, model.receptive_field, TURNS[:1]).eval()
     image = torch.rand(1, 1, *turned_field(model.receptive_field).input_shape((32, 32)))
     rest = once.rest[0]
     with torch.inference_mode():
         expected = model.module(image[..., rest:, rest:]).softmax(dim=1)
-        found = once(image)
-    kept = expected[..., : found.shape[-2], : found.shape[-1]]
-    assert difference(found.softmax(dim=1), kept) < 1e-6
+        scores = once(image)
+    kept = expected[..., : scores.shape[-2], : scores.shape[-1]]
+    assert difference(scores.softmax(dim=1), kept) < 1e-6
 
 
-def test_what_a_tile_becomes_is_the_mean_of_probabilities_and_its_best_class() -> None:
+def test_a_prediction_is_the_mean_of_probabilities_and_its_best_class() -> None:
     model, image = padded(), noise((20, 14))
     predictor = Predictor(turned(model), GREY)
     tile = mirrored(image, (6, 6), (6, 6))
-    found = predictor.predict(tile, (slice(6, 26), slice(6, 20)), probabilities=True)
+    prediction = predictor.predict(tile, (slice(6, 26), slice(6, 20)), probabilities=True)
     mean = turned_probabilities(model, image, 0, 255)
-    assert found.probabilities is not None
-    assert np.abs(found.probabilities - 255 * mean.numpy()).max() <= 0.5 + 1e-2
-    assert (found.labels == labels_of(mean).numpy()).mean() > 0.99
-    assert (found.probabilities.astype(int).sum(axis=0) - 255 <= 1).all()
+    assert prediction.probabilities is not None
+    assert np.abs(prediction.probabilities - 255 * mean.numpy()).max() <= 0.5 + 1e-2
+    assert (prediction.labels == labels_of(mean).numpy()).mean() > 0.99
+    assert (prediction.probabilities.astype(int).sum(axis=0) - 255 <= 1).all()
 
 
 class OverflowsAtOneSide(nn.Module):
-    """A class's scores are infinite where the left rim of the tile is bright."""
+    """A network with infinite scores of one class if the left rim of the tile is bright."""
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -269,14 +270,14 @@ def test_scores_are_fp32_with_a_mean_of_0_whatever_the_precision(precision) -> N
 
 
 @pytest.mark.parametrize("contrast", [1e-4, 1.0, 100.0])
-def test_averaging_adds_no_rounding_that_shows(contrast) -> None:
-    """Uncertain networks and certain ones: scores that differ by little, and by much."""
+def test_averaging_adds_no_visible_rounding(contrast) -> None:
+    """For scores that differ by little (uncertain networks) and by much (certain networks)."""
     model, image = unet(classes=3), noise((40, 40))
     model.module.head.weight.data *= contrast
     exact = turned_probabilities(model, image, 0, 255).log()
     exact -= exact.mean(dim=0)
-    found = tiled(turned(model), image, (40, 40), (32, 32), of=torch.Tensor.double)
-    assert difference(found, exact) < 2e-5 * float(exact.std())
+    result = tiled(turned(model), image, (40, 40), (32, 32), of=torch.Tensor.double)
+    assert difference(result, exact) < 2e-5 * float(exact.std())
 
 
 def test_a_network_that_treats_y_and_x_differently_is_mirrored_only() -> None:
@@ -292,7 +293,7 @@ def test_a_network_that_treats_y_and_x_differently_is_mirrored_only() -> None:
 
 
 @pytest.mark.parametrize("square", [True, False])
-def test_operations_are_those_of_every_turn(square) -> None:
+def test_the_operations_of_all_turns_are_counted(square) -> None:
     model = turned(unet(), square=square)
     shape = model.receptive_field.input_shape((32, 20))
     counted = flop_counter(nn.Sequential(model.module), in_channels=1)(shape)
@@ -302,8 +303,8 @@ def test_operations_are_those_of_every_turn(square) -> None:
 
 def test_the_model_that_is_turned_stays_as_it_was() -> None:
     model = unet()
-    found = turned(model)
-    assert found.module is not model.module
-    assert (found.description, found.digest) == (model.description, model.digest)
+    averaged = turned(model)
+    assert averaged.module is not model.module
+    assert (averaged.description, averaged.digest) == (model.description, model.digest)
     assert model.receptive_field == UNetConfig(width=3, depth=2).receptive_field()
-    assert not found.module.training
+    assert not averaged.module.training

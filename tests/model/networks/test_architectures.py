@@ -1,4 +1,4 @@
-"""Laws that every network keeps: its arithmetic is what torch does, and a file brings it back."""
+"""Laws of every network: its arithmetic agrees with torch, and it survives a file."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ LAW = settings(deadline=None, max_examples=20)
 
 
 def shell_of(config: NetworkConfig) -> Network:
-    """With weights as torch draws them; on the device of the context."""
+    """A network with the weights that torch draws, on the device of the context."""
     name = next(n for n in architecture_names() if config_class(n) is type(config))
     return build({"name": name, "config": config.to_dict()}).eval()
 
 
 def network_of(config: NetworkConfig) -> Network:
-    """With random weights and statistics, none of them 0."""
+    """A network with random weights and statistics, none of which is 0."""
     torch.manual_seed(0)
     module = shell_of(config).initialise()
     for parameter in module.parameters():
@@ -69,8 +69,8 @@ def network_of(config: NetworkConfig) -> Network:
     return module
 
 
-def noise(config: NetworkConfig, wanted: int) -> torch.Tensor:
-    shape = config.receptive_field().input_shape((wanted,) * config.ndim)
+def noise(config: NetworkConfig, inner: int) -> torch.Tensor:
+    shape = config.receptive_field().input_shape((inner,) * config.ndim)
     return torch.rand((1, config.in_channels, *shape))
 
 
@@ -87,22 +87,22 @@ def test_a_networks_own_name_and_numbers_build_another_like_it(config: NetworkCo
 @LAW
 @given(CONFIGS, st.integers(1, 12))
 def test_scores_have_a_channel_per_class_and_lose_the_border(
-    config: NetworkConfig, wanted: int
+    config: NetworkConfig, inner: int
 ) -> None:
     field = config.receptive_field()
-    size = field.input_shape((wanted,) * config.ndim)
+    size = field.input_shape((inner,) * config.ndim)
     with torch.device("meta"):
         scores = shell_of(config)(torch.empty(2, config.in_channels, *size))
     assert scores.shape == (2, config.classes, *field.scores_shape(size))
-    assert min(scores.shape[2:]) >= wanted
+    assert min(scores.shape[2:]) >= inner
     smaller = tuple(n - s for n, s in zip(size, field.stride))
-    assert max(field.scores_shape(smaller)) < wanted
+    assert max(field.scores_shape(smaller)) < inner
 
 
 @LAW
 @given(CONFIGS, st.integers(1, 40))
-def test_a_networks_own_count_of_operations_is_torchs(config: NetworkConfig, wanted: int) -> None:
-    shape = config.receptive_field().input_shape((wanted,) * config.ndim)
+def test_the_count_of_operations_is_that_of_torch(config: NetworkConfig, inner: int) -> None:
+    shape = config.receptive_field().input_shape((inner,) * config.ndim)
     with torch.device("meta"):
         module = shell_of(config)
     counted = flop_counter(nn.Sequential(module), in_channels=config.in_channels)
@@ -118,7 +118,7 @@ def test_a_networks_own_count_of_operations_is_torchs(config: NetworkConfig, wan
         *(SlidingWindowConfig(depth=d, width=2, hidden=3, classes=3) for d in (1, 2, 3, 4)),
     ],
 )
-def test_the_probe_finds_what_arithmetic_gives(config: NetworkConfig) -> None:
+def test_the_probe_measures_what_the_arithmetic_gives(config: NetworkConfig) -> None:
     probed = probe(network_of(config), in_channels=1, ndim=config.ndim)
     assert probed == Probed(config.receptive_field(), config.classes, "logits")
 
@@ -154,7 +154,7 @@ def test_folded_batch_normalisation_scores_as_before_and_is_gone(config: FCNConf
 def test_every_weight_is_trained(config: NetworkConfig) -> None:
     config = type(config).from_dict({**config.to_dict(), "dropout": 0.0})
     module = network_of(config).double()
-    # Units whose inputs and weights are positive never die.
+    # With positive inputs and weights, no unit is always 0.
     for parameter in module.parameters():
         nn.init.uniform_(parameter, 0.01, 0.1)
     for layer in module.modules():
@@ -196,12 +196,12 @@ def test_a_description_of_another_architecture_is_refused(tmp_path: Path) -> Non
         save_model(tmp_path / "some.safetensors", FCN(FCNConfig(width=2)), description)
 
 
-def test_what_the_command_can_train_can_be_built() -> None:
+def test_every_network_that_the_command_can_train_can_be_built() -> None:
     assert set(get_args(NetworkName)) == set(architecture_names())
 
 
 @pytest.mark.parametrize("name", ["transformer", None, ["unet"], "UNet"])
-def test_an_unknown_architecture_is_refused_with_those_that_are_known(name: Any) -> None:
+def test_an_unknown_architecture_is_refused_with_the_known_names(name: Any) -> None:
     with pytest.raises(ModelError, match="knows: unet, fcn, sliding-window"):
         build({"name": name, "config": {}})
     with pytest.raises(ModelError, match="unknown architecture"):
@@ -209,11 +209,11 @@ def test_an_unknown_architecture_is_refused_with_those_that_are_known(name: Any)
 
 
 class _OwnNetwork(UNet):
-    """What a caller could make of ours; its forward may be any."""
+    """A subclass of a network; its forward method may compute anything."""
 
 
 @pytest.mark.parametrize("module", [nn.Conv2d(1, 2, 3), _OwnNetwork(UNetConfig(width=1, depth=1))])
-def test_a_module_of_the_callers_has_no_architecture(module: nn.Module) -> None:
+def test_the_module_of_a_caller_has_no_architecture(module: nn.Module) -> None:
     with pytest.raises(ModelError, match=rf"{type(module).__name__} is no network of bigunet's"):
         architecture_of(module)
 
@@ -234,6 +234,6 @@ def test_a_module_of_the_callers_has_no_architecture(module: nn.Module) -> None:
         ("sliding-window", {"batch_norm": True}, "not the numbers of a sliding window"),
     ],
 )
-def test_numbers_that_make_no_network_are_refused(name: str, numbers: Any, message: str) -> None:
+def test_numbers_out_of_range_are_refused(name: str, numbers: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         build({"name": name, "config": numbers})

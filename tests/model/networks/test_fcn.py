@@ -14,7 +14,7 @@ from bigunet.model.networks.unet import UNet, UNetConfig
 def test_windows_a_stride_apart_agree_and_others_do_not(depth: int, skips: int, ndim: int) -> None:
     torch.manual_seed(depth)
     config = FCNConfig(ndim=ndim, width=4, depth=depth, skips=skips)
-    # Zeros that the finer levels' scores start as would hide them.
+    # The scores of the finer levels start at 0, which would hide a disagreement.
     field, module = config.receptive_field(), FCN(config).eval().double()
     (stride,), size = set(field.stride), field.input_shape((2 * 2**depth,) * ndim)
     image = torch.rand(1, 1, *(n + stride for n in size)).double()
@@ -33,7 +33,7 @@ def test_windows_a_stride_apart_agree_and_others_do_not(depth: int, skips: int, 
 
 
 def centres(size: int, factor: int, first: float = 0.0) -> torch.Tensor:
-    """Where the voxels of a grid lie, in voxels of the image."""
+    """Positions of the voxels of a grid, in voxels of the image."""
     return first + factor * torch.arange(size).double() + (factor - 1) / 2
 
 
@@ -53,17 +53,17 @@ def test_upsampling_starts_as_linear_interpolation_between_voxel_centres(ndim: i
         steps = along.diff(dim=-1)
         assert torch.allclose(steps[0, 0], torch.full_like(steps[0, 0], 10.0**axis))
         assert torch.allclose(steps[0, 1], torch.full_like(steps[0, 1], -2 * 10.0**axis))
-    # The first fine voxel is voxel 1 of the image: one is cut on each side.
+    # The first fine voxel is voxel 1 of the image, because one voxel is cut on each side.
     assert fine.shape[2:] == (8,) * ndim
     assert float(fine[(0, 0, *(0,) * ndim)]) == pytest.approx(sum(10.0**a for a in range(ndim)))
 
 
 @pytest.mark.parametrize(("depth", "skips"), [(1, 0), (2, 1), (3, 1), (3, 2), (4, 2)])
-def test_each_levels_scores_are_put_where_their_voxels_are(depth: int, skips: int) -> None:
-    """With features that say where they are, all levels' scores say the same."""
+def test_the_scores_of_each_level_lie_where_their_voxels_lie(depth: int, skips: int) -> None:
+    """With features that are positions, the scores of all levels are the same positions."""
     config = FCNConfig(width=1, depth=depth, skips=skips, classes=1)
     field, module = config.receptive_field(), FCN(config).initialise().eval().double()
-    module.pool = nn.AvgPool2d(2)  # the mean of places is the place of the middle
+    module.pool = nn.AvgPool2d(2)  # the mean of positions is the position of the middle
     with torch.no_grad():
         for layer in module.modules():
             if isinstance(layer, nn.Conv2d):
@@ -88,16 +88,20 @@ def test_the_finer_levels_scores_start_at_zero() -> None:
     assert all(p.any() for p in module.encoder.parameters() if p.ndim > 1)
 
 
-@pytest.mark.parametrize(("depth", "wanted", "skips"), [(1, 2, 0), (2, 2, 1), (3, 2, 2), (5, 9, 4)])
-def test_there_are_no_more_skips_than_levels_between(depth: int, wanted: int, skips: int) -> None:
-    config = FCNConfig(depth=depth, skips=wanted)
+@pytest.mark.parametrize(
+    ("depth", "given_skips", "skips"), [(1, 2, 0), (2, 2, 1), (3, 2, 2), (5, 9, 4)]
+)
+def test_there_are_no_more_skips_than_levels_between(
+    depth: int, given_skips: int, skips: int
+) -> None:
+    config = FCNConfig(depth=depth, skips=given_skips)
     assert config.skips == config.to_dict()["skips"] == skips
     assert len(score_crops(depth, config.skips)) == skips
     assert FCNConfig.from_dict(config.to_dict()) == config
 
 
 def test_nothing_but_scores_is_computed_on_the_way_up() -> None:
-    """The network has the U-Net's contracting path, and some hundred weights more."""
+    """The network has the contracting path of the U-Net, and a few hundred weights more."""
     fcn, unet = FCN(FCNConfig(width=4, depth=3)), UNet(UNetConfig(width=4, depth=3))
     encoder = sum(p.numel() for p in unet.encoder.parameters())
     assert sum(p.numel() for p in fcn.encoder.parameters()) == encoder
@@ -106,7 +110,7 @@ def test_nothing_but_scores_is_computed_on_the_way_up() -> None:
     assert rest == heads + 2 * 2 * 2 * 4**2
 
 
-def test_linear_upsampling_is_of_each_class_by_itself() -> None:
+def test_linear_upsampling_treats_each_class_by_itself() -> None:
     kernel = linear_upsampling(torch.zeros(3, 3, 4, 4))
     assert torch.equal(kernel[0, 0].sum(), torch.tensor(4.0))  # each voxel becomes four
     assert torch.equal(kernel[0, 0], kernel[2, 2])

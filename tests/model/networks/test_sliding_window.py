@@ -1,4 +1,4 @@
-"""Laws of the sliding window: the dense form gives what each window by itself gives."""
+"""Laws of the sliding window: the dense form has the scores of each window by itself."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_dense_scores_are_those_of_each_window_by_itself(
     image = torch.rand(count, config.in_channels, *size).double()
     with torch.inference_mode():
         dense = module(image)
-    found = classify_windows(module, image, batch=batch)
-    assert found.shape == dense.shape == (count, config.classes, *inner)
-    assert torch.allclose(found, dense, rtol=0, atol=1e-9 * max(1, float(dense.abs().max())))
+    scores = classify_windows(module, image, batch=batch)
+    assert scores.shape == dense.shape == (count, config.classes, *inner)
+    assert torch.allclose(scores, dense, rtol=0, atol=1e-9 * max(1, float(dense.abs().max())))
 
 
-def test_trained_by_windows_or_densely_the_weights_are_the_same() -> None:
+def test_windows_and_the_dense_form_train_the_same_weights() -> None:
     config = SlidingWindowConfig(width=3, depth=2, hidden=4)
     image = torch.rand(1, 1, config.window + 3, config.window + 2).double()
     gradients = []
@@ -66,13 +66,13 @@ def test_trained_by_windows_or_densely_the_weights_are_the_same() -> None:
         assert torch.allclose(a, b)
 
 
-def test_the_papers_largest_network_has_the_papers_maps() -> None:
+def test_the_largest_network_of_the_paper_has_the_maps_of_the_paper() -> None:
     config = SlidingWindowConfig()
     module = SlidingWindow(config).eval()
     maps: list[int] = []
     for conv in (*module.stages, module.hidden):
         conv.register_forward_hook(
-            lambda _, given, found: maps.extend((given[0].shape[-1], found.shape[-1]))
+            lambda _, given, output: maps.extend((given[0].shape[-1], output.shape[-1]))
         )
     scores = module.score_windows(torch.rand(1, 1, 95, 95))
     assert scores.shape == (1, 2)
@@ -81,7 +81,7 @@ def test_the_papers_largest_network_has_the_papers_maps() -> None:
 
 
 @pytest.mark.parametrize(("depth", "window"), [(1, 9), (2, 23), (3, 47), (4, 95), (5, 191)])
-def test_the_classified_pixel_is_the_windows_centre(depth: int, window: int) -> None:
+def test_the_classified_pixel_is_the_centre_of_the_window(depth: int, window: int) -> None:
     config = SlidingWindowConfig(depth=depth)
     field = config.receptive_field()
     assert config.window == window == 2 * field.border[0] + 1
@@ -99,7 +99,7 @@ def test_a_pixel_acts_on_the_windows_that_hold_it_and_on_no_other(depth: int) ->
     image[0, 0, middle, middle] = torch.nan
     with torch.inference_mode():
         hit = torch.isnan(module(image)[0, 0])
-    at = middle - half  # of the scores, which begin half a window further in
+    at = middle - half  # an index of scores, which begin half a window inside the image
     expected = torch.zeros_like(hit)
     expected[at - half : at + half + 1, at - half : at + half + 1] = True
     assert torch.equal(hit, expected)
@@ -120,7 +120,7 @@ def test_images_below_a_window_and_empty_batches_are_refused() -> None:
         classify_windows(module, torch.rand(1, 1, 30, 30).double(), batch=0)
 
 
-def test_gradients_in_bf16_with_channels_last_do_not_end_the_process() -> None:
+def test_gradients_in_bf16_with_channels_last_do_not_crash() -> None:
     torch.manual_seed(0)
     module = SlidingWindow(SlidingWindowConfig(width=24, depth=4, dropout=0.0)).initialise()
     module = module.to(memory_format=torch.channels_last)

@@ -26,7 +26,7 @@ CONFIGS = st.builds(
 )
 
 
-def test_the_papers_network_has_31_030_658_weights() -> None:
+def test_the_network_of_the_paper_has_31_030_658_weights() -> None:
     with torch.device("meta"):
         module = UNet(UNetConfig())
         scores = module(torch.empty(1, 1, 572, 572))
@@ -73,12 +73,12 @@ def test_windows_a_stride_apart_agree_and_others_do_not(depth: int, ndim: int) -
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
 def test_skip_crops_are_what_the_deeper_levels_lose(depth: int) -> None:
     border = UNetConfig(depth=depth).receptive_field().border[0]
-    # Before the first crop two convolutions lose 2 voxels, after it the last two.
+    # Two convolutions before the first crop lose 2 voxels, and so do the last two after it.
     assert skip_crops(depth)[0] == border - 4
     assert len(skip_crops(depth)) == depth
 
 
-def test_initial_weights_are_gaussian_with_the_papers_deviation() -> None:
+def test_initial_weights_are_gaussian_with_the_deviation_of_the_paper() -> None:
     torch.manual_seed(0)
     module = UNet(UNetConfig(width=32, depth=1, batch_norm=False)).initialise()
     for layer in module.modules():
@@ -99,11 +99,11 @@ def test_initial_weights_are_gaussian_with_the_papers_deviation() -> None:
         ({"classes": 0}, "classes is 0; give at least 1"),
         ({"in_channels": -1}, "in_channels is -1; give at least 1"),
         ({"dropout": 1.0}, "dropout is 1.0; give a share"),
-        ({"depth": 2.0}, "depth is 2.0; give a whole number"),  # as JSON may have it
+        ({"depth": 2.0}, "depth is 2.0; give a whole number"),  # JSON may contain it
         ({"breadth": 64}, "not the numbers of a U-Net: .*breadth"),
         ({"depth": "four"}, "depth is 'four'; give a whole number"),
     ],
 )
-def test_numbers_that_make_no_network_are_refused(numbers: dict[str, Any], message: str) -> None:
+def test_numbers_out_of_range_are_refused(numbers: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         UNetConfig.from_dict(numbers)

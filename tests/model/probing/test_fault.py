@@ -1,4 +1,4 @@
-"""Modules that no halo makes local: refused after little work, by the call at fault."""
+"""Modules that no halo makes local are refused after little work, and the call is named."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.nn import functional
 from bigunet.errors import ModelError
 from bigunet.model.probing.probe import probe
 
-# Of all passes of a refusal: one tile of 768² voxels has 600,000 of them.
+# Voxels of all passes before a refusal; one tile of 768² voxels has 600,000.
 _MOST_VOXELS = 5_000_000
 
 
 class Segmenter(nn.Module):
-    """A small U-Net, zero-padded, with a step before it and one on its features."""
+    """A small zero-padded U-Net with a step before it, and a step on its features."""
 
     voxels = 0
 
@@ -118,12 +118,12 @@ def test_the_call_at_fault_is_not_the_pooling_whatever_its_size(size: int) -> No
 
 @pytest.mark.parametrize("size", [2, 3, 5, 7, 11, 13])
 def test_the_same_network_without_fault_is_measured(size: int) -> None:
-    found = probe(Segmenter(size=size), in_channels=1, ndim=2).field
-    assert found.stride == (size, size)
-    assert 2 * size <= found.halo[0] <= 4 * size
+    field = probe(Segmenter(size=size), in_channels=1, ndim=2).field
+    assert field.stride == (size, size)
+    assert 2 * size <= field.halo[0] <= 4 * size
 
 
-def test_what_hides_its_input_is_named() -> None:
+def test_a_step_that_hides_its_input_is_named() -> None:
     module = Segmenter(before=lambda x: torch.nan_to_num(x))
     at_fault = r"torch\.nan_to_num in Segmenter, test_fault\.py:\d+: "
     with pytest.raises(ModelError, match=f"{at_fault}.*hides what its input was") as caught:

@@ -24,7 +24,7 @@ def seed() -> None:
 
 
 class Encoder(nn.Module):
-    """Zero-padded: convolutions, ``depth`` poolings, and back by interpolation, without skips."""
+    """A zero-padded network: convolutions, ``depth`` poolings, interpolation back, no skips."""
 
     def __init__(self, depth: int, *, mode: str = "nearest", align: bool | None = None) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Encoder(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every voxel looks at every other."""
+    """An attention layer in which every voxel depends on every other voxel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -81,7 +81,9 @@ def between_convolutions(layer: Callable[[int], nn.Module]) -> nn.Module:
 @pytest.mark.parametrize(
     ("ndim", "depth", "width"), [(2, 1, 4), (2, 2, 2), (2, 2, 4), (2, 3, 2), (3, 1, 2)]
 )
-def test_the_probe_finds_what_arithmetic_gives_for_unets(ndim: int, depth: int, width: int) -> None:
+def test_the_probe_measures_what_the_arithmetic_gives_for_unets(
+    ndim: int, depth: int, width: int
+) -> None:
     config = UNetConfig(ndim=ndim, depth=depth, width=width, classes=3)
     probed = probe(UNet(config), in_channels=1, ndim=ndim)
     assert probed == Probed(config.receptive_field(), 3, "logits")
@@ -115,12 +117,12 @@ def test_the_halo_of_a_padded_network_is_its_reach_rounded_up_to_the_stride(
     stride = 2**pools
     layers += [nn.MaxPool2d(2)] * pools
     layers += [nn.Upsample(scale_factor=stride)] if pools else []
-    found = probe(nn.Sequential(*layers), in_channels=1, ndim=2).field
-    assert found.stride == (stride, stride)
-    assert found.border == (0, 0)
-    assert found.halo[0] % stride == 0
-    # A voxel acts on the whole cell of its pooling: at most stride - 1 voxels further.
-    assert reach <= found.halo[0] <= reach + 2 * stride - 1
+    field = probe(nn.Sequential(*layers), in_channels=1, ndim=2).field
+    assert field.stride == (stride, stride)
+    assert field.border == (0, 0)
+    assert field.halo[0] % stride == 0
+    # A voxel acts on the whole cell of its pooling, which adds at most stride - 1 voxels.
+    assert reach <= field.halo[0] <= reach + 2 * stride - 1
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_the_halo_of_a_padded_network_is_its_reach_rounded_up_to_the_stride(
     [
         (Encoder(1, mode="bilinear", align=False), 2, 4),
         (Encoder(2), 4, 8),
-        (Encoder(5), 32, 64),  # 48 voxels pass it, but come back as 32
+        (Encoder(5), 32, 64),  # a tile of 48 voxels is accepted, but becomes 32
         (nn.Sequential(nn.MaxPool2d(3), nn.ConvTranspose2d(1, 2, 3, stride=3)), 3, 3),
         (nn.Sequential(nn.MaxPool2d(5), nn.ConvTranspose2d(1, 2, 5, stride=5)), 5, 5),
         (between_convolutions(nn.BatchNorm2d), 1, 1),
@@ -138,9 +140,9 @@ def test_the_halo_of_a_padded_network_is_its_reach_rounded_up_to_the_stride(
 )
 def test_networks_of_other_kinds_are_measured(module: nn.Module, stride: int, halo: int) -> None:
     probed = probe(module, in_channels=1, ndim=2)
-    found = probed.field
-    assert (found.stride, found.halo) == ((stride, stride), (halo, halo))
-    assert found.border == found.remainder == (0, 0)
+    field = probed.field
+    assert (field.stride, field.halo) == ((stride, stride), (halo, halo))
+    assert field.border == field.remainder == (0, 0)
     assert probed.num_scores == 2
 
 
@@ -166,7 +168,7 @@ def test_a_mixing_layer_behind_a_deep_network_is_named_not_the_deep_layers() -> 
         probe(module, in_channels=1, ndim=2)
 
 
-def test_a_mixing_module_of_no_known_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mixing_module_of_an_unknown_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bigunet.model.probing.probe._SIZES", {2: (32, 48)})
     with pytest.raises(ModelError, match=r"layer 'mixer' \(CenteredOnTheMean\)"):
         probe(between_convolutions(CenteredOnTheMean), in_channels=1, ndim=2)
@@ -186,9 +188,9 @@ def test_running_statistics_make_instance_normalisation_local() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        nn.Conv2d(1, 2, 3, padding=1, stride=2),  # half the voxels
-        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Upsample(scale_factor=2)),  # twice
-        nn.Conv2d(1, 2, 4),  # cut by 1 on one side and 2 on the other
+        nn.Conv2d(1, 2, 3, padding=1, stride=2),  # half of the voxels
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Upsample(scale_factor=2)),  # twice the voxels
+        nn.Conv2d(1, 2, 4),  # cut by 1 voxel on one side and by 2 on the other
         nn.Conv2d(1, 2, (3, 5)),
     ],
 )
@@ -205,14 +207,14 @@ def test_scores_on_another_grid_are_refused(module: nn.Module) -> None:
         (nn.Conv1d(1, 2, 3), 1, "a module of 1 spatial axes"),
     ],
 )
-def test_modules_that_are_no_segmentation_are_refused(
+def test_modules_that_do_not_segment_are_refused(
     module: nn.Module, ndim: int, message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
         probe(module, in_channels=1, ndim=ndim)
 
 
-def test_the_module_is_left_as_it_was() -> None:
+def test_the_module_of_the_caller_is_not_changed() -> None:
     module = between_convolutions(nn.BatchNorm2d).train().half()
     before = copy.deepcopy(module.state_dict())
     probe(module, in_channels=1, ndim=2)
@@ -223,7 +225,7 @@ def test_the_module_is_left_as_it_was() -> None:
 
 
 class AfterStep(nn.Module):
-    """A step that hides NaNs, and a convolution."""
+    """A convolution after a step that hides NaNs."""
 
     def __init__(self, step: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -240,7 +242,7 @@ def test_a_module_that_hides_its_input_is_refused(step: Callable[[Tensor], Tenso
 
 
 class PartlyHidden(AfterStep):
-    """The wide convolution sees no NaN; the voxel itself does."""
+    """A module that hides NaNs from its wide convolution, but not from the voxel itself."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) + x
@@ -252,7 +254,7 @@ def test_a_halo_that_values_contradict_is_refused() -> None:
 
 
 class Coarse(nn.Module):
-    """Pools, and resizes to whatever size the tile has."""
+    """A module that pools, and resizes the result to the size of the tile."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -265,10 +267,10 @@ class Coarse(nn.Module):
 
 
 @pytest.mark.parametrize("size", [3, 5, 7, 9])
-def test_resizing_to_the_tile_takes_whole_strides_only(size: int) -> None:
-    found = probe(Coarse(size), in_channels=1, ndim=2).field
-    assert (found.stride, found.remainder) == ((size, size), (0, 0))
-    assert size <= found.halo[0] <= 2 * size
+def test_a_module_that_resizes_to_its_tile_needs_whole_strides(size: int) -> None:
+    field = probe(Coarse(size), in_channels=1, ndim=2).field
+    assert (field.stride, field.remainder) == ((size, size), (0, 0))
+    assert size <= field.halo[0] <= 2 * size
 
 
 class Cropped(nn.Module):
@@ -292,12 +294,12 @@ def test_a_crop_of_one_side_is_refused(first: int, last: int, depth: int) -> Non
 
 @pytest.mark.parametrize("cut", [1, 2, 5])
 def test_a_crop_of_both_sides_is_the_border(cut: int) -> None:
-    found = probe(Cropped(Encoder(1), cut, cut), in_channels=1, ndim=2).field
-    assert found.border == (cut, cut)
-    assert found.stride == (2, 2)
+    field = probe(Cropped(Encoder(1), cut, cut), in_channels=1, ndim=2).field
+    assert field.border == (cut, cut)
+    assert field.stride == (2, 2)
 
 
-def test_a_zero_padded_network_of_somebody_elses_is_measured() -> None:
+def test_a_zero_padded_network_of_a_caller_is_measured() -> None:
     probed = probe(NucleiBroad(), in_channels=1, ndim=2)
-    found = probed.field
-    assert (found.stride, found.border, probed.num_scores) == ((8, 8), (0, 0), 1)
+    field = probed.field
+    assert (field.stride, field.border, probed.num_scores) == ((8, 8), (0, 0), 1)

@@ -1,4 +1,4 @@
-"""Laws of what scores are: logits, or probabilities that nothing squashes again."""
+"""Laws of scores: they are logits, or probabilities that get no second softmax."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Step = Callable[[Tensor], Tensor]
 
 
 class Ending(nn.Module):
-    """A convolution, and a last step."""
+    """A convolution with a last step."""
 
     def __init__(self, step: Step, *, scores: int, bias: float = 0.0) -> None:
         super().__init__()
@@ -73,13 +73,13 @@ def test_one_probability_is_foreground_above_a_half_and_is_written_as_it_is(
     model = Model.of_module(module, ndim=2)
     with torch.inference_mode():
         expected = module(torch.from_numpy(tile)[None])[0, 0].numpy()
-    found = Predictor(model, GREY).predict(tile, WHOLE, probabilities=True)
+    prediction = Predictor(model, GREY).predict(tile, WHOLE, probabilities=True)
     assert model.scores == "probabilities"
     assert 0.1 < (expected > 0.5).mean() < 0.9
-    assert np.array_equal(found.labels, expected > 0.5)
-    assert found.probabilities is not None
+    assert np.array_equal(prediction.labels, expected > 0.5)
+    assert prediction.probabilities is not None
     both_classes = np.stack((1 - expected, expected))
-    assert np.abs(found.probabilities / 255 - both_classes).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(prediction.probabilities / 255 - both_classes).max() <= 0.5 / 255 + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -93,18 +93,18 @@ def test_one_probability_is_foreground_above_a_half_and_is_written_as_it_is(
     ],
     ids=["softmax", "Softmax2d", "by hand", "of one sigmoid", "clamped"],
 )
-def test_probabilities_that_sum_to_1_are_not_squashed_again(
+def test_probabilities_that_sum_to_1_get_no_second_softmax(
     step: Step, scores: int, tile: np.ndarray
 ) -> None:
     module = Ending(step, scores=scores)
     model = Model.of_module(module, ndim=2)
     with torch.inference_mode():
         expected = module(torch.from_numpy(tile)[None])[0].numpy()
-    found = Predictor(model, GREY).predict(tile, WHOLE, probabilities=True)
+    prediction = Predictor(model, GREY).predict(tile, WHOLE, probabilities=True)
     assert model.scores == "probabilities"
-    assert np.array_equal(found.labels, expected.argmax(axis=0))
-    assert found.probabilities is not None
-    assert np.abs(found.probabilities / 255 - expected).max() <= 0.5 / 255 + 1e-6
+    assert np.array_equal(prediction.labels, expected.argmax(axis=0))
+    assert prediction.probabilities is not None
+    assert np.abs(prediction.probabilities / 255 - expected).max() <= 0.5 / 255 + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_probabilities_that_sum_to_1_are_not_squashed_again(
         (nn.Identity(), 3),
         (nn.LogSoftmax(dim=1), 3),
         (functional.leaky_relu, 1),
-        (lambda x: x * 1e-3, 1),  # within 0 to 1 for ordinary images
-        (lambda x: x * 0, 1),  # a head of zeros, before training
+        (lambda x: x * 1e-3, 1),  # these logits lie within 0 to 1 for ordinary images
+        (lambda x: x * 0, 1),  # a last layer of zeros, before training
     ],
 )
 def test_logits_are_logits(step: Step, scores: int) -> None:
@@ -124,14 +124,14 @@ def test_logits_are_logits(step: Step, scores: int) -> None:
 
 def test_log_softmax_gives_the_probabilities_of_the_softmax(tile: np.ndarray) -> None:
     logarithms = Ending(nn.LogSoftmax(dim=1), scores=3)
-    found = [
+    results = [
         Predictor(Model.of_module(module, ndim=2), GREY).predict(tile, WHOLE, probabilities=True)
         for module in (logarithms, Ending(nn.Softmax(dim=1), scores=3))
     ]
-    assert np.array_equal(found[0].labels, found[1].labels)
-    assert found[0].probabilities is not None
-    assert found[1].probabilities is not None
-    assert np.abs(found[0].probabilities.astype(int) - found[1].probabilities).max() <= 1
+    assert np.array_equal(results[0].labels, results[1].labels)
+    assert results[0].probabilities is not None
+    assert results[1].probabilities is not None
+    assert np.abs(results[0].probabilities.astype(int) - results[1].probabilities).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_log_softmax_gives_the_probabilities_of_the_softmax(tile: np.ndarray) ->
         (lambda x: x * 0 + 0.3, 1, "one score, 0.3 to 0.3: logit or probability"),
     ],
 )
-def test_what_is_neither_is_refused_in_a_line_with_what_to_do(
+def test_scores_of_neither_kind_are_refused_in_one_line_with_a_remedy(
     step: Step, scores: int, message: str
 ) -> None:
     with pytest.raises(ModelError, match=message) as caught:
@@ -182,7 +182,7 @@ def test_the_caller_may_say_what_scores_are(tile: np.ndarray) -> None:
         (nn.Identity(), 1, "odds", "scores is 'odds'; give 'logits' or 'probabilities'"),
     ],
 )
-def test_what_the_caller_says_is_checked(
+def test_the_kind_that_the_caller_states_is_checked(
     step: Step, scores: int, stated: str, message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
@@ -196,16 +196,16 @@ def test_what_the_caller_says_is_checked(
 def test_the_mean_of_turns_is_the_same_from_probabilities_and_from_logits(
     squashed: Step, plain: Step, scores: int, tile: np.ndarray
 ) -> None:
-    found = [
+    results = [
         Predictor(turned(Model.of_module(Ending(step, scores=scores), ndim=2)), GREY).predict(
             tile, WHOLE, probabilities=True
         )
         for step in (squashed, plain)
     ]
-    assert found[0].probabilities is not None
-    assert found[1].probabilities is not None
-    assert np.abs(found[0].probabilities.astype(int) - found[1].probabilities).max() <= 1
-    assert (found[0].labels != found[1].labels).mean() < 0.01
+    assert results[0].probabilities is not None
+    assert results[1].probabilities is not None
+    assert np.abs(results[0].probabilities.astype(int) - results[1].probabilities).max() <= 1
+    assert (results[0].labels != results[1].labels).mean() < 0.01
 
 
 def test_probabilities_and_logits_of_the_same_module_have_other_digests() -> None:
@@ -215,7 +215,7 @@ def test_probabilities_and_logits_of_the_same_module_have_other_digests() -> Non
     assert models[0].digest != models[1].digest
 
 
-def test_a_module_that_writes_over_its_input_is_turned_rightly(tile: np.ndarray) -> None:
+def test_a_module_that_overwrites_its_input_is_averaged_correctly(tile: np.ndarray) -> None:
     class Centred(nn.Module):
         def __init__(self, in_place: bool) -> None:
             super().__init__()
@@ -225,15 +225,15 @@ def test_a_module_that_writes_over_its_input_is_turned_rightly(tile: np.ndarray)
         def forward(self, x: Tensor) -> Tensor:
             return self.conv(x.sub_(0.5) if self.in_place else x - 0.5)
 
-    found = [
+    results = [
         Predictor(turned(Model.of_module(Centred(in_place), ndim=2)), GREY).scores(tile)
         for in_place in (True, False)
     ]
     assert len(TURNS) == 8
-    assert torch.equal(found[0], found[1])
+    assert torch.equal(results[0], results[1])
 
 
-def test_a_model_keeps_what_its_scores_are_when_it_is_turned() -> None:
+def test_a_turned_model_keeps_the_kind_of_its_scores() -> None:
     model = Model.of_module(Ending(torch.sigmoid, scores=1), ndim=2)
     assert turned(model).scores == "probabilities"
     assert replace(model, path="elsewhere").scores == "probabilities"

@@ -1,4 +1,4 @@
-"""Faults that the fuzz found, each by itself, with its right value."""
+"""Faults that the fuzz has revealed, one test each, with the right value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bigunet.segmentation.plan.normalisation import fix_normalisation
 
 
 class Above(nn.Module):
-    """One score: how far the network's input lies above a half."""
+    """A network with one score: its input minus a half, times ten."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def test_a_range_beyond_float32_is_not_lost(
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_inputs_beyond_float32_are_not_taken_for_black(
+def test_inputs_beyond_float32_do_not_count_as_black(
     tmp_path: Path, client: Client, dtype: str
 ) -> None:
     zarr.create_array(str(tmp_path / "in.zarr"), data=np.full((9, 9), 7, dtype), chunks=(9, 9))
@@ -123,19 +123,19 @@ def test_voxels_of_any_size_are_compared(tmp_path: Path, scale: float) -> None:
 
 
 @pytest.mark.parametrize("outer", [1e-200, 1e200])
-def test_transformations_that_together_leave_the_numbers_are_refused(
+def test_transformations_that_multiply_to_no_float_are_refused(
     tmp_path: Path, outer: float
 ) -> None:
-    told: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "scale": (outer, outer),
         "outer": [{"type": "scale", "scale": [outer, outer]}],
     }
-    write_ome_zarr(tmp_path / "in.zarr", shape=(20, 20), metadata=told)
+    write_ome_zarr(tmp_path / "in.zarr", shape=(20, 20), metadata=metadata)
     with pytest.raises(ImageError, match=r"all together are the scale .* correct them"):
         plan(tmp_path / "in.zarr", model=MODEL)
 
 
-def test_the_number_of_grey_ranges_is_seen_by_the_plan(tmp_path: Path) -> None:
+def test_the_plan_checks_the_number_of_grey_ranges(tmp_path: Path) -> None:
     write_ome_zarr(tmp_path / "in.zarr", shape=(20, 20))
     with pytest.raises(OptionError, match=r"2 grey ranges for 1 channel\(s\)"):
         plan(
@@ -145,13 +145,13 @@ def test_the_number_of_grey_ranges_is_seen_by_the_plan(tmp_path: Path) -> None:
         )
 
 
-def test_equal_quantiles_have_equal_values_wherever_they_stand() -> None:
+def test_equal_quantiles_have_equal_values_in_any_order() -> None:
     image = np.random.default_rng(0).normal(100, 10, (64, 64)).astype(np.float32)
     image.flat[::200] = 5000
-    found = grey_values([image], (1, 99.8, 1, 50, 99.8, 100, 99.8))
-    assert found is not None
-    assert found.outliers
-    low, high, again, _, *others = found.values
+    grey = grey_values([image], (1, 99.8, 1, 50, 99.8, 100, 99.8))
+    assert grey is not None
+    assert grey.outliers
+    low, high, again, _, *others = grey.values
     assert low == again
     assert high < 200
     assert others == [high] * 3
@@ -172,8 +172,8 @@ def test_the_rule_holds_for_the_greatest_and_the_least_floats(dtype: str, size: 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         expected = grey_values([image], (1, 99.8))
-        found = grey_values([np.ldexp(image, exponent)], (1, 99.8))
+        grey = grey_values([np.ldexp(image, exponent)], (1, 99.8))
     assert expected is not None
-    assert found is not None
+    assert grey is not None
     assert expected.outliers
-    assert found.values == tuple(float(np.ldexp(v, exponent)) for v in expected.values)
+    assert grey.values == tuple(float(np.ldexp(v, exponent)) for v in expected.values)

@@ -1,0 +1,121 @@
+"""The events of a training run: what its caller hears while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class TrainBegun:
+    """The event before the first step.
+
+    Parameters
+    ----------
+    images, validation_images : int
+        Number of images to learn from, and number of images to validate on.
+    patch_shape : tuple of int
+        Shape of the network's input.
+    weights : int
+        Number of weights that the network learns.
+    steps_done : int
+        Steps that the continued run has already done.
+    score_name : str
+    channels : int
+        Number of image channels that the network reads.
+    one_cut : bool
+        Whether there is a single image, cut in two: one part to learn from and the other part to
+        validate on.
+    shared_images : int
+        Number of images that are learned from and also given for validation. Their score says
+        nothing about other images.
+    equal_channels : str
+        The first image, if all its channels are equal; else empty.
+    kept_model : str
+        Path of another run's model, which stays until the first validation; else empty.
+    class_shares : mapping of str to float
+        Share of each class among the annotated voxels. A class is named by its label value for
+        the target "classes", and by its name otherwise.
+    annotated_share : float
+        Share of the voxels to learn from that somebody annotated.
+    doubts : tuple of str
+        What may be a mistake of the user, one line each.
+    """
+
+    images: int
+    validation_images: int
+    patch_shape: tuple[int, ...]
+    weights: int
+    steps_done: int
+    score_name: str
+    channels: int = 1
+    one_cut: bool = False
+    shared_images: int = 0
+    equal_channels: str = ""
+    kept_model: str = ""
+    class_shares: Mapping[str, float] = field(default_factory=dict)
+    annotated_share: float = 1.0
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """The event after each step.
+
+    Parameters
+    ----------
+    step : int
+        Number of steps done.
+    share : float
+        Share of the run that is done, 0 to 1.
+    loss : float
+        Mean loss of the latest steps.
+    """
+
+    step: int
+    share: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The event after each validation.
+
+    Parameters
+    ----------
+    step : int
+        Number of steps done.
+    score : float
+        Validation score; NaN without images to validate on.
+    kept : bool
+        Whether this network is the best so far, and is now in the model file.
+    looked_at : float
+        Share of the validation voxels that was scored, 0 to 1. It is below 1 where a run by the
+        clock has no time for all.
+    """
+
+    step: int
+    score: float
+    kept: bool
+    looked_at: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """The event of work other than steps: before the steps, between them, and after the last.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage, such as "validation".
+    share : float
+        Share of the stage that is done, 0 to 1.
+    """
+
+    stage: str
+    share: float
+
+
+TrainEvent = TrainBegun | StepDone | Validated | AtWork
+OnEvent = Callable[[TrainEvent], None]
+"""A function that is called with each event."""
