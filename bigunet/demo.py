@@ -19,10 +19,11 @@ from bigunet.geometry import Box
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.multiscale import Axis
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.output.arrays import create_arrays, read_provenance, write_discovery_metadata
+from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.extents import chunk_limit
 from bigunet.io.output.layout import plan_pyramid
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
+from bigunet.io.output.publish import read_provenance, write_discovery_metadata
 from bigunet.io.output.writer import OutputWriter
 from bigunet.model.files.model_file import load_model
 from bigunet.report.overlay import overlay, side_by_side, write_png

@@ -1,4 +1,17 @@
-"""Instances: each connected part of a class is an object of its own, its border given back."""
+"""Objects from labels or classes: connected voxels are one object, and objects grow back.
+
+Training, evaluation and the reading of masks share this module, so that one word means the same
+objects everywhere:
+
+- `bigunet.io.sources.connected` numbers the connected voxels of masks: see :func:`connected`;
+- `bigunet.training` validates a model by the objects of its classes, and `bigunet.evaluation`
+  scores a segmentation by them: see :func:`instances_of`, which also returns to each object the
+  voxels that the border class took from it;
+- `bigunet.metrics` turns an interior map into segments.
+
+Voxels are connected over faces: 4 neighbours in 2D, 6 in 3D. This module sees arrays in memory
+and nothing else; it reads no file and knows no network.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +20,53 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import cc3d
 import numpy as np
-from scipy import ndimage
+
+_OVER_FACES = 6
+"""Neighbours of a voxel in 3D, as cc3d counts them."""
 
 
 def connected(labels: np.ndarray) -> np.ndarray:
-    """Number the connected voxels of each value but 0 from 1 on, value by value.
+    """Number the connected components of each value.
+
+    The numbers begin at 1. Components of the lowest value come first; those of one value are in
+    the order of their first voxel.
+
+    Parameters
+    ----------
+    labels : ndarray of bool or int, (*space)
+        One to three axes. Voxels of value 0 belong to no component.
 
     Returns
     -------
-    ndarray of int32
+    ndarray of int32, (*space)
+        0 where ``labels`` is 0.
 
     Examples
     --------
     >>> connected(np.array([7, 7, 0, 7, 5]))
     array([2, 2, 0, 3, 1], dtype=int32)
     """
-    objects = np.zeros(labels.shape, np.int32)
-    total = 0
-    for value in np.unique(labels[labels != 0]):
-        parts, count = ndimage.label(labels == value)
-        objects[parts > 0] = parts[parts > 0] + total
-        total += count
-    return objects
+    components = _components(labels)
+    if labels.dtype.kind == "b":
+        return components
+    values = np.zeros(components.max(initial=0) + 1, labels.dtype)
+    values[components] = labels
+    numbers = np.zeros(len(values), np.int32)
+    numbers[1 + np.argsort(values[1:], kind="stable")] = np.arange(1, len(values))
+    return np.asarray(numbers[components])
+
+
+def _components(labels: np.ndarray) -> np.ndarray:
+    """Components of all values, numbered in the order of their first voxel, as int32."""
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.uint8)
+    # cc3d numbers in the order of memory, and takes native numbers that it could write to.
+    native = np.require(labels, labels.dtype.newbyteorder("="), ["C", "W"])
+    volume = native.reshape((1,) * (3 - labels.ndim) + labels.shape)
+    components = cc3d.connected_components(volume, connectivity=_OVER_FACES, out_dtype=np.uint32)
+    return np.asarray(components.view(np.int32).reshape(labels.shape))
 
 
 def instances_of(
@@ -40,19 +77,20 @@ def instances_of(
     border: int | None = None,
     border_width: int = 1,
 ) -> np.ndarray:
-    """Objects of a class: its voxels that connect by faces are one.
+    """Objects of one class: its voxels that are connected over faces are one object.
 
     Parameters
     ----------
     classes : ndarray of int, (*space)
     cell : int
-        The class that objects are of.
+        The class of the objects.
     smallest : int
-        Objects of fewer voxels of that class are left out.
+        Objects with fewer voxels of that class are left out.
     border : int, optional
-        The class that keeps touching objects apart, which it took voxels from: see :func:`grow`.
+        The class that separates touching objects. Its voxels return to the objects: see
+        :func:`grow`.
     border_width : int
-        So many on each side.
+        Width of the border on each side of an object, in voxels.
 
     Returns
     -------
@@ -64,7 +102,7 @@ def instances_of(
     >>> instances_of(np.array([0, 1, 1, 2, 2, 1, 2, 0]), 1, border=2)
     array([0, 1, 1, 1, 2, 2, 2, 0], dtype=int32)
     """
-    objects = connected((classes == cell).astype(np.uint8))
+    objects = connected(classes == cell)
     small = np.bincount(objects.ravel(), minlength=1) < smallest
     small[0] = False
     objects[small[objects]] = 0
@@ -72,18 +110,19 @@ def instances_of(
 
 
 def grow(objects: np.ndarray, into: np.ndarray, width: int) -> np.ndarray:
-    """Give voxels to the nearest object that is within ``width`` voxels along every axis.
+    """Give each free voxel to the nearest object within ``width`` voxels along every axis.
 
-    Of objects that are equally near, the lowest number gets a voxel; so what a voxel gets depends
-    on nothing farther than ``width``.
+    Where several objects are equally near, the lowest number gets the voxel. So the result at a
+    voxel depends only on voxels within ``width``.
 
     Parameters
     ----------
     objects : ndarray of int, (*space)
         0 is no object.
     into : ndarray of bool, (*space)
-        What may be given; objects keep their own voxels.
+        Voxels that an object may get. Objects keep the voxels that they have.
     width : int
+        In voxels.
 
     Returns
     -------
@@ -104,7 +143,7 @@ def grow(objects: np.ndarray, into: np.ndarray, width: int) -> np.ndarray:
 
 
 def _rings(ndim: int, width: int) -> list[list[tuple[int, ...]]]:
-    """Offsets by their distance, the nearest first."""
+    """Offsets, grouped by their distance; the nearest group comes first."""
     rings: dict[int, list[tuple[int, ...]]] = defaultdict(list)
     for offset in itertools.product(range(-width, width + 1), repeat=ndim):
         rings[sum(step**2 for step in offset)].append(offset)
@@ -112,14 +151,15 @@ def _rings(ndim: int, width: int) -> list[list[tuple[int, ...]]]:
 
 
 def _moved(padded: np.ndarray, offset: Sequence[int], width: int) -> np.ndarray:
-    where = (
+    """The array without its padding, as seen from ``offset`` voxels away."""
+    part = (
         slice(width + step, n - width + step) for step, n in zip(offset, padded.shape, strict=True)
     )
-    return padded[tuple(where)]
+    return padded[tuple(part)]
 
 
 def _lowest(neighbours: Iterable[np.ndarray]) -> np.ndarray:
-    """The lowest number of an object among the neighbours; 0 where none is one."""
+    """The lowest object number among the neighbours of each voxel; 0 where there is no object."""
 
     def lower(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         lowest = np.minimum(first, second)

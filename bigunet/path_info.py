@@ -12,7 +12,7 @@ from bigunet.errors import ImageError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.plates import Plate, open_plate
-from bigunet.io.output.arrays import read_provenance
+from bigunet.io.output.publish import read_provenance
 from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.model.model import Model
 from bigunet.segmentation.place import INSIDE_GROUP

@@ -1,4 +1,4 @@
-"""Objects of classes, and what the border took given back."""
+"""Objects of classes, with the voxels that return from the border class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from bigunet.labels import connected, grow, instances_of
 from bigunet.training.data.targets import BORDER, CELL, TargetRule, classes_of
@@ -16,6 +17,32 @@ from bigunet.training.data.targets import BORDER, CELL, TargetRule, classes_of
 def test_values_that_touch_are_different_objects() -> None:
     labels = np.array([[5, 5, 9], [0, 0, 9], [5, 0, 0]])
     assert connected(labels).tolist() == [[1, 1, 3], [0, 0, 3], [2, 0, 0]]
+
+
+def numbered_by_scipy(labels: np.ndarray) -> np.ndarray:
+    """Components of the lowest value first; of one value, in the order of their first voxel."""
+    numbers = np.zeros(labels.shape, np.int32)
+    for value in np.unique(labels[labels != 0]):
+        components, _ = ndimage.label(labels == value)
+        numbers += np.where(components > 0, components + numbers.max(), 0).astype(np.int32)
+    return numbers
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([(0, 4), (17,), (7, 9), (20, 20), (4, 5, 6), (1, 8, 8)]),
+    st.sampled_from(["?", "u1", "i2", "u4", ">i4", "i8", "u8"]),
+    st.sampled_from(["C", "F"]),
+)
+def test_components_have_the_numbers_that_scipy_gives_value_by_value(
+    seed: int, shape: tuple[int, ...], dtype: str, order: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = (rng.integers(0, 4, shape) * (rng.random(shape) < 0.8)).astype(dtype, order=order)
+    labels.setflags(write=False)
+    numbers = connected(labels)
+    assert numbers.dtype == np.int32
+    np.testing.assert_array_equal(numbers, numbered_by_scipy(labels))
 
 
 def test_objects_connect_by_faces_and_small_ones_are_left_out() -> None:
@@ -32,15 +59,15 @@ def test_objects_that_touch_come_back_from_their_classes(width: int) -> None:
     labels[2:12, 14:25] = 4
     labels[12:22, 5:25] = 7
     classes = classes_of(labels, TargetRule("cells", border_width=width))
-    found = instances_of(classes, CELL, border=BORDER, border_width=width)
+    objects = instances_of(classes, CELL, border=BORDER, border_width=width)
     inside = labels != 0
-    assert len(np.unique(found[inside])) == 3
+    assert len(np.unique(objects[inside])) == 3
     for number in (4, 7, 9):
-        values, counts = np.unique(found[labels == number], return_counts=True)
+        values, counts = np.unique(objects[labels == number], return_counts=True)
         assert values[counts.argmax()] != 0
         assert counts.max() > 0.95 * counts.sum()
     without = instances_of(classes, CELL)
-    assert (without[inside] == 0).sum() > 5 * (found[inside] == 0).sum()
+    assert (without[inside] == 0).sum() > 5 * (objects[inside] == 0).sum()
 
 
 @given(

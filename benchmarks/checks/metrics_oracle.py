@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from bigunet.metrics.partitions import Agreement, foreground_agreement, rand_error
+from bigunet.metrics.partitions import ForegroundScores, foreground_scores, rand_error
 from bigunet.metrics.pixels import PixelCounts
 from bigunet.metrics.warping import Warping, warping
 
@@ -80,7 +80,7 @@ def at_threshold(proposal: np.ndarray, truth: np.ndarray, threshold: float) -> d
 
 
 def agreement(foreground: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    slices: list[Agreement] = [foreground_agreement(*pair) for pair in zip(foreground, truth)]
+    slices: list[ForegroundScores] = [foreground_scores(*pair) for pair in zip(foreground, truth)]
     return {
         "vrand_thin_fscore": float(np.mean([one.v_rand for one in slices])),
         "vinfo_thin": float(np.mean([one.v_info for one in slices])),

@@ -1,4 +1,4 @@
-"""Classes that a user names: which number each has in a prediction."""
+"""From the name of a class, which a user gives, to its number in a prediction."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bigunet.errors import OptionError
 from bigunet.evaluation.evaluate_options import EvaluateOptions
 
 Classes = Mapping[int, str]
-"""Names by number; empty where a prediction does not say."""
+"""Name of each class by its number; empty if a prediction does not name its classes."""
 
 
 def listed(classes: Classes) -> str:
-    """Numbers and names, for people.
+    """Numbers and names in one line, for people.
 
     >>> listed({0: "background", 1: "nucleus"})
     '0 background, 1 nucleus'
@@ -22,13 +22,13 @@ def listed(classes: Classes) -> str:
 
 
 def example(classes: Classes) -> str:
-    """Name of a class that may be objects: the first but the background."""
+    """Name of a class that may be objects: the first one after the background."""
     names = list(classes.values())
     return names[1] if len(names) > 1 else names[0]
 
 
 def numbered(options: EvaluateOptions, classes: Classes, url: str) -> EvaluateOptions:
-    """The options with numbers instead of names of classes.
+    """Replace names of classes in the options by their numbers.
 
     Raises
     ------
@@ -43,18 +43,19 @@ def numbered(options: EvaluateOptions, classes: Classes, url: str) -> EvaluateOp
     )
 
 
-def _number(wanted: int | str | None, classes: Classes, url: str) -> int | None:
-    if wanted is None:
+def _number(choice: int | str | None, classes: Classes, url: str) -> int | None:
+    """Number of the class that a user chose by name or number."""
+    if choice is None:
         return None
     for number, name in classes.items():
-        if name == wanted:
+        if name == choice:
             return number
-    text = str(wanted)
+    text = str(choice)
     is_number = text.isascii() and text.isdigit()
     if not classes and not is_number:
         raise OptionError(
-            f"{url} does not name its classes; give the number of the class instead of {wanted!r}"
+            f"{url} does not name its classes; give the number of the class instead of {choice!r}"
         )
     if not is_number or (classes and int(text) not in classes):
-        raise OptionError(f"{url} has no class {wanted!r}; its classes are {listed(classes)}")
+        raise OptionError(f"{url} has no class {choice!r}; its classes are {listed(classes)}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Score predictions against the truth: of one image, or of a folder's."""
+"""Scores of predictions against their truth, for one image or a folder of images."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class ImageEvaluation:
     Parameters
     ----------
     prediction, truth : str
-        Absolute paths or URLs.
+        Absolute path or URL.
     scores : dict
-        As those of :class:`Evaluation`.
+        As in :class:`Evaluation`.
     """
 
     prediction: str
@@ -56,24 +56,24 @@ class ImageEvaluation:
         return {
             "prediction": self.prediction,
             "truth": self.truth,
-            "scores": _told(self.scores),
+            "scores": _rounded(self.scores),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores of all images together, and of each.
+    """Scores of all images together, and of each image.
 
     Parameters
     ----------
     options : EvaluateOptions
     scores : dict
-        By name, a number, or numbers by class or threshold. Voxels and objects of all images are
-        counted together; those of boundaries are means over planes. NaN where there was nothing
-        to score.
+        For each name a number, or a dict of numbers by class or threshold. Voxels and objects of
+        all images are counted together; scores of boundaries are means over planes. A score is
+        NaN if there was nothing to score.
     images : tuple of ImageEvaluation
     warnings : tuple of str
-        What makes it doubtful that the scores are of what was meant; a line each.
+        Each line says why the scores may not be what the user meant.
     """
 
     options: EvaluateOptions
@@ -82,11 +82,11 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON that `bigunet evaluate --json` prints; null for NaN."""
+        """The JSON that `bigunet evaluate --json` prints; NaN becomes null."""
         return {
             **self.options.to_dict(),
             "num_images": len(self.images),
-            "scores": _told(self.scores),
+            "scores": _rounded(self.scores),
             "warnings": list(self.warnings),
             "images": [image.to_dict() for image in self.images],
         }
@@ -101,18 +101,18 @@ def evaluate(
 ) -> Evaluation:
     """Score a prediction against the truth.
 
-    One image is in memory at a time, whole, of a time series one time point.
+    One whole image is in memory at a time; of a time series, one time point.
 
     Parameters
     ----------
     prediction : path or URL
-        OME-Zarr image or label image, zarr array, TIFF or PNG, or a folder of them; also a CSV
-        table with the columns ``image``, the predictions, and ``labels``.
+        OME-Zarr image or label image, zarr array, TIFF or PNG, or a folder of them. Or a CSV table
+        with the columns ``image`` (the prediction) and ``labels`` (the truth).
     truth : path or URL
-        Labels of the same shape; for a folder, a folder whose files have the same names but for
-        the suffix.
+        Labels of the same shape. For a folder of predictions: a folder with files of the same
+        names; suffixes may differ.
     options : EvaluateOptions, optional
-        What the labels are, and what is computed.
+        What the labels stand for, and which scores are computed.
     **fields
         Fields of EvaluateOptions, such as ``kind="instances"``.
 
@@ -123,56 +123,57 @@ def evaluate(
     Raises
     ------
     BigUNetError
-        One of its subclasses, for all that the caller can do something about.
+        One of its subclasses, for each problem that the caller can solve.
     """
     options = chosen(EvaluateOptions, options, fields, evaluate)
     tallies, images = [], []
     doubts: dict[str, list[str]] = {}
     for pair in find_pairs(prediction, truth, called=_CALLED):
-        tally, doubtful = _tally(pair, options)
+        tally, lines = _tally(pair, options)
         tallies.append(tally)
         images.append(
             ImageEvaluation(shown_url(pair.image), shown_url(pair.labels), tally.scores(options))
         )
-        for doubt in doubtful:
+        for doubt in lines:
             doubts.setdefault(doubt, []).append(shown_url(pair.image))
     total: Tally = reduce(operator.add, tallies)
     if isinstance(total, ObjectTally) and not total.class_seen:
-        told = f"no voxel of the prediction is of the class {options.objects_of}"
-        doubts[told] = [one.prediction for one in images]
+        doubt = f"no voxel of the prediction is of the class {options.objects_of}"
+        doubts[doubt] = [one.prediction for one in images]
     return Evaluation(options, total.scores(options), tuple(images), _warnings(doubts))
 
 
 def _tally(pair: Pair, options: EvaluateOptions) -> tuple[Tally, tuple[str, ...]]:
-    """What is counted of one image, all its time points together, and doubts about it."""
+    """The counts of one image, summed over its time points, and doubts about them."""
     kind = _TALLIES[options.kind]
     opened = OpenPair.of(pair, options)
     options = numbered(options, opened.classes, pair.image)
-    parts: list[Tally] = []
+    tallies: list[Tally] = []
     doubts: dict[str, None] = {}
     try:
         for compared in opened.read(options):
             doubts.update(dict.fromkeys(check_voxels(compared, opened, options)))
-            parts.append(kind.of(compared, options))
+            tallies.append(kind.of(compared, options))
     except (OptionError, LabelsError, TrainingError) as error:
         raise ImageError(f"{pair.image} against {pair.labels}: {error}") from error
-    total: Tally = reduce(operator.add, parts, kind())
+    total: Tally = reduce(operator.add, tallies, kind())
     if isinstance(total, ObjectTally) and options.objects_of in opened.classes:
         total = replace(total, class_seen=True)
     return total, tuple(doubts)
 
 
 def _warnings(doubts: dict[str, list[str]]) -> tuple[str, ...]:
-    """A line for each doubt, with the first of the predictions that it is about."""
+    """A line for each doubt, which names the first prediction and counts the others."""
     return tuple(
         f"{urls[0]}{f' and {len(urls) - 1} more' if len(urls) > 1 else ''}: {doubt}"
         for doubt, urls in doubts.items()
     )
 
 
-def _told(scores: Any) -> Any:
+def _rounded(scores: Any) -> Any:
+    """Scores as JSON holds them: rounded, and None in place of NaN."""
     if isinstance(scores, dict):
-        return {name: _told(value) for name, value in scores.items()}
+        return {name: _rounded(value) for name, value in scores.items()}
     if isinstance(scores, float):
         return None if math.isnan(scores) else round(scores, _DIGITS)
     return scores

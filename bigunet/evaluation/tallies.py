@@ -1,4 +1,4 @@
-"""What is counted of each image, how images add up, and the scores that come of it."""
+"""Tallies: the counts of one image, their sum over images, and the scores that follow from them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from bigunet.evaluation.evaluate_options import EvaluateOptions
 from bigunet.io.sources.annotations import NOT_ANNOTATED
 from bigunet.labels import connected, instances_of
 from bigunet.metrics.confusion import Confusion
-from bigunet.metrics.objects import IOU_STEPS, Coverage, Matches, ObjectOverlaps
-from bigunet.metrics.partitions import foreground_agreement, rand_error
+from bigunet.metrics.matches import Coverage, Matches
+from bigunet.metrics.objects import IOU_STEPS, ObjectOverlaps
+from bigunet.metrics.partitions import foreground_scores, rand_error
 from bigunet.metrics.pixels import PixelCounts, pixel_error
 from bigunet.metrics.thinning import segments_of
 from bigunet.metrics.warping import warping
@@ -28,18 +29,19 @@ _MOST_CLASSES = 256
 
 @dataclass(frozen=True, slots=True)
 class ClassTally:
-    """Voxels by class."""
+    """Counts of voxels by class."""
 
     confusion: Confusion = field(default_factory=Confusion)
 
     @classmethod
     def of(cls, pair: Compared, options: EvaluateOptions) -> ClassTally:
-        """Count one image."""
-        found = pair.found.astype(np.uint8) if pair.found.dtype.kind == "b" else pair.found
-        found, truth = found[pair.annotated], pair.truth[pair.annotated]
+        """Count the voxels of one image."""
+        classes = pair.prediction[pair.annotated]
+        classes = classes.astype(np.uint8) if classes.dtype.kind == "b" else classes
+        truth = pair.truth[pair.annotated]
         if options.label_values:
             truth = classes_of(truth, TargetRule("classes", options.label_values))
-        confusion = Confusion.of(found, truth)
+        confusion = Confusion.of(classes, truth)
         if len(confusion.classes) > _MOST_CLASSES:
             raise ImageError(
                 f"{len(confusion.classes)} different values are no classes; for numbered "
@@ -51,32 +53,33 @@ class ClassTally:
         return ClassTally(self.confusion + other.confusion)
 
     def scores(self, options: EvaluateOptions) -> Scores:
-        """Per class, and the mean over the classes that occur."""
-        told: Scores = {}
+        """A score for each class that occurs, and the mean over these classes."""
+        scores: Scores = {}
         counts = {str(k): self.confusion.of_class(k) for k in self.confusion.classes}
         if "dice" in options.chosen:
-            told["dice"] = {k: one.dice for k, one in counts.items()}
-            told["mean_dice"] = _mean([one.dice for one in counts.values()])
+            scores["dice"] = {k: one.dice for k, one in counts.items()}
+            scores["mean_dice"] = _mean([one.dice for one in counts.values()])
         if "iou" in options.chosen:
-            told["iou"] = {k: one.iou for k, one in counts.items()}
-            told["mean_iou"] = _mean([one.iou for one in counts.values()])
+            scores["iou"] = {k: one.iou for k, one in counts.items()}
+            scores["mean_iou"] = _mean([one.iou for one in counts.values()])
         if "pixel-error" in options.chosen:
-            told["pixel_error"] = self.confusion.error
-        return told
+            scores["pixel_error"] = self.confusion.error
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectTally:
-    """Objects found, missed and invented.
+    """Counts of matched, missed and spurious objects.
 
     Parameters
     ----------
     matches : mapping of float to Matches
-        By the overlap that a pair needs.
+        For each threshold of the intersection over union.
     coverage : Coverage
     foreground : PixelCounts
     class_seen : bool
-        Whether any voxel is of the class that is objects; True where no class is asked for.
+        Whether the class of the objects occurs in the prediction; True if the options name no
+        class.
     """
 
     matches: Mapping[float, Matches] = field(
@@ -88,25 +91,25 @@ class ObjectTally:
 
     @classmethod
     def of(cls, pair: Compared, options: EvaluateOptions) -> ObjectTally:
-        """Count one image."""
-        found, class_seen = pair.found, True
-        if found.dtype.kind == "b":
-            found = connected(found.astype(np.uint8))
+        """Count the objects of one image."""
+        objects, class_seen = pair.prediction, True
+        if objects.dtype.kind == "b":
+            objects = connected(objects)
         elif options.objects_of is not None:
-            class_seen = bool((found == options.objects_of).any())
-            found = instances_of(
-                found,
+            class_seen = bool((objects == options.objects_of).any())
+            objects = instances_of(
+                objects,
                 int(options.objects_of),
                 smallest=options.min_size,
                 border=None if options.border is None else int(options.border),
                 border_width=options.border_width or 1,
             )
-        found = _on_known(_without_small(found, options.min_size), pair.annotated)
+        objects = _on_known(_without_small(objects, options.min_size), pair.annotated)
         truth = connected(pair.truth) if options.connected else pair.truth
-        overlaps = ObjectOverlaps.of(truth, found)
+        overlaps = ObjectOverlaps.of(truth, objects)
         matches = {iou: overlaps.matches(iou) for iou in IOU_STEPS}
         known = pair.annotated
-        foreground = PixelCounts.of(found[known] > 0, truth[known] > 0)
+        foreground = PixelCounts.of(objects[known] > 0, truth[known] > 0)
         return cls(matches, overlaps.coverage(), foreground, class_seen)
 
     def __add__(self, other: ObjectTally) -> ObjectTally:
@@ -118,36 +121,39 @@ class ObjectTally:
         )
 
     def scores(self, options: EvaluateOptions) -> Scores:
-        """Of the objects of all images together."""
+        """Scores of the objects of all images together."""
         half = self.matches[IOU_STEPS[0]]
-        told: Scores = {
+        scores: Scores = {
             "matched": half.matched,
             "missed": half.missed,
             "spurious": half.spurious,
         }
         if "average-precision" in options.chosen:
             steps = {f"{iou:.2f}": one.average_precision for iou, one in self.matches.items()}
-            told |= {"average_precision": steps, "mean_average_precision": _mean([*steps.values()])}
+            scores |= {
+                "average_precision": steps,
+                "mean_average_precision": _mean([*steps.values()]),
+            }
         if "panoptic-quality" in options.chosen:
-            told["panoptic_quality"] = half.panoptic_quality
-            told["recognition_quality"] = half.recognition_quality
-            told["segmentation_quality"] = half.segmentation_quality
+            scores["panoptic_quality"] = half.panoptic_quality
+            scores["recognition_quality"] = half.recognition_quality
+            scores["segmentation_quality"] = half.segmentation_quality
         if "seg" in options.chosen:
-            told["seg"] = self.coverage.seg
+            scores["seg"] = self.coverage.seg
         if "dice" in options.chosen:
-            told["foreground_dice"] = self.foreground.dice
-        return told
+            scores["foreground_dice"] = self.foreground.dice
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
 class BoundaryTally:
-    """Scores of planes (or volumes), which are not counts and so are kept one by one."""
+    """Scores of each plane (or volume); they are kept one by one, because they cannot be added."""
 
     planes: tuple[Mapping[str, float], ...] = ()
 
     @classmethod
     def of(cls, pair: Compared, options: EvaluateOptions) -> BoundaryTally:
-        """Score one image."""
+        """Score the planes (or the volume) of one image."""
         rule = TargetRule("boundaries", border_width=options.border_width)
         planes = [pair] if options.volumes else _planes(pair)
         return cls(tuple(_plane_scores(plane, rule, options) for plane in planes))
@@ -168,42 +174,48 @@ Tally: TypeAlias = ClassTally | ObjectTally | BoundaryTally
 def _plane_scores(pair: Compared, rule: TargetRule, options: EvaluateOptions) -> dict[str, float]:
     known = pair.annotated
     truth = (classes_of(np.where(known, pair.truth, NOT_ANNOTATED), rule) == INTERIOR) & known
-    if pair.found.dtype.kind == "b":
-        found = pair.found
-    else:
-        found = pair.found > 0 if options.interior is None else pair.found == options.interior
-    # What was found elsewhere must neither join segments nor count.
-    found = found & known
-    told: dict[str, float] = {}
+    # Interior outside the annotated voxels must neither join segments nor count.
+    interior = _interior(pair.prediction, options) & known
+    scores: dict[str, float] = {}
     if "pixel-error" in options.chosen:
-        told["pixel_error"] = pixel_error(found[known], truth[known])
+        scores["pixel_error"] = pixel_error(interior[known], truth[known])
     if "rand-error" in options.chosen:
-        told["rand_error"] = rand_error(segments_of(found)[known], segments_of(truth)[known])
+        segments = segments_of(interior)[known], segments_of(truth)[known]
+        scores["rand_error"] = rand_error(*segments)
     if "warping-error" in options.chosen:
-        warped = warping(found, truth, certainty=pair.certainty)
+        warped = warping(interior, truth, certainty=pair.certainty)
         warped = replace(warped, pixels=int(np.count_nonzero(known)))
-        told["warping_error"] = warped.error
-        told["warping_error_splits_merges"] = warped.split_merge_error
+        scores["warping_error"] = warped.error
+        scores["warping_error_splits_merges"] = warped.split_merge_error
     if {"v-rand", "v-info"} & set(options.chosen):
-        agreement = foreground_agreement(found, truth)
-        told |= {"v_rand": agreement.v_rand} if "v-rand" in options.chosen else {}
-        told |= {"v_info": agreement.v_info} if "v-info" in options.chosen else {}
-    return told
+        both = foreground_scores(interior, truth)
+        scores |= {"v_rand": both.v_rand} if "v-rand" in options.chosen else {}
+        scores |= {"v_info": both.v_info} if "v-info" in options.chosen else {}
+    return scores
+
+
+def _interior(prediction: np.ndarray, options: EvaluateOptions) -> np.ndarray:
+    """Map of bool of the prediction's interior."""
+    if prediction.dtype.kind == "b":
+        return prediction
+    inside = prediction > 0 if options.interior is None else prediction == options.interior
+    return np.asarray(inside)
 
 
 def _planes(pair: Compared) -> Iterator[Compared]:
+    """The planes of a volume that have annotated voxels."""
     shape = pair.truth.shape[-2:]
-    found, truth = pair.found.reshape(-1, *shape), pair.truth.reshape(-1, *shape)
+    prediction, truth = pair.prediction.reshape(-1, *shape), pair.truth.reshape(-1, *shape)
     certainty = None if pair.certainty is None else pair.certainty.reshape(-1, *shape)
     known = pair.annotated.reshape(-1, *shape)
     for z in range(len(truth)):
         if known[z].any():
             sure = None if certainty is None else certainty[z]
-            yield Compared(found[z], truth[z], known[z], sure)
+            yield Compared(prediction[z], truth[z], known[z], sure)
 
 
 def _on_known(objects: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The objects where the truth is known, but for those that lie elsewhere by more than half."""
+    """Objects within the annotated voxels; those with more than half of their voxels outside go."""
     if known.all():
         return objects
     values, ranks, sizes = np.unique(objects, return_inverse=True, return_counts=True)
@@ -214,6 +226,7 @@ def _on_known(objects: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _without_small(objects: np.ndarray, min_size: int) -> np.ndarray:
+    """Objects of at least ``min_size`` voxels."""
     if min_size <= 1:
         return objects
     values, ranks, sizes = np.unique(objects, return_inverse=True, return_counts=True)
@@ -222,6 +235,6 @@ def _without_small(objects: np.ndarray, min_size: int) -> np.ndarray:
 
 
 def _mean(values: list[float]) -> float:
-    """Over those that are numbers; NaN if none is."""
+    """Mean of the values that are not NaN; NaN if all are."""
     numbers = [value for value in values if not math.isnan(value)]
     return sum(numbers) / len(numbers) if numbers else math.nan

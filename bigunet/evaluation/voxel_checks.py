@@ -1,6 +1,7 @@
-"""Whether the voxels are what the options say: errors where they cannot be, doubts where they may.
+"""Whether the voxels are of the kind that the options name.
 
-A doubt is a line for people that a score of something else than was meant deserves.
+If they cannot be, it is an error. If it is only unlikely, it is a doubt: a line for people, which
+says that the scores may not be what they meant.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ from bigunet.labels import connected
 _FEW_VALUES = 16
 _MANY_CLASSES = 32
 _PARTS_PER_OBJECT = 4
-# Segments are some ten voxels long along a row; of grey images, over a third of the steps change.
+# Segments are about ten voxels long in a row. In a grey image, more than a third of the neighbours
+# in a row differ.
 _STEPS_OF_LABELS = 0.3
-_GREY = "looks like a grey image, of many values that change from voxel to voxel; give labels"
+_GREY = "looks like a grey image, with many values that change from voxel to voxel; give labels"
 
 
 def check_voxels(compared: Compared, opened: OpenPair, options: EvaluateOptions) -> Iterator[str]:
-    """Doubts about a prediction and its truth.
+    """Give the doubts about a prediction and its truth.
 
     Raises
     ------
     ImageError
-        If either is a grey image, or their values cannot be of one kind.
+        If the values of the truth cannot be classes of the prediction.
     """
-    if not opened.is_prediction_labels and _is_grey(compared.found):
+    if not opened.is_prediction_labels and _is_grey(compared.prediction):
         yield f"the prediction {_GREY}, or --threshold if it is a probability"
     if not opened.is_truth_labels and _is_grey(compared.truth):
         yield f"the truth {_GREY}"
@@ -45,6 +47,7 @@ def check_voxels(compared: Compared, opened: OpenPair, options: EvaluateOptions)
 
 
 def _is_grey(labels: np.ndarray) -> bool:
+    """Whether an array looks like a grey image, and not like labels."""
     if labels.dtype.kind == "b" or labels.shape[-1] < 2:
         return False
     changes = np.count_nonzero(labels[..., 1:] != labels[..., :-1]) / labels[..., 1:].size
@@ -52,24 +55,25 @@ def _is_grey(labels: np.ndarray) -> bool:
 
 
 def _check_classes(compared: Compared, opened: OpenPair, options: EvaluateOptions) -> Iterator[str]:
-    found = set(np.unique(compared.found[compared.annotated]).astype(int).tolist())
+    predicted = set(np.unique(compared.prediction[compared.annotated]).astype(int).tolist())
     if options.label_values:
         truth = set(range(len(options.label_values)))
     else:
         truth = set(np.unique(compared.truth[compared.annotated]).tolist())
         _check_known(truth, opened)
-    alone, both = found ^ truth, found | truth
-    if len(alone) > max(_FEW_VALUES, len(both) // 2):
+    alone, every = predicted ^ truth, predicted | truth
+    if len(alone) > max(_FEW_VALUES, len(every) // 2):
         yield (
-            f"of {len(found)} different values of the prediction, and {len(truth)} of the truth, "
-            f"they share {len(found & truth)}: for numbered objects give --kind instances"
+            f"of {len(predicted)} different values of the prediction, and {len(truth)} of the "
+            f"truth, they share {len(predicted & truth)}: for numbered objects give --kind "
+            "instances"
         )
-    if found - {0} and truth - {0} and not (found & truth) - {0}:
+    if predicted - {0} and truth - {0} and not (predicted & truth) - {0}:
         yield (
             "prediction and truth have no value but 0 in common; --label-values says which of "
             "the truth's values is which class"
         )
-    if len(both) > _MANY_CLASSES:
+    if len(every) > _MANY_CLASSES:
         yield (
             f"over {_MANY_CLASSES} different values are scored as a class each; for numbered "
             "objects give --kind instances"
@@ -77,7 +81,7 @@ def _check_classes(compared: Compared, opened: OpenPair, options: EvaluateOption
 
 
 def _check_known(truth: set[int], opened: OpenPair) -> None:
-    """Refuse a truth of values that are none of the prediction's classes."""
+    """Refuse a truth with values that are no classes of the prediction."""
     classes = opened.classes
     if classes and not truth <= set(classes):
         one = f" --objects-of {example(classes)}" if opened.is_class_image else ""
@@ -89,7 +93,7 @@ def _check_known(truth: set[int], opened: OpenPair) -> None:
 
 
 def _check_objects(compared: Compared, options: EvaluateOptions) -> Iterator[str]:
-    if options.objects_of is None and _falls_apart(compared.found):
+    if options.objects_of is None and _falls_apart(compared.prediction):
         yield (
             "the objects of the prediction fall apart into many pieces each; if it is classes, "
             "say with --objects-of which one is objects"
@@ -102,7 +106,7 @@ def _check_objects(compared: Compared, options: EvaluateOptions) -> Iterator[str
 
 
 def _falls_apart(labels: np.ndarray) -> bool:
-    """Whether a few numbers are of many more pieces: masks or classes rather than objects."""
+    """Whether a few numbers have many more components: then they are masks or classes."""
     if labels.dtype.kind == "b":
         return False
     objects = int(np.count_nonzero(np.unique(labels)))

@@ -1,4 +1,4 @@
-"""How far the voxels of a cell lie apart, and how strong the noise is."""
+"""The contrast of a cell, which is its greatest less its least value, and the noise of an image."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigunet.grey.cells import Part, by_cell, on_voxels
+from bigunet.grey.cells import Piece, by_cell, on_voxels
 from bigunet.grey.exact_differences import subtract
 
-# Of each part, voxels that the noise is estimated from.
+# The noise is estimated from about this many voxels of each piece.
 _MOST_VOXELS = 2**18
-# Voxels along y and x of which a mean is taken.
+# Means are taken over squares with this side, in voxels.
 _MEAN = 4
-# Far from where float32 ends.
+# Numbers in this range, and multiples and fractions of them, fit float32.
 _FLOAT32 = (1e-25, 1e30)
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Greatest and least value of each cell, for each part; of voxels that count."""
+    """Greatest and least value of the voxels that count, for each cell of each piece."""
 
     highest: list[np.ndarray]
     lowest: list[np.ndarray]
 
     @classmethod
-    def of(cls, parts: Sequence[Part]) -> Cells:
-        """Of parts of floating-point voxels."""
+    def of(cls, pieces: Sequence[Piece]) -> Cells:
+        """Take the values of the cells of pieces, which hold floating-point voxels."""
         return cls(
-            [by_cell(np.maximum, part.filled(-np.inf)) for part in parts],
-            [by_cell(np.minimum, part.filled(np.inf)) for part in parts],
+            [by_cell(np.maximum, piece.filled(-np.inf)) for piece in pieces],
+            [by_cell(np.minimum, piece.filled(np.inf)) for piece in pieces],
         )
 
     def beyond(self, contrast: float) -> list[np.ndarray]:
-        """Whether each cell holds more contrast than this."""
+        """Whether each cell has more contrast than this."""
         return [high - low > contrast for high, low in zip(self.highest, self.lowest)]
 
 
 def away_from(voxels: np.ndarray, start: float) -> np.ndarray:
-    """Voxels less a value; subtracted as integers where they are integers.
+    """Subtract a value from the voxels; integers are subtracted as integers.
 
-    As float32, which is half as large, where it holds them, and multiples and parts of them.
+    The result is float32, which needs half the memory, if float32 holds the differences as well as
+    multiples and fractions of them. Otherwise it is float64.
     """
     away = subtract(voxels, start)
     furthest = max(-float(away.min(initial=0)), float(away.max(initial=0)))
@@ -50,28 +51,30 @@ def away_from(voxels: np.ndarray, start: float) -> np.ndarray:
     return away.astype(np.float32) if fits else away
 
 
-def noise(parts: Sequence[Part], start: float = 0.0) -> float:
-    """Standard deviation of the noise, from the differences of neighbours along x.
+def noise(pieces: Sequence[Piece], start: float = 0.0) -> float:
+    """Standard deviation of the noise, estimated from the differences of neighbours along x.
 
-    At least a half of the smallest step between two grey values, which hides weaker noise.
+    The result is at least half of the smallest step between two grey values, because that step
+    hides weaker noise.
 
     Parameters
     ----------
-    parts : sequence of Part
+    pieces : sequence of Piece
     start : int or float
-        A grey value of the image: differences to it are small, even if integers are not.
+        A grey value of the image. Differences from it are small, even if the grey values are large
+        integers.
     """
     steps = []
-    for part in parts:
-        width = part.voxels.shape[-1]
-        # Rows of all planes alike, so that no row of each plane decides alone.
-        chosen = slice(None, None, 1 + part.voxels.size // _MOST_VOXELS)
-        rows = part.voxels.reshape(-1, width)[chosen]
+    for piece in pieces:
+        width = piece.voxels.shape[-1]
+        # Rows are taken from all over the planes, so that no single row of each plane decides.
+        chosen = slice(None, None, 1 + piece.voxels.size // _MOST_VOXELS)
+        rows = piece.voxels.reshape(-1, width)[chosen]
         step = np.abs(np.diff(subtract(rows, start), axis=-1))
-        counts = None if part.counts is None else part.counts.reshape(-1, width)[chosen]
+        counts = None if piece.counts is None else piece.counts.reshape(-1, width)[chosen]
         steps += [
             row if counts is None else row[counts[k, 1:] & counts[k, :-1]]
-            # A row of one value is an edge that a registration left, not an image without noise.
+            # A row of one value is the edge of a registered image, not an image without noise.
             for k, row in enumerate(step)
             if row.any()
         ]
@@ -84,55 +87,59 @@ def noise(parts: Sequence[Part], start: float = 0.0) -> float:
 
 
 def by_contrast(
-    parts: Sequence[Part], start: float, contrast: float
-) -> tuple[list[Part], list[Part]]:
-    """The voxels of cells with more contrast than this, specks not counted, and all others."""
-    away = [Part(away_from(part.voxels, start), part.counts) for part in parts]
+    pieces: Sequence[Piece], start: float, contrast: float
+) -> tuple[list[Piece], list[Piece]]:
+    """The pieces with the cells of more contrast than this, and the pieces with all other cells.
+
+    Specks add no contrast.
+    """
+    away = [Piece(away_from(piece.voxels, start), piece.counts) for piece in pieces]
     for sign in (-1, 1):
-        away = [without_specks(Part(sign * part.voxels, part.counts)) for part in away]
-        away = [Part(sign * part.voxels, part.counts) for part in away]
+        away = [without_specks(Piece(sign * piece.voxels, piece.counts)) for piece in away]
+        away = [Piece(sign * piece.voxels, piece.counts) for piece in away]
     held = Cells.of(away).beyond(contrast)
-    clear, rest = only_cells(parts, held), only_cells(parts, [~cells for cells in held])
+    clear, rest = only_cells(pieces, held), only_cells(pieces, [~cells for cells in held])
     return [p for p in clear if p.size], [p for p in rest if p.size]
 
 
-def holds_weak_objects(parts: Sequence[Part], start: float, strength: float) -> bool:
-    """Whether means over 4 × 4 voxels differ by more than means of noise do."""
+def holds_weak_objects(pieces: Sequence[Piece], start: float, strength: float) -> bool:
+    """Whether means over 4 × 4 voxels differ by more than the means of noise alone."""
     means = []
-    for part in parts:
-        ny, nx = (n // _MEAN * _MEAN for n in part.voxels.shape[-2:])
-        away = away_from(part.voxels[..., :ny, :nx], start)
+    for piece in pieces:
+        ny, nx = (n // _MEAN * _MEAN for n in piece.voxels.shape[-2:])
+        away = away_from(piece.voxels[..., :ny, :nx], start)
         blocks = (*away.shape[:-2], ny // _MEAN, _MEAN, nx // _MEAN, _MEAN)
         mean = away.reshape(blocks).mean(axis=(-3, -1))
-        if part.counts is None:
+        if piece.counts is None:
             means.append(mean.ravel())
         else:
-            means.append(mean[part.counts[..., :ny, :nx].reshape(blocks).all(axis=(-3, -1))])
+            means.append(mean[piece.counts[..., :ny, :nx].reshape(blocks).all(axis=(-3, -1))])
     every = np.concatenate(means) if means else np.empty(0)
     if every.size < 2:
         return False
     low, high = np.percentile(every, (1, 99))
-    # Of the means of Gaussian noise, 4.7 deviations, each a quarter of that of one voxel.
+    # In Gaussian noise, percentiles 1 and 99 of the means are 4.7 deviations of a mean apart. The
+    # deviation of a mean of 16 voxels is a quarter of the deviation of one voxel.
     return bool(high - low > 2 * 4.7 * strength / _MEAN)
 
 
-def without_specks(part: Part) -> Part:
-    """Each voxel, no greater than the greatest of its eight neighbours in the plane."""
-    lowest = part.voxels.min()
-    known = part.filled(lowest)
+def without_specks(piece: Piece) -> Piece:
+    """Lower each voxel to the greatest of its eight neighbours in the plane, if it is above it."""
+    lowest = piece.voxels.min()
+    known = piece.filled(lowest)
     pad = [(0, 0)] * (known.ndim - 2) + [(1, 1), (1, 1)]
     wide = np.pad(known, pad, constant_values=lowest)
     sides = np.maximum(wide[..., :-2], wide[..., 2:])
     rows = np.maximum(sides, wide[..., 1:-1])
     around = np.maximum(rows[..., :-2, :], rows[..., 2:, :])
     np.maximum(around, sides[..., 1:-1, :], out=around)
-    return Part(np.minimum(part.voxels, around), part.counts)
+    return Piece(np.minimum(piece.voxels, around), piece.counts)
 
 
-def only_cells(parts: Sequence[Part], kept: Sequence[np.ndarray]) -> list[Part]:
-    """The parts with nothing but these cells."""
+def only_cells(pieces: Sequence[Piece], kept: Sequence[np.ndarray]) -> list[Piece]:
+    """The same pieces, in which only voxels of these cells count."""
     rest = []
-    for part, cells in zip(parts, kept):
-        inside = on_voxels(cells, part.voxels.shape)
-        rest.append(Part(part.voxels, inside if part.counts is None else inside & part.counts))
+    for piece, cells in zip(pieces, kept):
+        inside = on_voxels(cells, piece.voxels.shape)
+        rest.append(Piece(piece.voxels, inside if piece.counts is None else inside & piece.counts))
     return rest

@@ -8,13 +8,13 @@ import numpy as np
 
 
 def subtract(voxels: np.ndarray, start: float) -> np.ndarray:
-    """Voxels less a value, as float64, exact for integers of any size.
+    """Subtract a value from the voxels, as float64; exact for integers of any size.
 
     Parameters
     ----------
     voxels : ndarray
     start : int or float
-        An integer of any size is exact; only the fraction of a float is subtracted as a float.
+        The whole part is subtracted as an integer of any size, the fraction as a float.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def subtract(voxels: np.ndarray, start: float) -> np.ndarray:
     whole = math.floor(start)
     limits = np.iinfo(voxels.dtype)
     nearest = min(max(whole, int(limits.min)), int(limits.max))
-    # Unsigned numbers wrap: of two differences, the one in the right direction is exact.
+    # Unsigned numbers wrap around, so the difference is taken from the greater to the smaller one.
     bits, least = voxels.view(np.uint64), np.uint64(nearest % 2**64)
     above = voxels >= voxels.dtype.type(nearest)
     apart = np.where(above, bits - least, least - bits).astype(np.float64)

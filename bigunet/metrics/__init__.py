@@ -1,1 +1,1 @@
-"""How well a segmentation agrees with the truth: numbers from two arrays of equal shape."""
+"""Scores of a segmentation against the truth: numbers from two arrays of equal shape."""

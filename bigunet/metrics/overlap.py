@@ -1,4 +1,4 @@
-"""The overlap table of two label arrays: every pair of labels that share voxels, and how many."""
+"""The overlap table of two label arrays: how many voxels each pair of labels shares."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from bigunet.errors import OptionError
 
 @dataclass(frozen=True, slots=True)
 class OverlapTable:
-    """Labels of two arrays counted together; only pairs that occur are kept.
+    """Voxel counts of the labels of two arrays, and of the pairs of labels that share voxels.
 
     Parameters
     ----------
-    first_sizes, second_sizes : ndarray of int64, (labels,)
-        Voxels of each label of the arrays, in the order of ``first_labels`` and
-        ``second_labels``.
     first_labels, second_labels : ndarray, (labels,)
-        The values, ascending.
+        Labels of each array, in ascending order.
+    first_sizes, second_sizes : ndarray of int64, (labels,)
+        Number of voxels of each label, in the order of ``first_labels`` and ``second_labels``.
     first, second : ndarray of int64, (pairs,)
-        Of each pair, the positions of its labels in those.
+        Positions of the two labels of each pair in ``first_labels`` and ``second_labels``.
     shared : ndarray of int64, (pairs,)
-        Voxels that have both labels.
+        Number of voxels that have both labels of a pair.
     """
 
     first_labels: np.ndarray
@@ -36,7 +35,7 @@ class OverlapTable:
 
     @classmethod
     def of(cls, first: np.ndarray, second: np.ndarray) -> OverlapTable:
-        """Count two arrays of equal shape; every value is a label, 0 too."""
+        """Count the voxels of two arrays of equal shape. Each value is a label; 0 is one, too."""
         first, second, lengths = _runs(first.reshape(-1), second.reshape(-1))
         first_labels, rows = np.unique(first, return_inverse=True)
         second_labels, columns = np.unique(second, return_inverse=True)
@@ -54,9 +53,10 @@ class OverlapTable:
 
 
 def _runs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels of runs of voxels that are alike in both arrays, and the lengths of the runs.
+    """Labels and lengths of the runs of voxels with the same label in each array.
 
-    Sorting is what takes time, and segments are some ten voxels long along a row.
+    Sorting takes most of the time. Segments are about ten voxels long in a row, so there are ten
+    times fewer runs than voxels to sort.
     """
     changes = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
     starts = np.flatnonzero(np.concatenate([np.ones(min(1, first.size), bool), changes]))
@@ -64,25 +64,25 @@ def _runs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _counted(places: np.ndarray, lengths: np.ndarray, size: int) -> np.ndarray:
-    """Voxels of the runs of each place; float64 is exact up to 2^53 of them."""
+    """Number of voxels at each place, summed over the runs; exact up to 2^53 voxels."""
     return np.bincount(places, lengths, minlength=size).astype(np.int64)
 
 
-def check_labels(truth: np.ndarray, found: np.ndarray) -> None:
+def check_labels(truth: np.ndarray, prediction: np.ndarray) -> None:
     """Refuse arrays that cannot be compared as labels.
 
     Raises
     ------
     OptionError
-        If the shapes differ, or the values are not whole numbers from 0.
+        If the shapes differ, or a value is negative or not a whole number.
     """
-    check_shapes(truth, found)
-    for name, labels in (("truth", truth), ("segmentation", found)):
+    check_shapes(truth, prediction)
+    for name, labels in (("truth", truth), ("segmentation", prediction)):
         if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
             raise OptionError(f"the {name} is {labels.dtype}; give labels, whole and not negative")
 
 
-def check_shapes(truth: np.ndarray, found: np.ndarray) -> None:
+def check_shapes(truth: np.ndarray, prediction: np.ndarray) -> None:
     """Refuse arrays of different shape.
 
     Raises
@@ -90,7 +90,8 @@ def check_shapes(truth: np.ndarray, found: np.ndarray) -> None:
     OptionError
         If the shapes differ.
     """
-    if truth.shape != found.shape:
+    if truth.shape != prediction.shape:
         raise OptionError(
-            f"the truth is {truth.shape} and the segmentation {found.shape}; give the same level"
+            f"the truth is {truth.shape} and the segmentation {prediction.shape}; "
+            "give the same level"
         )

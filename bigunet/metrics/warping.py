@@ -1,4 +1,8 @@
-"""Warping error: what of a plane's topology no bending of the true borders can explain."""
+"""Warping error: pixels that still differ after the true borders were bent.
+
+Bending may move the borders of the truth, but it keeps the topology: no object or hole appears,
+vanishes, splits or merges. So the pixels that remain are errors in the topology.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,26 @@ import numpy as np
 from scipy import ndimage
 
 from bigunet.errors import OptionError
+from bigunet.labels import connected
 from bigunet.metrics.overlap import check_shapes
 
 _RING = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
 _FACES = (1, 3, 5, 7)
-"""Places in the ring of the neighbours over an edge; the others are over a corner."""
+"""Indices in ``_RING`` of the neighbours over an edge; the others are neighbours over a corner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Warping:
-    """Pixels that differ after warping, by what they do to the topology; planes add up.
+    """Number of pixels that differ after warping. Planes can be added.
 
     Parameters
     ----------
     pixels : int
-        Of the plane.
+        All pixels of the plane.
     mismatches : int
-        Those that still differ.
+        Pixels that still differ after warping.
     splits, merges : int
-        Those of them that part an object of the truth, or join two.
+        Mismatches that split an object of the truth, or merge two objects.
     """
 
     pixels: int = 0
@@ -46,34 +51,34 @@ class Warping:
 
     @property
     def error(self) -> float:
-        """Share of the pixels that differ: the warping error."""
+        """Share of the pixels that are mismatches: the warping error."""
         return self.mismatches / self.pixels if self.pixels else 0.0
 
     @property
     def split_merge_error(self) -> float:
-        """Share of the pixels that split or merge, as the ISBI 2012 challenge counted it."""
+        """Share of the pixels that split or merge objects, as in the ISBI 2012 challenge."""
         return (self.splits + self.merges) / self.pixels if self.pixels else 0.0
 
 
 def warping(
-    found: np.ndarray,
+    prediction: np.ndarray,
     truth: np.ndarray,
     *,
     certainty: np.ndarray | None = None,
     radius: int = 20,
 ) -> Warping:
-    """Warp the truth towards what was found, and count what still differs.
+    """Warp the truth towards the prediction, and count the pixels that still differ.
 
     Parameters
     ----------
-    found, truth : ndarray of bool, (y, x)
-        True is interior, connected over edges; the borders are connected over corners too. What
-        lies outside of the plane is border.
+    prediction, truth : ndarray of bool, (y, x)
+        True is interior, which is connected over edges. False is border, which is connected over
+        corners, too. Outside the plane is border.
     certainty : ndarray of float, (y, x), optional
-        As of :func:`warp`.
+        As for :func:`warp`.
     radius : int
-        Two parts of the interior are of one object if they meet within so many pixels of the
-        mismatch: else a hole in a ring would not count as its split.
+        Two pixels of the interior belong to one object if they are connected within this many
+        pixels of the mismatch. Without this limit, a gap in a ring would not count as a split.
 
     Raises
     ------
@@ -85,31 +90,31 @@ def warping(
     Jain et al.: Boundary learning by optimization with topological constraints, CVPR 2010,
     doi:10.1109/CVPR.2010.5539950.
     """
-    warped = warp(found, truth, certainty=certainty)
-    wrong = np.argwhere(warped != found)
+    warped = warp(prediction, truth, certainty=certainty)
+    wrong = np.argwhere(warped != prediction)
     splits = merges = 0
     for y, x in wrong.tolist():
         if _touched_objects(warped, y, x, radius) > 1:
             splits += bool(warped[y, x])
             merges += not warped[y, x]
-    return Warping(found.size, len(wrong), splits, merges)
+    return Warping(prediction.size, len(wrong), splits, merges)
 
 
 def warp(
-    found: np.ndarray, truth: np.ndarray, *, certainty: np.ndarray | None = None
+    prediction: np.ndarray, truth: np.ndarray, *, certainty: np.ndarray | None = None
 ) -> np.ndarray:
-    """The truth, with all pixels flipped to what was found that keep its topology.
+    """Flip pixels of the truth to their value in the prediction, as far as its topology allows.
 
-    Pixel after pixel that differs is flipped where it is simple: where no object or hole appears,
-    vanishes, splits or merges. Rounds over the rest go on until nothing changes.
+    A pixel that differs is flipped if it is simple: the flip makes no object or hole appear,
+    vanish, split or merge. Rounds over the remaining pixels go on until nothing changes.
 
     Parameters
     ----------
-    found, truth : ndarray of bool, (y, x)
+    prediction, truth : ndarray of bool, (y, x)
     certainty : ndarray of float, (y, x), optional
-        Pixels of higher certainty are tried first, such as the distance of a probability from its
-        threshold; by default, the distance to the nearest pixel of ``found`` that is otherwise.
-        The order decides which of many equally legal warpings is found.
+        Pixels of higher certainty are tried first. An example is the distance of a probability
+        from its threshold. The default is the distance to the nearest pixel of the other value in
+        the prediction. The order decides which of many equally legal warpings is the result.
 
     Returns
     -------
@@ -120,9 +125,9 @@ def warp(
     OptionError
         If the arrays are no planes of bool of equal shape.
     """
-    _check_planes(found, truth, certainty)
-    order = _depth(found) if certainty is None else np.asarray(certainty, np.float64)
-    start, goal = np.pad(truth, 1), np.pad(found, 1)
+    _check_planes(prediction, truth, certainty)
+    order = _depth(prediction) if certainty is None else np.asarray(certainty, np.float64)
+    start, goal = np.pad(truth, 1), np.pad(prediction, 1)
     differ = np.flatnonzero(start.reshape(-1) != goal.reshape(-1))
     falling = np.argsort(-np.pad(order, 1).reshape(-1)[differ], kind="stable")
     pixels = bytearray(start.tobytes())
@@ -133,8 +138,8 @@ def warp(
 def _flip_simple(pixels: bytearray, candidates: list[int], row: int) -> None:
     """Flip the candidates that are simple, in rounds that keep their order.
 
-    A pixel that is not simple stays so until a neighbour flips: only then is it tried again, in
-    the same round if its turn is yet to come, else in the next.
+    A pixel that is not simple can become simple only when a neighbour flips. Then it is tried
+    again: in the same round if its turn is still to come, else in the next round.
     """
     ring = [dy * row + dx for dy, dx in _RING]
     simple = _simple_points()
@@ -166,8 +171,8 @@ def _flip_simple(pixels: bytearray, candidates: list[int], row: int) -> None:
 def _simple_points() -> tuple[bool, ...]:
     """Whether a pixel is simple, for each of the 256 neighbourhoods; bit k is ``_RING[k]``.
 
-    Its ring must have one part of interior that touches it over an edge, and one of border that
-    touches it at all.
+    A pixel is simple if its ring has exactly one component of interior that touches the pixel
+    over an edge, and exactly one component of border.
     """
     table = []
     for code in range(256):
@@ -184,7 +189,7 @@ def _simple_points() -> tuple[bool, ...]:
 
 
 def _touched_objects(interior: np.ndarray, y: int, x: int, radius: int) -> int:
-    """Objects of the window around a pixel that touch it, were the pixel border."""
+    """Number of objects that touch a pixel, within a window, if the pixel itself is border."""
     top, left = max(0, y - radius), max(0, x - radius)
     window = interior[top : y + radius + 1, left : x + radius + 1].copy()
     y, x = y - top, x - left
@@ -196,24 +201,24 @@ def _touched_objects(interior: np.ndarray, y: int, x: int, radius: int) -> int:
     ]
     if sum(bool(window[place]) for place in beside) < 2:
         return 1
-    objects, _ = ndimage.label(window)
+    objects = connected(window)
     return len({int(objects[place]) for place in beside} - {0})
 
 
-def _depth(found: np.ndarray) -> np.ndarray:
-    """Distance of each pixel to the nearest that is otherwise; outside, none is."""
-    inner = ndimage.distance_transform_edt(np.pad(found, 1, constant_values=True))
-    outer = ndimage.distance_transform_edt(np.pad(~found, 1, constant_values=True))
-    return np.asarray(np.where(found, inner[1:-1, 1:-1], outer[1:-1, 1:-1]))
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the nearest pixel of the other value inside the plane."""
+    inner = ndimage.distance_transform_edt(np.pad(mask, 1, constant_values=True))
+    outer = ndimage.distance_transform_edt(np.pad(~mask, 1, constant_values=True))
+    return np.asarray(np.where(mask, inner[1:-1, 1:-1], outer[1:-1, 1:-1]))
 
 
-def _check_planes(found: np.ndarray, truth: np.ndarray, certainty: np.ndarray | None) -> None:
-    check_shapes(truth, found)
-    for name, mask in (("truth", truth), ("segmentation", found)):
+def _check_planes(prediction: np.ndarray, truth: np.ndarray, certainty: np.ndarray | None) -> None:
+    check_shapes(truth, prediction)
+    for name, mask in (("truth", truth), ("segmentation", prediction)):
         if mask.dtype != np.bool_ or mask.ndim != 2:
             raise OptionError(f"the {name} is {mask.dtype} {mask.shape}; give a plane of bool")
-    if certainty is not None and certainty.shape != found.shape:
+    if certainty is not None and certainty.shape != prediction.shape:
         raise OptionError(
-            f"the certainty is {certainty.shape} and the segmentation {found.shape}; give one "
-            "per pixel"
+            f"the certainty is {certainty.shape} and the segmentation {prediction.shape}; give "
+            "one per pixel"
         )

@@ -1,1 +1,1 @@
-"""Pictures of a result, for people."""
+"""Pictures of results, for people: a segmentation, the curves and the patches of a training."""

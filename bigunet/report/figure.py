@@ -1,4 +1,4 @@
-"""Figures of matplotlib without its global state: made here, written here as PNG."""
+"""Makes matplotlib figures without its global state, and writes them as PNG."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _DOTS_PER_INCH = 120
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` by ``height`` inches that no window or global list knows."""
-    # Half a second, which no worker and no command but those that draw should wait for.
+    """An empty figure of ``width`` × ``height`` inches, in no window and in no global list."""
+    # This import takes half a second; only commands that draw should wait for it.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG; its folder is made if need be.
+    """Write a figure as PNG, and make its folder if it does not exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A picture of a segmentation: the image, and its classes drawn over it in their colours."""
+"""A picture of a segmentation: the image, with its classes drawn over it in their colours."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Color = tuple[int, int, int]
 
 
 def overlay(grey: np.ndarray, labels: np.ndarray, colors: Sequence[Color]) -> np.ndarray:
-    """Grey values with the outlines of labels in colour and their insides tinted.
+    """Draw labels over grey values: outlines in full colour, insides in a light tint.
 
     Parameters
     ----------
     grey : ndarray, (y, x)
-        Any numeric dtype; stretched from its 1st to its 99.8th percentile.
+        Any numeric dtype. Percentile 1 becomes black, and percentile 99.8 becomes white.
     labels : ndarray of int, (y, x)
-        0 is left as it is.
+        Voxels of 0 stay grey.
     colors : sequence of (red, green, blue)
-        One per label, 0 to 255.
+        One colour for each label, 0 to 255.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def overlay(grey: np.ndarray, labels: np.ndarray, colors: Sequence[Color]) -> np
 
 
 def outlines(labels: np.ndarray) -> np.ndarray:
-    """Voxels above 0 that have a neighbour of another label, in any number of dimensions."""
+    """Voxels with a label above 0 that have a neighbour with another label; any number of axes."""
     edge = np.zeros(labels.shape, bool)
     for axis in range(labels.ndim):
         one = [slice(None)] * labels.ndim
@@ -51,11 +51,11 @@ def outlines(labels: np.ndarray) -> np.ndarray:
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray, *, gap: int = 8) -> np.ndarray:
-    """Two colour pictures of one height, (y, x, 3), with a white gap between them."""
+    """Join two colour pictures (y, x, 3) of the same height, with a white gap between them."""
     between = np.full((left.shape[0], gap, 3), 255, np.uint8)
     return np.concatenate((left, between, right), axis=1)
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture of uint8, (y, x, 3)."""
+    """Write a colour picture as PNG: ndarray of uint8, (y, x, 3)."""
     Image.fromarray(picture).save(path)

@@ -1,4 +1,4 @@
-"""The curves of a training run as a picture: loss above, validation score below."""
+"""A picture of the curves of a training run: the loss above, the validation score below."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bigunet.report.figure import new_figure, write_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# On a linear axis a loss that falls further than this hides its end.
+# If a loss falls by more than this factor, a linear axis hides the end of the curve.
 _LOG_RATIO = 10.0
 _LOSS_COLOR, _SCORE_COLOR = "#2a7fd4", "#d4412a"
 
@@ -23,9 +23,10 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
     Parameters
     ----------
     rows : sequence of mapping
-        In the order of training, each with at least ``step``, ``loss`` and ``score``. A score of
-        NaN is one that was not taken; a loss that is not finite leaves a gap. The loss's axis is
-        logarithmic where all losses are positive and span a decade.
+        One mapping for each row of the training record, in order, with at least ``step``, ``loss``
+        and ``score``. A score of NaN means no validation at this step. A loss that is not finite
+        leaves a gap. The axis of the loss is logarithmic if all losses are positive and the
+        largest is at least ten times the smallest.
     path : Path
 
     Raises
@@ -43,13 +44,13 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
 
 
 def is_logarithmic(losses: Sequence[float]) -> bool:
-    """Whether losses are better seen on a logarithmic axis; those not finite do not count."""
+    """Whether a logarithmic axis shows the finite losses better."""
     finite = [loss for loss in losses if math.isfinite(loss)]
     return bool(finite) and min(finite) > 0 and max(finite) >= _LOG_RATIO * min(finite)
 
 
 def scores_taken(rows: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
-    """Step and score of the rows that have a score."""
+    """Step and score of each row with a score."""
     return [(row["step"], row["score"]) for row in rows if math.isfinite(row["score"])]
 
 
@@ -63,7 +64,7 @@ def _draw_loss(axes: Axes, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def _draw_score(axes: Axes, rows: Sequence[Mapping[str, float]]) -> None:
-    """The scores that were taken, and which was the best."""
+    """Draw the scores, with a line at the best one."""
     taken = scores_taken(rows)
     axes.set_ylabel("validation score")
     _finish(axes)

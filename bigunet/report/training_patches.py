@@ -1,4 +1,4 @@
-"""A picture of what a network saw in training: patches, truth, weights, and its prediction."""
+"""A picture of training patches: the image, the truth, the weights and the prediction of each."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 _COLUMNS = ("image", "truth", "weight", "prediction")
 _CELL_INCHES = 2.4
 _LISTED_CLASSES = 8
-"""In the legend; more would hide the patches."""
+"""Number of classes in the legend; more would hide the patches."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenPatch:
-    """One patch, with what the loss saw of it.
+    """One training patch and its prediction.
 
     Parameters
     ----------
     image : ndarray of float, (*space)
-        One channel of what the network read; or its inner part, that which was scored.
+        One channel of the input of the network, or only the inner part that is scored.
     classes : ndarray of uint8, (*inner)
         The truth.
     weights : ndarray of float32, (*inner)
-        Of each voxel in the loss, 0 or more.
-    found : ndarray of uint8, (*inner)
-        Class with the highest score.
+        Weight of each voxel in the loss, 0 or more.
+    prediction : ndarray of uint8, (*inner)
+        The class of the highest score.
 
     Raises
     ------
     TrainingError
-        If the shapes do not fit: 2 or 3 axes, and an image as large as the rest, or larger by the
-        same on both sides.
+        If there are not 2 or 3 axes, if the other arrays have different shapes, or if the image is
+        not larger by the same number of voxels on both sides (0 is allowed).
     """
 
     image: np.ndarray
     classes: np.ndarray
     weights: np.ndarray
-    found: np.ndarray
+    prediction: np.ndarray
 
     def __post_init__(self) -> None:
         image, inner = self.image.shape, self.classes.shape
-        alike = inner == self.weights.shape == self.found.shape
+        alike = inner == self.weights.shape == self.prediction.shape
         if not (alike and len(inner) in (2, 3) and len(image) == len(inner)):
             raise TrainingError(
                 f"a patch of image {image} with classes {inner}, weights {self.weights.shape} and "
-                f"prediction {self.found.shape}: give one shape of 2 or 3 axes"
+                f"prediction {self.prediction.shape}: give one shape of 2 or 3 axes"
             )
         if any(n < m or (n - m) % 2 for n, m in zip(image, inner)):
             raise TrainingError(
@@ -70,21 +70,21 @@ def draw_patches(
 ) -> None:
     """Draw patches as a grid of pictures, one row each, as a PNG.
 
-    Each row shows the image (framed where the scored part is smaller), the truth in the classes'
-    colours, the weight map, all rows on one scale, and the prediction. Of 3D patches the plane
-    in the middle is shown.
+    Each row shows the image (with a frame if the scored part is smaller), the truth in the colours
+    of the classes, the weight map, and the prediction. All weight maps have the same scale. Of a
+    3D patch, the middle plane is shown.
 
     Parameters
     ----------
     patches : sequence of SeenPatch
     classes : sequence of SegmentationClass
-        Of the truth and the prediction, by value.
+        The class at position k belongs to value k of the truth and the prediction.
     path : Path
 
     Raises
     ------
     TrainingError
-        If there is no patch, or one has a class beyond those named.
+        If there is no patch, or a patch has a class that ``classes`` does not name.
     OutputError
         If the picture cannot be written.
     """
@@ -101,20 +101,20 @@ def draw_patches(
 
 
 def colored(labels: np.ndarray, classes: Sequence[SegmentationClass]) -> np.ndarray:
-    """Labels in the colours of their classes: (y, x) to uint8, (y, x, 3)."""
+    """Turn labels (y, x) into a picture in the colours of their classes: uint8, (y, x, 3)."""
     table = np.array([c.rgba[:3] for c in classes], np.uint8)
     return np.asarray(table[labels])
 
 
 def middle_plane(volume: np.ndarray) -> np.ndarray:
-    """The plane (y, x) in the middle of a volume (z, y, x); a plane as it is."""
+    """The plane (y, x) in the middle of a volume (z, y, x); a plane is returned unchanged."""
     return volume if volume.ndim == 2 else volume[volume.shape[0] // 2]
 
 
 def _check(patches: Sequence[SeenPatch], classes: Sequence[SegmentationClass]) -> None:
     if not patches:
         raise TrainingError("no patches to draw; give at least one")
-    highest = max(int(a.max(initial=0)) for p in patches for a in (p.classes, p.found))
+    highest = max(int(a.max(initial=0)) for p in patches for a in (p.classes, p.prediction))
     if highest >= len(classes):
         raise TrainingError(
             f"patches hold class {highest}, but only {len(classes)} classes are named; name all"
@@ -130,12 +130,12 @@ def _draw_row(
     for axes in row:
         axes.set_xticks([])
         axes.set_yticks([])
-    image, truth, weights, found = row
+    image, truth, weights, prediction = row
     plane = middle_plane(patch.image)
     low, high = np.percentile(plane, (1, 99.8))
     image.imshow(plane, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     _frame(image, plane.shape, patch.classes.shape[-2:])
-    for axes, labels in ((truth, patch.classes), (found, patch.found)):
+    for axes, labels in ((truth, patch.classes), (prediction, patch.prediction)):
         axes.imshow(colored(middle_plane(labels), classes), interpolation="nearest")
     shown = weights.imshow(
         middle_plane(patch.weights),
@@ -153,7 +153,7 @@ def _frame(axes: Axes, outer: tuple[int, ...], inner: tuple[int, ...]) -> None:
 
     if outer == inner:
         return
-    # Voxels are drawn around whole numbers.
+    # The centre of a voxel is at a whole number.
     y, x = ((n - m) / 2 - 0.5 for n, m in zip(outer, inner))
     axes.add_patch(Rectangle((x, y), inner[1], inner[0], fill=False, color="#e6a019"))
 

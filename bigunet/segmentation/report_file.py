@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.errors import OutputError
-from bigunet.io.output.arrays import writing
+from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
 from bigunet.segmentation.place import RUN_FOLDER
 

@@ -17,7 +17,7 @@ from bigunet.geometry import Box, hull
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.output.arrays import read_provenance
+from bigunet.io.output.publish import read_provenance
 from bigunet.io.stores.access import join_url, normal_url
 from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor

@@ -9,7 +9,8 @@ import numpy as np
 from bigunet.choices import ScoreName
 from bigunet.io.sources.annotations import is_annotated
 from bigunet.labels import instances_of
-from bigunet.metrics.objects import Matches, match_objects
+from bigunet.metrics.matches import Matches
+from bigunet.metrics.objects import match_objects
 from bigunet.metrics.partitions import v_rand
 from bigunet.metrics.pixels import dice
 from bigunet.training.data.targets import BORDER, CELL, INTERIOR, TargetRule, classes_of

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bigunet import BigUNetError, Model, Normalisation, Recipe, TrainOptions, load_model
 from bigunet.choices import Precision
-from bigunet.metrics.objects import Matches, match_objects
+from bigunet.metrics.matches import Matches
+from bigunet.metrics.objects import match_objects
 from bigunet.model.inference.turning import turned
 from bigunet.training.data.samples import Sample
 from bigunet.training.data.targets import TargetRule

@@ -71,7 +71,7 @@ quantiles = st.lists(
 def rule(voxels: np.ndarray, wished: Any, wanted: np.ndarray | None = None) -> GreyValues | None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return grey_values([voxels], wished, wanted=[wanted])
+        return grey_values([voxels], wished, masks=[wanted])
 
 
 @LAW

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from bigunet.errors import OptionError
+from bigunet.metrics.matches import Coverage, Matches
 from bigunet.metrics.objects import (
-    Coverage,
-    Matches,
     average_precision,
     average_precisions,
     match_objects,
@@ -30,19 +29,19 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
-def by_loops(truth: np.ndarray, found: np.ndarray, iou: float) -> Matches:
+def by_loops(truth: np.ndarray, prediction: np.ndarray, iou: float) -> Matches:
     true_ids = [i for i in np.unique(truth) if i]
-    found_ids = [i for i in np.unique(found) if i]
+    predicted_ids = [i for i in np.unique(prediction) if i]
     pairs = []
     for t in true_ids:
-        for f in found_ids:
-            union = ((truth == t) | (found == f)).sum()
-            if ((truth == t) & (found == f)).sum() > iou * union:
-                pairs.append(overlap(truth == t, found == f))
+        for f in predicted_ids:
+            union = ((truth == t) | (prediction == f)).sum()
+            if ((truth == t) & (prediction == f)).sum() > iou * union:
+                pairs.append(overlap(truth == t, prediction == f))
     return Matches(
         len(pairs),
         len(true_ids) - len(pairs),
-        len(found_ids) - len(pairs),
+        len(predicted_ids) - len(pairs),
         pytest.approx(sum(pairs)),
     )
 
@@ -50,41 +49,43 @@ def by_loops(truth: np.ndarray, found: np.ndarray, iou: float) -> Matches:
 @LAW
 @given(LABELS, LABELS | UNSIGNED, st.sampled_from([0.5, 0.6, 0.75, 0.9]))
 def test_matches_are_those_of_the_definition(
-    truth: np.ndarray, found: np.ndarray, iou: float
+    truth: np.ndarray, prediction: np.ndarray, iou: float
 ) -> None:
-    assert match_objects(truth, found, iou=iou) == by_loops(truth, found, iou)
+    assert match_objects(truth, prediction, iou=iou) == by_loops(truth, prediction, iou)
 
 
 @LAW
 @given(LABELS, LABELS)
-def test_panoptic_quality_is_that_of_the_definition(truth: np.ndarray, found: np.ndarray) -> None:
-    seen = by_loops(truth, found, 0.5)
-    doubled = 2 * seen.matched + seen.missed + seen.spurious
-    expected = 2 * match_objects(truth, found).iou_sum / doubled if doubled else 1.0
-    assert panoptic_quality(truth, found) == pytest.approx(expected)
+def test_panoptic_quality_is_that_of_the_definition(
+    truth: np.ndarray, prediction: np.ndarray
+) -> None:
+    counts = by_loops(truth, prediction, 0.5)
+    doubled = 2 * counts.matched + counts.missed + counts.spurious
+    expected = 2 * match_objects(truth, prediction).iou_sum / doubled if doubled else 1.0
+    assert panoptic_quality(truth, prediction) == pytest.approx(expected)
 
 
 @LAW
 @given(LABELS, LABELS)
-def test_seg_is_the_overlap_with_what_covers_more_than_half(
-    truth: np.ndarray, found: np.ndarray
+def test_seg_is_the_overlap_with_the_object_that_covers_more_than_half(
+    truth: np.ndarray, prediction: np.ndarray
 ) -> None:
     ids = [i for i in np.unique(truth) if i]
     overlaps = [0.0] * len(ids)
     for k, t in enumerate(ids):
-        for f in np.unique(found[found > 0]):
-            if 2 * ((truth == t) & (found == f)).sum() > (truth == t).sum():
-                overlaps[k] = overlap(truth == t, found == f)
+        for f in np.unique(prediction[prediction > 0]):
+            if 2 * ((truth == t) & (prediction == f)).sum() > (truth == t).sum():
+                overlaps[k] = overlap(truth == t, prediction == f)
     expected = sum(overlaps) / len(ids) if ids else 1.0
-    assert seg_score(truth, found) == pytest.approx(expected)
+    assert seg_score(truth, prediction) == pytest.approx(expected)
 
 
 @LAW
 @given(LABELS, LABELS)
-def test_all_thresholds_come_from_one_table(truth: np.ndarray, found: np.ndarray) -> None:
-    scores = average_precisions(truth, found)
+def test_all_thresholds_come_from_one_table(truth: np.ndarray, prediction: np.ndarray) -> None:
+    scores = average_precisions(truth, prediction)
     assert list(scores) == [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
-    assert scores == {iou: average_precision(truth, found, iou=iou) for iou in scores}
+    assert scores == {iou: average_precision(truth, prediction, iou=iou) for iou in scores}
     assert sorted(scores.values(), reverse=True) == list(scores.values())
 
 
@@ -108,16 +109,18 @@ def test_half_an_overlap_is_not_more_than_half() -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "found", "expected"),
+    ("truth", "prediction", "expected"),
     [
-        ([0, 0], [0, 0], 1.0),  # nothing to find
+        ([0, 0], [0, 0], 1.0),  # no objects on either side
         ([0, 0], [1, 0], 0.0),  # all spurious
         ([1, 0], [0, 0], 0.0),  # all missed
         ([1, 0, 2, 0], [1, 0, 0, 0], 0.5),
     ],
 )
-def test_few_objects_score_as_expected(truth: list[int], found: list[int], expected: float) -> None:
-    assert average_precision(np.array(truth), np.array(found)) == expected
+def test_few_objects_score_as_expected(
+    truth: list[int], prediction: list[int], expected: float
+) -> None:
+    assert average_precision(np.array(truth), np.array(prediction)) == expected
 
 
 def test_images_add_up_object_by_object() -> None:
@@ -128,7 +131,7 @@ def test_images_add_up_object_by_object() -> None:
     assert (Coverage(3, 1.5) + Coverage(1, 0.5)).seg == 0.5
 
 
-def test_nothing_to_find_and_nothing_found_is_perfect() -> None:
+def test_an_empty_prediction_of_an_empty_truth_is_perfect() -> None:
     empty = np.zeros((3, 3), int)
     assert panoptic_quality(empty, empty) == seg_score(empty, empty) == 1.0
     assert panoptic_quality(empty, empty + 1) == 0.0
@@ -142,7 +145,7 @@ def test_without_pairs_there_is_no_segmentation_quality() -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "found", "iou", "message"),
+    ("truth", "prediction", "iou", "message"),
     [
         (np.zeros((2, 2), int), np.zeros((2, 3), int), 0.5, r"\(2, 2\) .* \(2, 3\)"),
         (np.zeros(2), np.zeros(2, int), 0.5, "the truth is float64"),
@@ -151,8 +154,8 @@ def test_without_pairs_there_is_no_segmentation_quality() -> None:
     ],
     ids=["shapes", "floats", "negative", "ambiguous"],
 )
-def test_what_cannot_be_matched_is_refused(
-    truth: np.ndarray, found: np.ndarray, iou: float, message: str
+def test_arrays_that_cannot_be_matched_are_refused(
+    truth: np.ndarray, prediction: np.ndarray, iou: float, message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
-        match_objects(truth, found, iou=iou)
+        match_objects(truth, prediction, iou=iou)

@@ -20,17 +20,17 @@ CLASSES = npst.arrays(np.uint8, (3, 4), elements={"min_value": 0, "max_value": 3
 
 @LAW
 @given(MAPS, MAPS)
-def test_scores_are_those_of_sets(found: np.ndarray, truth: np.ndarray) -> None:
-    f = {k for k, v in enumerate(found.ravel()) if v}
+def test_scores_are_those_of_sets(prediction: np.ndarray, truth: np.ndarray) -> None:
+    f = {k for k, v in enumerate(prediction.ravel()) if v}
     t = {k for k, v in enumerate(truth.ravel()) if v}
-    assert pixel_error(found, truth) == len(f ^ t) / 12
+    assert pixel_error(prediction, truth) == len(f ^ t) / 12
     if not f | t:
-        assert math.isnan(dice(found, truth))
-        assert math.isnan(iou(found, truth))
+        assert math.isnan(dice(prediction, truth))
+        assert math.isnan(iou(prediction, truth))
         return
-    assert dice(found, truth) == 2 * len(f & t) / (len(f) + len(t))
-    assert iou(found, truth) == len(f & t) / len(f | t)
-    counts = PixelCounts.of(found, truth)
+    assert dice(prediction, truth) == 2 * len(f & t) / (len(f) + len(t))
+    assert iou(prediction, truth) == len(f & t) / len(f | t)
+    counts = PixelCounts.of(prediction, truth)
     assert not f or counts.precision == len(f & t) / len(f)
     assert not t or counts.recall == len(f & t) / len(t)
 
@@ -46,23 +46,25 @@ def test_images_add_up_voxel_by_voxel(
 
 @LAW
 @given(CLASSES, CLASSES)
-def test_a_class_counts_as_its_map_does(found: np.ndarray, truth: np.ndarray) -> None:
-    confusion = Confusion.of(found, truth)
-    assert set(confusion.classes) == set(found.ravel().tolist()) | set(truth.ravel().tolist())
+def test_a_class_counts_as_its_map_does(prediction: np.ndarray, truth: np.ndarray) -> None:
+    confusion = Confusion.of(prediction, truth)
+    assert set(confusion.classes) == set(prediction.ravel().tolist()) | set(truth.ravel().tolist())
     for value in range(4):
-        assert confusion.of_class(value) == PixelCounts.of(found == value, truth == value)
-    assert confusion.error == (found != truth).mean()
+        assert confusion.of_class(value) == PixelCounts.of(prediction == value, truth == value)
+    assert confusion.error == (prediction != truth).mean()
 
 
 @LAW
 @given(CLASSES, CLASSES)
-def test_confusions_add_up_voxel_by_voxel(found: np.ndarray, truth: np.ndarray) -> None:
-    halves = [Confusion.of(found[:, part], truth[:, part]) for part in (slice(1), slice(1, None))]
-    assert halves[0] + halves[1] == Confusion.of(found, truth)
+def test_confusions_add_up_voxel_by_voxel(prediction: np.ndarray, truth: np.ndarray) -> None:
+    halves = [
+        Confusion.of(prediction[:, part], truth[:, part]) for part in (slice(1), slice(1, None))
+    ]
+    assert halves[0] + halves[1] == Confusion.of(prediction, truth)
 
 
 @pytest.mark.parametrize("score", [dice, iou, pixel_error])
-def test_what_is_no_pair_of_maps_is_refused(score) -> None:
+def test_arrays_that_are_no_pair_of_maps_are_refused(score) -> None:
     one = np.zeros((2, 2), bool)
     with pytest.raises(OptionError, match=r"truth is \(2, 3\) and the segmentation \(2, 2\)"):
         score(one, np.zeros((2, 3), bool))

@@ -1,4 +1,4 @@
-"""Thinned borders: what is kept, what is grown, and what is left as a line."""
+"""Thinned borders: segments keep their voxels and grow, and lines of 0 remain between them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_segments_keep_their_voxels_and_stay_apart(interior: np.ndarray) -> None
 
 @LAW
 @given(MAPS)
-def test_only_what_parts_segments_is_left(interior: np.ndarray) -> None:
+def test_only_voxels_between_segments_remain(interior: np.ndarray) -> None:
     after = thin_borders(segments_of(interior))
     for place in np.argwhere(after == 0):
         beside = set(neighbours(after, tuple(place))) - {0}
@@ -55,7 +55,7 @@ def test_thinning_twice_is_thinning_once(interior: np.ndarray) -> None:
 
 
 def by_a_queue(labels: np.ndarray) -> np.ndarray:
-    """Thinning of a plane as its definition says, voxel after voxel."""
+    """Thinning of a plane by its definition, voxel after voxel."""
     height, width = labels.shape
     after = labels.copy()
 
@@ -66,7 +66,7 @@ def by_a_queue(labels: np.ndarray) -> np.ndarray:
     queue: list[tuple[int, int]] = []
     for y, x in zip(*np.nonzero(labels)):
         queue += [p for p in around(y, x) if not labels[p] and p not in queue]
-    for place in queue:  # it grows meanwhile
+    for place in queue:  # the loop appends to it
         beside = {int(after[p]) for p in around(*place)} - {0}
         if len(beside) == 1:
             after[place] = beside.pop()
@@ -76,7 +76,7 @@ def by_a_queue(labels: np.ndarray) -> np.ndarray:
 
 @LAW
 @given(npst.arrays(bool, (6, 7), elements=st.sampled_from([True, False, False])))
-def test_segments_take_voxels_in_the_order_in_which_they_reach_them(interior: np.ndarray) -> None:
+def test_segments_grow_in_the_order_in_which_they_reach_voxels(interior: np.ndarray) -> None:
     labels = segments_of(interior)
     np.testing.assert_array_equal(thin_borders(labels), by_a_queue(labels))
 
@@ -95,7 +95,7 @@ def test_segments_are_connected_over_faces_only() -> None:
     assert segments_of(corner).max() == 2
 
 
-def test_labels_are_segments_as_they_are() -> None:
+def test_each_label_is_a_segment() -> None:
     labels = np.array([5, 5, 0, 0, 9], np.uint16)
     assert thin_borders(segments_of(labels)).tolist() == [5, 5, 5, 0, 9]
 

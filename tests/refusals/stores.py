@@ -135,7 +135,7 @@ CASES = (
         "A chunk that is cut short",
         command="segment scan.zarr out.zarr",
         make=lambda: damaged("scan.zarr", b""),
-        says="a blosc chunk is cut short.*copy it anew",
+        says="a blosc chunk is cut short.*copy it again",
         why="A decoder would make wrong voxels of the rest.",
         instead="Copy the image again.",
     ),

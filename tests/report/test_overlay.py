@@ -1,4 +1,4 @@
-"""Laws of the pictures of a result."""
+"""Laws of the pictures of a segmentation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ LABELS = npst.arrays(
 
 @settings(deadline=None)
 @given(LABELS)
-def test_outlines_are_the_labelled_voxels_with_another_neighbour(labels: np.ndarray) -> None:
-    found = outlines(labels)
+def test_outlines_are_the_labelled_voxels_with_a_neighbour_of_another_label(
+    labels: np.ndarray,
+) -> None:
+    edge = outlines(labels)
     for index in np.ndindex(*labels.shape):
         around = []
         for axis, step in itertools.product(range(labels.ndim), (-1, 1)):
@@ -31,7 +33,7 @@ def test_outlines_are_the_labelled_voxels_with_another_neighbour(labels: np.ndar
             beside[axis] += step
             if 0 <= beside[axis] < labels.shape[axis]:
                 around.append(labels[tuple(beside)])
-        assert found[index] == (labels[index] > 0 and any(n != labels[index] for n in around))
+        assert edge[index] == (labels[index] > 0 and any(n != labels[index] for n in around))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.float32])
@@ -65,7 +67,7 @@ def test_a_flat_image_is_drawn(value: int) -> None:
     assert (picture == 0).all()
 
 
-def test_what_it_is_drawn_from_is_left_as_it_was() -> None:
+def test_drawing_does_not_change_the_image_or_the_labels() -> None:
     grey, labels = np.arange(25.0).reshape(5, 5), np.eye(5, dtype=np.uint8)
     overlay(grey, labels, COLORS)
     assert (grey == np.arange(25.0).reshape(5, 5)).all()

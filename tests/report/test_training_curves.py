@@ -47,7 +47,7 @@ def test_any_run_can_be_drawn_without_a_warning(curve, tmp_path_factory) -> None
 
 
 @given(curve=st.lists(losses, min_size=1, max_size=6), scale=st.floats(1e-3, 1e3))
-def test_the_loss_is_logarithmic_where_positive_over_a_decade(curve, scale) -> None:
+def test_the_axis_is_logarithmic_if_losses_are_positive_and_span_a_decade(curve, scale) -> None:
     finite = [loss for loss in curve if math.isfinite(loss)]
     logarithmic = is_logarithmic(curve)
     assert logarithmic == is_logarithmic(curve[::-1]) == is_logarithmic([*curve, math.nan])
@@ -67,7 +67,7 @@ def test_the_loss_is_logarithmic_where_positive_over_a_decade(curve, scale) -> N
         ([0.0, 5.0], False),  # zero has no logarithm
         ([-1.0, 100.0], False),
         ([math.nan], False),  # nothing to draw
-        ([math.inf, 3.0, 0.2], True),  # what is not finite does not count
+        ([math.inf, 3.0, 0.2], True),  # losses that are not finite are ignored
     ],
 )
 def test_examples_of_logarithmic_losses(curve, logarithmic) -> None:
@@ -75,7 +75,7 @@ def test_examples_of_logarithmic_losses(curve, logarithmic) -> None:
 
 
 @given(curve=st.lists(scores, max_size=6))
-def test_scores_that_were_not_taken_are_left_out(curve) -> None:
+def test_rows_without_a_score_are_left_out(curve) -> None:
     taken = scores_taken([row(i, 1.0, score) for i, score in enumerate(curve)])
     assert taken == [(i, score) for i, score in enumerate(curve) if score == score]
 

@@ -1,4 +1,4 @@
-"""Laws of the picture of what a network saw in training."""
+"""Laws of the picture of training patches."""
 
 from __future__ import annotations
 
@@ -22,15 +22,20 @@ CLASSES = (
 )
 
 
-def seen(
-    inner: tuple[int, ...], *, border: int = 0, truth: int = 1, found: int = 2, weight: float = 3
+def patch_of(
+    inner: tuple[int, ...],
+    *,
+    border: int = 0,
+    truth: int = 1,
+    prediction: int = 2,
+    weight: float = 3,
 ) -> SeenPatch:
     image = np.random.default_rng(0).random(tuple(n + 2 * border for n in inner))
     return SeenPatch(
         image=image,
         classes=np.full(inner, truth, np.uint8),
         weights=np.full(inner, weight, np.float32),
-        found=np.full(inner, found, np.uint8),
+        prediction=np.full(inner, prediction, np.uint8),
     )
 
 
@@ -65,7 +70,7 @@ def test_the_middle_plane_has_as_many_planes_before_as_after(shape) -> None:
 @pytest.mark.parametrize("inner", [(40, 40), (20, 50), (9, 40, 40)])
 @pytest.mark.parametrize("border", [0, 12])
 def test_truth_and_prediction_fill_their_cells_with_their_colours(inner, border, tmp_path) -> None:
-    draw_patches([seen(inner, border=border)], CLASSES, tmp_path / "patches.png")
+    draw_patches([patch_of(inner, border=border)], CLASSES, tmp_path / "patches.png")
     picture = pixels(tmp_path / "patches.png")
     half = picture.shape[1] // 2
     # The truth stands left of the middle, the prediction right of it; the legend is small.
@@ -75,22 +80,22 @@ def test_truth_and_prediction_fill_their_cells_with_their_colours(inner, border,
     assert share(picture, CLASSES[0].color) < 0.01
 
 
-def test_of_a_volume_the_middle_plane_is_drawn(tmp_path: Path) -> None:
-    volume = seen((5, 30, 30), border=8, truth=0, found=0)
-    volume.classes[2] = volume.found[2] = 1
+def test_the_middle_plane_of_a_volume_is_drawn(tmp_path: Path) -> None:
+    volume = patch_of((5, 30, 30), border=8, truth=0, prediction=0)
+    volume.classes[2] = volume.prediction[2] = 1
     draw_patches([volume], CLASSES, tmp_path / "patches.png")
     assert share(pixels(tmp_path / "patches.png"), CLASSES[1].color) > 0.2
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_picture_has_a_row_for_each_patch(count, tmp_path: Path) -> None:
-    draw_patches([seen((16, 16))] * count, CLASSES, tmp_path / "patches.png")
+    draw_patches([patch_of((16, 16))] * count, CLASSES, tmp_path / "patches.png")
     height, width, _ = pixels(tmp_path / "patches.png").shape
     assert abs(height / width - (2.4 * count + 0.6) / 10.4) < 0.01
 
 
 def test_flat_images_and_weights_of_zero_are_drawn(tmp_path: Path) -> None:
-    patch = seen((16, 16), weight=0)
+    patch = patch_of((16, 16), weight=0)
     patch.image[:] = 0.5
     draw_patches([patch], CLASSES, tmp_path / "patches.png")
     assert pixels(tmp_path / "patches.png").size
@@ -102,7 +107,7 @@ def test_flat_images_and_weights_of_zero_are_drawn(tmp_path: Path) -> None:
         ((8, 8), (8, 8), (8, 7), "give one shape"),  # maps of two shapes
         ((8, 8, 8), (8, 8), (8, 8), "give one shape"),  # a volume with a plane's truth
         ((8,), (8,), (8,), "2 or 3 axes"),
-        ((6, 8), (8, 8), (8, 8), "must be as large"),  # smaller than what was scored
+        ((6, 8), (8, 8), (8, 8), "must be as large"),  # smaller than the scored part
         ((9, 8), (8, 8), (8, 8), "same on both sides"),
     ],
 )
@@ -116,10 +121,10 @@ def test_no_patch_or_a_class_without_name_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no patches"):
         draw_patches([], CLASSES, tmp_path / "patches.png")
     with pytest.raises(TrainingError, match="hold class 3, but only 3 classes are named"):
-        draw_patches([seen((8, 8), found=3)], CLASSES, tmp_path / "patches.png")
+        draw_patches([patch_of((8, 8), prediction=3)], CLASSES, tmp_path / "patches.png")
 
 
 def test_a_picture_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot write the picture .*patches\.png"):
-        draw_patches([seen((8, 8))], CLASSES, tmp_path / "file" / "patches.png")
+        draw_patches([patch_of((8, 8))], CLASSES, tmp_path / "file" / "patches.png")

@@ -21,7 +21,7 @@ import bigunet
 from bigunet import SegmentOptions
 from bigunet.engine.stage import BlockDone, Notice
 from bigunet.errors import BigUNetError, OutputError, ResumeError
-from bigunet.io.output.arrays import is_complete
+from bigunet.io.output.publish import is_complete
 from bigunet.segmentation.run.part import Part
 
 # Levels 0 and 1 are of two stages; the first row of blocks has no voxels, and so no files.

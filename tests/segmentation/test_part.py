@@ -27,7 +27,7 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone
 from bigunet.errors import BusyError, OptionError, ResumeError, StoppedError
 from bigunet.geometry import Box
-from bigunet.io.output.arrays import is_complete
+from bigunet.io.output.publish import is_complete
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.run.record import read_progress
 

@@ -17,7 +17,7 @@ from support.whole_pass import wrong_labels
 import bigunet
 from bigunet import SegmentOptions, load_model
 from bigunet.errors import ResumeError
-from bigunet.io.output.arrays import read_provenance
+from bigunet.io.output.publish import read_provenance
 
 TTA = SegmentOptions(tta=True, block_shape=(48, 48), tile_shape=(32, 32))
 

@@ -1,4 +1,4 @@
-"""A zarr array that stands alone, described as an image of one level."""
+"""A bare zarr array, one without OME-Zarr metadata, described as an image of one level."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def describe_bare(
     url : str
     array : zarr.Array
     name : str
-        Of the image.
+        Name of the image.
     axes : str
-        Letters that the user states for the axes; empty for none.
+        Letters of the axes, as the user states them; empty if the user states none.
     usual_axes : bool
-        Whether axes without names are the usual ones, even where they may hold colours.
+        Whether an array without axis names has the usual axes, even if one axis may hold colours.
 
     Raises
     ------
     ImageError
-        If its axes cannot be told, or it holds no voxels.
+        If its axes are not known, or it holds no voxels.
     """
     letters = _letters(url, array, axes, usual_axes=usual_axes)
-    known = axes_of(letters)
-    check_array(url, array, known)
+    image_axes = axes_of(letters)
+    check_array(url, array, image_axes)
     level = level_of("", array, (1.0,) * array.ndim, (0.0,) * array.ndim)
-    count = num_channels(known, array.shape)
+    count = num_channels(image_axes, array.shape)
     return Multiscale(
         url=url,
         version="",
         zarr_format=array.metadata.zarr_format,
         name=name,
-        axes=known,
+        axes=image_axes,
         levels=(level,),
         channel_names=("",) * count,
         is_label=False,
@@ -68,7 +68,7 @@ def _letters(url: str, array: zarr.Array[Any], stated: str, *, usual_axes: bool)
 
 
 def _stored_names(url: str, array: zarr.Array[Any]) -> list[object]:
-    """Names of the axes: zarr 3's own, or those that xarray keeps with an array of zarr 2."""
+    """Names of the axes, from zarr 3's metadata, or from xarray's attribute of a zarr 2 array."""
     own = getattr(array.metadata, "dimension_names", None)
     if own and any(own):
         return list(own)

@@ -1,7 +1,7 @@
-"""Finding the image at a path or URL, whatever wrote it; metadata only, no voxel is read.
+"""Describes the image at a path or URL, whatever program wrote it; no voxel is read.
 
-:mod:`bigunet.io.images.ngff` reads the JSON, :mod:`bigunet.io.stores.access` the stores,
-:mod:`bigunet.io.images.levels` the levels, :mod:`bigunet.io.images.bare` arrays that stand alone.
+:mod:`bigunet.io.images.ngff` reads the JSON, :mod:`bigunet.io.stores.access` opens the stores,
+:mod:`bigunet.io.images.levels` describes the levels, :mod:`bigunet.io.images.bare` bare arrays.
 """
 
 from __future__ import annotations
@@ -40,16 +40,17 @@ def open_multiscale(url: str | Path, *, axes: str = "", usual_axes: bool = False
         either, or a bare zarr array; local, or a URL that fsspec knows.
     axes : str
         Letters of the axes in the order of storage, such as ``"yxc"``, for an image that does
-        not state them; empty where it does.
+        not state its axes; otherwise empty.
     usual_axes : bool
-        Whether a bare array without names of axes is taken for a stack where it may as well have
-        channels, because another image, which must have the same axes, shows whether that is so.
+        Whether a bare array without axis names is taken as a stack, even if its axes may include
+        channels. Use it if another image, which must have the same axes, shows whether that is
+        right.
 
     Raises
     ------
     ImageError
-        If there is no image, more than one, or one that cannot be read; if its axes are not
-        stated, or are others than ``axes``.
+        If there is no image or more than one, or if it cannot be read; if its axes are not
+        stated, or differ from ``axes``.
     OptionError
         If ``axes`` are no axes of an image.
     """
@@ -57,25 +58,25 @@ def open_multiscale(url: str | Path, *, axes: str = "", usual_axes: bool = False
     node = existing_node(url)
     if isinstance(node, zarr.Array):
         return describe_bare(url, node, name=_name(url, None), axes=axes, usual_axes=usual_axes)
-    found = ome_metadata(url, node)
-    if "multiscales" in found:
-        return _image(url, node, found, axes)
-    if "plate" in found or "well" in found:
-        kind = "plate" if "plate" in found else "well"
-        examples = example_fields(url, found)
+    ome = ome_metadata(url, node)
+    if "multiscales" in ome:
+        return _image(url, node, ome, axes)
+    if "plate" in ome or "well" in ome:
+        kind = "plate" if "plate" in ome else "well"
+        examples = example_fields(url, ome)
         raise ImageError(f"{url} is a {kind}, not one image; give one of its fields: {examples}")
-    if _BF2RAW in found:
+    if _BF2RAW in ome:
         series = join_url(url, only_series(url))
         return _image(series, *group_metadata(series), axes)
-    if "labels" in found:
-        names = ngff.parse_list(found["labels"], f"{url}: labels")
+    if "labels" in ome:
+        names = ngff.parse_list(ome["labels"], f"{url}: labels")
         examples = some_of((join_url(url, str(name)) for name in names), len(names), most=3)
         raise ImageError(f"{url} holds labels; give one of them: {examples or 'none is listed'}")
     raise ImageError(_without_image(url))
 
 
 def _without_image(url: str) -> str:
-    """What a group holds that could be given instead of it."""
+    """The error line for a group without an image; it names what the user could give instead."""
     images, arrays = images_inside(url, _NUM_INSIDE)
     what = f"{url} is a zarr group without multiscales"
     if images or arrays:
@@ -84,19 +85,19 @@ def _without_image(url: str) -> str:
     return f"{what}; give an image or array inside it"
 
 
-def _image(url: str, group: zarr.Group, found: dict[str, Any], stated_axes: str) -> Multiscale:
-    if "multiscales" not in found:
+def _image(url: str, group: zarr.Group, ome: dict[str, Any], stated_axes: str) -> Multiscale:
+    if "multiscales" not in ome:
         raise ImageError(f"{url} has no multiscales, so it is no image; give another series")
-    listed = ngff.parse_list(found["multiscales"], f"{url}: multiscales")
+    listed = ngff.parse_list(ome["multiscales"], f"{url}: multiscales")
     if not listed:
         raise ImageError(f"{url}: multiscales is empty")
     first = ngff.parse_object(listed[0], f"{url}: multiscales[0]")
-    stated = found.get("version") or first.get("version") or "0.4"
+    stated = ome.get("version") or first.get("version") or "0.4"
     version = ngff.parse_version(stated, f"{url}: version")
     axes = _axes(url, first, stated_axes)
     levels, notes = read_levels(url, first, axes)
     count = num_channels(axes, levels[0].shape)
-    omero = found.get("omero")
+    omero = ome.get("omero")
     names = ngff.parse_channel_names(omero, count)
     codes = ngff.parse_channel_colors(omero, count)
     return Multiscale(
@@ -107,14 +108,14 @@ def _image(url: str, group: zarr.Group, found: dict[str, Any], stated_axes: str)
         axes=axes,
         levels=levels,
         channel_names=names,
-        is_label="image-label" in found,
+        is_label="image-label" in ome,
         is_rgb=levels[0].dtype == "uint8" and are_colours(names, codes),
         notes=notes + _other_multiscales(url, listed),
     )
 
 
 def _axes(url: str, multiscale: dict[str, Any], letters: str) -> tuple[Axis, ...]:
-    """Axes as the image states them, or else as the user does."""
+    """Axes that the image states; if it states none, those that the user states."""
     stated = multiscale.get("axes")
     if stated is None and letters:
         return axes_of(letters)
@@ -129,23 +130,25 @@ def _axes(url: str, multiscale: dict[str, Any], letters: str) -> tuple[Axis, ...
 
 
 def _other_multiscales(url: str, listed: list[Any]) -> tuple[str, ...]:
-    """A note that names the images beside the first of one group."""
+    """A note that names the images of a group that are not read, which are all after the first."""
     if len(listed) == 1:
         return ()
     first, *others = (_called(k, item) for k, item in enumerate(listed[:_NUM_NAMED]))
-    told = some_of(others, len(listed) - 1)
+    unread = some_of(others, len(listed) - 1)
     return (
         f"{shown_url(url)} has {len(listed)} multiscales: the first, {first}, is read, "
-        f"and not {told}",
+        f"and not {unread}",
     )
 
 
 def _called(number: int, multiscale: object) -> str:
+    """The name of an image, or its number if it has no name."""
     name = multiscale.get("name") if isinstance(multiscale, dict) else None
     return reprlib.repr(name) if isinstance(name, str) and name else f"number {number}"
 
 
 def _name(url: str, stated: object) -> str:
+    """The name that an image states; else its file name without the suffixes."""
     if isinstance(stated, str) and stated.strip("/ "):
         return stated
     name = shown_url(url).rsplit("/", 1)[-1]

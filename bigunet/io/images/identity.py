@@ -1,9 +1,10 @@
-"""What identifies the content of an image: fingerprints of its stored files, and what changed.
+"""The fingerprint of the content of an image, and the difference between two fingerprints.
 
-A fingerprint holds the metadata that decide what a voxel is, and for each stored file of the
-voxels that are read its size and a hash: of all its bytes where the budget allows, else of pieces
-that are spread evenly. Times say something only about files that were not hashed whole. Of more
-files than the limit, or of a store that is not local, a sample is taken, spread evenly.
+A fingerprint covers the metadata that give voxels their meaning, and the stored files of the voxels
+that are read. Of each file it has the size and a hash. The hash covers all bytes of the file if the
+budget allows, else some pieces that are spread evenly; only then the time of the file counts, too.
+If there are more files than the limit, or if the store is not local, the fingerprint covers a
+sample of the files, spread evenly.
 """
 
 from __future__ import annotations
@@ -22,27 +23,28 @@ from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.stores.access import join_url, open_array, reading
 from bigunet.io.stores.stored_files import Stamp, stamps_of
 
-# Files are compared in at most so many groups, so that a fingerprint stays at a few kilobytes.
+# Files are compared in at most this many groups, so that a fingerprint has only a few kilobytes.
 _MAX_GROUPS = 256
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Fingerprint of an image's content.
+    """Fingerprint of the content of an image.
 
     Parameters
     ----------
     url : str
         For messages; it is no part of the fingerprint.
     metadata : str
-        Hash of what decides what a voxel is: shape, codecs, fill value, axes, scale.
+        Hash of the metadata that give voxels their meaning: shape, codecs, fill value, axes, scale.
     files : tuple of str
-        Per group of files, a hash of their names, sizes and bytes.
+        For each group of files, a hash of their names, sizes and bytes.
     times : tuple of str
-        Per group, a hash of the times of those that were not hashed whole; empty where all were.
+        For each group, a hash of the times of the files that were not hashed whole; empty if all
+        files were hashed whole.
     newest : tuple of str
-        Per group, the file that was changed last; no part of the fingerprint.
+        For each group, the file that was changed last; no part of the fingerprint.
     """
 
     url: str
@@ -52,7 +54,7 @@ class Content:
     newest: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The fingerprint as JSON: lists are one string, because there are hundreds of hashes."""
+        """The fingerprint as JSON. The hundreds of hashes are joined into one string."""
         return {
             "metadata": self.metadata,
             "files": " ".join(self.files),
@@ -60,10 +62,11 @@ class Content:
         }
 
     def difference(self, before: Mapping[str, Any]) -> str:
-        """What is seen to differ from an earlier fingerprint; empty if the content is the same.
+        """A line about the difference from an earlier fingerprint; empty if there is none.
 
-        Times that are new for every file tell of a copy, and the bytes that were compared decide.
-        Times that are new for some files tell of a change to them, unless all bytes were compared.
+        If all files have new times, the image was probably copied, and only the hashes decide. If
+        only some files have new times, these files were probably changed; this counts as a
+        difference for files that were not hashed whole.
         """
         now = self.to_dict()
         if before == now:
@@ -93,18 +96,19 @@ def content_of(
     channels: Sequence[int] = (),
     region: Box | None = None,
 ) -> Content:
-    """Take the fingerprint of the stored voxels of an image's level.
+    """Take the fingerprint of the stored voxels of a level.
 
-    It reads 128 MB of local files at most, and 4 MB from other stores.
+    It reads at most 128 MB of local files, and at most 4 MB from other stores.
 
     Parameters
     ----------
     image : Multiscale
     level : int
     channels : sequence of int
-        Those that are read; all if empty.
+        The channels that the fingerprint covers; all channels if empty.
     region : Box, optional
-        What is read, in voxels of the level; what lies outside the volume is ignored.
+        The box that the fingerprint covers, in voxels of the level; the part outside the volume
+        is ignored.
 
     Raises
     ------
@@ -127,7 +131,7 @@ def content_of(
 
 
 def _description(image: Multiscale, level: int, array: zarr.Array[Any]) -> str:
-    """What of all metadata decides about the meaning of stored bytes; names and notes do not."""
+    """The metadata that give stored bytes their meaning, as JSON; names and notes do not."""
     metadata = dict(array.metadata.to_dict())
     for name in ("attributes", "consolidated_metadata", "dimension_names"):
         metadata.pop(name, None)
@@ -137,7 +141,7 @@ def _description(image: Multiscale, level: int, array: zarr.Array[Any]) -> str:
 
 
 def _stored_box(image: Multiscale, level: int, channels: Sequence[int], region: Box | None) -> Box:
-    """What is read, in the array's own axes."""
+    """The box that is read, along the axes of the array."""
     volume = Box.of_shape(image.volume_shape(level))
     inside = volume if region is None else volume.intersection(region)
     ends = [(0, n) for n in image.level(level).shape]
@@ -149,14 +153,14 @@ def _stored_box(image: Multiscale, level: int, channels: Sequence[int], region: 
 
 
 def _sample(array: zarr.Array[Any], box: Box, limit: int) -> Iterator[str]:
-    """Keys of the files that hold a box; of more than ``limit``, so many, spread evenly."""
+    """Keys of the files that hold a box; at most ``limit`` of them, spread evenly."""
     extent: Point = array.shards or array.chunks
     first = tuple(a // n for a, n in zip(box.start, extent))
     shape = tuple(ceil_div(b, n) - a for a, b, n in zip(first, box.stop, extent))
     count = math.prod(shape)
     chosen: Iterable[int] = range(count)
     if count > limit:
-        # Not in equal steps, which could follow a column of the grid.
+        # Equal steps could always hit the same column of the grid.
         chosen = (int((k + k * _GOLDEN % 1) * count / limit) for k in range(limit))
     for number in chosen:
         cell = []
@@ -176,12 +180,13 @@ def _groups(stamps: Sequence[Stamp]) -> Iterator[Sequence[Stamp]]:
 
 
 def _times(group: Sequence[Stamp]) -> str:
+    """Hash of the times of the files that were not hashed whole; empty if there are none."""
     times = [stamp.time for stamp in group if not stamp.whole]
     return _hash(" ".join(times)) if times else ""
 
 
 def _newest(group: Sequence[Stamp]) -> str:
-    """The file that was changed last: of those that may have changed, the likeliest."""
+    """The file that was changed last, which is the most likely one to differ."""
     name = max(group, key=lambda stamp: stamp.order).name
     return name if len(group) == 1 or not name else f"{name} (or one of {len(group) - 1} beside it)"
 

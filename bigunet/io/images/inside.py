@@ -1,4 +1,4 @@
-"""Looks for images and arrays inside a group that is none itself: a few, and not for long."""
+"""Looks for a few images and arrays inside a group that is no image itself, for a short time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MOST_DEEP = 4
 
 
 def images_inside(url: str, most: int) -> tuple[list[str], list[str]]:
-    """Addresses of the first images (groups with ``multiscales``), and of other arrays.
+    """Addresses of the first images (groups with ``multiscales``), and of the first bare arrays.
 
-    Servers that list no folders show nothing.
+    Both are empty on a server that cannot list folders.
 
     Parameters
     ----------
     url : str
-        Of a group.
+        Address of the group.
     most : int
-        How many of each to look for.
+        The largest number of images, and of arrays, to return.
     """
     images: list[str] = []
     arrays: list[str] = []
@@ -37,9 +37,9 @@ def images_inside(url: str, most: int) -> tuple[list[str], list[str]]:
         if isinstance(node, zarr.Array):
             arrays.append(path)
         elif node is not None:
-            found = node.attrs.asdict()
-            inner = found.get("ome")
-            if "multiscales" in (inner if isinstance(inner, dict) else found):
+            attributes = node.attrs.asdict()
+            ome = attributes.get("ome")
+            if "multiscales" in (ome if isinstance(ome, dict) else attributes):
                 images.append(path)
             elif depth < _MOST_DEEP:
                 waiting += ((f"{path}/{name}", depth + 1) for name in _names(url, path))
@@ -48,10 +48,10 @@ def images_inside(url: str, most: int) -> tuple[list[str], list[str]]:
 
 def _names(url: str, path: str) -> list[str]:
     with reading(join_url(url, path)):
-        found = open_store(join_url(url, path))
-        if found is None:
+        opened = open_store(join_url(url, path))
+        if opened is None:
             return []
-        store, inside = found
+        store, inside = opened
         names = sync(store.names(inside))[:_MOST_TRIED]
         return [name for name in names if not name.startswith(".") and name != "zarr.json"]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from bigunet.errors import ImageError, OptionError
 from bigunet.geometry import Box, ceil_div
-from bigunet.grey.range_rule import GreyValues, check_quantiles, grey_values
+from bigunet.grey.quantiles import check_quantiles
+from bigunet.grey.range_rule import GreyValues, grey_values
 from bigunet.io.images.grey_voxels import Chosen, GreyVoxels, read_all, read_sample
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.reader import LevelReader
@@ -163,7 +164,7 @@ def _values_of(
     voxels = [part[k] for part in read.voxels]
     # Where the user asks for no voxel, nothing will be segmented, and any range does.
     values = grey_values(
-        voxels, quantiles, wanted=read.chosen, others=others, specks=specks
+        voxels, quantiles, masks=read.chosen, others=others, specks=specks
     ) or grey_values(voxels, quantiles, others=others, specks=specks)
     if values is None or all(part is None for part in read.chosen):
         return values

@@ -1,4 +1,4 @@
-"""What the values of a label image stand for, as its metadata say; no voxel is read."""
+"""The meaning of the values of a label image, from its metadata; no voxel is read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bigunet.io.stores.access import find_node, join_url
 
 
 def is_labels(image: ImageDescription) -> bool:
-    """Whether the metadata call this image labels: its own, or those of what a root shows."""
+    """Whether an image is a label image by its metadata, or the root of one."""
     return image.is_label or image.levels[0].path.startswith("labels/")
 
 
 def class_names(image: ImageDescription) -> dict[int, str]:
-    """Names of the classes by number; empty where the image is no class image, or names none.
+    """Name of each class by its number; empty if the image holds no classes or names none.
 
-    A class image names its values from 0 on, each otherwise. Labels of numbered objects may have
-    classes too, but name no 0 and several objects alike.
+    An image of classes names all values from 0 on, and each name is different. Labels of numbered
+    objects may name classes, too, but they do not name 0, and several objects have the same name.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def class_names(image: ImageDescription) -> dict[int, str]:
 
 
 def _named(item: Any) -> tuple[int, str]:
-    """Value and class of one property; a value of -1 where either is missing."""
+    """Value and class name of one property; -1 and an empty name if either is missing."""
     value = item.get("label-value") if isinstance(item, dict) else None
     name = item.get("class") if isinstance(item, dict) else None
     return (value, name) if isinstance(value, int) and isinstance(name, str) else (-1, "")

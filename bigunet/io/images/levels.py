@@ -1,4 +1,4 @@
-"""The levels of an image: where they are stored, their sizes and places, the largest first."""
+"""The levels of an image, the largest first: their arrays, scales and translations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRANSFORMS = "coordinateTransformations"
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A level as it is listed: its path, its array, and what is said of it."""
+    """A level that the metadata list: its path, its array, and its entry in the list."""
 
     path: str
     array: zarr.Array[Any]
@@ -37,15 +37,16 @@ class _Stored:
 def read_levels(
     url: str, multiscale: dict[str, Any], axes: tuple[Axis, ...]
 ) -> tuple[tuple[Level, ...], tuple[str, ...]]:
-    """All levels of an image, the largest first, and notes of how they were put in order.
+    """Read all levels of an image, the largest first, and notes about their order.
 
-    One without a scale gets the first one's, times how much it is smaller.
+    A level without a scale gets the scale of the first level, times the factor between their
+    shapes.
 
     Raises
     ------
     ImageError
-        If there is none, one is missing or no array of voxels, or of two levels neither is the
-        larger one.
+        If there is no level, if a level is missing or is no array of voxels, or if neither of two
+        levels is the larger one on every axis.
     """
     listed = _stored_levels(url, multiscale, axes)
     if not listed:
@@ -73,7 +74,7 @@ def read_levels(
 
 
 def _check_place(where: str, scale: Sequence[float], translation: Sequence[float]) -> None:
-    """Raise ImageError where transformations together are beyond what floats hold."""
+    """Raise an ImageError if all transformations together give no finite scale and translation."""
     if not all(math.isfinite(n) for n in (*scale, *translation)) or min(scale) <= 0:
         raise ImageError(
             f"{where}: all together are the scale {tuple(scale)} and the translation "
@@ -87,13 +88,13 @@ def level_of(
     scale: tuple[float, ...],
     translation: tuple[float, ...],
 ) -> Level:
-    """Describe an array as a level."""
+    """Describe an array as a level of an image."""
     dtype = np.dtype(array.dtype).name
     return Level(path, array.shape, array.chunks, array.shards, dtype, scale, translation)
 
 
 def check_array(url: str, array: zarr.Array[Any], axes: tuple[Axis, ...]) -> None:
-    """Raise ImageError if an array does not hold voxels along these axes."""
+    """Raise an ImageError if an array does not hold voxels along these axes."""
     if array.ndim != len(axes):
         names = ", ".join(axis.name for axis in axes)
         raise ImageError(
@@ -112,12 +113,12 @@ def check_array(url: str, array: zarr.Array[Any], axes: tuple[Axis, ...]) -> Non
 
 
 def num_channels(axes: tuple[Axis, ...], shape: Sequence[int]) -> int:
-    """Voxels along the channel axis; 1 where there is none."""
+    """Number of channels; 1 if there is no channel axis."""
     return next((size for axis, size in zip(axes, shape) if axis.name == "c"), 1)
 
 
 def _stored_levels(url: str, multiscale: dict[str, Any], axes: tuple[Axis, ...]) -> list[_Stored]:
-    """Each dataset, in the order listed."""
+    """The levels in the order in which the metadata list them."""
     datasets = ngff.parse_list(multiscale.get("datasets"), f"{url}: datasets")
     check_count(len(datasets), MAX_LEVELS, f"{url}: datasets", "levels")
     stored = []
@@ -132,19 +133,19 @@ def _stored_levels(url: str, multiscale: dict[str, Any], axes: tuple[Axis, ...])
 
 
 def _check_names(url: str, array: zarr.Array[Any], axes: tuple[Axis, ...]) -> None:
-    """Raise ImageError where all names stored with an array are clear, and are other axes."""
+    """Raise an ImageError if the array names the axes of the image in another order."""
     names = getattr(array.metadata, "dimension_names", None) or ()
     letters = [axis_letter(name) if isinstance(name, str) else None for name in names]
-    wanted = [axis.name for axis in axes]
-    if sorted(map(str, letters)) == sorted(wanted) and letters != wanted:
+    expected = [axis.name for axis in axes]
+    if sorted(map(str, letters)) == sorted(expected) and letters != expected:
         raise ImageError(
             f"{url} has dimension_names {', '.join(map(str, names))}, but the image has the axes "
-            f"{', '.join(wanted)}: correct one of them"
+            f"{', '.join(expected)}: correct one of them"
         )
 
 
 def _check_nested(url: str, stored: Sequence[_Stored], axes: tuple[Axis, ...]) -> None:
-    """Raise ImageError unless each level is at most as large as the one before, on every axis."""
+    """Raise an ImageError if a level is larger than the one before it on any axis."""
     for large, small in itertools.pairwise(stored):
         if any(a < b for a, b in zip(large.shape, small.shape)):
             raise ImageError(
@@ -159,10 +160,11 @@ def _check_nested(url: str, stored: Sequence[_Stored], axes: tuple[Axis, ...]) -
 
 
 def _notes(url: str, listed: Sequence[_Stored], stored: Sequence[_Stored]) -> tuple[str, ...]:
+    """A note if the metadata do not list the levels by size."""
     if list(listed) == list(stored):
         return ()
-    told, taken = (
+    before, after = (
         some_of((level.path for level in levels), len(levels)) for levels in (listed, stored)
     )
     place = shown_url(url)
-    return (f"{place} lists its levels as {told}; by size, level 0 first, they are {taken}",)
+    return (f"{place} lists its levels as {before}; by size, level 0 first, they are {after}",)

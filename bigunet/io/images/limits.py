@@ -1,7 +1,7 @@
-"""How much an image's metadata may list; more is refused before anything goes through the list.
+"""Limits of what the metadata of an image may list; a longer list is refused before it is read.
 
-Every limit is far above what microscopes make, and low enough that a list of this length costs
-seconds, not hours.
+Each limit is far above the images of microscopes, and low enough that a list of this length takes
+seconds to read, not hours.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ MAX_LEVELS = 100
 MAX_TRANSFORMS = 100
 MAX_WELLS = 10_000
 MAX_FIELDS = 100_000
-"""Of a plate, all wells together."""
+"""Fields of a plate, in all wells together."""
 MAX_NUMBERED = 1000
-"""Images of a group that only their numbers tell of: each costs a look."""
+"""Images of a group that are named 0, 1, 2 and so on, without a list of them."""
 MAX_EXTENT = 10**12
-"""Voxels along one axis: sums and products of such numbers stay exact."""
+"""Voxels along one axis; sums and products of such numbers stay exact."""
 
 
 def check_count(count: int, limit: int, where: str, things: str) -> None:
-    """Raise ImageError where there are more ``things`` than bigunet reads."""
+    """Raise an ImageError if there are more ``things`` than bigunet reads."""
     if count > limit:
         raise ImageError(f"{where}: {_short(count)} {things}; bigunet reads at most {limit}")
 
 
 def check_extents(extents: Iterable[int], where: str) -> None:
-    """Raise ImageError where an axis of an array or of its chunks is longer than any image's."""
+    """Raise an ImageError if an axis of an array, or of its chunks, is longer than in any image."""
     largest = max(extents, default=0)
     if largest > MAX_EXTENT:
         raise ImageError(
@@ -39,7 +39,7 @@ def check_extents(extents: Iterable[int], where: str) -> None:
 
 
 def some_of(names: Iterable[str], count: int, *, most: int = 5) -> str:
-    """The first few of ``count`` names, and how many more there are.
+    """The first few of ``count`` names, and the number of the others.
 
     >>> some_of(["a", "b"], 2), some_of("abcdefg", 7)
     ('a, b', 'a, b, c, d, e and 2 more')

@@ -1,4 +1,4 @@
-"""Reading a mask of any resolution on the voxels of an image."""
+"""Reads a mask of any resolution onto the voxels of an image."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.units import to_um
 from bigunet.io.images.volume import VolumeReader
 
-# In voxels of the mask: what rounding may move a position by.
+# Rounding may move a position by this part of a voxel of the mask.
 _ROUNDING = 1e-6
 
 
 class Mask:
-    """Which voxels of an image's level a mask names; threads and processes may share it.
+    """A mask for one level of an image; threads and processes may share one object.
 
-    A voxel has the value of the mask's voxel in which its centre lies, by the positions and units
-    that both files state; beyond the mask nothing is named. A bare array, which states no
-    positions, is stretched over the whole image. An axis that the mask lacks is one along which
-    it does not change.
+    A voxel of the image is in the mask if its centre lies in a voxel of the mask that is not 0.
+    Both files state positions and units for that. Outside the mask file, no voxel is in the mask.
+    A bare array states no positions, so it is stretched over the whole image. If the mask lacks
+    an axis, it is the same everywhere along that axis.
 
     Parameters
     ----------
     mask : Multiscale
-        Of one channel. Of its levels, the coarsest is read that is as fine as the image's.
+        It has one channel. The coarsest level that is at least as fine as the level of the image
+        is read.
     image : Multiscale
     level : int
-        Of the image.
+        Level of the image.
 
     Raises
     ------
     OptionError
-        If the mask has several channels, or an axis that the image has not.
+        If the mask has several channels, or an axis that the image lacks.
     """
 
     def __init__(self, mask: Multiscale, image: Multiscale, *, level: int = 0) -> None:
@@ -54,7 +55,7 @@ class Mask:
         self._axes = [image.volume_axes.index(axis) for axis in mask.volume_axes]
 
     def read(self, box: Box) -> np.ndarray:
-        """Whether each voxel of a box is named: bool, of the box's shape.
+        """Whether each voxel of a box is in the mask: bool, with the shape of the box.
 
         Raises
         ------
@@ -72,28 +73,28 @@ class Mask:
             tuple(int(index[kept].min()) for index, kept in zip(indices, inside)),
             tuple(int(index[kept].max()) + 1 for index, kept in zip(indices, inside)),
         )
-        named = self._reader.read(slab)[0] != 0
+        masked = self._reader.read(slab)[0] != 0
         for axis, (index, kept, start) in enumerate(zip(indices, inside, slab.start)):
-            named = named.take(np.where(kept, index - start, 0), axis=axis)
-            named &= np.expand_dims(kept, [k for k in range(named.ndim) if k != axis])
+            masked = masked.take(np.where(kept, index - start, 0), axis=axis)
+            masked &= np.expand_dims(kept, [k for k in range(masked.ndim) if k != axis])
         lacking = [axis for axis in range(box.ndim) if axis not in self._axes]
-        return np.ascontiguousarray(np.broadcast_to(np.expand_dims(named, lacking), box.shape))
+        return np.ascontiguousarray(np.broadcast_to(np.expand_dims(masked, lacking), box.shape))
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """From voxels of the image to those of the mask, along one axis."""
+    """The map from voxels of the image to voxels of the mask, along one axis."""
 
     factor: float
     offset: float
 
     @property
     def is_fine(self) -> bool:
-        """Whether the mask's voxels are no longer than the image's."""
+        """Whether the voxels of the mask are no longer than those of the image."""
         return self.factor > 1 - _ROUNDING
 
     def indices(self, start: int, stop: int) -> np.ndarray:
-        """In which voxel of the mask the centre of each of the image's lies."""
+        """Index of the voxel of the mask in which the centre of each voxel of the image lies."""
         position = np.arange(start, stop) * self.factor + self.offset
         index: np.ndarray = np.floor(position + 0.5 + _ROUNDING).astype(np.int64)
         return index

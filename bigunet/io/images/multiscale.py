@@ -1,4 +1,4 @@
-"""What a multiscale image is: axes, levels, channels; pure descriptions that open nothing."""
+"""The description of a multiscale image: its axes, levels and channels. It opens no file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Axis:
         One of ``t``, ``c``, ``z``, ``y``, ``x``; upper case is made lower.
     type : {"time", "channel", "space"}
     unit : str or None
-        UDUNITS name such as ``"micrometer"``; None where the image states none.
+        UDUNITS name such as ``"micrometer"``; None if the image states no unit.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One resolution; every tuple is in storage order and has all axes.
+    """One resolution of an image. Every tuple has all axes, in storage order.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ class Level:
         Path of the array below the image; empty for a bare array.
     shape, chunks : tuple of int
     shards : tuple of int or None
-        None where the array is not sharded.
+        None if the array is not sharded.
     dtype : str
-        Numpy's name of the voxel type, without byte order.
+        Name of the numpy dtype of the voxels, without byte order.
     scale, translation : tuple of float
-        Physical size of a voxel, and position of the centre of voxel 0, in the axes' units.
+        Physical size of a voxel, and position of the centre of voxel 0, in the units of the axes.
     """
 
     path: str
@@ -71,24 +71,25 @@ class ImageDescription:
     Parameters
     ----------
     url : str
-        Where the image is: an absolute path, or a URL.
+        Address of the image: an absolute path, or a URL.
     name : str
     axes : tuple of Axis
-        In storage order; ``y`` and ``x`` are always there.
+        In storage order; always with ``y`` and ``x``.
     levels : tuple of Level
     channel_names : tuple of str
-        One per channel; empty where the image does not name it.
+        One name for each channel; an empty name if the image does not name the channel.
     is_label : bool
-        Whether the image carries ``image-label`` metadata.
+        Whether the image has ``image-label`` metadata.
     is_rgb : bool
-        Whether the channels are red, green, blue, and perhaps opacity.
+        Whether the channels are red, green and blue, with or without opacity.
     notes : tuple of str
-        One line each: what people should know of how the metadata were read.
+        Lines for people about how the metadata were read.
 
     Raises
     ------
     ImageError
-        If axes repeat, lack ``y`` or ``x``, or differ in number from a level's dimensions.
+        If an axis occurs twice, if ``y`` or ``x`` is missing, or if the number of axes differs
+        from the number of dimensions of a level.
     """
 
     url: str
@@ -117,24 +118,24 @@ class ImageDescription:
 
     @property
     def channel_axis(self) -> int | None:
-        """Position of the channel axis in storage order; None where there is none."""
+        """Position of the channel axis in storage order; None if there is no channel axis."""
         return next((k for k, axis in enumerate(self.axes) if axis.name == "c"), None)
 
     @property
     def num_channels(self) -> int:
-        """Number of channels; 1 where there is no channel axis."""
+        """Number of channels; 1 if there is no channel axis."""
         axis = self.channel_axis
         return 1 if axis is None else self.levels[0].shape[axis]
 
     @property
     def volume_axes(self) -> tuple[str, ...]:
-        """Names of the axes other than the channel, in canonical order t, z, y, x."""
+        """Names of all axes except the channel, in canonical order t, z, y, x."""
         names = {axis.name for axis in self.axes}
         return tuple(name for name in VOLUME_AXES if name in names)
 
     @property
     def volume_order(self) -> tuple[int, ...]:
-        """Position in storage order of each volume axis."""
+        """Position of each volume axis in storage order."""
         names = [axis.name for axis in self.axes]
         return tuple(names.index(name) for name in self.volume_axes)
 
@@ -152,23 +153,23 @@ class ImageDescription:
         return self.levels[level]
 
     def volume_shape(self, level: int = 0) -> tuple[int, ...]:
-        """Voxels per volume axis."""
+        """Number of voxels along each volume axis."""
         return self._of_volume(self.level(level).shape)
 
     def volume_chunks(self, level: int = 0) -> tuple[int, ...]:
-        """Voxels per stored chunk (inside a shard, where there are shards) per volume axis."""
+        """Shape of a chunk along each volume axis; in a sharded array, of a chunk in a shard."""
         return self._of_volume(self.level(level).chunks)
 
     def volume_scale(self, level: int = 0) -> tuple[float, ...]:
-        """Physical size of a voxel per volume axis."""
+        """Physical size of a voxel along each volume axis."""
         return self._of_volume(self.level(level).scale)
 
     def volume_translation(self, level: int = 0) -> tuple[float, ...]:
-        """Physical position of the centre of voxel 0 per volume axis."""
+        """Physical position of the centre of voxel 0 along each volume axis."""
         return self._of_volume(self.level(level).translation)
 
     def unit(self, axis: str) -> str | None:
-        """Return the unit of the axis of this name; None where the image states none.
+        """Return the unit of the axis of this name; None if the image states no unit.
 
         Raises
         ------
@@ -183,19 +184,19 @@ class ImageDescription:
 
     @property
     def shown_channels(self) -> tuple[str, ...]:
-        """What people see of each channel: its name, or its index where it has none."""
+        """What people see of each channel: its name, or its index if it has no name."""
         return tuple(shown(self.channel_names, k) for k in range(len(self.channel_names)))
 
     def channel_index(self, channel: str | int) -> int:
-        """Index of a channel that a user asks for.
+        """Index of the channel that a user names.
 
-        A whole number is an index; text is ``index:1``, ``name:DAPI``, a name, or an index.
+        A whole number is an index. Text is ``index:1``, ``name:DAPI``, a name, or an index.
 
         Raises
         ------
         OptionError
-            If there is no such channel, several have this name, or the text is the name of one
-            channel and the index of another.
+            If there is no such channel, if several channels have this name, or if the text is the
+            name of one channel and the index of another.
         """
         return find_channel(self.channel_names, channel, self.url)
 
@@ -205,12 +206,12 @@ class ImageDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Multiscale(ImageDescription):
-    """An OME-Zarr image, or a zarr array that stands alone.
+    """An OME-Zarr image, or a bare zarr array.
 
     Parameters
     ----------
     version : str
-        OME-Zarr version, ``"0.1"`` to ``"0.5"``; empty for an array that stands alone.
+        OME-Zarr version, ``"0.1"`` to ``"0.5"``; empty for a bare array.
     zarr_format : int
         2 or 3.
     """

@@ -1,6 +1,6 @@
-"""The words of OME-Zarr's JSON: versions, axes, transformations, channels; opens nothing.
+"""The JSON of OME-Zarr: versions, axes, transformations and channels. It opens no file.
 
-Every function takes a JSON value of any kind, and ``where``: what to call it in an error.
+Every function takes a JSON value of any type, and ``where``, the name of the value in an error.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _VERSION = re.compile(r"(0\.[1-5])(?!\d)")
 
 
 def parse_object(value: object, where: str) -> dict[str, Any]:
-    """``value`` if it is a JSON object."""
+    """Return ``value`` if it is a JSON object, else raise an ImageError."""
     if not isinstance(value, dict):
         raise ImageError(f"{where} is {reprlib.repr(value)}, not a JSON object")
     return value
 
 
 def parse_list(value: object, where: str) -> list[Any]:
-    """``value`` if it is a JSON array."""
+    """Return ``value`` if it is a JSON array, else raise an ImageError."""
     if not isinstance(value, (list, tuple)):
         raise ImageError(f"{where} is {reprlib.repr(value)}, not a JSON array")
     return list(value)
 
 
 def parse_path(value: object, where: str) -> str:
-    """Read a path below the group, from text or an integer, that cannot leave the group."""
+    """Return a path below the group, from text or an integer; a path must not leave the group."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ImageError(f"{where} is {reprlib.repr(value)}, not a path")
     parts = [part for part in str(value).split("/") if part not in ("", ".")]
@@ -46,7 +46,7 @@ def parse_path(value: object, where: str) -> str:
 
 
 def parse_version(stated: object, where: str) -> str:
-    """One of the known versions; a suffix such as ``-dev`` is dropped.
+    """Return one of the known versions; a suffix such as ``-dev`` is dropped.
 
     >>> parse_version("0.4-dev-spatialdata", "version")
     '0.4'
@@ -60,10 +60,10 @@ def parse_version(stated: object, where: str) -> str:
 
 
 def parse_axes(stated: object, where: str) -> tuple[Axis, ...]:
-    """Axes from a list of names or of objects; t, c, z, y, x where none are stated.
+    """Return the axes from a list of names or of objects; t, c, z, y, x if none are stated.
 
-    A name may be a synonym, such as height. Many writers leave the type out; one that is stated
-    must be that of the name.
+    A name may be a synonym, such as height. Many writers leave out the type; a stated type must
+    fit the name.
     """
     items = parse_list(list(LETTERS) if stated is None else stated, where)
     check_count(len(items), len(LETTERS), where, "axes")
@@ -89,7 +89,7 @@ def _parse_axis(item: object, where: str) -> Axis:
 def parse_transforms(
     stated: object, ndim: int, where: str
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...]]:
-    """Scale (None where none is stated) and translation of transformations applied in order."""
+    """Return scale and translation of transformations in order; a scale of None is not stated."""
     scale: tuple[float, ...] | None = None
     translation = (0.0,) * ndim
     listed = [] if stated is None else parse_list(stated, where)
@@ -116,19 +116,19 @@ def parse_transforms(
 
 
 def parse_channel_names(omero: object, count: int) -> tuple[str, ...]:
-    """The label of each channel; empty where there is no usable one."""
+    """The label of each channel; empty if there is no usable label."""
     labels = (channel.get("label") for channel in _channels(omero, count))
     return tuple(str(label) if _is_label(label) else "" for label in labels)
 
 
 def parse_channel_colors(omero: object, count: int) -> tuple[str, ...]:
-    """The colour of each channel, as it is stated; empty where there is none."""
+    """The colour code that is stated for each channel; empty if there is none."""
     colors = (channel.get("color") for channel in _channels(omero, count))
     return tuple(color if isinstance(color, str) else "" for color in colors)
 
 
 def _channels(omero: object, count: int) -> list[dict[str, Any]]:
-    """What is stated of each of ``count`` channels; an empty object where nothing is."""
+    """The entry for each of ``count`` channels; an empty object if a channel has no entry."""
     stated = omero.get("channels") if isinstance(omero, dict) else None
     listed = stated[:count] if isinstance(stated, list) else []
     known = [channel if isinstance(channel, dict) else {} for channel in listed]
@@ -142,9 +142,10 @@ def _is_label(value: object) -> bool:
 
 
 def level_factors(shape: Sequence[int], reduced: Sequence[int]) -> tuple[float, ...]:
-    """By how much each axis was downsampled, reckoned from the shapes of two levels.
+    """The factor by which each axis was downsampled, computed from the shapes of two levels.
 
-    The smallest power of two that gives the reduced size, rounded either way; else the ratio.
+    It is the smallest power of two that gives the reduced size, rounded up or down. If there is
+    none, it is the ratio of the sizes.
 
     >>> level_factors((6, 263, 300), (6, 65, 100))
     (1.0, 4.0, 3.0)

@@ -1,4 +1,4 @@
-"""Which chunks of an image are stored: those that are not hold nothing but the fill value."""
+"""Which chunks of an image are stored; all voxels of a missing chunk have the fill value."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from bigunet.geometry import Box, Point, ceil_div
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.stores.access import join_url, open_array, reading
 
-# A chunk's entry in a shard's index: offset and length, of which absent chunks have the largest.
+# The entry of a chunk in the index of a shard: offset and length. For an absent chunk, both are
+# the largest number.
 _ENTRY_BYTES = 16
 _CHECKSUM_BYTES = 4
 _ABSENT = np.uint64(2**64 - 1)
-# Files asked for at a time: a block of many small chunks must not flood an object store.
+# Number of simultaneous requests: a block of many small chunks must not flood an object store.
 _AT_ONCE = 32
 
 
 class StoredChunks:
-    """Tells voxels in chunks that are stored from those that are not; threads may share it.
+    """Says which voxels lie in stored chunks; threads may share one object.
 
     Parameters
     ----------
     image : Multiscale
     level : int
     channels : sequence of int
-        A voxel counts as stored where one of these channels is.
+        A voxel counts as stored if one of these channels is stored there.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class StoredChunks:
         self._array: zarr.Array[Any] | None = None
 
     def read(self, box: Box) -> np.ndarray:
-        """Whether each voxel of a box lies in a stored chunk: bool, of the box's shape.
+        """Whether each voxel of a box lies in a stored chunk: bool, with the shape of the box.
 
         Raises
         ------
@@ -64,11 +65,11 @@ class StoredChunks:
         if self._image.channel_axis is None:
             return np.ascontiguousarray(stored.transpose(self._image.volume_order))
         order = (self._image.channel_axis, *self._image.volume_order)
-        found: np.ndarray = np.logical_or.reduce(stored.transpose(order))
-        return found
+        any_channel: np.ndarray = np.logical_or.reduce(stored.transpose(order))
+        return any_channel
 
     def _as_stored(self, box: Box) -> Box:
-        """The box in the array's own axes; channels from the first to the last."""
+        """The box along the axes of the array, with all channels from the first to the last."""
         ends = [(0, 0)] * len(self._level.shape)
         for stored, start, stop in zip(self._image.volume_order, box.start, box.stop):
             ends[stored] = (start, stop)
@@ -77,20 +78,20 @@ class StoredChunks:
         return Box(tuple(a for a, _ in ends), tuple(b for _, b in ends))
 
     def _read_chunks(self, box: Box) -> np.ndarray:
-        """Whether the voxels of a box of the array are stored, of the box's shape."""
+        """Whether the voxels of a box of the array are stored: bool, with the shape of the box."""
         array = self._opened()
         chunks: Point = array.chunks
         covering = _covering(box, chunks)
         present = np.zeros(covering.shape, bool)
         per_file = tuple(s // c for s, c in zip(array.shards or chunks, chunks))
         files = list(_cells(_covering(covering, per_file)))
-        for file, found in zip(files, sync(_look(array, files, per_file))):
+        for file, stored in zip(files, sync(_look(array, files, per_file))):
             whole = Box(
                 tuple(i * n for i, n in zip(file, per_file)),
                 tuple((i + 1) * n for i, n in zip(file, per_file)),
             )
             kept = whole.intersection(covering)
-            present[kept.within(covering)] = found[kept.within(whole)]
+            present[kept.within(covering)] = stored[kept.within(whole)]
         for axis, chunk in enumerate(chunks):
             present = present.repeat(chunk, axis=axis)
         grown = Box(
@@ -100,7 +101,7 @@ class StoredChunks:
         return self._chosen(present[box.within(grown)], box)
 
     def _chosen(self, stored: np.ndarray, box: Box) -> np.ndarray:
-        """Of the channels from first to last, those that were asked for."""
+        """The part of an array of all channels from first to last that has the chosen channels."""
         axis = self._image.channel_axis
         if axis is None:
             return stored
@@ -108,7 +109,7 @@ class StoredChunks:
         return stored.take([k - first for k in self._channels], axis=axis)
 
     def _opened(self) -> zarr.Array[Any]:
-        # Two threads may both open it: that costs a look-up and needs no lock.
+        # Two threads may both open the array; that costs little and needs no lock.
         if self._array is None:
             self._array = open_array(self._image.url, self._level.path)
         return self._array
@@ -118,7 +119,7 @@ class StoredChunks:
 
 
 def _covering(box: Box, cell: Point) -> Box:
-    """Which cells of this shape, counted from 0, a box touches."""
+    """The cells of a grid of this shape, counted from 0, that a box touches."""
     return Box(
         tuple(a // n for a, n in zip(box.start, cell)),
         tuple(ceil_div(b, n) for b, n in zip(box.stop, cell)),
@@ -126,12 +127,13 @@ def _covering(box: Box, cell: Point) -> Box:
 
 
 def _cells(box: Box) -> Iterator[Point]:
+    """Index of each cell of a box, in C order."""
     for index in np.ndindex(*box.shape):
         yield tuple(a + i for a, i in zip(box.start, index))
 
 
 async def _look(array: zarr.Array[Any], files: list[Point], per_file: Point) -> list[np.ndarray]:
-    """Which chunks of each file are stored, each of shape ``per_file``."""
+    """For each file, which of its chunks are stored: bool, of shape ``per_file``."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def look(file: Point) -> np.ndarray:
@@ -142,6 +144,7 @@ async def _look(array: zarr.Array[Any], files: list[Point], per_file: Point) -> 
 
 
 async def _chunks_of(array: zarr.Array[Any], file: Point, per_file: Point) -> np.ndarray:
+    """Which chunks of a file are stored: bool, of shape ``per_file``."""
     store, prefix = array.store_path.store, array.store_path.path
     key = f"{prefix}/{array.metadata.encode_chunk_key(file)}".lstrip("/")
     codec = _sharding_of(array)
@@ -163,7 +166,7 @@ async def _chunks_of(array: zarr.Array[Any], file: Point, per_file: Point) -> np
 
 
 def _sharding_of(array: zarr.Array[Any]) -> ShardingCodec | None:
-    """Of an array whose ``chunks`` are those inside its shards."""
+    """The sharding codec of an array; None if the array is not sharded."""
     if array.shards is None:
         return None
     codecs = getattr(array.metadata, "codecs", ())
@@ -171,12 +174,12 @@ def _sharding_of(array: zarr.Array[Any]) -> ShardingCodec | None:
 
 
 def _word(choice: object) -> object:
-    """What a setting of a codec says: zarr had enumerations once, and has words now."""
+    """The word of a codec setting, which older versions of zarr hold as an enumeration."""
     return getattr(choice, "value", choice)
 
 
 def _is_plain(codec: ShardingCodec) -> bool:
-    """Whether the index of a shard is what everybody writes: little-endian, with a checksum."""
+    """Whether the index of a shard is the usual one: little-endian, with or without checksum."""
     first, *rest = codec.index_codecs
     little = isinstance(first, BytesCodec) and _word(first.endian) == "little"
     return little and all(isinstance(c, Crc32cCodec) for c in rest)

@@ -1,4 +1,4 @@
-"""Plates and wells: which fields they list, and which of these are stored."""
+"""Plates and wells: the fields that they list, and which of these fields are stored."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ _NUM_WELLS_TRIED = 12
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """The fields of a plate or a well, by their paths below it, in the order that it lists them.
+    """The fields of a plate or a well, in the order of its list.
 
     Parameters
     ----------
     url : str
     fields : tuple of str
-        Fields that are stored.
-    missing_wells, missing_fields : tuple of str
-        Wells that are listed and not stored, and such fields of the wells that are.
+        Paths of the stored fields, below the plate or well.
+    missing_wells : tuple of str
+        Paths of the wells that are listed but not stored.
+    missing_fields : tuple of str
+        Paths of the fields that are listed but not stored, in wells that are stored.
     """
 
     url: str
@@ -39,12 +41,12 @@ class Plate:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """All that is listed and not stored, wells first."""
+        """Paths of the wells and fields that are listed but not stored, wells first."""
         return self.missing_wells + self.missing_fields
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line about what is listed and not stored, or nothing."""
+        """A line about wells and fields that are listed but not stored; empty if there are none."""
         if not self.missing:
             return ()
         groups = ((self.missing_wells, "well"), (self.missing_fields, "field"))
@@ -54,21 +56,21 @@ class Plate:
             if paths
         )
         verb = "are" if len(self.missing) > 1 else "is"
-        told = some_of(self.missing, len(self.missing))
-        return (f"{shown_url(self.url)} lists {counted} that {verb} not stored: {told}",)
+        examples = some_of(self.missing, len(self.missing))
+        return (f"{shown_url(self.url)} lists {counted} that {verb} not stored: {examples}",)
 
 
 def is_plate(url: str | Path) -> bool:
-    """Whether a plate or a well is stored at ``url``; False where nothing can be read."""
+    """Whether a plate or a well is stored at ``url``; False if the metadata cannot be read."""
     try:
-        _, found = group_metadata(normal_url(url))
+        _, ome = group_metadata(normal_url(url))
     except ImageError:
         return False
-    return "multiscales" not in found and ("plate" in found or "well" in found)
+    return "multiscales" not in ome and ("plate" in ome or "well" in ome)
 
 
 def open_plate(url: str | Path) -> Plate:
-    """See which fields of a plate or a well are listed, and which of them are stored.
+    """List the fields of a plate or a well, and see which of them are stored.
 
     Raises
     ------
@@ -76,14 +78,14 @@ def open_plate(url: str | Path) -> Plate:
         If ``url`` is neither a plate nor a well, or its metadata cannot be read.
     """
     url = normal_url(url)
-    _, found = group_metadata(url)
-    if "plate" not in found and "well" not in found:
+    _, ome = group_metadata(url)
+    if "plate" not in ome and "well" not in ome:
         raise ImageError(f"{url} is neither a plate nor a well, so it has no fields")
     fields: list[str] = []
     missing_wells: list[str] = []
     missing_fields: list[str] = []
-    for well in _wells(url, found):
-        listed = _fields_of(url, well, found)
+    for well in _wells(url, ome):
+        listed = _fields_of(url, well, ome)
         if listed is None:
             missing_wells.append(well)
             continue
@@ -94,19 +96,19 @@ def open_plate(url: str | Path) -> Plate:
     return Plate(url, tuple(fields), tuple(missing_wells), tuple(missing_fields))
 
 
-def example_fields(url: str, found: dict[str, Any]) -> str:
+def example_fields(url: str, ome: dict[str, Any]) -> str:
     """Addresses of a few fields, for the message that a plate or a well is not one image."""
-    wells = _wells(url, found)[:_NUM_WELLS_TRIED]
-    listed = itertools.chain.from_iterable(_fields_of(url, well, found) or () for well in wells)
+    wells = _wells(url, ome)[:_NUM_WELLS_TRIED]
+    listed = itertools.chain.from_iterable(_fields_of(url, well, ome) or () for well in wells)
     examples = itertools.islice(listed, _NUM_EXAMPLES)
-    return ", ".join(join_url(url, field) for field in examples) or "none was found"
+    return ", ".join(join_url(url, field) for field in examples) or "none is listed"
 
 
-def _wells(url: str, found: dict[str, Any]) -> list[str]:
-    """Paths of the wells that a plate lists, each once; of a well, the empty path to itself."""
-    if "plate" not in found:
+def _wells(url: str, ome: dict[str, Any]) -> list[str]:
+    """Paths of the wells that a plate lists, each once; for a well, the empty path to itself."""
+    if "plate" not in ome:
         return [""]
-    plate = ngff.parse_object(found["plate"], f"{url}: plate")
+    plate = ngff.parse_object(ome["plate"], f"{url}: plate")
     listed = ngff.parse_list(plate.get("wells"), f"{url}: wells")
     check_count(len(listed), MAX_WELLS, f"{url}: wells", "wells")
     wells = []
@@ -116,24 +118,25 @@ def _wells(url: str, found: dict[str, Any]) -> list[str]:
     return _once(wells)
 
 
-def _fields_of(url: str, well: str, found: dict[str, Any]) -> list[str] | None:
-    """Paths of the fields that a well lists, below the plate; None if it is not stored."""
+def _fields_of(url: str, well: str, ome: dict[str, Any]) -> list[str] | None:
+    """Paths, below the plate, of the fields that a well lists; None if the well is not stored."""
     if not well:
-        return _once(_well_fields(url, found))
+        return _once(_well_fields(url, ome))
     if not _is_stored(url, well):
         return None
     place = join_url(url, well)
     _, metadata = group_metadata(place)
     fields = _once(f"{well}/{field}" for field in _well_fields(place, metadata))
-    # A folder with neither metadata nor fields is what an interrupted copy leaves of a well.
+    # An interrupted copy of a well leaves a folder with neither metadata nor fields.
     return fields if fields or "well" in metadata else None
 
 
-def _well_fields(url: str, found: dict[str, Any]) -> Iterator[str]:
-    if "well" not in found:  # some writers describe the plate only and number its fields
+def _well_fields(url: str, ome: dict[str, Any]) -> Iterator[str]:
+    """Paths of the fields that a well lists, below the well."""
+    if "well" not in ome:  # some writers describe only the plate, and number the fields
         yield from numbered_nodes(url)
         return
-    well = ngff.parse_object(found["well"], f"{url}: well")
+    well = ngff.parse_object(ome["well"], f"{url}: well")
     listed = ngff.parse_list(well.get("images"), f"{url}: images")
     check_count(len(listed), MAX_FIELDS, f"{url}: images", "fields")
     for k, item in enumerate(listed):
@@ -143,10 +146,10 @@ def _well_fields(url: str, found: dict[str, Any]) -> Iterator[str]:
 
 def _is_stored(url: str, path: str) -> bool:
     if os.path.isdir(url) and not os.path.isdir(join_url(url, path)):
-        return False  # without zarr, which takes its time: most wells of a plate may be missing
+        return False  # faster than zarr, because most wells of a plate may be missing
     return find_node(url, path) is not None
 
 
 def _once(paths: Iterable[str]) -> list[str]:
-    """Paths without those that were listed before."""
+    """Each path once, in the order of the first occurrence."""
     return list(dict.fromkeys(paths))

@@ -1,1 +1,1 @@
-"""Writing OME-Zarr: the pyramid, its metadata, and its voxels in whole shards."""
+"""Writes OME-Zarr: the arrays of a pyramid, their voxels in whole shards, and the metadata."""

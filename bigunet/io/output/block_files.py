@@ -1,4 +1,4 @@
-"""Which files the blocks of an output have: counts and sizes, to see whether any was lost."""
+"""Counts and sizes of the files of each block of an output, to see whether a file was lost."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bigunet.geometry import Point
-from bigunet.io.output.arrays import writing
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
+from bigunet.io.output.writing import writing
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Some files: how many, and of how many bytes together."""
+    """Number of some files, and their size in bytes, all together."""
 
     count: int = 0
     num_bytes: int = 0
@@ -31,36 +31,37 @@ class Files:
 
 
 def files_of_blocks(outputs: Sequence[OutputImage], group: int) -> npt.NDArray[np.int64]:
-    """Look up which files the blocks of a group of levels have in all outputs.
+    """Count the files of each block of a group of levels, in all outputs.
 
     Parameters
     ----------
     outputs : sequence of OutputImage
-        Of one layout.
+        Outputs of the same layout.
     group : int
+        Number of the group in the layout.
 
     Returns
     -------
     ndarray, shape (blocks, 2)
-        Number of files and their bytes, for each block in C order.
+        Number of files and their size in bytes, for each block in C order.
 
     Raises
     ------
     OutputError
         If a folder cannot be read.
     """
-    found = np.zeros((math.prod(outputs[0].layout.grid_shape(group)), 2), np.int64)
+    counts = np.zeros((math.prod(outputs[0].layout.grid_shape(group)), 2), np.int64)
     for output in outputs:
         for level in output.layout.groups[group]:
             folder = os.path.join(output.store, output.group, str(level))
             with writing(folder):
                 for block, size in _files_of_level(output, group, level, folder):
-                    found[block] += (1, size)
-    return found
+                    counts[block] += (1, size)
+    return counts
 
 
 def sources_of_block(output: OutputImage, group: int, index: Point) -> tuple[slice, ...]:
-    """Which blocks of the group before a block of a later group was made from, as slices."""
+    """The blocks of the previous group from which a block of a group is made, as slices."""
     layout = output.layout
     level = layout.groups[group][0]
     start = tuple(i * s for i, s in zip(index, layout.levels[level].shard))
@@ -79,7 +80,7 @@ def _extents(output: OutputImage, level: int) -> tuple[Point, Point]:
 def _files_of_level(
     output: OutputImage, group: int, level: int, folder: str
 ) -> Iterator[tuple[int, int]]:
-    """Block number and size of each file of a level that lies where a block would write it."""
+    """Block number and size of each file of a level that has the path of a block's file."""
     described = output.layout.levels[level]
     sharded = output.version == "0.5"
     extent = described.shard if sharded else described.chunk
@@ -94,14 +95,14 @@ def _files_of_level(
 
 
 def _cells(folder: str, depth: int, cell: Point) -> Iterator[tuple[Point, int]]:
-    """Index and size of each file whose path below a folder is ``depth`` numbers."""
+    """Index and size of each file below a folder; the path of a file is ``depth`` numbers."""
     try:
         entries = os.scandir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return
     with entries:
         for entry in entries:
-            # As zarr writes them: 07 is another file than 7.
+            # Zarr writes no leading zeros: 07 is another file than 7.
             if not (entry.name.isascii() and entry.name.isdigit()):
                 continue
             number = int(entry.name)

@@ -1,4 +1,4 @@
-"""How large blocks and chunks are by default: owns these numbers, knows no levels or storage."""
+"""Default sizes of blocks and chunks; it knows no levels and no storage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _CHUNK_EXTENT_LIMIT: dict[int, int] = {2: 512, 3: 64}
 
 
 def default_block_shape(shape: Point, *, network_ndim: int) -> Point:
-    """Choose the block for an image of this shape (canonical volume axes).
+    """Choose the block shape for an image of this shape (canonical volume axes).
 
-    The last ``network_ndim`` axes are the network's: 4096 voxels each in 2D, (128, 1024, 1024)
-    in 3D, or less where a smaller power of two covers the image. The axis before them gets as many
-    planes as make up a full block, so that a stack of small planes is not one file each; others 1.
+    The network sees the last ``network_ndim`` axes. A block has (4096, 4096) voxels along them in
+    2D and (128, 1024, 1024) in 3D, or fewer if a smaller power of two covers the image. Along the
+    axis before them, a block has as many planes as give it the full number of voxels, so that
+    small planes do not become one file each. Along all other axes, a block has 1 voxel.
 
     Raises
     ------
@@ -41,9 +42,10 @@ def default_block_shape(shape: Point, *, network_ndim: int) -> Point:
 
 
 def halved_block_shape(block: Point, *, network_ndim: int) -> Point:
-    """The block with one axis halved, those before the network's first, then the longest.
+    """Halve one axis of a block: an axis before those of the network if possible, else the longest.
 
-    The same where every axis is as short as a default block's may be.
+    If no axis can be halved without going below the smallest default block, the block is returned
+    unchanged.
 
     Examples
     --------
@@ -62,7 +64,7 @@ def halved_block_shape(block: Point, *, network_ndim: int) -> Point:
 
 
 def chunk_limit(network_ndim: int, ndim: int) -> Point:
-    """Return the largest chunk for an image of ``ndim`` volume axes, as `plan_pyramid` takes it.
+    """Return the largest chunk for an image of ``ndim`` volume axes, for `plan_pyramid`.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def chunk_limit(network_ndim: int, ndim: int) -> Point:
 
 
 def chunk_extent(block: int, limit: int) -> int:
-    """The largest ``block / 2**j`` not above ``limit``; ``block`` where none is."""
+    """The largest ``block / 2**j`` that is not above ``limit``; ``block`` if there is none."""
     extent = block
     while extent > limit:
         if extent % 2:
@@ -84,7 +86,7 @@ def chunk_extent(block: int, limit: int) -> int:
 
 
 def clipped_extent(largest: int, smallest: int, extent: int) -> int:
-    """``smallest`` doubled until it covers ``extent`` or reaches ``largest``."""
+    """Double ``smallest`` until it covers ``extent`` or reaches ``largest``."""
     doubled = smallest
     while doubled < min(extent, largest):
         doubled *= 2

@@ -1,4 +1,4 @@
-"""The shape of a pyramid and who writes which part: owns the arithmetic, touches no storage."""
+"""The levels of a pyramid, and the parts of it that each task writes; it opens no store."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class PyramidLevel:
     Parameters
     ----------
     shape : tuple of int
-        Voxels of the level.
+        Shape of the level in voxels.
     factor : tuple of int
-        Downsampling since level 0.
+        Downsampling from level 0 to this level.
     shard, chunk : tuple of int
-        Voxels of one stored file, and of one compressed piece of it.
+        Shapes in voxels: of one stored file, and of one compressed part of it.
 
     Raises
     ------
@@ -48,9 +48,9 @@ class PyramidLevel:
 class PyramidLayout:
     """All levels, and the groups of levels that one task writes together.
 
-    A task of group 0 segments a block, which is a shard of level 0, and writes its part of every
-    level of the group, one shard each. A task of a later group reads the last level of the group
-    before, and writes its own levels alike::
+    A task of group 0 segments a block, which is a shard of level 0. It writes its part of each
+    level of the group, which is one shard in each level. A task of a later group reads the last
+    level of the previous group, and writes its part of each level in the same way::
 
         group 0   level 0  |       |       |   block = shard of level 0
                   level 1  |   |   |           the shard halves, the grid stays
@@ -74,27 +74,28 @@ class PyramidLayout:
 
     @property
     def shape(self) -> Point:
-        """Voxels of level 0."""
+        """Shape of level 0, in voxels."""
         return self.levels[0].shape
 
     def block_shape(self, group: int) -> Point:
-        """Return what one task of this group writes of the group's first level: its shard."""
+        """Return the part of the first level of a group that one task writes, which is a shard."""
         return self.levels[self.groups[group][0]].shard
 
     def grid_shape(self, group: int) -> Point:
-        """Return the number of blocks per axis; no level of the group has more."""
+        """Return the number of blocks along each axis; no level of the group has more shards."""
         first = self.levels[self.groups[group][0]]
         return tuple(ceil_div(n, b) for n, b in zip(first.shape, first.shard))
 
     def step(self, level: int) -> Point:
-        """Downsampling from the level before to this one (at least level 1), per axis."""
+        """Downsampling from the previous level to this one (at least 1), along each axis."""
         before, after = self.levels[level - 1], self.levels[level]
         return tuple(b // a for a, b in zip(before.factor, after.factor))
 
     def coarser(self, box: Box, level: int) -> Box:
-        """Return what a box of the level before, at even voxels, covers of ``level``.
+        """Return the part of ``level`` that a box of the previous level covers.
 
-        It is empty where the box is but the voxels that a level rounded down leaves out.
+        The box must begin at even voxels. The result is empty if the box holds only voxels that
+        ``level`` leaves out because its shape was rounded down.
         """
         step, limit = self.step(level), self.levels[level].shape
         return Box(
@@ -103,7 +104,7 @@ class PyramidLayout:
         )
 
     def finer(self, box: Box, level: int) -> Box:
-        """Return what a box of ``level`` was downsampled from, in voxels of the level before."""
+        """Return the box of the previous level from which a box of ``level`` is downsampled."""
         step, limit = self.step(level), self.levels[level - 1].shape
         return Box(
             tuple(a * f for a, f in zip(box.start, step)),
@@ -124,16 +125,16 @@ def plan_pyramid(
     Parameters
     ----------
     shape : tuple of int
-        Voxels of level 0, in canonical volume axes.
+        Shape of level 0, in canonical volume axes.
     block_shape : tuple of int
-        What one task segments: the shard of level 0.
+        The block that one task segments, which is the shard of level 0.
     downsampled : tuple of bool
-        The axes that halve from level to level. An axis of extent 1 never does.
+        Whether each axis halves from level to level. An axis of extent 1 never halves.
     chunk_limit : tuple of int
-        The chunk is the largest ``block / 2**j`` not above this; where an odd number forbids
-        halving that far, the block itself.
+        The chunk is the largest ``block / 2**j`` that is not above this limit. If an odd number
+        prevents that, the chunk is the whole block.
     smallest : int
-        Levels end when no downsampled axis is larger.
+        The last level is the first one in which no downsampled axis is longer than this.
 
     Raises
     ------
@@ -158,21 +159,21 @@ def plan_pyramid(
 
 
 def lay_out(shapes: Sequence[Point], block_shape: Point, *, chunk_limit: Point) -> PyramidLayout:
-    """Decide shards, chunks and groups of a pyramid whose levels are known.
+    """Decide the shards, chunks and groups of a pyramid from the shapes of its levels.
 
     Parameters
     ----------
     shapes : sequence of tuple of int
-        Voxels of each level. From one to the next every axis stays as it is or halves; an odd
-        extent may round up, so that the last voxel covers one less, or down, so that the surplus
-        voxel is in no coarser level.
+        Shape of each level in voxels. From one level to the next, each axis keeps its extent or
+        halves it. Half of an odd extent is rounded up, so that the last voxel covers one voxel
+        only, or down, so that the last voxel is in no coarser level.
     block_shape, chunk_limit : tuple of int
         As for `plan_pyramid`.
 
     Raises
     ------
     GeometryError
-        If the lengths differ, an extent is below 1, or a level follows by another factor.
+        If the lengths differ, an extent is below 1, or a level has another factor.
 
     Examples
     --------
@@ -199,7 +200,7 @@ def lay_out(shapes: Sequence[Point], block_shape: Point, *, chunk_limit: Point) 
 
 
 def _halved_axes(before: Point, after: Point) -> tuple[bool, ...]:
-    """Which axes halve from a level to the next."""
+    """Whether each axis halves from one level to the next."""
     fits = len(before) == len(after) and all(
         a in (b, b // 2, ceil_div(b, 2)) and a > 0 for b, a in zip(before, after)
     )
@@ -212,7 +213,7 @@ def _halved_axes(before: Point, after: Point) -> tuple[bool, ...]:
 
 
 def _is_fusible(shard: Point, halved: tuple[bool, ...], chunk: Point) -> bool:
-    """Whether the next level can be written by the task that wrote this one."""
+    """Whether the task that writes a shard of this level can write the next level, too."""
     axes = [(s, c) for s, c, h in zip(shard, chunk, halved) if h]
     return all(s % 2 == 0 for s, _ in axes) and any(s // 2 >= c for s, c in axes)
 

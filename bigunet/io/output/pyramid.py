@@ -1,4 +1,4 @@
-"""How one pyramid level follows from the one before: owns the arithmetic, knows no storage."""
+"""Downsampling from one level of a pyramid to the next; it knows no storage."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ Voxels = npt.NDArray[Any]
 
 
 def downsample_mode(labels: Voxels, factor: Sequence[int]) -> Voxels:
-    """Take the most frequent label of every cell of ``factor`` voxels.
+    """Take the most frequent label of each cell of ``factor`` voxels.
 
-    Blocks that start at even voxels give what the whole array gives there.
+    A block that starts at even voxels gives the same result as the whole array at that place.
 
     Parameters
     ----------
     labels : ndarray of an integer dtype
     factor : sequence of 1 or 2, per axis
-        Odd extents round up; a cell that leaves the array counts the voxels it has.
+        Half of an odd extent is rounded up; a cell at the edge has only the voxels inside.
 
     Returns
     -------
     ndarray
-        Of the same dtype. Among labels equally frequent, the first in C order of the cell wins.
+        Of the same dtype. If several labels are equally frequent, the first in C order of the
+        cell is taken.
 
     Raises
     ------
@@ -44,15 +45,15 @@ def downsample_mode(labels: Voxels, factor: Sequence[int]) -> Voxels:
 
 
 def downsample_mean(values: Voxels, factor: Sequence[int]) -> Voxels:
-    """Take the mean of every cell of ``factor`` voxels, rounded half up for integers.
+    """Take the mean of each cell of ``factor`` voxels; for integers, halves are rounded up.
 
-    Blocks that start at even voxels give what the whole array gives there.
+    A block that starts at even voxels gives the same result as the whole array at that place.
 
     Parameters
     ----------
     values : ndarray of an integer or floating dtype
     factor : sequence of 1 or 2, per axis
-        Odd extents round up; a cell that leaves the array counts the voxels it has.
+        Half of an odd extent is rounded up; a cell at the edge has only the voxels inside.
 
     Returns
     -------
@@ -75,10 +76,10 @@ def downsample_mean(values: Voxels, factor: Sequence[int]) -> Voxels:
 def level_scale(
     scale: Sequence[float], translation: Sequence[float], factor: Sequence[int]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return scale and translation of a level ``factor`` times coarser than the one given.
+    """Return scale and translation of a level that is coarser by ``factor``.
 
-    The translation is where the centre of the first voxel lies, so it moves by half of what a
-    voxel grows.
+    The translation is the position of the centre of the first voxel. If a voxel grows by some
+    length, its centre moves by half of that length.
 
     Examples
     --------
@@ -117,7 +118,10 @@ def _downsample(
 def _regions(
     shape: Sequence[int], factor: Sequence[int]
 ) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], tuple[int, ...]]]:
-    """Where cells are whole, and the rims where an odd extent cuts them: source, target, cell."""
+    """Regions of cells with the same shape: source, target, and shape of a cell.
+
+    One region has whole cells. The others are at the end of odd extents, where cells are cut.
+    """
     parts = []
     for extent, f in zip(shape, factor):
         whole = extent // f
@@ -146,7 +150,7 @@ def _mode(corners: list[Voxels]) -> Voxels:
 
 
 def _mode_of_four(a: Voxels, b: Voxels, c: Voxels, d: Voxels) -> Voxels:
-    # A tie of two pairs, and four labels that all differ, must fall to a: the order of the tests.
+    # With two pairs, or four different labels, the result must be a.
     later = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
     return np.where((a == b) | (a == c) | (a == d), a, later)
 
@@ -165,8 +169,8 @@ def _mean(corners: list[Voxels]) -> Voxels:
     num = len(corners)
     if not np.issubdtype(dtype, np.integer):
         return (np.sum(corners, axis=0, dtype=np.float64) / num).astype(dtype)
-    # num is a power of two. Quotients and remainders are summed apart, so that nothing overflows,
-    # uint64 included.
+    # num is a power of two. Quotients and remainders are summed separately, so that no dtype
+    # overflows, not even uint64.
     bits = num.bit_length() - 1
     quotient = np.zeros(corners[0].shape, dtype)
     remainder = np.zeros(corners[0].shape, np.int16)

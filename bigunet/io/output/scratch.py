@@ -1,7 +1,7 @@
-"""Arrays that bigunet keeps between runs for itself: bare zarr arrays, whole or not there.
+"""Bare zarr arrays that bigunet keeps for itself between runs; each is complete or missing.
 
-Each is written under a hidden name beside its place and renamed when it is complete, so that
-runs that write the same one at once, or are killed, leave no half of it there.
+An array is written under a hidden name in the same folder, and renamed when it is complete. So a
+killed run, or several runs that write the same array at once, never leave an incomplete one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import zarr
 
 from bigunet.errors import ImageError, OutputError
 from bigunet.geometry import Box, ceil_div
-from bigunet.io.output.arrays import writing
+from bigunet.io.output.writing import writing
 from bigunet.io.stores.access import find_node
 
 _KEY = "bigunet-scratch"
-"""The attribute that bigunet's own arrays carry from their first byte on."""
+"""The attribute by which bigunet recognises its own arrays, even incomplete ones."""
 
 
 class ScratchArray:
@@ -34,11 +34,11 @@ class ScratchArray:
     Parameters
     ----------
     path : Path
-        Of the zarr array.
+        Path of the zarr array.
     axes : sequence of str
     shape, chunks : sequence of int
     about : mapping
-        What the values depend on, as JSON has it; an array that was kept about something else is
+        Everything that the values depend on, as JSON. An existing array with another ``about`` is
         not used.
     """
 
@@ -57,11 +57,11 @@ class ScratchArray:
         self._about = dict(about)
 
     def is_complete(self) -> bool:
-        """Whether all of it was written, about the same, and no chunk was lost since."""
+        """Whether the array exists with the same ``about``, and has all of its chunks."""
         return self._is_whole(self._path)
 
     def boxes(self) -> Iterator[Box]:
-        """The chunks."""
+        """The box of each chunk."""
         shape = self._outer.shape
         counts = [ceil_div(n, c) for n, c in zip(shape, self._chunks)]
         for cell in np.ndindex(*counts):
@@ -70,20 +70,20 @@ class ScratchArray:
             yield Box(start, stop)
 
     def write(self, values: Iterable[tuple[Box, np.ndarray]]) -> None:
-        """Write it, unless it is complete; of runs that do so at once, the first one's is kept.
+        """Write the array, unless it is complete. If several runs write it, the first one wins.
 
-        What killed runs on this machine left of the same array is removed; what those on other
-        machines left stays, because nobody here knows whether they live.
+        Partial arrays of killed runs on this machine are removed. Those of other machines stay,
+        because this machine does not know whether their runs are alive.
 
         Parameters
         ----------
         values : iterable of (Box, ndarray)
-            One for each of :meth:`boxes`, in any order.
+            One pair for each box of :meth:`boxes`, in any order.
 
         Raises
         ------
         OutputError
-            If it cannot be written, or something that is not bigunet's is there.
+            If the array cannot be written, or its path holds something that is not bigunet's.
         """
         if self.is_complete():
             return
@@ -118,7 +118,7 @@ class ScratchArray:
             dtype="float32",
             dimension_names=self._axes,
             attributes={_KEY: self._mark(complete=False)},
-            # Chunks of zeros too: one that is missing was lost.
+            # Chunks of zeros are written, too, because a missing chunk means a lost chunk.
             config={"write_empty_chunks": True},
         )
         for box, chunk in values:
@@ -131,19 +131,19 @@ class ScratchArray:
         try:
             partial.rename(self._path)
         except OSError:
-            # Another run was first: its values are the same.
+            # Another run was faster; its values are the same.
             if not self.is_complete():
                 raise
 
     def _partial(self) -> Path:
-        told = f"{self._partial_prefix()}{os.getpid()}-{uuid.uuid4().hex[:8]}.partial"
-        return self._path.with_name(told)
+        name = f"{self._partial_prefix()}{os.getpid()}-{uuid.uuid4().hex[:8]}.partial"
+        return self._path.with_name(name)
 
     def _partial_prefix(self) -> str:
         return f".{self._path.name}.{platform.node()}-"
 
     def _remove_stale(self) -> None:
-        """Remove an array of bigunet's that is not this one, and partial ones of dead processes."""
+        """Remove an array with another ``about``, and partial arrays of dead processes."""
         if os.path.lexists(self._path):
             stale = _array_at(self._path)
             if stale is None or _KEY not in stale.attrs:
@@ -153,20 +153,20 @@ class ScratchArray:
             aside = self._partial()
             self._path.rename(aside)
             if self._is_whole(aside):
-                # Another run has put it there since it was looked at.
+                # Another run has put the array there since the check.
                 aside.rename(self._path)
             else:
                 shutil.rmtree(aside)
         pattern = re.compile(re.escape(self._partial_prefix()) + r"(\d+)-[0-9a-f]{8}\.partial")
         for path in self._path.parent.glob(".*.partial"):
-            found = pattern.fullmatch(path.name)
-            if found and not psutil.pid_exists(int(found[1])):
+            match = pattern.fullmatch(path.name)
+            if match and not psutil.pid_exists(int(match[1])):
                 shutil.rmtree(path, ignore_errors=True)
 
 
 def _array_at(path: Path) -> zarr.Array[Any] | None:
     try:
-        found = find_node(str(path))
+        node = find_node(str(path))
     except ImageError:
         return None
-    return found if isinstance(found, zarr.Array) else None
+    return node if isinstance(node, zarr.Array) else None

@@ -1,4 +1,4 @@
-"""Sees whether a published output is as it was written, and removes damaged metadata."""
+"""Checks whether a published output is still as it was written, and removes damaged metadata."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from pathlib import Path
 import zarr
 
 from bigunet.errors import ImageError
-from bigunet.io.output.arrays import array_form, is_complete, wanted_form, writing
-from bigunet.io.output.metadata import OutputImage, group_attributes, is_listed
+from bigunet.io.output.arrays import array_form, expected_form
+from bigunet.io.output.metadata import group_attributes, is_listed
+from bigunet.io.output.output_image import OutputImage
+from bigunet.io.output.publish import is_complete
+from bigunet.io.output.writing import writing
 from bigunet.io.stores.access import find_node
 
 _METADATA_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
 
 
 def is_whole(outputs: Sequence[OutputImage], *, record: str, inside_image: bool = False) -> bool:
-    """Whether arrays and metadata of published outputs of one store are all as they were written.
+    """Whether all arrays and metadata of published outputs are still as they were written.
 
     Parameters
     ----------
     outputs : sequence of OutputImage
+        Outputs of one store.
     record : str
-        As for `create_record_node`.
+        Path of the node that `create_record_node` made.
     inside_image : bool
         Whether the store is the image that was segmented.
     """
@@ -41,8 +45,8 @@ def is_whole(outputs: Sequence[OutputImage], *, record: str, inside_image: bool 
 
 def _is_as_written(output: OutputImage, *, inside_image: bool) -> bool:
     node = find_node(output.store, output.group)
-    wanted = group_attributes(output, inside_image=inside_image)
-    if node is None or not wanted.items() <= node.attrs.asdict().items():
+    expected = group_attributes(output, inside_image=inside_image)
+    if node is None or not expected.items() <= node.attrs.asdict().items():
         return False
     folder, _, name = output.group.rpartition("/")
     labels = find_node(output.store, folder) if output.kind == "label" else None
@@ -50,13 +54,13 @@ def _is_as_written(output: OutputImage, *, inside_image: bool) -> bool:
         return False
     return all(
         array_form(find_node(output.store, f"{output.group}/{number}"))
-        == wanted_form(output, level)
+        == expected_form(output, level)
         for number, level in enumerate(output.layout.levels)
     )
 
 
 def remove_damaged_metadata(folder: str | Path) -> None:
-    """Remove metadata files of an output that are cut off, so that they are made anew.
+    """Remove metadata files of an output that are cut short, so that they are written again.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def remove_damaged_metadata(folder: str | Path) -> None:
         If one cannot be read or removed.
     """
     for place, folders, names in os.walk(folder):
-        # Files of voxels lie below these, and may be millions.
+        # The folders of chunks are skipped: they may hold millions of files.
         folders[:] = [name for name in folders if name != "c" and not _is_row(place, name)]
         for name in _METADATA_NAMES.intersection(names):
             path = Path(place, name)
@@ -74,7 +78,7 @@ def remove_damaged_metadata(folder: str | Path) -> None:
 
 
 def _is_row(place: str, name: str) -> bool:
-    """Whether a folder holds chunks of an array of zarr 2, whose folder is a number as well."""
+    """Whether a folder holds chunks of a zarr 2 array, which is a folder with a number as name."""
     return name.isdigit() and os.path.basename(place).isdigit()
 
 

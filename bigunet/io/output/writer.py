@@ -1,4 +1,4 @@
-"""Writes the voxels of an output, in blocks of whole shards; makes no arrays, no metadata."""
+"""Writes the voxels of an output in blocks of whole shards; it makes no arrays and no metadata."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from zarr.storage import LocalStore, WrapperStore
 
 from bigunet.errors import GeometryError, OutputError
 from bigunet.geometry import Box, ceil_div
-from bigunet.io.output.arrays import writing
 from bigunet.io.output.block_files import Files
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.pyramid import Voxels, downsample_mean, downsample_mode
+from bigunet.io.output.writing import writing
 from bigunet.io.stores.access import open_array, reading
 
 _METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 
 
 class OutputWriter:
-    """Writes blocks of an output; to be pickled, copied to workers and shared by threads.
+    """Writes blocks of an output. It can be pickled, copied to workers and shared by threads.
 
-    Blocks that no two tasks share may be written at the same time, and a block written twice
-    leaves the same bytes.
+    Different blocks may be written at the same time. To write a block twice gives the same bytes.
 
     Parameters
     ----------
@@ -45,30 +44,31 @@ class OutputWriter:
         return OutputWriter, (self._output,)
 
     def write_block(self, group: int, box: Box, values: Voxels) -> Files:
-        """Write a block of the group's first level, and what it covers of the group's others.
+        """Write a block of the first level of a group, and the part of the other levels below it.
 
         Parameters
         ----------
         group : int
             Number of the group in the layout.
         box : Box
-            In voxels of the group's first level: whole shards, or up to the level's end.
+            In voxels of the first level of the group. It holds whole shards, except at the end of
+            the level.
         values : ndarray
-            The output's dtype; canonical axes (t, z, y, x), after a first axis of channels if
-            the output has them.
+            Of the dtype of the output, along the canonical axes (t, z, y, x). If the output has
+            channels, they are the first axis.
 
         Returns
         -------
         Files
-            How many there are now for the block, and of how many bytes. Voxels that are all 0
-            have no file.
+            Number and size of the files of this block. If all voxels
+            of a file are 0, the file is not written.
 
         Raises
         ------
         GeometryError
             If the box cuts a shard or leaves the level, or the values do not fill it.
         OutputError
-            If the dtype is not the output's, or the store cannot be written.
+            If the dtype is not that of the output, or the store cannot be written.
         """
         first, *rest = self._output.layout.groups[group]
         self._check_block(first, box, values)
@@ -83,13 +83,13 @@ class OutputWriter:
         return written
 
     def downsample_block(self, group: int, box: Box) -> Files:
-        """Write a block of a group after the first, from the last level of the group before.
+        """Write a block of a later group, downsampled from the last level of the previous group.
 
         Parameters
         ----------
         group : int
-            Number of the group in the layout, at least 1; what ``box`` covers of the group
-            before must have been written.
+            Number of the group in the layout, at least 1. The previous group must have been
+            written where ``box`` lies.
         box : Box
             As for `write_block`.
 
@@ -103,7 +103,7 @@ class OutputWriter:
         GeometryError
             If the group is the first, the box cuts a shard, or it leaves the level.
         ImageError
-            If the level before cannot be read.
+            If the previous level cannot be read.
         OutputError
             If the store cannot be written.
         """
@@ -187,7 +187,7 @@ class OutputWriter:
 
 
 def _keys(array: zarr.Array[Any], selection: tuple[slice, ...]) -> Iterator[str]:
-    """Of the files that hold a selection of whole ones."""
+    """Keys of the files of an array that a selection of whole files covers."""
     extents = array.shards or array.chunks
     cells = [
         range(part.indices(n)[0] // extent, ceil_div(part.indices(n)[1], extent))
@@ -198,10 +198,10 @@ def _keys(array: zarr.Array[Any], selection: tuple[slice, ...]) -> Iterator[str]
 
 
 class _WholeShardStore(WrapperStore[LocalStore]):
-    """A store that shows no voxels, and knows the sizes of the files that were written to it.
+    """A store that never reads voxels, and remembers the sizes of the files that it writes.
 
-    zarr 3.1 reads a shard even when all of it is about to be replaced, which doubles the traffic
-    and makes a shard torn by a power cut impossible to write again.
+    zarr 3.1 reads a shard even if all of it will be replaced. That doubles the traffic, and a shard
+    that a power cut has damaged could never be written again.
     """
 
     def __init__(self, store: LocalStore) -> None:
@@ -209,7 +209,7 @@ class _WholeShardStore(WrapperStore[LocalStore]):
         self._sizes: dict[str, int] = {}
 
     def pop_written(self, keys: Iterable[str]) -> Files:
-        """Files of these keys that were written since they were last asked for."""
+        """Number and size of the files of these keys that were written since the last call."""
         sizes = [self._sizes.pop(key) for key in keys if key in self._sizes]
         return Files(len(sizes), sum(sizes))
 
@@ -217,7 +217,7 @@ class _WholeShardStore(WrapperStore[LocalStore]):
         try:
             await super().set(key, value)
         except FileNotFoundError:
-            # The folder was removed after it was made and before the file was; once more.
+            # The folder was removed after it was made and before the file was written; try again.
             await super().set(key, value)
         self._sizes[key] = len(value)
 

@@ -1,1 +1,1 @@
-"""Where bytes are stored: folders, zip archives, servers; each read is checked to be whole."""
+"""The stores of zarr: folders, zip archives and servers. Each read is checked to be complete."""

@@ -1,6 +1,6 @@
-"""The door to zarr: finds nodes, and turns whatever a store or codec raises into an ImageError.
+"""The door to zarr: it opens arrays and groups, and turns each failure to read into an ImageError.
 
-It knows arrays and groups only, nothing of OME-Zarr.
+It knows nothing of OME-Zarr.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def normal_url(url: str | Path) -> str:
     Raises
     ------
     ImageError
-        If a URL has a password that cannot be told from the rest, or names another machine's file.
+        If the password in a URL cannot be separated from the rest, if the URL has no host or
+        bucket, or if it names a file of another machine.
     """
     text = os.fspath(url)
     path = local_path(text)
@@ -53,9 +54,9 @@ def normal_url(url: str | Path) -> str:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn every failure to read ``what`` into an ImageError, with its cause chained.
+    """Turn each failure to read ``what`` into an ImageError, with its cause chained.
 
-    Running out of memory is left as it is: it tells of the machine, not of the image.
+    A MemoryError is raised unchanged: its cause is the machine, not the image.
     """
     try:
         yield
@@ -63,7 +64,8 @@ def reading(what: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise ImageError(f"cannot read {what}: a package is missing: {error}") from error
-    # Stores and codecs share no base class: OSError, botocore's, aiohttp's, zlib.error, KeyError.
+    # The errors of stores and codecs (OSError, zlib.error, KeyError, those of botocore and aiohttp)
+    # share no base class.
     except Exception as error:
         known = _known_error(error)
         if known is not None:
@@ -78,26 +80,26 @@ def reading(what: str) -> Iterator[None]:
 
 
 def _absurd_json(error: Exception) -> str:
-    """What is wrong with JSON that no program would have written; else empty."""
-    what = "; the file is damaged, or of something else"
+    """What is wrong with JSON that no program writes; empty if the error has another cause."""
+    cause = "; the file is damaged, or of something else"
     if isinstance(error, RecursionError):
-        return f"its metadata are nested too deeply{what}"
+        return f"its metadata are nested too deeply{cause}"
     if isinstance(error, ValueError) and "integer string conversion" in str(error):
-        return f"its metadata hold a number of thousands of digits{what}"
+        return f"its metadata hold a number of thousands of digits{cause}"
     return ""
 
 
 def _known_error(error: BaseException) -> BigUNetError | None:
-    """Bigunet's error in a group of them, as zarr raises for what it reads at a time."""
+    """The first error of bigunet in an exception group; zarr raises groups for parallel reads."""
     for inner in getattr(error, "exceptions", ()):
-        found = inner if isinstance(inner, BigUNetError) else _known_error(inner)
-        if found is not None:
-            return found
+        known = inner if isinstance(inner, BigUNetError) else _known_error(inner)
+        if known is not None:
+            return known
     return None
 
 
 def _shows_secrets(error: BaseException | None) -> bool:
-    """Whether a traceback would print a password or token that stands in a URL."""
+    """Whether a traceback would print a password or token of a URL."""
     while error is not None:
         if without_secrets(str(error)) != str(error):
             return True
@@ -106,9 +108,9 @@ def _shows_secrets(error: BaseException | None) -> bool:
 
 
 def find_node(url: str, path: str = "") -> Node | None:
-    """Open the array or group at ``path`` below ``url``, read-only; None where there is neither.
+    """Open the array or group at ``path`` below ``url``, read-only; None if there is neither.
 
-    Its chunks are errors where they are not whole.
+    A later read of a chunk that is not whole is an error.
 
     Raises
     ------
@@ -116,12 +118,12 @@ def find_node(url: str, path: str = "") -> Node | None:
         If the store cannot be reached, or its metadata cannot be read.
     """
     with reading(join_url(url, path)):
-        found = open_store(join_url(url, path))
-        if found is None:
+        opened = open_store(join_url(url, path))
+        if opened is None:
             return None
-        store, inside = found
+        store, inside = opened
         try:
-            # Consolidated metadata goes stale when levels or labels are added; never trusted.
+            # Consolidated metadata lack levels and labels that were added later.
             node = zarr.open(store, path=inside, mode="r", use_consolidated=False)
         except (FileNotFoundError, NodeNotFoundError):
             return None

@@ -1,4 +1,4 @@
-"""From an address to the store that it is in: a folder, a zip archive, or what a server has."""
+"""From an address to its store: a folder, a zip archive, or files on a server."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from bigunet.io.stores.zip_store import LocalArchive, ZippedFiles, stamp_of
 from bigunet.urls import is_url, split_query
 
 ARCHIVES = (".zip", ".ozx")
-"""How the names of zip archives end; local ones are known by their first bytes alone."""
+"""Suffixes of zip archives at URLs. Local archives are recognised by their first bytes alone."""
 
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _ARCHIVES_KEPT = 16
 
 
 def open_store(url: str) -> tuple[CheckedStore, str] | None:
-    """The store of an address, and the path in it; None where a local file is in the way.
+    """Return the store of an address, and the path in that store.
+
+    None if the address is a local file that is no zip archive, or a path below such a file.
 
     Parameters
     ----------
     url : str
-        As :func:`bigunet.io.stores.access.normal_url` gives it. It may go on inside an archive.
+        An address from :func:`bigunet.io.stores.access.normal_url`. It may continue inside an
+        archive.
 
     Raises
     ------
     ImageError
         If an archive is damaged, or a server does not answer.
     OSError
-        If a local path may not be read.
+        If a local path cannot be read.
     """
     if is_url(url):
         return _open_remote(url)
@@ -48,7 +51,7 @@ def open_store(url: str) -> tuple[CheckedStore, str] | None:
 
 
 def is_zip(path: str) -> bool:
-    """Whether a local file begins as zip archives do."""
+    """Whether a local file begins with the bytes of a zip archive."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         return False
     with open(path, "rb") as file:
@@ -56,7 +59,7 @@ def is_zip(path: str) -> bool:
 
 
 def _file_above(path: str) -> tuple[str, str]:
-    """The file that a path is or goes on inside of, and the rest of the path; else empty."""
+    """Split a path into a file and the rest inside of it; both empty if there is no such file."""
     above = path
     while not os.path.lexists(above) and os.path.dirname(above) != above:
         above = os.path.dirname(above)
@@ -71,7 +74,7 @@ def _local_zip(path: str, stamp: tuple[int, int, int]) -> ZippedFiles:
 
 
 def _open_remote(url: str) -> tuple[CheckedStore, str]:
-    # Its libraries take a third of a second to be imported, which local images need not wait for.
+    # Its libraries take a third of a second to import; local images should not wait for them.
     from bigunet.io.stores.remote_store import RemoteFiles, remote_stamp
 
     for archive, path in _archives_in(url):
@@ -90,7 +93,7 @@ def _remote_zip(url: str, stamp: tuple[int, str]) -> ZippedFiles:
 
 
 def _archives_in(url: str) -> Iterator[tuple[str, str]]:
-    """Each part of a URL that is named as an archive, and the rest."""
+    """Each part of a URL that ends in the name of an archive, and the rest of the URL."""
     base, query = split_query(url)
     root, slashes, rest = base.partition("://")
     names = rest.split("/")

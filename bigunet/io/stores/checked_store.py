@@ -1,6 +1,6 @@
-"""A read-only zarr store that sees whether what it got is whole; subclasses say where it is from.
+"""A read-only zarr store that checks each file for completeness; subclasses fetch the bytes.
 
-A key that is not there is the fill value, so everything else that can go wrong must be an error.
+Zarr replaces a missing chunk by the fill value, so every other failure must be an error.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from bigunet.errors import ImageError
 
 MAX_METADATA_BYTES = 64_000_000
-"""The most that a file of metadata may have: consolidated ones of large plates have some 20 MB."""
+"""Largest size of a metadata file; consolidated metadata of large plates have about 20 MB."""
 
 _METADATA = {"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"}
 
 
 class CheckedStore(Store):
-    """Files by key; empty ones, those cut short, and metadata of absurd size are errors.
+    """Files by key. Empty files, files cut short, and metadata that are too large are errors.
 
-    Zarr takes an empty answer for an absent chunk, that is for the fill value.
+    Zarr takes an empty file as a missing chunk, which has the fill value.
     """
 
     supports_writes = False
@@ -41,11 +41,11 @@ class CheckedStore(Store):
 
     @abstractmethod
     async def fetch(self, key: str, part: ByteRequest | None) -> bytes | None:
-        """The bytes of a file, or a part of them; None only where it is known not to be there."""
+        """The bytes of a file or of a part; None only if the file certainly does not exist."""
 
     @abstractmethod
     def place(self, key: str) -> str:
-        """What to call a file in an error."""
+        """The name of a file in an error."""
 
     @abstractmethod
     async def names(self, folder: str) -> list[str]:
@@ -53,14 +53,14 @@ class CheckedStore(Store):
 
     @abstractmethod
     async def size_of(self, key: str) -> int | None:
-        """How many bytes a file has; None if it is not there."""
+        """Size of a file in bytes; None if it does not exist."""
 
     def local_path(self, key: str) -> str:
-        """The file of this machine that a key is in; empty where it is elsewhere."""
+        """The path of the local file that holds a key; empty if it is not on this machine."""
         return ""
 
     async def identity_of(self, key: str) -> str:
-        """What a store gives, such as an ETag, that changes with a file; empty if nothing."""
+        """A text from the store that changes with the file, such as an ETag; empty if none."""
         return ""
 
     async def getsize(self, key: str) -> int:
@@ -75,11 +75,11 @@ class CheckedStore(Store):
         prototype: BufferPrototype | None = None,
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
-        found = await self.fetch(key, byte_range)
-        if found is None:
+        fetched = await self.fetch(key, byte_range)
+        if fetched is None:
             return None
-        self._check(key, len(found), byte_range)
-        return (prototype or default_buffer_prototype()).buffer.from_bytes(found)
+        self._check(key, len(fetched), byte_range)
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(fetched)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
@@ -90,20 +90,21 @@ class CheckedStore(Store):
         return await self.get(key, byte_range=RangeByteRequest(0, 1)) is not None
 
     def _check(self, key: str, size: int, part: ByteRequest | None) -> None:
+        """Raise an ImageError if a file, or a part of it, does not have all of its bytes."""
         if size == 0:
             raise ImageError(
                 f"cannot read {self.place(key)}: it is empty (0 bytes), so it was not written "
-                "whole; copy it anew"
+                "whole; copy it again"
             )
-        wanted = size
+        expected = size
         if isinstance(part, RangeByteRequest):
-            wanted = part.end - part.start
+            expected = part.end - part.start
         elif isinstance(part, SuffixByteRequest):
-            wanted = part.suffix
-        if size != wanted:
+            expected = part.suffix
+        if size != expected:
             raise ImageError(
                 f"cannot read {self.place(key)}: it is cut short or damaged, with {size} bytes "
-                f"where {wanted} should be; copy it anew"
+                f"where {expected} should be; copy it again"
             )
         check_size(key, size, self.place(key))
 
@@ -139,7 +140,7 @@ class CheckedStore(Store):
 
 
 def check_size(key: str, size: int, place: str) -> None:
-    """Raise ImageError if a file of metadata is too large to be one."""
+    """Raise an ImageError if a metadata file is too large."""
     if size > MAX_METADATA_BYTES and key.rpartition("/")[2] in _METADATA:
         raise ImageError(
             f"{place} has {size:,} bytes, but metadata have {MAX_METADATA_BYTES:,} at most; it is "
@@ -148,7 +149,7 @@ def check_size(key: str, size: int, place: str) -> None:
 
 
 def limits(part: ByteRequest | None, size: int) -> tuple[int, int]:
-    """Where a part starts and stops in a file of this size."""
+    """Start and stop of a part, in bytes, in a file of this size."""
     if isinstance(part, RangeByteRequest):
         return part.start, min(part.end, size)
     if isinstance(part, OffsetByteRequest):
@@ -158,8 +159,8 @@ def limits(part: ByteRequest | None, size: int) -> tuple[int, int]:
     return 0, size
 
 
-def asked(part: ByteRequest | None) -> dict[str, Any]:
-    """A part in fsspec's words."""
+def fsspec_range(part: ByteRequest | None) -> dict[str, Any]:
+    """A part of a file as the arguments ``start`` and ``end`` of fsspec."""
     if isinstance(part, RangeByteRequest):
         return {"start": part.start, "end": part.end}
     if isinstance(part, OffsetByteRequest):

@@ -1,4 +1,4 @@
-"""Zarr stores in folders of this machine: regular files only, so that nothing hangs."""
+"""Zarr stores in local folders; only regular files are opened, because a pipe could block."""
 
 from __future__ import annotations
 
@@ -58,28 +58,29 @@ class LocalFiles(CheckedStore):
 
 
 def irregular(path: str) -> str:
-    """What kind of thing a path is that cannot be read as a file ("a named pipe"); else empty.
+    """The kind of a path that is no regular file, such as "a named pipe"; empty for a file.
 
     Raises
     ------
     OSError
-        If nothing is there, or it cannot be seen.
+        If the path does not exist, or cannot be accessed.
     """
     return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "")
 
 
 def _size_of(path: str) -> int | None:
     try:
-        found = irregular(path)
-        if found:
-            raise ImageError(f"{path} is {found} where a file should be")
+        kind = irregular(path)
+        if kind:
+            raise ImageError(f"{path} is {kind} where a file should be")
         return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
 def _read(path: str, part: ByteRequest | None) -> bytes | None:
-    # Before it is opened: opening a pipe waits for a writer, and opening a device may do anything.
+    # This check comes before open: to open a pipe waits for a writer, to open a device may do
+    # anything.
     size = _size_of(path)
     if size is None:
         return None

@@ -1,4 +1,4 @@
-"""Says what is at an address where no zarr is, and what to do with it."""
+"""An error line for an address without a zarr: what is there, and what to do with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zarr.core.sync import sync
 from bigunet.io.stores.addresses import open_store
 from bigunet.io.stores.checked_store import CheckedStore
 from bigunet.io.stores.local_store import irregular
-from bigunet.io.stores.magic import FIRST_BYTES, Kind, is_n5, kind_of, zip_kind
+from bigunet.io.stores.magic import FIRST_BYTES, FileKind, is_n5, kind_of, zip_kind
 from bigunet.io.stores.zip_store import NODES, ZippedFiles
 from bigunet.urls import is_url, shown_url
 
@@ -22,22 +22,23 @@ _MAX_ATTRIBUTES = 1_000_000
 
 
 def foreign(url: str) -> str:
-    """One line about what is at an address where zarr finds nothing.
+    """One line about an address where there is no zarr.
 
     Parameters
     ----------
     url : str
-        As :func:`bigunet.io.stores.access.normal_url` gives it.
+        An address from :func:`bigunet.io.stores.access.normal_url`.
     """
-    found = open_store(url)
-    if found is not None and isinstance(found[0], ZippedFiles):
-        return _zipped(url, found[0], found[1])
+    opened = open_store(url)
+    if opened is not None and isinstance(opened[0], ZippedFiles):
+        return _zipped(url, opened[0], opened[1])
     if is_url(url):
-        return _remote(url, None if found is None else found[0])
+        return _remote(url, None if opened is None else opened[0])
     return _local(url)
 
 
 def _local(path: str) -> str:
+    """A line about a local path."""
     above = path
     while not os.path.lexists(above):
         above = os.path.dirname(above)
@@ -54,7 +55,8 @@ def _local(path: str) -> str:
         return _named(above, kind_of(file.read(FIRST_BYTES), os.path.basename(above)))
 
 
-def _named(place: str, kind: Kind | None) -> str:
+def _named(place: str, kind: FileKind | None) -> str:
+    """A line about a file of this kind."""
     if kind is None:
         return (
             f"{place} is neither a zarr array nor a zarr group, but a file of an unknown kind; "
@@ -64,7 +66,7 @@ def _named(place: str, kind: Kind | None) -> str:
 
 
 def _folder(path: str) -> str:
-    """What lies in a folder: zarrs, an N5, images of another kind, or nothing of that."""
+    """A line about a folder: it holds zarrs, an N5, images of another kind, or none of these."""
     with os.scandir(path) as entries:
         listed = sorted(islice(entries, _NUM_LISTED), key=lambda entry: entry.name)
     if not listed:
@@ -99,20 +101,21 @@ def _is_n5(path: str) -> bool:
         return is_n5(file.read(_MAX_ATTRIBUTES))
 
 
-def _kind_of_entry(entry: os.DirEntry[str]) -> Kind | None:
+def _kind_of_entry(entry: os.DirEntry[str]) -> FileKind | None:
+    """The kind of a file in a folder, if it is an image that can be converted or read."""
     if not entry.is_file():
         return None
     try:
         with open(entry.path, "rb") as file:
-            found = kind_of(file.read(FIRST_BYTES), entry.name)
+            kind = kind_of(file.read(FIRST_BYTES), entry.name)
     except OSError:
         return None
-    return (
-        found if found is not None and found.advice.startswith(("conv", "read", "load")) else None
-    )
+    is_image = kind is not None and kind.advice.startswith(("conv", "read", "load"))
+    return kind if is_image else None
 
 
 def _zipped(url: str, store: ZippedFiles, path: str) -> str:
+    """A line about a zip archive without a zarr at ``path``."""
     place = store.place("")
     names = list(store.files)
     nodes = sorted(
@@ -137,9 +140,9 @@ def _zipped(url: str, store: ZippedFiles, path: str) -> str:
 
 
 def _remote(url: str, store: CheckedStore | None) -> str:
-    """Of a file at a URL, what its first bytes tell."""
+    """A line about a file at a URL, from its first bytes."""
     place = shown_url(url)
-    found = None if store is None else sync(store.fetch("", RangeByteRequest(0, FIRST_BYTES)))
-    if found:
-        return _named(place, kind_of(found, place.rpartition("/")[2]))
+    start = None if store is None else sync(store.fetch("", RangeByteRequest(0, FIRST_BYTES)))
+    if start:
+        return _named(place, kind_of(start, place.rpartition("/")[2]))
     return f"no such store: zarr finds neither an array nor a group at {place}"

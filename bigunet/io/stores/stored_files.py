@@ -20,20 +20,21 @@ from bigunet.io.stores.checked_store import CheckedStore
 from bigunet.io.stores.local_store import LocalFiles
 from bigunet.io.stores.zip_store import ZippedFiles
 
-# Local files: to look at one costs far less than to read it, which the run will do.
+# The size and time of a local file cost far less than reading the file, which the run will do.
 _MAX_LOCAL_FILES = 16_384
 _LOCAL_BYTES = 128 * 2**20
-# Elsewhere every look is a request of some 50 ms.
+# On other stores, each file needs a request of about 50 ms.
 _MAX_REMOTE_FILES = 64
 _REMOTE_BYTES = 4 * 2**20
 _AT_ONCE = 16
-# Pieces of a file that is not read whole: its head and its end have sizes and indices of chunks.
+# Number of pieces of a file that is not read whole. The first and the last piece hold the sizes
+# and indices of chunks.
 _PIECES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What was seen of a stored file.
+    """Size, time and hash of a stored file.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class Stamp:
     whole : bool
         Whether all bytes were hashed.
     time : str
-        When it was changed, or what its store gives in place of that; empty if unknown.
+        Time of the last change, or the identity that the store gives instead; empty if unknown.
     order : float
         Greater for files that were changed later.
     """
@@ -57,17 +58,17 @@ class Stamp:
 
 
 def stamps_of(array: zarr.Array[Any], sample: Callable[[int], Iterable[str]]) -> list[Stamp]:
-    """Stamps of the files that hold an array's voxels.
+    """Stamps of the files that hold the voxels of an array.
 
     Parameters
     ----------
     array : zarr.Array
     sample : callable
-        Gives the keys of files, no more than the number it gets; a key may have no file.
+        Takes a number, and returns at most this many keys of files. A key may have no file.
     """
     store: Store = array.store_path.store
     if isinstance(store, ZippedFiles) and store.local_path(""):
-        # One file; at its end stand the checksums of all that it holds.
+        # An archive is one file, and its end holds the checksums of all files inside.
         return _local([("", Path(store.local_path("")))])
     if isinstance(store, LocalFiles):
         return _local([(key, Path(store.place(key))) for key in sample(_MAX_LOCAL_FILES)])
@@ -122,12 +123,12 @@ async def _remote_stamp(store: Store, key: str, budget: int) -> Stamp:
 
 
 async def _time(store: Store, key: str) -> str:
-    """What a remote store says of when a file was changed, or its ETag; empty if nothing."""
+    """The time of the last change, or the ETag, from a remote store; empty if it gives none."""
     return await store.identity_of(key) if isinstance(store, CheckedStore) else ""
 
 
 def _pieces(size: int, budget: int) -> Iterator[tuple[int, int]]:
-    """Where to read a file: all of it, or pieces from its start to its end."""
+    """Start and stop of the pieces to read: the whole file, or pieces from its start to its end."""
     if size <= budget:
         if size:
             yield 0, size

@@ -1,7 +1,8 @@
-"""Codecs that see whether a chunk is whole, in the place of those that do not.
+"""Codecs that check whether a chunk is whole; they replace the blosc codecs, which do not check.
 
-Blosc decodes a chunk that was cut short into other voxels: it believes the sizes in its header
-and reads beyond what is there. All other codecs of zarr fail, as do raw bytes of a wrong length.
+Blosc decodes a chunk that was cut short into wrong voxels: it trusts the sizes in its header and
+reads beyond the end of the chunk. All other codecs of zarr raise an error, and so do raw bytes of a
+wrong length.
 """
 
 from __future__ import annotations
@@ -21,31 +22,31 @@ from zarr.codecs import BloscCodec, BytesCodec, ShardingCodec, TransposeCodec
 from zarr.codecs.numcodecs import Blosc as NumcodecsBlosc
 from zarr.registry import get_numcodec
 
-# Version, format, flags, size of a number, then sizes: of the voxels, a block, the chunk.
+# Version, format, flags, size of a number; then sizes of the decoded voxels, a block, the chunk.
 _HEADER = struct.Struct("<4B3I")
 
 
 class DamagedChunkError(ValueError):
-    """A chunk that is not whole; its message is for people as it is."""
+    """A chunk is not whole. The message needs no further words for people."""
 
 
 def see_whole_chunks(array: zarr.Array[Any]) -> zarr.Array[Any]:
-    """The same array, whose chunks are errors where they are not whole."""
+    """The same array; to read a chunk that is not whole is an error."""
     metadata: Any = array.metadata
     if metadata.zarr_format == 2:
         num_bytes = 0 if metadata.filters else math.prod(array.chunks) * array.dtype.itemsize
         compressor = _whole(metadata.compressor, num_bytes)
-        same, told = compressor is metadata.compressor, {"compressor": compressor}
+        same, changes = compressor is metadata.compressor, {"compressor": compressor}
     else:
         codecs = _checked(metadata.codecs, math.prod(array.chunks) * array.dtype.itemsize)
         same = all(a is b for a, b in zip(codecs, metadata.codecs))
-        told = {"codecs": codecs}
+        changes = {"codecs": codecs}
     if same:
         return array
     asynchronous = array._async_array
     return zarr.Array(
         zarr.AsyncArray(
-            metadata=replace(metadata, **told),
+            metadata=replace(metadata, **changes),
             store_path=asynchronous.store_path,
             config=asynchronous.config,
         )
@@ -53,24 +54,24 @@ def see_whole_chunks(array: zarr.Array[Any]) -> zarr.Array[Any]:
 
 
 def check_blosc(chunk: Any, *, num_bytes: int = 0) -> None:
-    """Raise DamagedChunkError unless a chunk is as long as its header states.
+    """Raise a DamagedChunkError unless a chunk has the length that its header states.
 
     Parameters
     ----------
     chunk : bytes-like
     num_bytes : int
-        What it should be decoded to; 0 where that is not known.
+        Size of the decoded chunk in bytes; 0 if it is not known.
     """
     view = memoryview(ensure_contiguous_ndarray(chunk)).cast("B")
     if len(view) < _HEADER.size:
         raise DamagedChunkError(
-            f"a blosc chunk is cut short: it has {len(view)} bytes; copy it anew"
+            f"a blosc chunk is cut short: it has {len(view)} bytes; copy it again"
         )
     *_, decoded, _, stated = _HEADER.unpack_from(view)
     if stated > len(view):
         raise DamagedChunkError(
             f"a blosc chunk is cut short: its header states {stated} bytes, {len(view)} are "
-            "there; copy it anew"
+            "there; copy it again"
         )
     if stated < _HEADER.size or (num_bytes and decoded != num_bytes):
         raise DamagedChunkError(
@@ -80,7 +81,10 @@ def check_blosc(chunk: Any, *, num_bytes: int = 0) -> None:
 
 
 class WholeBlosc(Blosc):  # type: ignore[misc]
-    """Blosc that checks first; what it decodes to is checked where ``num_bytes`` is not 0."""
+    """Blosc of numcodecs, which checks a chunk before it decodes it.
+
+    The decoded size is checked, too, unless ``num_bytes`` is 0.
+    """
 
     num_bytes = 0
 
@@ -90,18 +94,18 @@ class WholeBlosc(Blosc):  # type: ignore[misc]
 
 
 class WholeBloscCodec(BloscCodec):
-    """Zarr 3's."""
+    """The blosc codec of zarr 3, with the same check."""
 
     num_bytes = 0
 
     @cached_property
     def _blosc_codec(self) -> Any:
-        # Not super(), which knows no cached property of a parent's under mypy.
+        # Under mypy, super() does not know a cached property of the parent.
         return _whole(BloscCodec(**_settings(self))._blosc_codec, self.num_bytes)
 
 
 class WholeNumcodecsBlosc(NumcodecsBlosc):
-    """``numcodecs.blosc`` in zarr 3."""
+    """The codec ``numcodecs.blosc`` in zarr 3, with the same check."""
 
     @cached_property
     def _codec(self) -> Any:
@@ -109,7 +113,7 @@ class WholeNumcodecsBlosc(NumcodecsBlosc):
 
 
 def _whole(codec: Any, num_bytes: int) -> Any:
-    """The codec that checks, of a codec of numcodecs."""
+    """The checking codec for a codec of numcodecs; all codecs except blosc stay the same."""
     if not isinstance(codec, Blosc):
         return codec
     settings = {name: value for name, value in codec.get_config().items() if name != "id"}
@@ -121,7 +125,7 @@ def _whole(codec: Any, num_bytes: int) -> Any:
 
 
 def _checked(codecs: tuple[Codec, ...], num_bytes: int) -> tuple[Codec, ...]:
-    """Codecs that check; a chunk has ``num_bytes`` of voxels, and a shard many chunks."""
+    """The checking codecs for these codecs; a decoded chunk has ``num_bytes`` bytes."""
     return tuple(
         _checked_codec(codec, num_bytes if all(map(_keeps_size, codecs[:k])) else 0)
         for k, codec in enumerate(codecs)
@@ -129,6 +133,7 @@ def _checked(codecs: tuple[Codec, ...], num_bytes: int) -> tuple[Codec, ...]:
 
 
 def _keeps_size(codec: Codec) -> bool:
+    """Whether the output of a codec has the same size as its input."""
     return isinstance(codec, (BytesCodec, TransposeCodec))
 
 

@@ -1,6 +1,6 @@
-"""Zarr stores in zip archives (RFC-9's ``.ozx`` among them), local or remote; threads share one.
+"""Zarr stores in zip archives, such as ``.ozx`` of RFC-9, local or remote; threads share a store.
 
-The directory at an archive's end is read once; files are read by their place, without a lock.
+The directory at the end of an archive is read once. Files are read at their offset, without a lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bigunet.errors import ImageError
 from bigunet.io.stores.checked_store import CheckedStore, check_size, limits
 
 NODES = ("zarr.json", ".zgroup", ".zarray")
-"""Files of which one is in each zarr node."""
+"""Each zarr node has one of these files."""
 
 _HEADER = struct.Struct("<4s22x2H")
 _BUFFER_BYTES = 1 << 18
@@ -35,18 +35,18 @@ class Archive(Protocol):
 
     @property
     def place(self) -> str:
-        """What to call it in an error."""
+        """Name of the archive in an error."""
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """Size of the archive in bytes."""
 
     async def read(self, start: int, stop: int) -> bytes:
-        """Some of them."""
+        """The bytes from ``start`` to ``stop``."""
 
 
 class LocalArchive:
-    """An archive on this machine that is expected to stay as it is.
+    """A local archive that must not change while it is read.
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ class LocalArchive:
     def _read(self, start: int, stop: int) -> bytes:
         with open(self.place, "rb") as file:
             if stamp_of(file.fileno()) != self.stamp:
-                raise ImageError(f"{self.place} changed while it was read; begin anew")
+                raise ImageError(f"{self.place} changed while it was read; start again")
             file.seek(start)
             return file.read(stop - start)
 
 
 def stamp_of(file: str | int) -> tuple[int, int, int]:
-    """What changes when a file is written anew: its size, time and number."""
-    found = os.stat(file)
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    """Size, time and inode number of a file; one of them changes when the file is written again."""
+    about = os.stat(file)
+    return about.st_size, about.st_mtime_ns, about.st_ino
 
 
 class ZippedFiles(CheckedStore):
@@ -88,7 +88,7 @@ class ZippedFiles(CheckedStore):
     Raises
     ------
     ImageError
-        If it is no whole archive.
+        If the archive is damaged or cut short.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -101,7 +101,7 @@ class ZippedFiles(CheckedStore):
                 _check_directory(file, opened.start_dir, infos)
         except (zipfile.BadZipFile, struct.error, EOFError, UnicodeDecodeError) as error:
             raise ImageError(
-                f"{archive.place} is a zip archive cut short or damaged ({error}); copy it anew"
+                f"{archive.place} is a zip archive cut short or damaged ({error}); copy it again"
             ) from error
         self._files = {_name(info.filename): info for info in infos if not info.is_dir()}
         self._folders: dict[str, set[str]] | None = None
@@ -112,7 +112,7 @@ class ZippedFiles(CheckedStore):
         return self._files.keys()
 
     def inside(self, path: str) -> str:
-        """Where ``path`` of the zarr is in the archive; the zarr may lie in a folder of its own."""
+        """The path in the archive for a path in the zarr, which may lie in a folder of its own."""
         if any(name in self._files for name in NODES):
             return path
         roots = {folder for folder in (_root_of(key) for key in self._files) if folder}
@@ -150,8 +150,8 @@ class ZippedFiles(CheckedStore):
             zipfile.ZIP_DEFLATED,
         ):
             raise ImageError(
-                f"{self.place(key)} is encrypted or packed as few programs can; zip it anew, "
-                "stored or deflated"
+                f"{self.place(key)} is encrypted, or its compression is not supported; zip it "
+                "again, stored or deflated"
             )
         begin = await self._begin(key, info)
         start, stop = limits(part, info.file_size)
@@ -176,7 +176,7 @@ class ZippedFiles(CheckedStore):
         return sorted(self._folders.get(folder, ()))
 
     async def _begin(self, key: str, info: zipfile.ZipInfo) -> int:
-        """Where a file's bytes begin: after its header, whose length only the header tells."""
+        """Offset of the bytes of a file, which is after its header; the header holds its length."""
         header = await self._archive.read(info.header_offset, info.header_offset + _HEADER.size)
         if len(header) < _HEADER.size:
             raise self._damaged(key)
@@ -187,19 +187,20 @@ class ZippedFiles(CheckedStore):
 
     def _unpacked(self, key: str, packed: bytes, size: int) -> bytes:
         try:
-            # Never more than the directory says: a few bytes may unpack to all of the memory.
+            # The limit is the size from the directory, because a few bytes could unpack to fill
+            # the memory.
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
         except zlib.error as error:
             raise self._damaged(key) from error
 
     def _damaged(self, key: str) -> ImageError:
-        return ImageError(f"{self.place(key)} is damaged in its zip archive; copy that anew")
+        return ImageError(f"{self.place(key)} is damaged in its zip archive; copy that again")
 
 
 def _check_directory(file: Any, start: int, infos: list[zipfile.ZipInfo]) -> None:
-    """See that the directory is whole: files that it lost would be the fill value.
+    """Check that the directory is whole, because zarr gives files that it lacks the fill value.
 
-    After it stands a record with the number of its files.
+    The record after the directory holds the number of files.
     """
     for info in infos:
         name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
@@ -213,19 +214,19 @@ def _check_directory(file: Any, start: int, infos: list[zipfile.ZipInfo]) -> Non
 
 
 def _name(stated: str) -> str:
-    """A file's key; some programs write ``./`` before, or backslashes as separators."""
+    """Key of a file; some programs write ``./`` in front, or backslashes as separators."""
     name = stated if "/" in stated else stated.replace("\\", "/")
     return name.removeprefix("./")
 
 
 def _root_of(key: str) -> str:
-    """The top folder that a file proves to be a zarr node; else empty."""
+    """The top folder, if a file shows that it is a zarr node; else empty."""
     folder, _, name = key.partition("/")
     return folder if name in NODES else ""
 
 
 class _Seekable(io.RawIOBase):
-    """An archive as the file that zipfile wants, to read its directory."""
+    """An archive as a seekable file, from which zipfile reads the directory."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -249,7 +250,7 @@ class _Seekable(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         stop = min(self._at + len(buffer), self._archive.size)
-        found = sync(self._archive.read(self._at, stop)) if stop > self._at else b""
-        buffer[: len(found)] = found
-        self._at += len(found)
-        return len(found)
+        part = sync(self._archive.read(self._at, stop)) if stop > self._at else b""
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)

@@ -13,7 +13,7 @@ from bigunet.io.images.channels import is_real, listed, named
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.intensity import Intensity, percentiles
 from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.output.arrays import read_provenance
+from bigunet.io.output.publish import read_provenance
 from bigunet.io.stores.access import shown_url
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.segmentation.plan.plan import SegmentPlan

@@ -17,7 +17,8 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.ledger_lines import is_count
 from bigunet.errors import OptionError, OutputError, ResumeError
 from bigunet.io.images.identity import Content
-from bigunet.io.output.arrays import withdraw_label, writing
+from bigunet.io.output.publish import withdraw_label
+from bigunet.io.output.writing import writing
 from bigunet.machine.locks import shared_lock
 from bigunet.model.inference.openvino_module import has_openvino
 from bigunet.segmentation.place import RUN_FOLDER, Place

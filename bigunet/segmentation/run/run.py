@@ -19,14 +19,11 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import Runner
 from bigunet.engine.stage import BlockDone, Event, Notice, Stage
 from bigunet.errors import BusyError, OutputError
-from bigunet.io.output.arrays import (
-    create_arrays,
-    create_record_node,
-    sweep_partial_files,
-    write_discovery_metadata,
-)
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.arrays import create_arrays, create_record_node
+from bigunet.io.output.output_image import OutputImage
+from bigunet.io.output.publish import write_discovery_metadata
 from bigunet.io.output.upkeep import is_whole, remove_damaged_metadata
+from bigunet.io.output.writing import sweep_partial_files
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
 from bigunet.segmentation.plan.normalisation import FixedNormalisation

@@ -10,7 +10,7 @@ from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
 from bigunet.io.images.multiscale import Axis, Multiscale
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.output.metadata import OutputClass, OutputImage, Placement
+from bigunet.io.output.output_image import OutputClass, OutputImage, Placement
 from bigunet.io.output.writer import OutputWriter
 from bigunet.segmentation.place import INSIDE_GROUP, Place
 from bigunet.segmentation.plan.normalisation import FixedNormalisation

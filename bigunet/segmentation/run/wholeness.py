@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bigunet.engine.ledger import Ledger
 from bigunet.io.output.block_files import files_of_blocks, sources_of_block
 from bigunet.io.output.layout import PyramidLayout
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.segmentation.run.stages import stage_name
 
 Mask = npt.NDArray[np.bool_]

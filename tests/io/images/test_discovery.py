@@ -1,4 +1,4 @@
-"""Laws of finding an image: whatever wrote it, it opens as one description or one ImageError."""
+"""Laws of discovery: an image of any program gives one description or one ImageError."""
 
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ PLANE = [{"name": "y", "type": "space"}, {"name": "x", "type": "space", "unit": 
 
 
 def write_group(path: Path, attributes: dict[str, Any], *, zarr_format: int = 2) -> Path:
-    """A group with these attributes and nothing in it."""
+    """Write a group with these attributes and no members."""
     group = zarr.open_group(str(path), mode="a", zarr_format=zarr_format)
     group.attrs.put(attributes)
     return path
 
 
 def write_image(path: Path, entry: dict[str, Any], *shapes: tuple[int, ...], **extra: Any) -> Path:
-    """An image before 0.5 whose arrays stand where the entry's datasets say."""
+    """Write an image before 0.5, with its arrays at the paths of the datasets."""
     entry = {"datasets": [{"path": str(k)} for k in range(len(shapes))], **entry}
     write_group(path, {"multiscales": [entry], **extra})
     for dataset, shape in zip(entry["datasets"], shapes):
@@ -38,7 +38,7 @@ def write_array(path: Path, shape: tuple[int, ...], dtype: str = "uint8", **stor
 
 
 def write_ome(path: Path, ome: dict[str, Any], *shapes: tuple[int, ...]) -> Path:
-    """A 0.5 image; its entry gets the datasets."""
+    """Write an image of version 0.5; the datasets are added to its entry."""
     entry = {"axes": PLANE, "datasets": [{"path": str(k)} for k in range(len(shapes))]}
     write_group(path, {"ome": {"multiscales": [entry], **ome}}, zarr_format=3)
     for k, shape in enumerate(shapes):
@@ -76,7 +76,7 @@ def test_upper_case_axes_without_type_are_read(tmp_path: Path) -> None:
     assert image.axes == (Axis("z", "space"), Axis("y", "space"), Axis("x", "space"))
 
 
-def test_swapped_axes_are_kept_in_storage_and_put_right_in_the_volume(tmp_path: Path) -> None:
+def test_axes_in_another_order_are_canonical_in_the_volume_only(tmp_path: Path) -> None:
     entry = {"version": "0.4", "axes": PLANE[::-1]}
     image = open_multiscale(write_image(tmp_path / "i", entry, (8, 9)))
     assert (names(image), image.volume_shape(0)) == ("xy", (9, 8))
@@ -84,7 +84,7 @@ def test_swapped_axes_are_kept_in_storage_and_put_right_in_the_volume(tmp_path: 
 
 
 @pytest.mark.parametrize("path", [0, "0", "s0", "scale0/image", "./a//b/"])
-def test_datasets_stand_anywhere_below_the_group(tmp_path: Path, path: str | int) -> None:
+def test_datasets_may_have_any_path_below_the_group(tmp_path: Path, path: str | int) -> None:
     entry = {"version": "0.4", "axes": PLANE, "datasets": [{"path": path}]}
     image = open_multiscale(write_image(tmp_path / "i", entry, (8, 9)))
     assert VolumeReader(image).read(Box.of_shape((8, 9))).shape == (1, 8, 9)
@@ -102,7 +102,9 @@ def test_image_transformations_follow_those_of_the_dataset(tmp_path: Path) -> No
     assert (level.scale, level.translation) == ((20, 300), (15, 107))
 
 
-def test_a_level_without_scale_gets_the_first_ones_times_the_shape_ratio(tmp_path: Path) -> None:
+def test_a_level_without_scale_gets_it_from_the_ratio_of_shapes(
+    tmp_path: Path,
+) -> None:
     first = {"path": "0", "coordinateTransformations": scaled(("scale", [0.5, 0.25]))}
     entry = {"version": "0.4", "axes": PLANE, "datasets": [first, {"path": "1"}, {"path": "2"}]}
     path = write_image(tmp_path / "i", entry, (263, 300), (131, 100), (66, 33))
@@ -134,8 +136,11 @@ def test_a_0_5_image_is_read(tmp_path: Path) -> None:
     ("omero", "expected"),
     [
         ({"channels": [{"label": "A"}, {"label": "B"}]}, ("A", "B")),
-        ({"channels": [{"label": 7}, {"label": "B"}, {"label": "C"}]}, ("7", "B")),  # one too many
-        ({"channels": [{"color": "FF0000"}]}, ("", "")),  # no label, and one too few
+        (
+            {"channels": [{"label": 7}, {"label": "B"}, {"label": "C"}]},
+            ("7", "B"),
+        ),  # one too many
+        ({"channels": [{"color": "FF0000"}]}, ("", "")),  # no label, and one entry too few
         ({"channels": [{"label": " "}, {"label": "1"}]}, ("", "1")),  # a number that is stated
         ({"channels": [{"label": True}, {"label": 0}]}, ("", "0")),
         ({"channels": "red"}, ("", "")),
@@ -151,7 +156,7 @@ def test_channels_without_a_usable_label_have_no_name_and_are_shown_by_index(
     assert image.shown_channels == tuple(name or str(k) for k, name in enumerate(expected))
 
 
-def test_of_several_multiscales_the_first_is_taken_and_the_others_are_named(tmp_path: Path) -> None:
+def test_the_first_of_several_multiscales_is_read_and_the_others_are_named(tmp_path: Path) -> None:
     write_array(tmp_path / "i" / "0", (8, 9))
     entries = [{"name": n, "axes": PLANE, "datasets": [{"path": "0"}]} for n in ("a", "b", None)]
     image = open_multiscale(write_group(tmp_path / "i", {"multiscales": entries}))
@@ -160,7 +165,7 @@ def test_of_several_multiscales_the_first_is_taken_and_the_others_are_named(tmp_
     assert note.endswith("has 3 multiscales: the first, 'a', is read, and not 'b', number 2")
 
 
-def test_one_multiscale_whose_levels_go_from_large_to_small_needs_no_note(tmp_path: Path) -> None:
+def test_one_multiscale_with_levels_from_large_to_small_needs_no_note(tmp_path: Path) -> None:
     entry = {"version": "0.4", "axes": PLANE}
     assert open_multiscale(write_image(tmp_path / "i", entry, (8, 9), (4, 5))).notes == ()
 
@@ -193,7 +198,7 @@ def test_a_level_inside_an_image_opens_as_a_bare_array(tmp_path: Path) -> None:
     assert open_multiscale(f"{path}/0/").volume_shape(0) == (8, 9)
 
 
-def test_sharded_levels_tell_their_shards(tmp_path: Path) -> None:
+def test_sharded_levels_have_the_shape_of_their_shards(tmp_path: Path) -> None:
     path = write_array(tmp_path / "a", (64, 64), zarr_format=3, chunks=(8, 8), shards=(32, 32))
     level = open_multiscale(path).levels[0]
     assert (level.chunks, level.shards) == ((8, 8), (32, 32))

@@ -46,7 +46,7 @@ JSON = st.recursive(
 
 
 def paths(value: object, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where every value inside a JSON document stands."""
+    """The path of each value in a JSON document."""
     keys = (
         value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     )
@@ -78,7 +78,7 @@ GROUPS: list[dict[str, Any]] = [
     PLATE,
 ]
 PLACES: dict[str, dict[str, Any]] = {"": {}, "S": SERIES, "A/1": PLATE}
-"""Where the mutated metadata stand, and what the root says of that place."""
+"""The path of the mutated metadata, and the attributes of the root that point to it."""
 
 
 def write_attributes(path: Path, attributes: dict[str, Any], zarr_format: int) -> None:
@@ -90,7 +90,7 @@ def write_attributes(path: Path, attributes: dict[str, Any], zarr_format: int) -
 
 
 def outcome(act: Callable[[Path], Multiscale | Plate], path: Path) -> Multiscale | Plate | str:
-    """What was read, or the message of why it was not."""
+    """The description that was read, or the error line."""
     try:
         return act(path)
     except ImageError as error:
@@ -119,8 +119,8 @@ def test_any_group_metadata_give_an_image_or_an_image_error(
     write_attributes(path, PLACES[place], zarr_format)
     write_attributes(path / place, attributes, zarr_format)
     for act in (open_multiscale, open_plate):
-        found = outcome(act, path)
-        assert isinstance(found, Multiscale | Plate) or len(found.replace(str(path), "")) < 500
+        result = outcome(act, path)
+        assert isinstance(result, Multiscale | Plate) or len(result.replace(str(path), "")) < 500
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,12 +1,15 @@
-"""Laws of refusing an input: one clear ImageError, and never another type of exception."""
+"""Laws of refused inputs: one clear ImageError, and never another type of exception."""
 
 import math
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import zarr
+from fsspec.registry import _registry as imported_classes
 
 from bigunet.errors import ImageError
 from bigunet.io.images.discovery import open_multiscale
@@ -24,7 +27,7 @@ ENTRY: dict[str, Any] = {
 
 
 def write(path: Path, entry: object, *, shape: tuple[int, ...] = (2, 8, 9)) -> Path:
-    """An image before 0.5 with this entry and one array."""
+    """Write an image before 0.5 with this entry and one array."""
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     group.create_array("0", shape=shape, dtype="uint8")
     group.attrs["multiscales"] = [entry]
@@ -59,9 +62,9 @@ def test_a_folder_or_file_that_is_no_zarr_is_refused(tmp_path: Path) -> None:
         ({"ome": 5}, "ome is 5, not a JSON object"),
         ({"ome": {"multiscales": [{}]}}, "ome has no version"),
         ({"ome": {"version": "0.6", "multiscales": [{}]}}, "known versions are 0.1, .* 0.5"),
-        ({"bioformats2raw.layout": 3}, "holds 0 series"),
+        ({"bioformats2raw.layout": 3}, "holds no series; give an image or array inside it"),
         ({"plate": {}}, "wells is None, not a JSON array"),
-        ({"plate": {"wells": []}}, "is a plate, .* none was found"),
+        ({"plate": {"wells": []}}, "is a plate, .* none is listed"),
         ({"plate": {"wells": [{"path": "../A"}]}}, "not a path below the group"),
     ],
 )
@@ -106,7 +109,7 @@ def test_a_group_that_is_no_image_is_refused(
         ),
     ],
 )
-def test_an_image_whose_metadata_are_wrong_is_refused(
+def test_an_image_with_wrong_metadata_is_refused(
     tmp_path: Path, change: dict[str, Any], match: str
 ) -> None:
     with pytest.raises(ImageError, match=match):
@@ -152,13 +155,28 @@ def test_an_unknown_protocol_is_refused() -> None:
         open_multiscale("teapot://image.zarr")
 
 
-def test_a_missing_file_system_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_package(*args: object, **kwargs: object) -> None:
-        raise ImportError("Install s3fs to access S3")
+@pytest.mark.parametrize(
+    ("scheme", "package", "extra"),
+    [("s3", "s3fs", "s3"), ("s3a", "s3fs", "s3"), ("gs", "gcsfs", "gcs"), ("gcs", "gcsfs", "gcs")],
+)
+def test_the_extra_that_installs_a_missing_package_is_named(
+    scheme: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # fsspec keeps the classes that it imported; a module of None cannot be imported.
+    monkeypatch.delitem(imported_classes, scheme, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    line = (
+        f"cannot read {scheme}://bucket/image.zarr: {package} is not installed; "
+        f"install it with pip install 'bigunet[{extra}]'"
+    )
+    with pytest.raises(ImageError, match=f"^{re.escape(line)}$"):
+        open_multiscale(f"{scheme}://me:key@bucket/image.zarr")
 
-    monkeypatch.setattr(zarr, "open", without_package)
-    with pytest.raises(ImageError, match=r"a package is missing: Install s3fs to access S3"):
-        open_multiscale("s3://bucket/image.zarr")
+
+def test_a_missing_package_without_an_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "adlfs", None)
+    with pytest.raises(ImageError, match=r"a package is missing: Install adlfs to access"):
+        open_multiscale("abfs://bucket/image.zarr")
 
 
 @pytest.mark.parametrize("document", [".zgroup", ".zattrs", "0/.zarray"])

@@ -12,13 +12,13 @@ from bigunet.io.images.plates import open_plate
 
 
 def write_group(path: Path, attributes: dict[str, Any]) -> Path:
-    """A group with these attributes and nothing in it."""
+    """Write a group with these attributes and no members."""
     zarr.open_group(str(path), mode="a", zarr_format=2).attrs.put(attributes)
     return path
 
 
 def write_image(path: Path) -> Path:
-    """A small image with one level."""
+    """Write a small image with one level."""
     entry = {"version": "0.4", "axes": ["y", "x"], "datasets": [{"path": "0"}]}
     write_group(path, {"multiscales": [entry]})
     zarr.create_array(str(path / "0"), shape=(8, 9), dtype="uint8", zarr_format=2)
@@ -50,10 +50,10 @@ def write_plate(path: Path) -> Path:
     write_group(path, {"plate": {"version": "0.4", "wells": wells}})
     write_group(path / "A/1", {"well": {"images": [{"path": "0"}, {"path": 1}]}})
     write_group(path / "B/2", {"well": {"images": [{"path": "f0"}]}})
-    write_group(path / "C/1", {})  # a well that its writer did not describe
+    write_group(path / "C/1", {})  # a well without metadata
     write_image(path / "C/1/0")
     write_image(path / "A/1/0")
-    write_group(path / "D/1", {})  # a folder, with nothing of a well in it
+    write_group(path / "D/1", {})  # a folder without metadata and fields, so no well
     return path
 
 
@@ -63,7 +63,7 @@ def test_a_plate_lists_the_fields_of_its_stored_wells(tmp_path: Path) -> None:
     assert open_plate(plate / "A/1").fields == ("0",)
 
 
-def test_wells_and_fields_that_are_listed_and_not_stored_are_told_in_one_line(
+def test_one_line_names_the_wells_and_fields_that_are_listed_but_not_stored(
     tmp_path: Path,
 ) -> None:
     plate = open_plate(write_plate(tmp_path / "p.zarr"))
@@ -74,12 +74,12 @@ def test_wells_and_fields_that_are_listed_and_not_stored_are_told_in_one_line(
     )
 
 
-def test_one_field_of_a_well_that_is_not_stored_is_told(tmp_path: Path) -> None:
+def test_a_line_names_one_field_of_a_well_that_is_not_stored(tmp_path: Path) -> None:
     (note,) = open_plate(write_plate(tmp_path / "p.zarr") / "A/1").notes
     assert note.endswith("A/1 lists 1 field that is not stored: 1")
 
 
-def test_of_many_missing_wells_the_first_are_named(tmp_path: Path) -> None:
+def test_the_first_of_many_missing_wells_are_named(tmp_path: Path) -> None:
     wells = [{"path": f"A/{k}"} for k in range(1, 1001)]
     plate = open_plate(write_group(tmp_path / "p.zarr", {"plate": {"wells": wells}}))
     (note,) = plate.notes

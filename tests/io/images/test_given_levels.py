@@ -1,4 +1,4 @@
-"""Laws of a pyramid whose levels are given: any factors 1 and 2, odd extents up or down."""
+"""Laws of a pyramid with given levels: factors of 1 and 2, odd extents rounded up or down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bigunet.geometry import Box
 from bigunet.io.images.multiscale import Axis
 from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.layout import PyramidLayout, lay_out
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.pyramid import downsample_mode
 from bigunet.io.output.writer import OutputWriter
 from bigunet.io.stores.access import open_array
@@ -25,7 +25,7 @@ AXES = tuple(Axis(name, "space") for name in "zyx")
 
 @st.composite
 def layouts(draw: st.DrawFn) -> PyramidLayout:
-    """Two to four levels; blocks of several chunks, so that levels are written together."""
+    """Two to four levels; a block has several chunks, so that one task writes several levels."""
     shapes = [tuple(draw(st.integers(1, 18)) for _ in AXES)]
     for _ in range(draw(st.integers(1, 3))):
         before = shapes[-1]
@@ -64,14 +64,15 @@ def write_all(output: OutputImage, values: np.ndarray) -> None:
             writer.downsample_block(group, grid.box(index))
 
 
-# The middle level rounds down within a block: what it leaves out must not reach the last one.
+# The middle level is rounded down within a block; the voxel that it leaves out must not reach the
+# last level.
 DOWN_THEN_UP = lay_out([(11,) * 3, (5,) * 3, (3,) * 3], (16,) * 3, chunk_limit=(2,) * 3)
 
 
 @settings(deadline=None, max_examples=15)
 @given(layouts())
 @example(DOWN_THEN_UP)
-def test_every_level_is_the_whole_level_before_downsampled(layout: PyramidLayout) -> None:
+def test_each_level_is_downsampled_from_the_whole_level_before(layout: PyramidLayout) -> None:
     values = np.random.default_rng(0).integers(1, 4, layout.shape).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         output = output_of(layout, f"{folder}/in.zarr")

@@ -1,4 +1,4 @@
-"""Laws of an image's fingerprint: it differs where voxels do, and not where only times do."""
+"""Laws of a fingerprint: it changes if voxels change, but not if only times change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def difference(path: object, before: dict[str, Any], **what: Any) -> str:
     voxel=st.tuples(*(st.integers(0, n - 1) for n in SHAPE)),
     options=st.sampled_from([{}, {"shards": (1, 16, 16)}, {"compressors": None}]),
 )
-def test_any_voxel_that_changes_is_seen_and_its_file_named(
+def test_a_change_of_any_voxel_is_noticed_and_its_file_is_named(
     voxel: tuple[int, ...], options: dict[str, Any], tmp_path: Path
 ) -> None:
     shutil.rmtree(tmp_path / "in.zarr", ignore_errors=True)
@@ -58,15 +58,15 @@ def test_any_voxel_that_changes_is_seen_and_its_file_named(
     assert difference(tmp_path / "in.zarr", before) == ""
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "in.zarr").rglob("*")}
     array[voxel] = array[voxel] ^ 1
-    # Whoever did it put the times back.
+    # The times of the files are set back.
     for path, time in times.items():
         os.utime(path, ns=(time, time))
-    told = difference(tmp_path / "in.zarr", before)
+    line = difference(tmp_path / "in.zarr", before)
     cell = "/".join(str(v // n) for v, n in zip(voxel, array.shards or array.chunks))
-    assert told == f"{tmp_path}/in.zarr/0/c/{cell} changed"
+    assert line == f"{tmp_path}/in.zarr/0/c/{cell} changed"
 
 
-def test_a_chunk_that_is_gone_or_has_come_is_seen(tmp_path: Path) -> None:
+def test_a_removed_or_added_chunk_is_noticed(tmp_path: Path) -> None:
     write(tmp_path / "in.zarr")
     path = tmp_path / "in.zarr/0/c/1/2/3"
     before = content(tmp_path / "in.zarr")
@@ -77,7 +77,7 @@ def test_a_chunk_that_is_gone_or_has_come_is_seen(tmp_path: Path) -> None:
     assert difference(tmp_path / "in.zarr", without) == f"{path} changed"
 
 
-def test_touched_copied_or_with_other_notes_it_is_the_same(tmp_path: Path) -> None:
+def test_touched_or_copied_files_and_other_notes_do_not_matter(tmp_path: Path) -> None:
     write(tmp_path / "in.zarr")
     before = content(tmp_path / "in.zarr")
     shutil.copytree(tmp_path / "in.zarr", tmp_path / "copy")
@@ -100,7 +100,7 @@ def test_another_scale_is_another_image(tmp_path: Path) -> None:
     assert difference(tmp_path / "in.zarr", before).startswith("the metadata of ")
 
 
-def test_what_is_not_read_may_change(tmp_path: Path) -> None:
+def test_files_that_are_not_read_may_change(tmp_path: Path) -> None:
     array = write(tmp_path / "in.zarr")
     what = {"channels": (1,), "region": Box((-9, -9), (8, 16))}
     before = content(tmp_path / "in.zarr", **what)
@@ -114,7 +114,7 @@ def test_what_is_not_read_may_change(tmp_path: Path) -> None:
     )
 
 
-def test_of_files_too_large_to_hash_some_new_times_are_refused_and_all_are_a_copy(
+def test_new_times_of_large_files_are_a_change_for_some_and_a_copy_for_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "in.zarr", compressors=None)
@@ -122,29 +122,29 @@ def test_of_files_too_large_to_hash_some_new_times_are_refused_and_all_are_a_cop
     before = content(tmp_path / "in.zarr")
     chunks = sorted(path for path in (tmp_path / "in.zarr/0/c").rglob("*") if path.is_file())
     os.utime(chunks[7], (1, 1))
-    told = difference(tmp_path / "in.zarr", before)
-    assert told == f"{chunks[7]} has another time, and is too large to compare all its bytes"
+    line = difference(tmp_path / "in.zarr", before)
+    assert line == f"{chunks[7]} has another time, and is too large to compare all its bytes"
     for path in chunks:
         os.utime(path, (2, 2))
     assert difference(tmp_path / "in.zarr", before) == ""
-    # The first bytes of every file are compared.
+    # The first bytes of each file are compared.
     zarr.open_array(str(tmp_path / "in.zarr/0"), mode="r+")[1, 32, 40] = 0
     for path in chunks:
         os.utime(path, (2, 2))
     assert difference(tmp_path / "in.zarr", before) == f"{tmp_path}/in.zarr/0/c/1/4/5 changed"
 
 
-def test_of_more_files_than_the_limit_a_sample_is_looked_at_that_is_the_same_each_time(
+def test_beyond_the_limit_of_files_the_same_sample_is_read_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     array = write(tmp_path / "in.zarr")
     monkeypatch.setattr(stored_files, "_MAX_LOCAL_FILES", 9)
     image = open_multiscale(str(tmp_path / "in.zarr"))
-    seen = content_of(image)
-    assert len(set(seen.newest)) == 9
-    assert content_of(image).difference(seen.to_dict()) == ""
+    before = content_of(image)
+    assert len(set(before.newest)) == 9
+    assert content_of(image).difference(before.to_dict()) == ""
     array[:] = 255 - array[:]
-    assert content_of(image).difference(seen.to_dict()) == f"{seen.newest[0]} changed"
+    assert content_of(image).difference(before.to_dict()) == f"{before.newest[0]} changed"
 
 
 def test_hundreds_of_files_make_a_short_fingerprint(tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_hundreds_of_files_make_a_short_fingerprint(tmp_path: Path) -> None:
     before = content(tmp_path / "in.zarr")
     assert len(str(before)) < 5000
     array[699, 699] = 0
-    told = difference(tmp_path / "in.zarr", before)
-    assert told.startswith(f"{tmp_path}/in.zarr/c/34/34 (or one of ")
+    line = difference(tmp_path / "in.zarr", before)
+    assert line.startswith(f"{tmp_path}/in.zarr/c/34/34 (or one of ")
 
 
-def test_a_store_that_is_not_local_is_looked_at_through_its_keys(tmp_path: Path) -> None:
+def test_a_store_that_is_not_local_is_read_through_its_keys(tmp_path: Path) -> None:
     write(tmp_path / "in.zarr")
     url = f"memory://identity-{os.getpid()}"
     target = zarr.create_array(
@@ -173,10 +173,10 @@ def test_a_store_that_is_not_local_is_looked_at_through_its_keys(tmp_path: Path)
     assert difference(f"{url}/0", before) == "c/0/0/0 changed"
 
 
-def test_a_zip_is_one_file_whose_end_tells_of_all_members(
+def test_a_zip_is_one_file_and_its_end_changes_with_each_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Of which only the end is looked at, beside a little of the rest.
+    # Only the end of the file, and some pieces of the rest, are read.
     monkeypatch.setattr(stored_files, "_LOCAL_BYTES", 20_000)
 
     def stamp(value: int) -> stored_files.Stamp:
@@ -188,8 +188,8 @@ def test_a_zip_is_one_file_whose_end_tells_of_all_members(
                 store, shape=voxels.shape, chunks=(64, 64), dtype="u1", compressors=None
             )
             array[:] = voxels
-        (found,) = stored_files.stamps_of(open_array(str(path)), lambda limit: [])
-        assert not found.whole
-        return found
+        (stamp,) = stored_files.stamps_of(open_array(str(path)), lambda limit: [])
+        assert not stamp.whole
+        return stamp
 
     assert stamp(2).digest != stamp(3).digest

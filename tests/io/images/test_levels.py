@@ -16,7 +16,7 @@ AXES = ["c", "y", "x"]
 
 
 def write(path: Path, shapes: dict[str, tuple[int, ...]], axes: list[str] = AXES) -> Path:
-    """An image that lists these arrays in this order, each with a scale that its path gives."""
+    """Write an image that lists these arrays in this order, each with the scale in its path."""
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     datasets: list[dict[str, Any]] = []
     for name, shape in shapes.items():
@@ -38,12 +38,12 @@ def test_levels_are_sorted_by_size_with_their_scales(
     for level in image.levels:
         assert level.scale == (1.0, int(level.path) + 1.5, int(level.path) + 1.5)
         assert level.shape == SHAPES[int(level.path)]
-    # Of one size, they stay as they are listed.
+    # Levels of the same size keep the order of the list.
     assert [level.path for level in image.levels[1:3]] == [str(k) for k in order if k in (1, 2)]
     assert bool(image.notes) == ([level.path for level in image.levels] != list(map(str, order)))
 
 
-def test_levels_that_were_put_in_order_are_told(tmp_path: Path) -> None:
+def test_a_note_names_levels_that_were_sorted(tmp_path: Path) -> None:
     image = open_multiscale(write(tmp_path / "i", {"1": SHAPES[1], "0": SHAPES[0]}))
     assert image.notes == (
         f"{tmp_path / 'i'} lists its levels as 1, 0; by size, level 0 first, they are 0, 1",
@@ -51,22 +51,22 @@ def test_levels_that_were_put_in_order_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shapes", "told"),
+    ("shapes", "line"),
     [
         ([(1, 40, 30), (1, 50, 10)], r"'0' \(1, 40, 30\) and '1' \(1, 50, 10\) neither is"),
         ([(1, 40, 30), (1, 30, 40)], "neither is the larger on every axis"),
         ([(3, 40, 30), (1, 20, 15)], "differ in channels"),
     ],
 )
-def test_levels_that_are_not_of_one_image_are_refused_by_name(
-    tmp_path: Path, shapes: list[tuple[int, ...]], told: str
+def test_levels_of_different_images_are_refused_by_name(
+    tmp_path: Path, shapes: list[tuple[int, ...]], line: str
 ) -> None:
     path = write(tmp_path / "i", {str(k): shape for k, shape in enumerate(shapes)})
-    with pytest.raises(ImageError, match=told):
+    with pytest.raises(ImageError, match=line):
         open_multiscale(path)
 
 
-def test_a_level_without_scale_gets_the_largest_ones_where_the_smallest_is_listed_first(
+def test_a_level_without_scale_gets_that_of_the_largest_level_in_any_order(
     tmp_path: Path,
 ) -> None:
     path = write(tmp_path / "i", {"1": SHAPES[1], "0": SHAPES[0]})

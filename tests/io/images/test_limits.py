@@ -1,4 +1,4 @@
-"""Laws of metadata that list too much: refused in one line, before anything goes through it."""
+"""Laws of metadata that list too much: one line refuses them before the list is read."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ AXES = [{"name": n} for n in "cyx"]
 
 
 def write_array(path: Path, shape: list[int], **changes: Any) -> Path:
-    """An array of which only the metadata exist."""
+    """Write the metadata of an array, and no voxels."""
     path.mkdir(parents=True)
     document = {
         "zarr_format": 2, "shape": shape, "chunks": [1] * len(shape), "dtype": "|u1",
@@ -45,7 +45,7 @@ def test_as_many_channels_as_the_limit_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "changes", "told"),
+    ("shape", "changes", "line"),
     [
         ([MAX_CHANNELS + 1, 8, 9], {}, "10001 channels; bigunet reads at most 10000"),
         ([10**9, 8, 9], {}, "1000000000 channels; bigunet reads at most 10000"),
@@ -60,10 +60,10 @@ def test_as_many_channels_as_the_limit_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_an_image_that_lists_too_much_is_refused(
-    tmp_path: Path, shape: list[int], changes: dict[str, Any], told: str
+    tmp_path: Path, shape: list[int], changes: dict[str, Any], line: str
 ) -> None:
     path = write_image(tmp_path / "i", shape, **changes)
-    with pytest.raises(ImageError, match=told):
+    with pytest.raises(ImageError, match=line):
         open_multiscale(path)
 
 

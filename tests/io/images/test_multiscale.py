@@ -14,7 +14,7 @@ SIZES = {"t": 2, "c": 3, "z": 5, "y": 7, "x": 11}
 
 
 def describe(axes: str, channel_names: tuple[str, ...] = ("0", "1", "2")) -> Multiscale:
-    """An image whose axis sizes, scales and translations tell the axes apart."""
+    """An image in which each axis has its own size, scale and translation."""
     shape = tuple(SIZES[a] for a in axes)
     level = Level(
         path="0",
@@ -40,7 +40,7 @@ def axis_orders(draw: st.DrawFn) -> str:
 
 
 @given(axis_orders())
-def test_a_volume_has_the_axes_but_the_channel_in_canonical_order(axes: str) -> None:
+def test_a_volume_has_all_axes_except_the_channel_in_canonical_order(axes: str) -> None:
     image = describe(axes)
     expected = tuple(a for a in "tzyx" if a in axes)
     sizes = tuple(SIZES[a] for a in expected)
@@ -84,7 +84,7 @@ def test_axis_names_are_made_lower_case() -> None:
         ("gfp", 1),
     ],
 )
-def test_a_channel_is_found_by_name_or_index(channel: str | int, index: int) -> None:
+def test_a_channel_has_a_name_or_an_index(channel: str | int, index: int) -> None:
     assert describe("cyx", ("DAPI", "GFP", "x")).channel_index(channel) == index
 
 

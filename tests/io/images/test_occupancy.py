@@ -1,4 +1,4 @@
-"""Laws of stored chunks: what is not stored is told, whatever the axes, chunks and shards."""
+"""Laws of stored chunks: missing chunks are recognised, whatever the axes, chunks and shards."""
 
 import pickle
 from pathlib import Path
@@ -28,10 +28,10 @@ def write_some_chunks(
     for index in np.argwhere(stored):
         part = tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, array.chunks))
         array[part] = 7
-    told = [{"name": a, "type": TYPES.get(a, "space")} for a in axes]
+    entries = [{"name": a, "type": TYPES.get(a, "space")} for a in axes]
     scale = {"type": "scale", "scale": [1.0] * len(axes)}
     levels = [{"path": "0", "coordinateTransformations": [scale]}]
-    image: dict[str, Any] = {"axes": told, "datasets": levels}
+    image: dict[str, Any] = {"axes": entries, "datasets": levels}
     if version == 2:
         group.attrs["multiscales"] = [image | {"version": "0.4"}]
     else:
@@ -40,7 +40,7 @@ def write_some_chunks(
 
 @st.composite
 def images(draw: st.DrawFn) -> dict[str, Any]:
-    """Axes in any order, sizes, chunks, perhaps shards, and which chunks are stored."""
+    """Images with axes in any order, with or without shards, and the chunks that are stored."""
     extra = draw(st.sets(st.sampled_from("tcz")))
     axes = "".join(draw(st.permutations(["y", "x", *sorted(extra)])))
     chunks = tuple(draw(st.integers(1, 3)) for _ in axes)
@@ -52,8 +52,8 @@ def images(draw: st.DrawFn) -> dict[str, Any]:
     if storage["zarr_format"] == 3 and draw(st.booleans()):
         storage["shards"] = tuple(c * draw(st.integers(1, 3)) for c in chunks)
     channels = shape[axes.index("c")] if "c" in axes else 1
-    wanted = draw(st.lists(st.integers(0, channels - 1), min_size=1, max_size=2))
-    return {"axes": axes, "shape": shape, "stored": stored, "wanted": wanted, "storage": storage}
+    chosen = draw(st.lists(st.integers(0, channels - 1), min_size=1, max_size=2))
+    return {"axes": axes, "shape": shape, "stored": stored, "chosen": chosen, "storage": storage}
 
 
 def expected_voxels(image: dict[str, Any]) -> np.ndarray:
@@ -62,14 +62,14 @@ def expected_voxels(image: dict[str, Any]) -> np.ndarray:
     for axis, (chunk, size) in enumerate(zip(image["storage"]["chunks"], image["shape"])):
         voxels = voxels.repeat(chunk, axis=axis).take(range(size), axis=axis)
     if "c" in axes:
-        voxels = voxels.take(image["wanted"], axis=axes.index("c")).any(axis=axes.index("c"))
+        voxels = voxels.take(image["chosen"], axis=axes.index("c")).any(axis=axes.index("c"))
         axes = axes.replace("c", "")
     return voxels.transpose([axes.index(a) for a in "tzyx" if a in axes])
 
 
 @settings(max_examples=60, deadline=None)
 @given(images(), st.data())
-def test_a_voxel_is_stored_where_its_chunk_is(
+def test_a_voxel_is_stored_if_its_chunk_is_stored(
     tmp_path_factory: pytest.TempPathFactory, image: dict[str, Any], data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("image") / "in.zarr"
@@ -77,9 +77,9 @@ def test_a_voxel_is_stored_where_its_chunk_is(
     expected = expected_voxels(image)
     ends = [sorted((data.draw(st.integers(0, n - 1)), n)) for n in expected.shape]
     box = Box(tuple(a for a, _ in ends), tuple(b for _, b in ends))
-    chunks = StoredChunks(open_multiscale(path), channels=image["wanted"])
-    found = pickle.loads(pickle.dumps(chunks)).read(box)
-    np.testing.assert_array_equal(found, expected[box.within(Box.of_shape(expected.shape))])
+    chunks = StoredChunks(open_multiscale(path), channels=image["chosen"])
+    is_stored = pickle.loads(pickle.dumps(chunks)).read(box)
+    np.testing.assert_array_equal(is_stored, expected[box.within(Box.of_shape(expected.shape))])
 
 
 def test_shards_without_a_plain_index_count_as_stored(tmp_path: Path) -> None:
@@ -94,15 +94,15 @@ def test_shards_without_a_plain_index_count_as_stored(tmp_path: Path) -> None:
     assert StoredChunks(open_multiscale(path)).read(Box.of_shape((4, 8))).all()
 
 
-def test_an_index_may_stand_at_the_start(tmp_path: Path) -> None:
+def test_an_index_may_be_at_the_start_of_a_shard(tmp_path: Path) -> None:
     codec = zarr.codecs.ShardingCodec(chunk_shape=(4, 4), index_location="start")
     path = tmp_path / "in.zarr"
     array = zarr.create_array(str(path), shape=(4, 8), chunks=(4, 8), dtype="uint8", filters=None,
         compressors=None, serializer=codec)  # fmt: skip
     array[:, 4:] = 1
-    found = StoredChunks(open_multiscale(path)).read(Box.of_shape((4, 8)))
-    assert found[:, 4:].all()
-    assert not found[:, :4].any()
+    is_stored = StoredChunks(open_multiscale(path)).read(Box.of_shape((4, 8)))
+    assert is_stored[:, 4:].all()
+    assert not is_stored[:, :4].any()
 
 
 def test_a_box_outside_the_volume_is_refused(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_box_outside_the_volume_is_refused(tmp_path: Path) -> None:
         chunks.read(Box((0, 0), (4, 5)))
 
 
-def test_a_store_that_is_gone_is_one_line(tmp_path: Path) -> None:
+def test_a_store_that_was_removed_is_an_error_of_one_line(tmp_path: Path) -> None:
     path = tmp_path / "in.zarr"
     zarr.create_array(str(path), shape=(4, 4), dtype="uint8")
     chunks = StoredChunks(open_multiscale(path))

@@ -1,4 +1,4 @@
-"""Laws of the files of blocks: what writers say they wrote is what lies there."""
+"""Laws of the files of blocks: the counts from writers are the counts from the folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bigunet.io.images.multiscale import Axis
 from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.block_files import files_of_blocks, sources_of_block
 from bigunet.io.output.layout import plan_pyramid
-from bigunet.io.output.metadata import OutputImage
+from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 
 AXES = (Axis("y", "space"), Axis("x", "space"))
@@ -49,7 +49,7 @@ def described(store: Path, version: str, kind: str, shape: tuple[int, ...]) -> O
     shape=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     seed=st.integers(0, 99),
 )
-def test_files_that_writers_tell_of_are_there_for_every_block_and_group(
+def test_writers_report_the_files_of_each_block_in_each_group(
     version: str,
     shape: tuple[int, int],
     seed: int,
@@ -64,7 +64,7 @@ def test_files_that_writers_tell_of_are_there_for_every_block_and_group(
     for group, levels in enumerate(layout.groups):
         first = layout.levels[levels[0]]
         grid = BlockGrid(Box.of_shape(first.shape), first.shard)
-        told = []
+        counts = []
         for index in np.ndindex(*grid.shape):
             box = grid.box(index)
             count, num_bytes = 0, 0
@@ -72,23 +72,23 @@ def test_files_that_writers_tell_of_are_there_for_every_block_and_group(
                 writer = OutputWriter(output)
                 if group == 0:
                     extent = (2, *box.shape) if output.has_channels else box.shape
-                    # Some blocks are empty, and so have no files.
+                    # Some blocks hold only 0, and so have no files.
                     values = rng.integers(0, 9, extent, np.uint8) * rng.integers(0, 2, dtype="u1")
                     files = writer.write_block(0, box, values)
                 else:
                     files = writer.downsample_block(group, box)
                 count, num_bytes = count + files.count, num_bytes + files.num_bytes
-            told.append([count, num_bytes])
-        assert files_of_blocks(outputs, group).tolist() == told
+            counts.append([count, num_bytes])
+        assert files_of_blocks(outputs, group).tolist() == counts
     (store / "labels/a/0/c/01").mkdir(parents=True)
-    (store / "labels/a/0/note").write_text("of somebody")
-    assert files_of_blocks(outputs, group).tolist() == told
+    (store / "labels/a/0/note").write_text("from another program")
+    assert files_of_blocks(outputs, group).tolist() == counts
     shutil.rmtree(store)
     assert not files_of_blocks(outputs, 0).any()
 
 
 @given(shape=st.tuples(st.integers(1, 300), st.integers(1, 300)))
-def test_a_block_is_made_from_the_blocks_whose_voxels_it_reads(shape: tuple[int, int]) -> None:
+def test_the_sources_of_a_block_are_the_blocks_that_it_reads(shape: tuple[int, int]) -> None:
     output = described(Path("none"), "0.5", "label", shape)
     layout = output.layout
     for group in range(1, len(layout.groups)):

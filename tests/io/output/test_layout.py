@@ -1,4 +1,4 @@
-"""Laws of pyramid layouts: whole shards, whole blocks, every voxel once."""
+"""Laws of pyramid layouts: shards and blocks are whole, and cover each voxel once."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def blocks(layout: PyramidLayout, group: int) -> list[Box]:
 
 def parts(layout: PyramidLayout, group: int, block: Box) -> dict[int, Box]:
     first, *rest = layout.groups[group]
-    found = {first: block}
+    boxes = {first: block}
     for level in rest:
         block = layout.coarser(block, level)
-        found[level] = block
-    return found
+        boxes[level] = block
+    return boxes
 
 
 @given(layouts())
@@ -92,7 +92,7 @@ def test_a_level_is_level_0_divided_by_its_factor_rounded_up(layout: PyramidLayo
 
 
 @given(layouts())
-def test_what_a_box_was_downsampled_from_covers_just_that_box(layout: PyramidLayout) -> None:
+def test_the_source_of_a_box_covers_exactly_that_box(layout: PyramidLayout) -> None:
     for group in range(1, len(layout.groups)):
         level = layout.groups[group][0]
         sources = [layout.finer(block, level) for block in blocks(layout, group)]
@@ -121,7 +121,7 @@ def test_levels_go_on_until_no_downsampled_axis_is_larger_than_the_smallest(
 @pytest.mark.parametrize(
     ("shape", "block_shape", "limit", "groups", "shards"),
     [
-        # shards reach the chunk at level 3; what is left is one clipped shard
+        # shards have the size of a chunk at level 3; level 4 begins a new group
         (
             (9000, 5000),
             (4096,) * 2,
@@ -130,11 +130,11 @@ def test_levels_go_on_until_no_downsampled_axis_is_larger_than_the_smallest(
             [4096, 2048, 1024, 512, 1024, 512],
         ),
         ((600, 600), (600, 600), (512, 512), ((0, 1),), [600, 300]),  # 300 is a chunk
-        ((600, 600), (75, 75), (64, 64), ((0,), (1,)), [75, 75]),  # an odd shard halves never
-        ((500, 500), (512, 512), (512, 512), ((0,),), [512]),  # small enough as it is
+        ((600, 600), (75, 75), (64, 64), ((0,), (1,)), [75, 75]),  # an odd shard never halves
+        ((500, 500), (512, 512), (512, 512), ((0,),), [512]),  # level 0 is small enough
     ],
 )
-def test_levels_are_fused_while_the_shard_halves_down_to_the_chunk(
+def test_levels_share_a_group_until_a_shard_has_the_size_of_a_chunk(
     shape: tuple[int, ...],
     block_shape: tuple[int, ...],
     limit: tuple[int, ...],
@@ -163,7 +163,7 @@ def test_an_axis_of_extent_1_is_never_halved() -> None:
         ((9, 33, 500), 3, (16, 64, 512)),
     ],
 )
-def test_default_blocks_are_the_networks_axes_clipped_to_the_image(
+def test_a_default_block_is_no_larger_than_the_image_needs(
     shape: tuple[int, ...], network_ndim: int, block_shape: tuple[int, ...]
 ) -> None:
     assert default_block_shape(shape, network_ndim=network_ndim) == block_shape

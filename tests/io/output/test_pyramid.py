@@ -1,4 +1,4 @@
-"""Laws of downsampling: equal to a loop over voxels, and the same block by block."""
+"""Laws of downsampling: the result equals a loop over voxels, and does not depend on blocks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTEGER_DTYPES = [np.uint8, np.int8, np.uint16, np.int64, np.uint64]
 
 @st.composite
 def label_arrays(draw: st.DrawFn) -> np.ndarray:
-    """Few labels, so that cells have ties as well as majorities."""
+    """Arrays of few labels, so that cells have ties as well as majorities."""
     shape = draw(hnp.array_shapes(min_dims=1, max_dims=4, max_side=4))
     dtype = draw(st.sampled_from(LABEL_DTYPES))
     return draw(hnp.arrays(dtype, shape, elements=st.integers(0, 3), fill=st.nothing()))
@@ -53,14 +53,14 @@ def starts(shape: tuple[int, ...], block: tuple[int, ...]) -> Iterator[tuple[int
 
 
 @given(label_arrays(), st.data())
-def test_mode_is_the_most_frequent_voxel_and_a_tie_falls_to_the_first(
+def test_mode_is_the_most_frequent_label_and_the_first_one_in_a_tie(
     labels: np.ndarray, data: st.DataObject
 ) -> None:
     factor = data.draw(factors(labels.ndim))
-    found = downsample_mode(labels, factor)
-    assert found.dtype == labels.dtype
+    result = downsample_mode(labels, factor)
+    assert result.dtype == labels.dtype
     for index, cell in cells(labels, factor):
-        assert found[index] == Counter(cell).most_common(1)[0][0]
+        assert result[index] == Counter(cell).most_common(1)[0][0]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_mode_is_the_most_frequent_voxel_and_a_tie_falls_to_the_first(
         ([0, 1, 2, 3, 4, 5, 6, 6], 6),
     ],
 )
-def test_a_tie_falls_to_the_label_that_comes_first(cell: list[int], mode: int) -> None:
+def test_in_a_tie_the_mode_is_the_label_that_comes_first(cell: list[int], mode: int) -> None:
     factor = (2, 2) if len(cell) == 4 else (2, 2, 2)
     assert downsample_mode(np.array(cell).reshape(factor), factor).item() == mode
 
@@ -83,20 +83,20 @@ def test_mean_of_integers_rounds_half_up_and_never_overflows(
     values: np.ndarray, data: st.DataObject
 ) -> None:
     factor = data.draw(factors(values.ndim))
-    found = downsample_mean(values, factor)
-    assert found.dtype == values.dtype
+    result = downsample_mean(values, factor)
+    assert result.dtype == values.dtype
     for index, cell in cells(values, factor):
-        assert found[index] == floor(Fraction(sum(cell), len(cell)) + Fraction(1, 2))
+        assert result[index] == floor(Fraction(sum(cell), len(cell)) + Fraction(1, 2))
 
 
 def test_mean_of_floats_counts_only_voxels_that_exist() -> None:
     values = np.array([[0.5, 1.5, 4.0], [1.0, 1.0, 5.0]], np.float32)
-    found = downsample_mean(values, (2, 2))
-    np.testing.assert_array_equal(found, np.array([[1.0, 4.5]], np.float32), strict=True)
+    result = downsample_mean(values, (2, 2))
+    np.testing.assert_array_equal(result, np.array([[1.0, 4.5]], np.float32), strict=True)
 
 
 @given(label_arrays(), st.data())
-def test_blocks_at_even_voxels_downsample_as_the_whole_does(
+def test_blocks_at_even_voxels_give_the_result_of_the_whole_array(
     labels: np.ndarray, data: st.DataObject
 ) -> None:
     factor = data.draw(factors(labels.ndim))
@@ -114,8 +114,8 @@ def test_blocks_at_even_voxels_downsample_as_the_whole_does(
 @pytest.mark.parametrize(
     "factor",
     [
-        (2,),  # an axis too few
-        (3, 1),  # pyramids halve only
+        (2,),  # one axis is missing
+        (3, 1),  # pyramids only halve
         (2, 0),
     ],
 )

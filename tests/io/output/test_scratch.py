@@ -1,4 +1,4 @@
-"""Laws of kept arrays: whole with the right values or not there, and nobody else's is touched."""
+"""Laws of kept arrays: each is complete and right, or missing; other files stay untouched."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def kept_at(
 
 
 def voxels_of(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    """Numbers that differ, a run of zeros first."""
+    """Different numbers, after a run of zeros."""
     numbers = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     return np.maximum(0, numbers - numbers.size // 3)
 
@@ -56,7 +56,7 @@ def names_in(folder: Path) -> list[str]:
 
 @st.composite
 def grids(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A shape and chunks, which may be larger than it."""
+    """A shape, and a chunk that may be larger."""
     ndim = draw(st.integers(1, 3))
     sides = st.tuples(*[st.integers(1, 9)] * ndim)
     return draw(sides), draw(sides)
@@ -64,7 +64,7 @@ def grids(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 @given(grids(), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=30)
-def test_what_is_read_back_is_what_was_computed_in_any_chunking(
+def test_the_values_are_read_back_whatever_the_chunks(
     grid: tuple[tuple[int, ...], tuple[int, ...]], random: Random
 ) -> None:
     shape, chunks = grid
@@ -76,7 +76,7 @@ def test_what_is_read_back_is_what_was_computed_in_any_chunking(
         assert not array.is_complete()
         array.write(parts)
         assert array.is_complete()
-        assert kept_at(path, shape, shape).is_complete()  # the chunks are no part of the values
+        assert kept_at(path, shape, shape).is_complete()  # the size of the chunks does not matter
         assert names_in(path.parent) == ["a.zarr"]
         np.testing.assert_array_equal(read(path), voxels)
 
@@ -94,9 +94,9 @@ def test_a_complete_array_is_not_computed_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "about"),
-    [((7, 10), {"w0": 5.0}), ((7, 9), {})],  # other values; another part of the same labels
+    [((7, 10), {"w0": 5.0}), ((7, 9), {})],  # another number; another part of the same labels
 )
-def test_an_array_about_something_else_is_not_used_but_replaced(
+def test_an_array_with_another_description_is_replaced(
     tmp_path: Path, shape: tuple[int, ...], about: dict[str, object]
 ) -> None:
     path = tmp_path / "a.zarr"
@@ -112,7 +112,7 @@ def test_an_array_about_something_else_is_not_used_but_replaced(
 @pytest.mark.parametrize(
     "error", [ImageError("unreadable"), KeyboardInterrupt("stopped"), OSError("full")]
 )
-def test_an_interrupted_write_is_not_complete_and_a_later_one_mends_it(
+def test_after_an_interrupted_write_a_later_one_completes_the_array(
     tmp_path: Path, error: BaseException
 ) -> None:
     path = tmp_path / "a.zarr"
@@ -133,7 +133,7 @@ def test_an_interrupted_write_is_not_complete_and_a_later_one_mends_it(
     np.testing.assert_array_equal(read(path), voxels_of())
 
 
-def test_values_that_miss_a_chunk_do_not_make_it_complete(tmp_path: Path) -> None:
+def test_an_array_is_not_complete_if_a_chunk_was_not_written(tmp_path: Path) -> None:
     array = kept_at(tmp_path / "a.zarr")
     with pytest.raises(OutputError, match="lost chunks while it was written"):
         array.write(list(parts_of(array, voxels_of()))[1:])
@@ -151,7 +151,7 @@ def test_an_array_that_lost_a_chunk_is_written_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(path), voxels_of())
 
 
-def test_an_array_that_is_not_marked_as_complete_is_not(tmp_path: Path) -> None:
+def test_an_array_without_the_mark_is_not_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     array = kept_at(path)
     array.write(parts_of(array, voxels_of()))
@@ -161,7 +161,7 @@ def test_an_array_that_is_not_marked_as_complete_is_not(tmp_path: Path) -> None:
     assert not array.is_complete()
 
 
-def test_writers_that_race_all_end_with_the_right_values(tmp_path: Path) -> None:
+def test_writers_at_the_same_time_all_end_with_the_right_values(tmp_path: Path) -> None:
     path, barrier = tmp_path / "a.zarr", threading.Barrier(4)
 
     def write(_: int) -> np.ndarray:
@@ -169,7 +169,7 @@ def test_writers_that_race_all_end_with_the_right_values(tmp_path: Path) -> None
 
         def together() -> Iterator[tuple[Box, np.ndarray]]:
             for part in parts_of(array, voxels_of()):
-                assert not array.is_complete()  # nobody is past this part
+                assert not array.is_complete()  # no writer is past this point
                 barrier.wait(60)
                 yield part
 
@@ -178,12 +178,12 @@ def test_writers_that_race_all_end_with_the_right_values(tmp_path: Path) -> None
         return read(path)
 
     with ThreadPoolExecutor(4) as threads:
-        for found in threads.map(write, range(4)):
-            np.testing.assert_array_equal(found, voxels_of())
+        for voxels in threads.map(write, range(4)):
+            np.testing.assert_array_equal(voxels, voxels_of())
     assert names_in(tmp_path) == ["a.zarr"]
 
 
-def test_a_writer_that_comes_second_leaves_the_array_of_the_first(tmp_path: Path) -> None:
+def test_the_second_writer_keeps_the_array_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     first, second = kept_at(path), kept_at(path)
 
@@ -218,7 +218,7 @@ def put_something_else(path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "meanwhile"])
 @pytest.mark.parametrize("kind", ["array", "group", "broken", "folder", "file"])
-def test_what_is_not_of_bigunet_is_neither_removed_nor_taken_for_complete(
+def test_a_path_of_another_program_is_neither_removed_nor_complete(
     tmp_path: Path, kind: str, moment: str
 ) -> None:
     path = tmp_path / "a.zarr"
@@ -234,8 +234,8 @@ def test_what_is_not_of_bigunet_is_neither_removed_nor_taken_for_complete(
     beside = tmp_path / "beside"
     beside.mkdir()
     put_something_else(beside / "a.zarr", kind)
-    told = "is no array that bigunet keeps" if moment == "before" else "cannot write"
-    with pytest.raises(OutputError, match=rf"a\.zarr.*{told}|{told} .*a\.zarr"):
+    line = "is no array that bigunet keeps" if moment == "before" else "cannot write"
+    with pytest.raises(OutputError, match=rf"a\.zarr.*{line}|{line} .*a\.zarr"):
         array.write(values())
     assert not array.is_complete()
     assert names_in(tmp_path) == ["a.zarr", "beside"]
@@ -257,8 +257,8 @@ def dead_process() -> int:
     ("name", "removed"),
     [
         (".a.zarr.{host}-{dead}-0123abcd.partial", True),
-        (".a.zarr.{host}-{alive}-0123abcd.partial", False),  # its process lives
-        (".a.zarr.other{host}-{dead}-0123abcd.partial", False),  # nobody here can tell
+        (".a.zarr.{host}-{alive}-0123abcd.partial", False),  # its process is alive
+        (".a.zarr.other{host}-{dead}-0123abcd.partial", False),  # of another machine
         (".b.zarr.{host}-{dead}-0123abcd.partial", False),  # of another array
         (".a.zarr.{host}-{dead}-mine.partial", False),  # no name that bigunet gives
     ],
@@ -275,7 +275,7 @@ def test_partial_arrays_of_dead_processes_are_removed(
     assert array.is_complete()
 
 
-def test_a_partial_array_that_is_removed_meanwhile_does_not_become_complete(
+def test_an_array_that_loses_its_partial_files_does_not_become_complete(
     tmp_path: Path,
 ) -> None:
     array = kept_at(tmp_path / "a.zarr")
@@ -292,8 +292,8 @@ def test_a_partial_array_that_is_removed_meanwhile_does_not_become_complete(
     assert not array.is_complete()
 
 
-def test_a_killed_write_is_not_complete_and_a_later_one_mends_it(tmp_path: Path) -> None:
-    told = (
+def test_after_a_killed_write_a_later_one_completes_the_array(tmp_path: Path) -> None:
+    program = (
         "import os, sys, numpy as np; from pathlib import Path\n"
         "from bigunet.io.output.scratch import ScratchArray\n"
         f"array = ScratchArray(Path(sys.argv[1]), 'yx', {SHAPE}, {CHUNKS}, {ABOUT})\n"
@@ -303,7 +303,7 @@ def test_a_killed_write_is_not_complete_and_a_later_one_mends_it(tmp_path: Path)
         "array.write(values())\n"
     )
     path = tmp_path / "a.zarr"
-    done = subprocess.run([sys.executable, "-c", told, path], timeout=120)
+    done = subprocess.run([sys.executable, "-c", program, path], timeout=120)
     assert done.returncode != 0
     assert [name.endswith(".partial") for name in names_in(tmp_path)] == [True]
     array = kept_at(path)

@@ -1,4 +1,4 @@
-"""Local folders: names with odd characters, and what is no regular file, too large or too deep."""
+"""Local folders: unusual names, paths that are no regular files, metadata that are too large."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read(url: str | Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_character_may_stand_in_a_local_path(
+def test_a_local_path_may_hold_any_character(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_image: WriteImage, name: str
 ) -> None:
     voxels = write_image(tmp_path / name, "yx", version="0.5", shape=(20, 30))
@@ -77,7 +77,7 @@ def _pipe(path: Path) -> None:
 
 
 def _socket(path: Path) -> None:
-    # The name of a socket may have some 100 characters only.
+    # The path of a socket may have about 100 characters only.
     here = os.getcwd()
     os.chdir(path.parent)
     try:
@@ -104,12 +104,12 @@ KINDS = [
 
 
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize(("make", "told"), KINDS)
+@pytest.mark.parametrize(("make", "line"), KINDS)
 @pytest.mark.parametrize(
     "name", ["zarr.json", "0/zarr.json", "0/c/0/1", ".zarray", ".zgroup", "0/.zarray"]
 )
-def test_what_is_no_regular_file_is_refused_and_never_waited_for(
-    tmp_path: Path, write_image: WriteImage, make: Callable[[Path], None], told: str, name: str
+def test_a_path_that_is_no_regular_file_is_refused_without_waiting(
+    tmp_path: Path, write_image: WriteImage, make: Callable[[Path], None], line: str, name: str
 ) -> None:
     path = tmp_path / "i.zarr"
     version = "0.4" if name.rpartition("/")[2].startswith(".z") else "0.5"
@@ -117,17 +117,17 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(
     (path / name).unlink(missing_ok=True)
     make(path / name)
     for look in (read, lambda url: StoredChunks(open_multiscale(url)).read(WHOLE)):
-        with pytest.raises(ImageError, match=f"{name} is {told}"):
+        with pytest.raises(ImageError, match=f"{name} is {line}"):
             look(path)
 
 
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize(("make", "told"), KINDS[:3])
+@pytest.mark.parametrize(("make", "line"), KINDS[:3])
 def test_a_pipe_or_device_given_as_image_is_named(
-    tmp_path: Path, make: Callable[[Path], None], told: str
+    tmp_path: Path, make: Callable[[Path], None], line: str
 ) -> None:
     make(tmp_path / "x.zarr")
-    with pytest.raises(ImageError, match=f"x.zarr is {told}, not an image"):
+    with pytest.raises(ImageError, match=f"x.zarr is {line}, not an image"):
         open_multiscale(tmp_path / "x.zarr")
 
 
@@ -139,12 +139,12 @@ def test_metadata_that_are_too_large_too_deep_or_too_long_are_refused_in_one_lin
     plain = json.loads(document.read_text())
     whole = json.dumps(plain | {"attributes": {"a": "?"}})
     with open(document, "r+b") as file:
-        file.truncate(MAX_METADATA_BYTES + 1)  # a hole, which takes no space
+        file.truncate(MAX_METADATA_BYTES + 1)  # a sparse file, which takes no space
     with pytest.raises(ImageError, match=r"zarr.json has 64,000,001 bytes"):
         find_node(str(tmp_path / "g"))
-    for value, told in (("[" * 100_000, "nested"), ("9" * 5000, "digits")):
+    for value, line in (("[" * 100_000, "nested"), ("9" * 5000, "digits")):
         document.write_text(whole.replace('"?"', value))
-        with pytest.raises(ImageError, match=told) as caught:
+        with pytest.raises(ImageError, match=line) as caught:
             find_node(str(tmp_path / "g"))
         assert len(str(caught.value)) - len(str(tmp_path)) <= 200
         assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Files of other kinds are named as what they are, by their bytes, with what to do."""
+"""Errors name the kind of a file that is no zarr, and say what to do with it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ FILES = [
 
 
 @pytest.mark.parametrize(("name", "content", "kind", "advice"), FILES)
-def test_a_file_is_named_as_what_it_is_with_what_to_do(
+def test_the_error_names_the_kind_of_a_file_and_what_to_do(
     tmp_path: Path, name: str, content: bytes, kind: str, advice: str
 ) -> None:
     path = tmp_path / name
@@ -81,7 +81,7 @@ def test_a_file_is_named_as_what_it_is_with_what_to_do(
         assert len(str(caught.value)) - len(str(path)) <= 180
 
 
-def test_a_folder_is_named_by_what_lies_in_it(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_names_its_content(tmp_path: Path) -> None:
     slides = tmp_path / "slides"
     slides.mkdir()
     with pytest.raises(ImageError, match="slides is an empty folder"):
@@ -101,16 +101,16 @@ def test_a_folder_is_named_by_what_lies_in_it(tmp_path: Path) -> None:
         open_multiscale(slides)
 
 
-def test_an_n5_a_broken_link_and_nothing_are_named(tmp_path: Path) -> None:
+def test_the_error_names_an_n5_a_broken_link_and_a_missing_path(tmp_path: Path) -> None:
     (tmp_path / "x.n5").mkdir()
     (tmp_path / "x.n5/attributes.json").write_text('{"n5": "2.0.0"}')
     (tmp_path / "link.zarr").symlink_to(tmp_path / "gone.zarr")
-    for name, told in (
+    for name, line in (
         ("x.n5", "is an N5, not a zarr"),
         ("link.zarr", "is a link to .*gone.zarr, which does not exist"),
         ("gone.zarr", "no such store: .*gone.zarr does not exist"),
     ):
-        with pytest.raises(ImageError, match=told):
+        with pytest.raises(ImageError, match=line):
             open_multiscale(tmp_path / name)
 
 
@@ -127,7 +127,7 @@ def test_a_group_without_an_image_names_the_images_inside_it(tmp_path: Path) -> 
         open_multiscale(tmp_path / "g.zarr")
 
 
-def test_looking_inside_a_group_of_very_many_ends_soon(
+def test_the_search_in_a_group_with_many_members_ends_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zarr.open_group(str(tmp_path / "g.zarr"), mode="w", zarr_format=3)

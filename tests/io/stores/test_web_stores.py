@@ -1,4 +1,4 @@
-"""Images on servers: what is plainly not there is the fill value, all else an error in one line."""
+"""Images on servers: a missing file has the fill value; each other failure is an error line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARDS = [None, (16, 16)]
 
 
 def stored(path: Path, *, shards: tuple[int, int] | None = None) -> np.ndarray:
-    """An array of 4 x 4 chunks whose file at 1, 1 is not stored."""
+    """An array of 4 x 4 chunks; the file of chunk 1, 1 is not stored."""
     voxels = np.random.default_rng(0).integers(1, 99, (32, 32)).astype("uint16")
     side = 16 if shards else 8
     voxels[side : 2 * side, side : 2 * side] = 7
@@ -43,7 +43,7 @@ def read(url: str, box: Box = WHOLE) -> np.ndarray:
 @pytest.mark.parametrize("shards", SHARDS)
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 @pytest.mark.parametrize("query", ["", "?token=a1&sig=b%2F2"])
-def test_a_server_gives_the_voxels_of_the_folder(
+def test_an_image_on_a_server_has_the_voxels_of_the_folder(
     tmp_path: Path, shards: tuple[int, int] | None, ranges: bool, query: str
 ) -> None:
     voxels = stored(tmp_path / "i.zarr", shards=shards)
@@ -59,12 +59,12 @@ def test_a_server_gives_the_voxels_of_the_folder(
         reader = pickle.loads(pickle.dumps(VolumeReader(image)))
         np.testing.assert_array_equal(reader.read(box)[0], voxels[3:9, 5:30])
         side = 16 if shards else 8
-        found = StoredChunks(image).read(Box((side, 0), (side + 1, 32)))
-        assert found[0].tolist() == [not side <= x < 2 * side for x in range(32)]
+        is_stored = StoredChunks(image).read(Box((side, 0), (side + 1, 32)))
+        assert is_stored[0].tolist() == [not side <= x < 2 * side for x in range(32)]
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "line"),
     [
         (401, "password or token"),
         (403, "may not read"),
@@ -76,7 +76,7 @@ def test_a_server_gives_the_voxels_of_the_folder(
 )
 @pytest.mark.parametrize("shards", SHARDS)
 def test_a_chunk_that_a_server_refuses_is_an_error_that_names_it(
-    tmp_path: Path, status: int, told: str, shards: tuple[int, int] | None
+    tmp_path: Path, status: int, line: str, shards: tuple[int, int] | None
 ) -> None:
     stored(tmp_path / "i.zarr", shards=shards)
 
@@ -85,14 +85,14 @@ def test_a_chunk_that_a_server_refuses_is_an_error_that_names_it(
 
     with served(tmp_path, fault) as url:
         for look in (read, lambda u: StoredChunks(open_multiscale(u)).read(WHOLE)):
-            with pytest.raises(ImageError, match=told) as caught:
+            with pytest.raises(ImageError, match=line) as caught:
                 look(f"{url}/i.zarr")
             assert "/i.zarr/c/1/1" in str(caught.value)
             assert len(str(caught.value)) <= 200
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "line"),
     [
         ((302, {"Location": "/login"}, b""), "redirected to .*/login"),
         ((302, {"Location": "/nowhere"}, b""), "redirected to .*/nowhere"),
@@ -103,8 +103,8 @@ def test_a_chunk_that_a_server_refuses_is_an_error_that_names_it(
     ids=["login page", "missing page", "page", "nothing", "bucket"],
 )
 @pytest.mark.parametrize("name", ["zarr.json", "c/0/1", "c/1/1"])
-def test_what_is_no_file_and_not_plainly_missing_is_an_error_that_names_the_object(
-    tmp_path: Path, answer: Answer, told: str, name: str
+def test_an_answer_that_is_neither_a_file_nor_a_missing_one_is_an_error(
+    tmp_path: Path, answer: Answer, line: str, name: str
 ) -> None:
     stored(tmp_path / "i.zarr")
 
@@ -114,7 +114,7 @@ def test_what_is_no_file_and_not_plainly_missing_is_an_error_that_names_the_obje
         return answer if path == f"/i.zarr/{name}" else None
 
     with served(tmp_path, fault) as url:
-        with pytest.raises(ImageError, match=told) as caught:
+        with pytest.raises(ImageError, match=line) as caught:
             read(f"{url}/i.zarr")
         assert f"/i.zarr/{name}" in str(caught.value)
 
@@ -131,7 +131,7 @@ def test_files_that_moved_to_another_server_are_read_and_missing_ones_are_the_fi
 
 
 @pytest.mark.parametrize("shards", SHARDS)
-def test_a_shorter_answer_than_was_asked_for_is_an_error(
+def test_an_answer_that_is_too_short_is_an_error(
     tmp_path: Path, shards: tuple[int, int] | None
 ) -> None:
     stored(tmp_path / "i.zarr", shards=shards)
@@ -142,7 +142,7 @@ def test_a_shorter_answer_than_was_asked_for_is_an_error(
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
-def test_another_content_on_the_server_is_seen(tmp_path: Path, ranges: bool) -> None:
+def test_a_change_on_the_server_changes_the_fingerprint(tmp_path: Path, ranges: bool) -> None:
     stored(tmp_path / "i.zarr")
     with served(tmp_path, ranges=ranges) as url:
         image = open_multiscale(f"{url}/i.zarr?token=Secret99")
@@ -150,8 +150,8 @@ def test_another_content_on_the_server_is_seen(tmp_path: Path, ranges: bool) -> 
         assert content_of(image).difference(before) == ""
         array = zarr.open_array(tmp_path / "i.zarr", mode="r+")
         array[0, 9] = array[0, 9] + 1
-        told = content_of(image).difference(before)
-    assert told == "c/0/1 changed"
+        difference = content_of(image).difference(before)
+    assert difference == "c/0/1 changed"
     assert "Secret99" not in json.dumps(before)
 
 
@@ -198,13 +198,13 @@ def test_threads_and_pickled_readers_share_one_session(
         for _ in range(3):
             with ThreadPoolExecutor(2) as threads:
                 sent = pickle.loads(pickle.dumps(reader))
-                for found in threads.map(lambda one: one.read(WHOLE)[0], [sent, reader]):
-                    np.testing.assert_array_equal(found, voxels)
+                for values in threads.map(lambda one: one.read(WHOLE)[0], [sent, reader]):
+                    np.testing.assert_array_equal(values, voxels)
                 assert threads.submit(read, f"{url}/i.zarr").result().shape == (32, 32)
     assert begun == []
 
 
-def test_a_loop_of_the_callers_own_has_a_session_of_its_own(tmp_path: Path) -> None:
+def test_another_event_loop_has_a_session_of_its_own(tmp_path: Path) -> None:
     stored(tmp_path / "i.zarr")
     with served(tmp_path) as url:
         read(f"{url}/i.zarr")

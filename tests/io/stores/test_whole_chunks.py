@@ -1,4 +1,4 @@
-"""A chunk cut short anywhere is an error or the right voxels, never other ones; all codecs."""
+"""With each codec, a chunk cut short is an error or gives the right voxels, never wrong ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ with warnings.catch_warnings():
 
 
 def write(path: Path, codec: str, voxels: np.ndarray, **more: Any) -> Path:
-    """An array; the file of its first chunk or shard comes back."""
+    """Write an array; return the file of its first chunk or shard."""
     zarr_format, compressors = CODECS[codec]
     zarr.create_array(
         path, data=voxels, chunks=(16, 16), zarr_format=zarr_format, compressors=compressors, **more
@@ -58,18 +58,18 @@ def write(path: Path, codec: str, voxels: np.ndarray, **more: Any) -> Path:
 
 
 def is_refused(path: Path, voxels: np.ndarray, box: Box) -> bool:
-    """Whether a box is an error; if not, it has the right voxels."""
+    """Whether reading a box is an error; if not, the voxels are checked."""
     try:
-        found = VolumeReader(open_multiscale(path)).read(box)[0]
+        values = VolumeReader(open_multiscale(path)).read(box)[0]
     except ImageError:
         return True
-    np.testing.assert_array_equal(found, voxels[box.within(Box.of_shape(voxels.shape))])
+    np.testing.assert_array_equal(values, voxels[box.within(Box.of_shape(voxels.shape))])
     return False
 
 
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr")
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_chunk_cut_short_is_never_read_as_other_voxels(tmp_path: Path, codec: str) -> None:
+def test_a_chunk_cut_short_never_gives_wrong_voxels(tmp_path: Path, codec: str) -> None:
     for name, voxels in (("smooth", VOXELS), ("noise", NOISE)):
         path = tmp_path / name
         file = write(path, codec, voxels)
@@ -84,9 +84,7 @@ def test_a_chunk_cut_short_is_never_read_as_other_voxels(tmp_path: Path, codec: 
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr")
 @pytest.mark.parametrize("index", ["start", "end"])
 @pytest.mark.parametrize("codec", [name for name in CODECS if name.startswith("3")])
-def test_a_shard_cut_short_is_never_read_as_other_voxels(
-    tmp_path: Path, codec: str, index: str
-) -> None:
+def test_a_shard_cut_short_never_gives_wrong_voxels(tmp_path: Path, codec: str, index: str) -> None:
     compressors = CODECS[codec][1]
     path = tmp_path / "a"
     zarr.create_array(
@@ -110,7 +108,7 @@ def test_a_shard_cut_short_is_never_read_as_other_voxels(
 
 
 @pytest.mark.parametrize("codec", ["3 blosc lz4", "2 blosc blosclz"])
-def test_a_blosc_header_that_promises_other_voxels_is_refused_before_they_are_made(
+def test_a_blosc_header_with_a_wrong_size_is_refused_before_decoding(
     tmp_path: Path, codec: str
 ) -> None:
     file = write(tmp_path / "a", codec, NOISE)

@@ -1,4 +1,4 @@
-"""Zipped zarrs give the voxels of the folder; other and damaged archives are named in one line."""
+"""Zipped zarrs have the voxels of the folder; other and damaged archives are errors of one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHOLE = Box((0, 0), (SIZE, SIZE))
 
 
 def zipped(folder: Path, target: Path, *, top: str = "", method: int = zipfile.ZIP_STORED) -> Path:
-    """A folder as an archive, ``zarr.json`` of the root first, as RFC-9 has it."""
+    """Pack a folder into an archive, with the root's ``zarr.json`` first, as RFC-9 says."""
     files = sorted(
         (path for path in folder.rglob("*") if path.is_file()),
         key=lambda path: (path.name != "zarr.json", len(path.parts), path),
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, write_image: WriteImage) -> tuple[Path, np.ndarray]:
 @pytest.mark.parametrize("name", ["cells.zarr.zip", "cells.ozx", "CELLS.ZIP", "anything"])
 @pytest.mark.parametrize("top", ["", "cells.ome.zarr/"])
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_zipped_image_gives_the_voxels_of_its_folder(
+def test_a_zipped_image_has_the_voxels_of_its_folder(
     folder: tuple[Path, np.ndarray], tmp_path: Path, name: str, top: str, method: int
 ) -> None:
     target = zipped(folder[0], tmp_path / name, top=top, method=method)
@@ -82,8 +82,8 @@ def test_parts_of_shards_and_absent_chunks_are_those_of_the_folder(
     target = zipped(tmp_path / "a", tmp_path / "a.zip")
     for box in (Box((0, 0), (64, 64)), Box((30, 5), (36, 60)), Box((0, 0), (9, 9))):
         np.testing.assert_array_equal(read(target, box), read(tmp_path / "a", box))
-    found = StoredChunks(open_multiscale(target)).read(Box((0, 0), (64, 64)))
-    assert np.array_equal(found, np.arange(64)[:, None] // 32 + np.arange(64) // 32 > 0)
+    is_stored = StoredChunks(open_multiscale(target)).read(Box((0, 0), (64, 64)))
+    assert np.array_equal(is_stored, np.arange(64)[:, None] // 32 + np.arange(64) // 32 > 0)
 
 
 def test_an_archive_that_zarr_wrote_is_read(tmp_path: Path) -> None:
@@ -103,11 +103,11 @@ def test_threads_and_other_processes_share_an_archive(
     reader = pickle.loads(pickle.dumps(reader))
     boxes = [Box((k % 40, k % 7), (k % 40 + 9, k % 7 + 30)) for k in range(200)]
     with ThreadPoolExecutor(8) as pool:
-        for box, found in zip(boxes, pool.map(reader.read, boxes)):
-            np.testing.assert_array_equal(found[0], folder[1][box.within(WHOLE)])
+        for box, values in zip(boxes, pool.map(reader.read, boxes)):
+            np.testing.assert_array_equal(values[0], folder[1][box.within(WHOLE)])
 
 
-def test_an_archive_that_is_written_anew_is_read_anew(
+def test_an_archive_that_is_written_again_is_read_again(
     folder: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
     target = zipped(folder[0], tmp_path / "a.zip")
@@ -125,7 +125,7 @@ def test_an_archive_cut_short_or_changed_anywhere_gives_an_error_or_the_right_vo
     folder: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
     whole = zipped(folder[0], tmp_path / "a.zip").read_bytes()
-    # Names alone are not seen to be damaged: there is nothing to compare them with.
+    # A damaged name cannot be recognised, because there is nothing to compare it with.
     directory = whole.index(b"PK\x01\x02")
     chooser = random.Random(0)
     refused = 0
@@ -144,7 +144,7 @@ def test_an_archive_cut_short_or_changed_anywhere_gives_an_error_or_the_right_vo
     assert refused >= 30
 
 
-def test_a_directory_that_lost_a_file_is_refused(
+def test_a_directory_that_lacks_a_file_is_refused(
     folder: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
     target = zipped(folder[0], tmp_path / "a.zip")
@@ -157,7 +157,7 @@ def test_a_directory_that_lost_a_file_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "line"),
     [
         (["[Content_Types].xml", "word/document.xml"], "an Office document"),
         (["rdf.yaml", "weights.pt"], "a bioimage.io model package"),
@@ -170,14 +170,14 @@ def test_a_directory_that_lost_a_file_is_refused(
         (["x/y/a.zarr/.zgroup"], "deep in folders; .*/x/y/a.zarr"),
     ],
 )
-def test_an_archive_without_one_zarr_is_named_as_what_it_is(
-    tmp_path: Path, files: list[str], told: str
+def test_the_error_for_an_archive_without_a_single_zarr_names_its_content(
+    tmp_path: Path, files: list[str], line: str
 ) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in files:
             archive.writestr(name, b"{}")
     assert find_node(str(tmp_path / "a.zip")) is None
-    with pytest.raises(ImageError, match=told):
+    with pytest.raises(ImageError, match=line):
         open_multiscale(tmp_path / "a.zip")
 
 
