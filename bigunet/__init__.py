@@ -20,7 +20,8 @@ if _typing.TYPE_CHECKING:
     from bigunet.segmentation.segment import segment
     from bigunet.segmentation.segment_options import SegmentOptions
     from bigunet.segmentation.segment_report import SegmentReport
-    from bigunet.segmentation.verify import VerifyReport, verify
+    from bigunet.segmentation.verify import verify
+    from bigunet.segmentation.verify_report import VerifyReport
     from bigunet.training.augmentation import Augmentation
     from bigunet.training.recipe import Recipe
     from bigunet.training.run.train_report import TrainReport
@@ -79,7 +80,7 @@ _HOMES = {
     "TrainReport": "training.run.train_report",
     "UNet": "model.networks.unet",
     "UNetConfig": "model.networks.unet",
-    "VerifyReport": "segmentation.verify",
+    "VerifyReport": "segmentation.verify_report",
     "evaluate": "evaluation.evaluate",
     "info": "path_info",
     "load_model": "model.files.model_file",

@@ -1,4 +1,4 @@
-"""A first try: real nuclei tiled into a mosaic, segmented by the bundled model, and a picture."""
+"""The demo: segments a mosaic of real nuclei with the bundled model, and draws a picture of it."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from bigunet.io.output.publish import read_provenance, write_discovery_metadata
 from bigunet.io.output.writer import OutputWriter
 from bigunet.model.files.model_file import load_model
 from bigunet.report.overlay import overlay, side_by_side, write_png
-from bigunet.segmentation.run.record import read_progress
+from bigunet.segmentation.run.progress import read_progress
 from bigunet.segmentation.segment import segment
 from bigunet.segmentation.segment_report import SegmentReport
 
 MODEL = "nuclei"
 MOSAIC_SHAPE = (5120, 5120)
 _BLOCK = (2048, 2048)
-# Of the fields' own voxels; the data set does not state their physical size.
+# Length of the enlarged part of the picture, in voxels of the image.
 _ZOOM = 640
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo left.
+    """The files of a demo, and its report.
 
     Parameters
     ----------
@@ -63,15 +63,18 @@ def demo(
 ) -> Demo:
     """Write ``in.zarr``, ``out.zarr`` and ``overlay.png`` into ``folder``.
 
-    The image is a mosaic of real fluorescence fields (CC0), each turned or mirrored at random,
-    always alike. An earlier demo in the folder is replaced.
+    The image is a mosaic of real fluorescence fields (CC0). Each field is turned or mirrored at
+    random, in the same way in every demo. An earlier demo in the folder is replaced.
 
     Parameters
     ----------
     folder : path
-        That does not exist, is empty, or holds an earlier demo and nothing else.
+        It does not exist, is empty, or holds an earlier demo and nothing else.
     shape : (int, int)
-        Of the mosaic, y and x.
+        Shape of the mosaic, y and x.
+    client : ClusterSpec, optional
+    on_event : callable, optional
+        As for `segment`.
 
     Raises
     ------
@@ -99,15 +102,21 @@ def demo(
 
 
 def bundled_fields() -> list[np.ndarray]:
-    """The fields that come with bigunet, each (y, x) uint8."""
+    """The images of nuclei that come with bigunet, each (y, x) uint8."""
     folder = Path(str(resources.files("bigunet.bundled") / "nuclei-fields"))
     return [np.asarray(Image.open(path).convert("L")) for path in sorted(folder.glob("*.png"))]
 
 
 def mosaic(fields: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """Fields side by side until ``shape`` is full, each turned by 0 or 180° or mirrored.
+    """A canvas of some shape, filled with fields in random order.
 
-    Every turn of the fields comes in another order, so that no pattern repeats.
+    Each field is turned by 0 or 180° or mirrored, also at random, so that no pattern repeats.
+
+    Parameters
+    ----------
+    fields : list of ndarray, (y, x) uint8
+    shape : (int, int)
+        Shape of the canvas, y and x.
     """
     chooser = np.random.default_rng(0)
     rows, columns = fields[0].shape
@@ -122,7 +131,7 @@ def mosaic(fields: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
 
 
 def _check_folder(folder: Path, own: set[Path]) -> None:
-    """Refuse a folder of anything but a demo's files; hidden ones, as desktops leave, may be."""
+    """Raise OutputError if a folder holds other files than a demo's. Hidden files do not count."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder")
     others = [path for path in folder.glob("[!.]*") if path not in own]
@@ -137,7 +146,7 @@ def _unfinished(image: Path) -> Path:
 
 
 def _replace_image(path: Path, pixels: np.ndarray) -> None:
-    """Write the demo's image beside its place, then move it there: half of one is never taken."""
+    """Write the image under another name, then rename it: nobody uses a half-written image."""
     unfinished = _unfinished(path)
     for leftover in (unfinished, path):
         if leftover.exists():
@@ -179,7 +188,7 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
 
 
 def _is_demo(path: Path, shape: tuple[int, int] | None = None) -> bool:
-    """Whether an earlier demo wrote this image, of this shape if one is given."""
+    """Whether an earlier demo wrote this image; with a shape, whether it has this shape too."""
     if not path.exists():
         return False
     made = read_provenance(str(path))
@@ -189,7 +198,7 @@ def _is_demo(path: Path, shape: tuple[int, int] | None = None) -> bool:
 
 
 def _picture(image: Path, output: Path) -> np.ndarray:
-    """The whole at low resolution on the left, a part around a block's corner on the right."""
+    """A picture: the whole image on the left, and a part around a corner of blocks on the right."""
     colors = [c.rgba[:3] for c in load_model(MODEL).description.classes]
     source, labels = open_multiscale(image), open_multiscale(output)
     shape = source.volume_shape()

@@ -1,4 +1,4 @@
-"""What a path is: an image, a plate, a model, or an output, described as plain data."""
+"""Describes an image, a plate, a model or an output as plain data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bigunet.io.output.publish import read_provenance
 from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.model.model import Model
 from bigunet.segmentation.place import INSIDE_GROUP
-from bigunet.segmentation.run.record import read_progress
+from bigunet.segmentation.run.progress import read_progress
 from bigunet.urls import shown_url
 
 
@@ -27,15 +27,14 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
     ----------
     path : path, URL, or name of a bundled model
     axes : str
-        Letters of an image's axes, such as ``"yxc"``, where it does not state them.
+        Letters of the axes, such as ``"yxc"``, for an image that does not state them.
 
     Returns
     -------
     dict
         JSON-ready, with ``kind``: "image", "plate", "model", "output" or "unfinished output".
-        An image that a run wrote labels into has a ``segmentation``; ``warnings`` are what people
-        should know of how an image or a plate was read, and ``missing`` is what a plate lists and
-        does not store.
+        An image with labels of bigunet inside has a ``segmentation``. ``warnings`` are about how an
+        image or a plate was read. ``missing`` are the fields that a plate lists but does not store.
 
     Raises
     ------
@@ -50,11 +49,11 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
         made = read_provenance(str(path))
         if not made:
             return {"kind": "unfinished output", "path": str(path), **progress}
-        told = describe_image(open_multiscale(path))
-        return {"kind": "output", **told, "made": made, "report": progress["report"]}
+        image = describe_image(open_multiscale(path))
+        return {"kind": "output", **image, "made": made, "report": progress["report"]}
     try:
-        image = open_multiscale(path, axes=axes)
-        return {"kind": "image", **describe_image(image), **_segmentation(image)}
+        opened = open_multiscale(path, axes=axes)
+        return {"kind": "image", **describe_image(opened), **_segmentation(opened)}
     except ImageError as error:
         try:
             plate = open_plate(path)
@@ -64,7 +63,7 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
 
 
 def _check_there(path: str) -> None:
-    """Raise ImageError where a name is neither a file nor a folder nor a bundled model."""
+    """Raise ImageError if a name is no file, no folder and no bundled model."""
     if os.path.exists(path) or "/" in path:
         return
     bundled = list(bundled_models())
@@ -77,7 +76,7 @@ def _check_there(path: str) -> None:
 
 
 def _segmentation(image: Multiscale) -> dict[str, Any]:
-    """What a run of bigunet wrote into the image, if any did."""
+    """A description of the labels that bigunet wrote into the image; empty without such labels."""
     place = Path(image.url, INSIDE_GROUP)
     progress = read_progress(place)
     if not progress:
@@ -85,12 +84,12 @@ def _segmentation(image: Multiscale) -> dict[str, Any]:
     made = read_provenance(image.url, INSIDE_GROUP)
     if not made:
         return {"segmentation": {"path": str(place), "finished": False, **progress}}
-    told = {"path": str(place), "finished": True, "made": made, "report": progress["report"]}
-    return {"segmentation": told}
+    report = progress["report"]
+    return {"segmentation": {"path": str(place), "finished": True, "made": made, "report": report}}
 
 
 def describe_image(image: Multiscale) -> dict[str, Any]:
-    """Axes, levels and channels, which are their names, or their indices where they have none."""
+    """Axes, levels and channels of an image; a channel without a name is shown as its index."""
     unnamed = [k for k, name in enumerate(image.channel_names) if not name]
     unnamed = unnamed if image.num_channels > 1 else []
     return {
@@ -107,13 +106,13 @@ def describe_image(image: Multiscale) -> dict[str, Any]:
 
 
 def describe_plate(plate: Plate) -> dict[str, Any]:
-    """Fields that are stored, and what is listed and not stored."""
+    """The stored fields of a plate, and the fields that it lists but does not store."""
     warnings = {"warnings": list(plate.notes)} if plate.notes else {}
     return {"fields": list(plate.fields), "missing": list(plate.missing), **warnings}
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """Description, number of weights, and what the receptive field asks for."""
+    """The description of a model, its number of weights, and its receptive field."""
     field = model.receptive_field
     return {
         **model.description.to_dict(),

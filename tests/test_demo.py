@@ -1,4 +1,4 @@
-"""The demo: made anew in a folder of its own, and never among the files of others."""
+"""The demo replaces an earlier demo, and refuses a folder with other files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_a_demo_is_replaced_by_the_next(tmp_path: Path, client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["notes.txt", "overlay.png", "other.zarr"])
 def test_a_folder_of_other_files_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("somebody's")
+    (tmp_path / name).write_text("notes")
     with pytest.raises(OutputError, match=rf"holds {name}, which is not a demo's; give a new"):
         demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name).read_text() == "somebody's"
+    assert (tmp_path / name).read_text() == "notes"
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

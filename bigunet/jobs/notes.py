@@ -8,7 +8,7 @@ from bigunet.jobs.duration import clock
 from bigunet.jobs.pace import Pace
 from bigunet.jobs.request import JobRequest
 from bigunet.jobs.size import JobSize
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 
 def script_title(plan: SegmentPlan, target: str | None) -> str:

@@ -25,9 +25,10 @@ from bigunet.model.files.model_file import bundled_models, find_model, load_mode
 from bigunet.segmentation.forecast import forecast
 from bigunet.segmentation.place import RUN_FOLDER, Place, choose_place
 from bigunet.segmentation.plan.memory_share import sufficient_limit
-from bigunet.segmentation.plan.plan import SegmentPlan, make_plan
+from bigunet.segmentation.plan.plan import make_plan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import pass_memory
-from bigunet.segmentation.run.record import check_target
+from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.urls import shown_url
 

@@ -1,1 +1,1 @@
-"""Segmenting an image: options, plan, run, report, and the check of the result."""
+"""Segments images: options, plan, run, report, and the check of the result."""

@@ -1,4 +1,4 @@
-"""How long a run will take, and how much memory: foretold from a few tiles that are run here."""
+"""Forecasts the time and the memory of a run, from a few tiles that are run on this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.memory_share import run_bytes
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.plan.selection import selected_tiles
 from bigunet.segmentation.plan.shapes import pass_memory
-from bigunet.segmentation.run.block import wanted_tiles
 from bigunet.segmentation.run.device import DeviceChoices
-from bigunet.segmentation.run.stages import describe_outputs
+from bigunet.segmentation.run.outputs import describe_outputs
 
-# A tile that takes longer is foretold from a smaller one.
+# The time of a tile that takes longer is estimated from a smaller tile.
 _PATIENCE_SECONDS = 6.0
 _SMALL_TILE = {2: 512, 3: 64}
 _MOST_BLOCKS_LOOKED_AT = 100
@@ -34,23 +34,23 @@ _MOST_BLOCKS_LOOKED_AT = 100
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run is expected to take, on one worker of this machine with all its cores.
+    """Expected time and memory of a run on one worker that has all cores of this machine.
 
     Parameters
     ----------
     seconds : float
-        From the first block to the last byte.
+        Time from the first block to the last byte.
     start_seconds : float
-        Until a worker has the network ready, and compiled for each shape of tile.
+        Time until a worker has loaded the network, and compiled it for each shape of tile.
     compute_seconds, read_seconds, write_seconds : float
-        In which the device computes, pixels are read and decoded, labels encoded and written.
-        The last two happen beside the first.
+        Time to compute; to read and decode pixels; to encode and write labels. Reading and writing
+        overlap with computing.
     block_seconds : float
-        Of one whole block, from its first voxel to its last byte.
+        Time of one whole block, from its first voxel to its last byte.
     memory_bytes : int
-        At the peak, of all processes.
+        Peak memory of all processes.
     device, backend, precision : str
-        What the tiles ran on.
+        What the measured tiles ran on.
     """
 
     seconds: float
@@ -66,7 +66,7 @@ class Forecast:
 
     @property
     def gpu_hours(self) -> float | None:
-        """Of the device, where it is a GPU."""
+        """Hours of the device if it is a GPU, else None."""
         return self.seconds / 3600 if self.device.startswith("cuda") else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,15 +79,15 @@ class Forecast:
 
 
 def forecast(plan: SegmentPlan) -> Forecast:
-    """Run a tile, read a block and write one, and reckon what all of them take.
+    """Run a tile, read a block, write a block, and multiply by their numbers.
 
-    Of what `skip_empty` and `mask` leave out, some blocks are looked at. Tiles that are all the
-    same are counted each.
+    The share that the options ``skip_empty`` and ``mask`` leave out is estimated from some blocks.
+    Repeated tiles count as if each were computed.
 
     Raises
     ------
     BigUNetError
-        As the run would, if the image cannot be read or the network not be run.
+        If the image cannot be read or the network not be run, the same error as in the run.
     """
     choices = DeviceChoices(plan.options.device, plan.options.backend, plan.precision)
     grey = GreyRange((0.0,) * len(plan.channels), (255.0,) * len(plan.channels))
@@ -98,7 +98,7 @@ def forecast(plan: SegmentPlan) -> Forecast:
     compiling, seconds_of = _pass_seconds(plan, predictor, block)
     kinds = plan.kinds_of_blocks()
     start += compiling * len({_tile_shape(plan, box) for box, _ in kinds})
-    tiles, blocks = _shares_wanted(plan)
+    tiles, blocks = _selected_shares(plan)
     compute = tiles * sum(
         times * plan.tiling.num_tiles(box) * seconds_of(_tile_shape(plan, box))
         for box, times in kinds
@@ -107,10 +107,10 @@ def forecast(plan: SegmentPlan) -> Forecast:
     one_block = read + plan.tiling.num_tiles(block) * seconds_of(_tile_shape(plan, block)) + write
     share = plan.region.size / block.size
     read, write = blocks * read * share, write * share
-    beside = read + write
+    io_seconds = read + write
     device = str(predictor.device)
     on_gpu = device.startswith("cuda")
-    total = max(compute, beside / cores()) if on_gpu else compute + beside / cores()
+    total = max(compute, io_seconds / cores()) if on_gpu else compute + io_seconds / cores()
     return Forecast(
         seconds=start + total,
         start_seconds=start,
@@ -118,37 +118,42 @@ def forecast(plan: SegmentPlan) -> Forecast:
         read_seconds=read,
         write_seconds=write,
         block_seconds=one_block,
-        memory_bytes=run_bytes(
-            plan.share.blocks_in_work(plan.block_memory_bytes()) * plan.block_memory_bytes(),
-            0
-            if on_gpu
-            else pass_memory(plan.model, plan.precision)(_tile_shape(plan, kinds[0][0])),
-        ),
+        memory_bytes=_peak_bytes(plan, on_gpu=on_gpu),
         device=device,
         backend=predictor.backend,
         precision=plan.precision,
     )
 
 
-def _shares_wanted(plan: SegmentPlan) -> tuple[float, float]:
-    """Shares of the tiles that are computed and of the blocks that are read, of some blocks."""
+def _peak_bytes(plan: SegmentPlan, *, on_gpu: bool) -> int:
+    """Peak memory of all processes; a forward pass on a GPU takes none of it."""
+    block_bytes = plan.block_memory_bytes()
+    first, _ = plan.kinds_of_blocks()[0]
+    pass_bytes = pass_memory(plan.model, plan.precision)(_tile_shape(plan, first))
+    return run_bytes(
+        plan.share.blocks_in_work(block_bytes) * block_bytes, 0 if on_gpu else pass_bytes
+    )
+
+
+def _selected_shares(plan: SegmentPlan) -> tuple[float, float]:
+    """Share of the tiles that are computed, and of the blocks that are read, in a sample."""
     grid = plan.grid
-    if not plan.wanted.parts:
+    if not plan.selection.parts:
         return 1.0, 1.0
     count = min(grid.num_blocks, _MOST_BLOCKS_LOOKED_AT)
     computed = tiles = read = 0
-    # At random: blocks at equal distances would lie on a line.
+    # A random sample, because blocks at equal distances could all lie on one line.
     for number in np.random.default_rng(0).choice(grid.num_blocks, count, replace=False):
         box = grid.box(tuple(map(int, np.unravel_index(number, grid.shape))))
-        wanted = wanted_tiles(plan.tiling, box, plan.wanted.read(box))
-        computed += len(wanted)
+        selected = selected_tiles(plan.tiling, box, plan.selection.read(box))
+        computed += len(selected)
         tiles += plan.tiling.num_tiles(box)
-        read += bool(wanted)
+        read += bool(selected)
     return computed / tiles, read / count
 
 
 def _tile_shape(plan: SegmentPlan, box: Box) -> Point:
-    """What the network reads for a tile of a block."""
+    """Spatial shape of the input of each tile of a block."""
     return next(plan.tiling.tiles(box)).input.shape[-plan.network_axes :]
 
 
@@ -161,9 +166,9 @@ def _middle_block(plan: SegmentPlan) -> Box:
 def _pass_seconds(
     plan: SegmentPlan, predictor: Predictor, block: Box
 ) -> tuple[float, Callable[[Point], float]]:
-    """Seconds to compile, and a function from a tile's shape to the seconds of its pass.
+    """Seconds to compile, and a function from the shape of a tile to the seconds of its pass.
 
-    These are in proportion to operations.
+    The seconds of a pass are proportional to its operations.
     """
     ndim = plan.network_axes
     whole = _tile_shape(plan, block)
@@ -178,12 +183,12 @@ def _pass_seconds(
 
 
 def _work(plan: SegmentPlan, shape: Point) -> float:
-    """Operations of a pass, or voxels where they cannot be counted."""
+    """Operations of a pass, or its voxels if operations cannot be counted."""
     return plan.pass_flops(shape) or float(np.prod(shape))
 
 
 def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> tuple[float, float]:
-    """Seconds to compile, and of a pass over noise with its labels on the host."""
+    """Seconds to compile, and seconds of a pass over noise until its labels are on the host."""
     dtype = np.dtype(plan.image.level(plan.level).dtype)
     noise = np.random.default_rng(0).integers(0, 256, (len(plan.channels), *shape), np.uint8)
     inner = (slice(None),) * len(shape)
@@ -204,7 +209,7 @@ def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:
     begun = time.perf_counter()
     pixels = reader.read(plan.tiling.read_box(block))
     read = time.perf_counter() - begun
-    # Something as smooth, and as noisy, as labels of such an image may be.
+    # A threshold gives labels that are about as easy to compress as real ones.
     inside = tuple(slice(0, n) for n in block.shape)
     labels = (pixels[0][inside] > np.median(pixels[0][inside])).astype(np.uint8)
     with tempfile.TemporaryDirectory(prefix="bigunet-") as folder:

@@ -1,4 +1,4 @@
-"""Which images a list of paths, patterns and folders stands for; opens none of them."""
+"""Lists the images that paths, patterns and folders stand for. It opens none of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bigunet.errors import ImageError
 from bigunet.io.stores.access import find_node, normal_url, reading
 from bigunet.segmentation.place import RUN_FOLDER
 
-# Longest first: a name loses one of them.
+# The longest come first, because only one of them is removed from a name.
 _SUFFIXES = (".ome.zarr.zip", ".zarr.zip", ".ome.zarr", ".zarr", ".ozx", ".zip")
 _IN_FOLDERS = (".zarr", ".zarr.zip", ".ozx")
 
@@ -21,16 +21,16 @@ _IN_FOLDERS = (".zarr", ".zarr.zip", ".ozx")
 def list_images(
     sources: Iterable[str | Path], *, outputs: str | Path
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Paths and URLs of the images that ``sources`` stand for, each once, and what was left out.
+    """Paths and URLs of the images that ``sources`` stand for, each once, and what is left out.
 
     Parameters
     ----------
     sources : iterable of path or URL
-        Images; patterns, such as ``images/*.zarr``, for shells that leave them as they are; and
-        folders, which stand for the images that lie directly in them, in natural order.
+        Images, patterns such as ``images/*.zarr``, and folders. A folder stands for the images that
+        lie directly in it, in natural order.
     outputs : path
-        Folder of the outputs. What bigunet wrote there is no input, so that the same command can
-        run again. Outputs elsewhere are inputs only where they are named one by one.
+        Folder of the outputs. Outputs of bigunet in it are left out, so that the same command can
+        run again. Outputs in other folders are inputs only if ``sources`` names them one by one.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def list_images(
 
 
 def is_several(source: str) -> bool:
-    """Whether this is a pattern with matches, or a folder that is no image but holds some."""
+    """Whether this is a pattern with matches, or a folder that holds images and is none itself."""
     if "://" in source:
         return False
     if os.path.lexists(source):
@@ -69,7 +69,7 @@ def example_of(source: str) -> str:
 
 
 def stem_of(source: str) -> str:
-    """Name of an image without its folder and suffix.
+    """The name of an image without its folder and suffix.
 
     >>> stem_of("https://example.org/slides/a.ome.zarr?version=2"), stem_of("b.c/d.zarr/0")
     ('a', '0')
@@ -90,7 +90,7 @@ def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
         yield source
         return
     if os.path.lexists(source):
-        yield from _held(source, outputs)
+        yield from _images_of_folder(source, outputs)
         return
     if not glob.has_magic(source):
         raise ImageError(f"no such store: {normal_url(source)} does not exist")
@@ -98,14 +98,16 @@ def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
     if not matches:
         raise ImageError(f"no path matches {source}; see what is there, and how it is written")
     for match in matches:
-        yield from _held(match, outputs) if _is_plain_folder(match) else [match]
+        yield from _images_of_folder(match, outputs) if _is_plain_folder(match) else [match]
 
 
-def _held(folder: str, outputs: str | Path) -> Sequence[str]:
+def _images_of_folder(folder: str, outputs: str | Path) -> Sequence[str]:
     images = _images_in(folder)
     if not images and _identity(folder) != _identity(outputs):
-        wanted = ", ".join(f"*{suffix}" for suffix in _IN_FOLDERS)
-        raise ImageError(f"folder {folder} holds no image ({wanted}); give its images, or leave it")
+        patterns = ", ".join(f"*{suffix}" for suffix in _IN_FOLDERS)
+        raise ImageError(
+            f"folder {folder} holds no image ({patterns}); give its images, or leave it"
+        )
     return images
 
 
@@ -120,7 +122,7 @@ def _images_in(folder: str) -> list[str]:
 
 
 def _is_plain_folder(path: str) -> bool:
-    """Whether it is a folder and no zarr, not even a broken one."""
+    """Whether a path is a folder but no zarr, not even a broken one."""
     if not os.path.isdir(path) or path.rstrip("/").lower().endswith(_IN_FOLDERS):
         return False
     return find_node(normal_url(path)) is None
@@ -140,6 +142,6 @@ def _identity(path: str | Path) -> str:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key by which image2 comes before image10."""
+    """A key for sorting that puts image2 before image10."""
     parts = re.split(r"([0-9]+)", name.lower())
     return [(int(part), "") if k % 2 else (0, part) for k, part in enumerate(parts)]

@@ -1,4 +1,4 @@
-"""Segment many images into one folder: owns which they are, and what is checked before any runs."""
+"""Segments many images into one folder, after a check of all images and outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bigunet.model.model import Model
 from bigunet.option_fields import chosen
 from bigunet.segmentation.image_list import list_images, stem_of
 from bigunet.segmentation.place import choose_place
-from bigunet.segmentation.run.record import check_target
+from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
@@ -49,30 +49,30 @@ def segment_images(
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Segment images into ``folder/NAME.zarr`` each, one after the other.
 
-    Before the first block, all images are opened, and their outputs are seen to be free.
+    Before the first block, all images are opened, and all outputs are checked.
 
     Parameters
     ----------
     sources : path, URL, or several of them
         Images, patterns such as ``images/*.zarr``, and folders of images.
     folder : path
-        Local folder of the outputs, made if it is not there. The name of an output is that of
-        the image without ``.zarr``, ``.ome.zarr`` and the like.
+        Local folder of the outputs; it is made if it is missing. An output has the name of its
+        image without ``.zarr``, ``.ome.zarr`` and the like.
     model, options, client, existing, stop, on_event, performance_path, **fields
-        As for `segment`; the model is loaded once, the workers are started once, and the
-        performance report is one of all images. With ``existing="resume"`` finished outputs
-        stay, unfinished ones go on, and missing ones are begun.
+        As for `segment`. The model is loaded once, the workers are started once, and there is one
+        performance report for all images. With ``existing="resume"`` finished outputs stay,
+        unfinished ones are continued, and missing ones are begun.
 
     Yields
     ------
     tuple of str and (SegmentReport or BigUNetError)
-        Path of an image, and its report or why it failed.
+        Path of an image, and its report or its error.
 
     Raises
     ------
     BigUNetError
-        If an image cannot be opened, two of them have one name, or an output may not be written:
-        then nothing was done. StoppedError, if it was asked to stop before the end.
+        If an image cannot be opened, two images have the same name, or an output may not be
+        written: then nothing is done. StoppedError, if ``stop`` was set before the end.
     """
     check_report(performance_path)
     options = chosen(SegmentOptions, options, fields, segment_images)
@@ -102,7 +102,7 @@ def segment_images(
 
 
 def _usable(folder: str | Path) -> str:
-    """The folder's absolute path, if outputs may lie in it."""
+    """The absolute path of the folder, if outputs may lie in it."""
     text = os.fspath(folder)
     if "://" in text:
         raise OptionError(f"folder {text}: give a local one; object stores can only be read")
@@ -115,7 +115,7 @@ def _usable(folder: str | Path) -> str:
 
 
 def _named(images: Sequence[str], folder: str) -> tuple[Member, ...]:
-    """The images with their outputs; no two may have the same."""
+    """The images with their outputs. Two images cannot have the same output."""
     by_name: dict[str, str] = {}
     for image in images:
         name = stem_of(image)
@@ -132,7 +132,7 @@ def _named(images: Sequence[str], folder: str) -> tuple[Member, ...]:
 
 
 def _check(members: Sequence[Member], options: SegmentOptions, existing: Existing) -> None:
-    """See that each image can be opened, and each output be written; changes nothing."""
+    """Check that each image can be opened, and each output be written. Nothing is changed."""
     owner_of = {os.path.realpath(str(member.target)): member for member in members}
     for member in members:
         image = _opened(member.source, options.axes)

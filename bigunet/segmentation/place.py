@@ -1,4 +1,4 @@
-"""Where a run's output goes: a store of its own, or a label of the image; touches no storage."""
+"""The place of an output: a store of its own, or a label inside the image. Nothing is written."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ _ZARR_FORMAT: dict[str, int] = {"0.4": 2, "0.5": 3}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A store, and the group in it that the run owns: it alone is written anew or removed.
+    """A store, and the group in it that the run owns.
+
+    A run writes and removes nothing outside this group.
 
     Parameters
     ----------
     store : str
         Path of the root group: the output, or the image that gets labels.
     group : str
-        Empty where the run owns the whole store.
+        Path of the group in the store; empty if the run owns the whole store.
     version : {"0.4", "0.5"}
-        Of OME-Zarr.
+        Version of OME-Zarr.
     """
 
     store: str
@@ -37,32 +39,33 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        """What the run owns."""
+        """Path of the folder that the run owns."""
         return Path(self.store, self.group)
 
     @property
     def inside_image(self) -> bool:
+        """Whether the output is a label inside the image."""
         return bool(self.group)
 
     @property
     def record(self) -> str:
-        """Path below the store of the folder for ledger and report."""
+        """Path in the store of the folder with the ledger and the report."""
         return f"{self.group}/{RUN_FOLDER}" if self.group else RUN_FOLDER
 
 
 def choose_place(image: Multiscale, target: str | Path | None, options: SegmentOptions) -> Place:
-    """The place that ``target`` names, or the label ``classes`` of the image where it is None.
+    """The place at the path ``target``. If it is None: the label ``classes`` inside the image.
 
     Raises
     ------
     OptionError
-        If the image, or what the options ask for, cannot be a label inside it.
+        If labels cannot be written into the image, or not those that the options ask for.
     """
     chosen = options.ome_version
     if target is not None:
         path = os.fspath(target)
         if "://" not in path:
-            # Workers may run in other folders.
+            # Absolute, because workers may run in other folders.
             path = os.path.abspath(os.path.expanduser(path))
         return Place(path, "", "0.5" if chosen == "auto" else chosen)
     check_inside_options(options)
@@ -81,12 +84,12 @@ def choose_place(image: Multiscale, target: str | Path | None, options: SegmentO
 
 def check_inside_options(options: SegmentOptions) -> None:
     """Raise OptionError if the options ask for more than the classes of all of level 0."""
-    wanted = {
+    is_refused = {
         f"output {', '.join(options.outputs)}": options.outputs != ("classes",),
         f"roi {', '.join(options.roi)}": bool(options.roi),
         f"level {options.level}": options.level != 0,
     }
-    for option, refused in wanted.items():
+    for option, refused in is_refused.items():
         if refused:
             raise OptionError(
                 f"{option}: inside an image only the classes of all of its level 0 are written; "

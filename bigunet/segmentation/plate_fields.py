@@ -1,4 +1,4 @@
-"""Segment a plate, field by field: owns which fields, and that one's failure stops no other."""
+"""Segments the fields of a plate, one after the other. After a failure it goes on."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def segment_fields(
     Parameters
     ----------
     source : path or Plate
-        A plate or well, or what `local_plate` found of one.
+        A plate or well, or the result of `local_plate`.
     model, options, client, existing, stop, on_event, performance_path, **fields
-        As for `segment`; the workers are started once, and the report is one of all fields.
-        What the plate lists and does not store is a warning in the log.
+        As for `segment`. The workers are started once, and there is one performance report for all
+        fields. Fields that the plate lists but does not store are a warning in the log.
 
     Yields
     ------
     tuple of str and (SegmentReport or BigUNetError)
-        Path of a field relative to the plate, and what became of it.
+        Path of a field relative to the plate, and its report or its error.
 
     Raises
     ------
     BigUNetError
-        If no field could be segmented: there is none, or model or options do not fit any;
-        StoppedError, if it was asked to stop before the end.
+        If there is no field, or model or options fit none of them; StoppedError, if ``stop`` was
+        set before the end.
     """
     leave_if_imported_again()
     check_report(performance_path)
@@ -85,12 +85,12 @@ def segment_fields(
 
 
 def local_plate(source: str | Path | Plate) -> Plate:
-    """The plate, if labels can be written into it.
+    """Open a plate that labels can be written into.
 
     Raises
     ------
     OptionError, ImageError
-        If it is on no local disk, is no plate, or stores no field.
+        If it is not on a local disk, is no plate, or stores no field.
     """
     url = source.url if isinstance(source, Plate) else normal_url(source)
     if "://" in url:

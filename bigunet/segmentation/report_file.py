@@ -1,4 +1,4 @@
-"""The report of a run, as a file beside its ledger: writes it, and reads it back."""
+"""Writes the report of a run to a file next to its ledger, and reads it back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPORT = "report.json"
 
 
 def write_report(target: Path, report: dict[str, Any]) -> None:
-    """Keep the run's report beside its ledger.
+    """Write the report of a run next to its ledger.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def write_report(target: Path, report: dict[str, Any]) -> None:
 
 
 def keep_report(target: Path, report: dict[str, Any]) -> None:
-    """Write a report where there is none that can be read; one that is there tells more."""
+    """Write a report unless a readable one exists: that of the run itself says more."""
     try:
         if read_report(target):
             return
@@ -39,12 +39,12 @@ def keep_report(target: Path, report: dict[str, Any]) -> None:
 
 
 def read_report(target: Path) -> dict[str, Any]:
-    """The report of the run that made ``target``; empty if there is none.
+    """Read the report of the run that made ``target``; empty if there is none.
 
     Raises
     ------
     OutputError
-        If it is damaged, or cannot be read.
+        If the report is damaged, or cannot be read.
     """
     path = target / RUN_FOLDER / REPORT
     if not is_record_file(path):
@@ -64,7 +64,13 @@ def read_report(target: Path) -> dict[str, Any]:
 
 
 def is_record_file(path: Path) -> bool:
-    """Whether a file of a run's record is there."""
+    """Whether a path is a file of the record of a run.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be looked at.
+    """
     try:
         return path.is_file()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a segmentation did, in numbers."""
+"""The report of a segmentation, in numbers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bigunet.engine.ledger import Ledger
 from bigunet.segmentation.plan.fit import Fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
-from bigunet.segmentation.plan.plan import SegmentPlan
-from bigunet.segmentation.run.stages import SEGMENT
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.urls import without_secrets
 
 
@@ -27,30 +25,30 @@ class SegmentReport:
     fit : Fit
         Whether image, grey range and model fit one another.
     seconds : float
-        From the first block to the last byte, without the start of the workers.
+        Time from the first block to the last byte, without the start of the workers.
     blocks_done : int
-        Blocks that this run segmented itself; the others it found done.
+        Blocks that this run segmented itself; earlier runs or other parts did the others.
     finished : bool
-        Whether the output is whole; False where other parts are still to end.
+        Whether the output is complete; False if other parts must still end.
     class_shares : mapping of str to float
         Share of the voxels of each class, 0 to 1.
     bytes_read : int
-        Of pixels, uncompressed, halos included.
+        Bytes of the pixels that were read, uncompressed, with halos.
     tiles_computed : int
-        Tiles that went through the network; one of the same voxels as an earlier one is not
+        Tiles that went through the network. A tile with the same voxels as an earlier one is not
         computed again.
     compute_seconds : float
-        In which a device computed, all workers together.
+        Time in which a device computed, summed over all workers.
     device, backend : str
-        Where the network ran, and what computed it; empty if no block needed it.
+        Where the network ran, and what computed it; empty if no block needed the network.
     smaller_tile : tuple of int
-        What a forward pass kept, where memory ended with the tiles that were planned; else empty.
+        Shape of the tiles, if memory ended with the planned ones; else empty.
     peak_memory_bytes : int
-        Of this process and its children.
+        Peak memory of this process and its children.
     dashboard : str
         Address of Dask's dashboard while it ran; empty if there was none.
     already_finished : bool
-        Whether an earlier run had finished the output, so that this one only saw that all is there.
+        Whether an earlier run had finished the output, so that this run computed nothing.
     """
 
     plan: SegmentPlan
@@ -97,29 +95,3 @@ class SegmentReport:
             "dashboard": self.dashboard,
             "already_finished": self.already_finished,
         }
-
-
-def totals_of(plan: SegmentPlan, ledger: Ledger) -> dict[str, Any]:
-    """Sums over all blocks, those of earlier runs included."""
-    names = [c.name for c in plan.model.description.classes]
-    counts = [0] * len(names)
-    bytes_read, tiles_computed, compute_seconds, device, backend = 0, 0, 0.0, "", ""
-    smaller_tile: list[int] = []
-    for result in ledger.results(SEGMENT):
-        counts = [a + b for a, b in zip(counts, result["counts"])]
-        bytes_read += result["bytes_read"]
-        tiles_computed += result["tiles_computed"]
-        compute_seconds += result["compute_seconds"]
-        device = result["device"] or device
-        backend = result["backend"] or backend
-        smaller_tile = result.get("smaller_tile", smaller_tile)
-    total = max(sum(counts), 1)
-    return {
-        "class_shares": {name: count / total for name, count in zip(names, counts)},
-        "bytes_read": bytes_read,
-        "tiles_computed": tiles_computed,
-        "compute_seconds": compute_seconds,
-        "device": device,
-        "backend": backend,
-        "smaller_tile": tuple(smaller_tile),
-    }

@@ -1,4 +1,4 @@
-"""Segment images one after the other on one set of workers: the failure of one stops no other."""
+"""Segments images one after the other on the same workers. After a failure it goes on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.plan.plan import make_plan
-from bigunet.segmentation.plan.worker_choice import settled, voxels_of
-from bigunet.segmentation.run.record import begin_anew
-from bigunet.segmentation.segment import clients_of, memory_of_a_job, segment
+from bigunet.segmentation.plan.worker_choice import job_limit_bytes, settled, voxels_of
+from bigunet.segmentation.run.clearing import begin_anew
+from bigunet.segmentation.segment import segment
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
+from bigunet.segmentation.workers import open_workers
 
-# Members that tell how large the others are.
+# Members that are opened to estimate the size of all.
 _MOST_LOOKED_AT = 16
 
 
@@ -38,11 +39,11 @@ class Member:
     Parameters
     ----------
     name : str
-        What the results call it.
+        Name of the member in the results.
     source : str
         Path or URL of the image.
     target : str or None
-        Where its output goes; None for labels inside the image.
+        Path of its output; None for labels inside the image.
     """
 
     name: str
@@ -69,16 +70,16 @@ def segment_series(
     ----------
     members : sequence of Member
     kind : str
-        What messages call a member: ``"field"`` or ``"image"``.
+        Word for a member in messages: ``"field"`` or ``"image"``.
     about : str
-        What the performance report says was run.
+        Title of the performance report.
     model, options, client, existing, stop, on_event, performance_path
         As for `segment`.
 
     Yields
     ------
     tuple of str and (SegmentReport or BigUNetError)
-        Name of a member, and its report or why it failed.
+        Name of a member, and its report or its error.
 
     Raises
     ------
@@ -87,14 +88,14 @@ def segment_series(
     """
     leave_if_imported_again()
     for address in options.read_besides:
-        # What all members read is missing for all of them, before workers start.
+        # An image that all members need is opened before workers start.
         open_multiscale(address, usual_axes=True)
-    options = replace(options, memory_limit=options.memory_limit or memory_of_a_job(client))
+    options = replace(options, memory_limit=options.memory_limit or job_limit_bytes(client))
     loaded = model if isinstance(model, Model) else load_model(model)
     voxels = sum(_voxels(member, options) for member in members[:_MOST_LOOKED_AT])
     voxels *= max(1, len(members) / _MOST_LOOKED_AT)
     with (
-        clients_of(settled(client, options.device, voxels), on_event, stop) as shared,
+        open_workers(settled(client, options.device, voxels), on_event, stop) as shared,
         performance_report(shared, performance_path, about),
     ):
         emptied = _emptied(members, loaded, options) if existing == "overwrite" else set()
@@ -117,7 +118,7 @@ def segment_series(
 
 
 def _voxels(member: Member, options: SegmentOptions) -> float:
-    """Of one image; 0 where it cannot be read, which is said in its turn."""
+    """Voxels of one image; 0 if it cannot be read. Its own turn reports that error."""
     try:
         return voxels_of(open_multiscale(member.source, axes=options.axes), options)
     except BigUNetError:
@@ -132,16 +133,15 @@ def _outcome(member: Member, *, kind: str, **arguments: Any) -> SegmentReport | 
     except BigUNetError as error:
         return error
     except OSError as error:
-        # A full disk or a lost permission of one member is no fault of the others.
+        # The disk or the permissions of the other members may be all right.
         return OutputError(f"{kind} {member.source}: {error}")
 
 
 def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -> set[Member]:
-    """Empty all outputs before the first block, and say which members had theirs emptied.
+    """Remove all earlier outputs before the first block; the members with an empty place now.
 
-    Then a series that is stopped can go on with ``resume``: no output of an earlier run is left
-    that would pass for one of this run. An output that options or model do not let be written
-    stays as it is.
+    Then a stopped series can go on with ``resume``: no output of an earlier run is left that looks
+    like one of this series. If options or model do not fit an image, its output stays.
     """
     emptied = set()
     for member in members:
@@ -153,7 +153,7 @@ def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -
         except BusyError:
             raise
         except BigUNetError:
-            # It fails again, and is told, in its turn.
+            # The turn of this member reports the same error.
             continue
         emptied.add(member)
     return emptied

@@ -1,4 +1,4 @@
-"""A network of somebody else's, zero-padded, with bilinear upsampling, in the same engine."""
+"""A foreign network in the same engine: zero-padded, with bilinear upsampling."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_its_interior_equals_one_plain_pass_whatever_the_blocks(client, tmp_path
     array[:] = image
     with torch.inference_mode():
         logits = module(torch.from_numpy(image / np.float32(255))[None, None])[0, 0].numpy()
-    # Random weights favour one class: put the threshold where both occur.
+    # Random weights favour one class. This threshold makes both classes occur.
     offset = float(np.median(logits))
     with torch.no_grad():
         module.output.bias -= offset

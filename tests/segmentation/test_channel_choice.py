@@ -1,4 +1,4 @@
-"""Laws of the channels that a model reads: chosen, beyond doubt, or asked for; never guessed."""
+"""Laws of the channels that a model reads: chosen by name, or refused, but never guessed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def model(*channels: str) -> ModelDescription:
 
 
 def chosen(names: list[str], channels: list[str]) -> tuple[int, ...] | None:
-    """What is read without a choice; None if the user is asked."""
+    """The channels that are read without a choice of the user; None if the user must choose."""
     try:
         return choose_channels(image(*names), model(*channels), ())
     except OptionError:
@@ -39,42 +39,42 @@ def chosen(names: list[str], channels: list[str]) -> tuple[int, ...] | None:
 
 @settings(deadline=None)
 @given(st.lists(NAMES, min_size=2, max_size=4), NAMES)
-def test_of_several_channels_one_is_read_only_by_a_real_name_that_it_alone_has(
-    names: list[str], wanted: str
+def test_one_of_several_channels_is_read_only_if_it_alone_has_the_name(
+    names: list[str], needed: str
 ) -> None:
-    exact = [k for k, name in enumerate(names) if name == wanted]
-    alike = exact or [k for k, name in enumerate(names) if name.lower() == wanted.lower()]
-    expected = tuple(alike) if is_real(wanted) and len(alike) == 1 else None
-    assert chosen(names, [wanted]) == expected
+    exact = [k for k, name in enumerate(names) if name == needed]
+    alike = exact or [k for k, name in enumerate(names) if name.lower() == needed.lower()]
+    expected = tuple(alike) if is_real(needed) and len(alike) == 1 else None
+    assert chosen(names, [needed]) == expected
 
 
 @settings(deadline=None)
 @given(NAMES, NAMES)
-def test_the_only_channel_is_read_by_a_model_of_one_whatever_they_are_called(
-    name: str, wanted: str
+def test_a_model_of_one_channel_reads_the_only_channel_of_an_image_whatever_the_names(
+    name: str, needed: str
 ) -> None:
-    assert chosen([name], [wanted]) == (0,)
+    assert chosen([name], [needed]) == (0,)
 
 
 @settings(deadline=None)
 @given(st.lists(NAMES, min_size=2, max_size=3).flatmap(
     lambda names: st.tuples(st.just(names), st.permutations(names))
 ))  # fmt: skip
-def test_channels_are_taken_in_order_only_where_no_real_name_says_otherwise(
+def test_channels_are_read_in_order_unless_a_real_name_disagrees(
     both: tuple[list[str], list[str]],
 ) -> None:
-    names, wanted = both
-    found = chosen(names, wanted)
-    real = [name for name in wanted if is_real(name)]
+    names, needed = both
+    channels = chosen(names, needed)
+    real = [name for name in needed if is_real(name)]
     if not real:
-        assert found == tuple(range(len(names)))
-    elif found is not None:
-        for index, name in zip(found, wanted):
+        assert channels == tuple(range(len(names)))
+    elif channels is not None:
+        for index, name in zip(channels, needed):
             assert not is_real(name) or names[index].lower() == name.lower()
 
 
 @pytest.mark.parametrize(
-    ("names", "wanted", "expected"),
+    ("names", "needed", "expected"),
     [
         (["", "", ""], ["0"], None),
         (["2", "1", "0"], ["0"], None),
@@ -95,12 +95,12 @@ def test_channels_are_taken_in_order_only_where_no_real_name_says_otherwise(
     ],
 )
 def test_channels_without_a_choice(
-    names: list[str], wanted: list[str], expected: tuple[int, ...] | None
+    names: list[str], needed: list[str], expected: tuple[int, ...] | None
 ) -> None:
-    assert chosen(names, wanted) == expected
+    assert chosen(names, needed) == expected
 
 
-def test_of_several_channels_the_list_is_told() -> None:
+def test_the_message_lists_the_channels_to_choose_from() -> None:
     with pytest.raises(OptionError) as caught:
         choose_channels(image("", "GFP", ""), model("0"), ())
     assert str(caught.value) == (
@@ -118,7 +118,7 @@ def test_names_that_disagree_are_refused_with_both_lists() -> None:
     )
 
 
-def test_of_an_rgb_image_a_model_of_one_channel_asks_for_one_and_then_reads_it() -> None:
+def test_an_rgb_image_needs_a_chosen_channel_for_a_model_that_reads_one() -> None:
     colours = image("red", "green", "blue", is_rgb=True)
     with pytest.raises(OptionError, match=r"is an RGB image .* reads 1 grey channel: choose one"):
         choose_channels(colours, model("0"), ())

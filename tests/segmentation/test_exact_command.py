@@ -1,4 +1,4 @@
-"""The law through the whole job: reading, workers, writing; random and trained weights."""
+"""Tiled equals whole, through the whole run: reading, workers, writing, with real weights too."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def stored_labels(path: Path) -> np.ndarray:
 
 def reference(model: Model, image: np.ndarray):
     """Scores of one pass, with the percentiles of the whole image."""
-    wanted = model.description.normalisation
-    if wanted.kind == "fixed":
-        return whole_scores(model, image[np.newaxis], wanted.low, wanted.high)
-    low, high = np.percentile(image, (wanted.low, wanted.high), method="inverted_cdf")
+    normalisation = model.description.normalisation
+    if normalisation.kind == "fixed":
+        return whole_scores(model, image[np.newaxis], normalisation.low, normalisation.high)
+    low, high = np.percentile(image, (normalisation.low, normalisation.high), method="inverted_cdf")
     return whole_scores(model, image[np.newaxis], low, high if high > low else low + 1)
 
 
@@ -58,9 +58,9 @@ def test_any_shape_chunking_and_block_gives_the_labels_of_one_pass(
     bigunet.segment(
         folder / "in.zarr", folder / "out.zarr", model=model, options=options, client=client
     )
-    found = stored_labels(folder / "out.zarr")
-    assert found.shape == shape
-    assert wrong_labels(found, reference(model, image)) == 0
+    labels = stored_labels(folder / "out.zarr")
+    assert labels.shape == shape
+    assert wrong_labels(labels, reference(model, image)) == 0
 
 
 @pytest.mark.slow
@@ -75,10 +75,10 @@ def test_trained_weights_on_real_images_give_the_labels_of_one_pass(workers, tmp
         options=SegmentOptions(block_shape=(512, 384), tile_shape=(300, 300), precision="fp32"),
         client=ClusterSpec(kind="local", workers=workers),
     )
-    found = stored_labels(tmp_path / "out.zarr")
+    labels = stored_labels(tmp_path / "out.zarr")
     scores = reference(model, image)
-    assert wrong_labels(found, scores) == 0
-    assert 0.02 < (found == 1).mean() < 0.8
+    assert wrong_labels(labels, scores) == 0
+    assert 0.02 < (labels == 1).mean() < 0.8
     assert bigunet.verify(tmp_path / "in.zarr", tmp_path / "out.zarr").passed
 
 

@@ -1,4 +1,4 @@
-"""The law that the project stands on: tiled equals whole, in memory."""
+"""The law that bigunet stands on: tiled equals whole, here in memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def network(config: NetworkConfig, seed: int = 0) -> Model:
     architecture = {"name": name, "config": config.to_dict()}
     module = build(architecture).initialise().eval()
     for parameter in module.parameters():
-        # What starts as 0 would hide what it is applied to.
+        # A weight of 0 would hide its input.
         if not parameter.detach().any():
             nn.init.normal_(parameter)
     description = ModelDescription(
@@ -52,7 +52,7 @@ def noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def tiled_scores(model: Model, image: np.ndarray, block: tuple[int, ...], tiling: Tiling):
-    """Scores put together from blocks and tiles, each reading its own mirrored cut."""
+    """Scores of a volume, computed block by block and tile by tile, from mirrored inputs."""
     volume = Box.of_shape(image.shape[1:])
     predictor = Predictor(model, GREY)
     scores = None
@@ -64,10 +64,10 @@ def tiled_scores(model: Model, image: np.ndarray, block: tuple[int, ...], tiling
         around = Box(tuple(-a for a in before), tuple(n + b for n, b in zip(volume.shape, after)))
         pixels = mirrored(image, before, after)[(slice(None), *read.within(around))]
         for tile in tiling.tiles(write):
-            found = predictor.scores(pixels[(slice(None), *tile.input.within(read))])
+            of_tile = predictor.scores(pixels[(slice(None), *tile.input.within(read))])
             if scores is None:
-                scores = torch.full((found.shape[0], *volume.shape), torch.nan)
-            kept = found[(slice(None), *tile.output.within(tile.scores))]
+                scores = torch.full((of_tile.shape[0], *volume.shape), torch.nan)
+            kept = of_tile[(slice(None), *tile.output.within(tile.scores))]
             scores[(slice(None), *tile.output.within(volume))] = kept
     return scores
 
@@ -78,7 +78,7 @@ def assert_tiled_equals_whole(
     whole = whole_scores(model, image, 0, 255)
     tiled = tiled_scores(model, image, block, tiling)
     assert not torch.isnan(tiled).any(), "voxels left out"
-    # One voxel has no deviation: the network's scores are of the order of 1 then.
+    # One voxel has no deviation. Scores of the network are about 1 then.
     spread = float(whole.std()) if whole.numel() > 1 else 1.0
     difference = float((tiled - whole).abs().max()) / max(spread, 1e-3)
     assert difference <= 1e-4, f"tiled and whole are {difference} deviations apart"
@@ -165,7 +165,7 @@ def test_tiled_equals_whole_with_a_fully_convolutional_network_in_3d() -> None:
 
 
 class _Misaligned(Tiling):
-    """Tiles that start ``1`` voxel off the stride, outputs still a partition of the box."""
+    """Tiles that start 1 voxel off the stride; their outputs still partition the box."""
 
     def tiles(self, box: Box):
         for tile in Tiling.tiles(self, box):
@@ -185,7 +185,7 @@ class _Misaligned(Tiling):
 def test_a_misalignment_of_one_voxel_breaks_the_law(config) -> None:
     model = network(config)
     image, block = noise((150, 140), 0), (80, 80)
-    # One stride more than is kept, so that shifted tiles still cover their outputs.
+    # Tiles compute one stride more than they keep, so that shifted tiles still cover their outputs.
     field, step = model.receptive_field, model.receptive_field.stride[0]
     assert_tiled_equals_whole(model, image, block, Tiling(field, (64, 64)))
     shifted = _Misaligned(_with_slack(field, step), (64, 64))
@@ -201,7 +201,7 @@ def test_a_sliding_window_has_no_alignment_to_miss(depth) -> None:
 
 
 def _with_slack(field, step: int):
-    """The same network read with one stride more of halo: still exact, as the last test shows."""
+    """The same network with one stride more of halo, which is still exact."""
     return dataclasses.replace(field, halo=tuple(h + step for h in field.halo))
 
 

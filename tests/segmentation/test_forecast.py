@@ -1,4 +1,4 @@
-"""What `plan` foretells: from tiles that ran here, in proportion to the image."""
+"""The forecast of `plan`: measured on tiles that run here, and proportional to the image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def image(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("outputs", [("classes",), ("classes", "probabilities")])
-def test_all_is_foretold_and_nothing_left_behind(
+def test_the_forecast_has_all_times_and_leaves_no_file(
     image: Path, tiny_model: Path, outputs: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
     scratch = tmp_path / "scratch"
@@ -29,13 +29,13 @@ def test_all_is_foretold_and_nothing_left_behind(
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     options = SegmentOptions(block_shape=(512, 512), outputs=outputs, device="cpu")
     made = plan(image, model=tiny_model, options=options)
-    told = forecast(made)
-    assert told.compute_seconds > 0
-    assert told.read_seconds > 0
-    assert told.write_seconds > 0
-    assert told.seconds >= told.compute_seconds
-    assert told.memory_bytes > made.block_memory_bytes()
-    assert told.gpu_hours is None
+    estimate = forecast(made)
+    assert estimate.compute_seconds > 0
+    assert estimate.read_seconds > 0
+    assert estimate.write_seconds > 0
+    assert estimate.seconds >= estimate.compute_seconds
+    assert estimate.memory_bytes > made.block_memory_bytes()
+    assert estimate.gpu_hours is None
     assert not list(scratch.iterdir())
 
 
@@ -45,18 +45,20 @@ def test_time_grows_with_the_image(
     monkeypatch.setattr("bigunet.segmentation.forecast._timed", lambda *_: (0.5, 1.0))
     monkeypatch.setattr("bigunet.segmentation.forecast._io_seconds", lambda plan, block: (2.0, 3.0))
     monkeypatch.setattr("bigunet.segmentation.forecast.cores", lambda: 5)
-    found = []
+    forecasts = []
     for side in (512, 1024, 4096):
         zarr.create_array(
             str(tmp_path / f"{side}.zarr"), shape=(side, side), chunks=(256, 256), dtype="uint8"
         )
         options = SegmentOptions(block_shape=(512, 512), tile_shape=(512, 512), device="cpu")
-        found.append(forecast(plan(tmp_path / f"{side}.zarr", model=tiny_model, options=options)))
-    assert [f.compute_seconds for f in found] == pytest.approx([1, 4, 64])
-    assert [f.read_seconds for f in found] == pytest.approx([2, 8, 128])
-    assert [f.seconds - f.start_seconds for f in found] == pytest.approx([2, 8, 128])
-    # One shape of tile each, compiled once.
-    assert min(f.start_seconds for f in found) >= 0.5
+        forecasts.append(
+            forecast(plan(tmp_path / f"{side}.zarr", model=tiny_model, options=options))
+        )
+    assert [f.compute_seconds for f in forecasts] == pytest.approx([1, 4, 64])
+    assert [f.read_seconds for f in forecasts] == pytest.approx([2, 8, 128])
+    assert [f.seconds - f.start_seconds for f in forecasts] == pytest.approx([2, 8, 128])
+    # Each image has one shape of tile, which is compiled once.
+    assert min(f.start_seconds for f in forecasts) >= 0.5
 
 
 def test_what_a_mask_leaves_out_is_not_counted(
@@ -66,7 +68,7 @@ def test_what_a_mask_leaves_out_is_not_counted(
     monkeypatch.setattr("bigunet.segmentation.forecast._io_seconds", lambda plan, block: (2.0, 3.0))
     zarr.create_array(str(tmp_path / "in.zarr"), shape=(2048, 2048), chunks=(256, 256), dtype="u1")
     mask = zarr.create_array(str(tmp_path / "mask.zarr"), shape=(8, 8), chunks=(8, 8), dtype="u1")
-    # Two of sixteen blocks, and one tile of four of another.
+    # The mask selects two of sixteen blocks, and one of four tiles of another block.
     mask[0:2, 0:4], mask[7, 7] = 1, 1
     options = SegmentOptions(
         block_shape=(512, 512),
@@ -74,17 +76,17 @@ def test_what_a_mask_leaves_out_is_not_counted(
         device="cpu",
         mask=str(tmp_path / "mask.zarr"),
     )
-    found = forecast(plan(tmp_path / "in.zarr", model=tiny_model, options=options))
-    assert found.compute_seconds == pytest.approx(2 * 4 + 1)
-    assert found.read_seconds == pytest.approx(3 * 2)
-    assert found.write_seconds == pytest.approx(16 * 3)
+    estimate = forecast(plan(tmp_path / "in.zarr", model=tiny_model, options=options))
+    assert estimate.compute_seconds == pytest.approx(2 * 4 + 1)
+    assert estimate.read_seconds == pytest.approx(3 * 2)
+    assert estimate.write_seconds == pytest.approx(16 * 3)
 
 
-def test_plan_tells_it_and_reads_no_pixel_if_asked(
+def test_plan_prints_the_forecast_or_reads_no_pixel(
     bigunet: Any, image: Path, tiny_model: Path
 ) -> None:
-    told = bigunet("plan", image, "--model", tiny_model, "--json").json
-    assert told["forecast"]["seconds"] > 0
+    printed = bigunet("plan", image, "--model", tiny_model, "--json").json
+    assert printed["forecast"]["seconds"] > 0
     assert (
         "forecast"
         not in bigunet("plan", image, "--model", tiny_model, "--json", "--no-measure").json

@@ -1,4 +1,4 @@
-"""The path through a GPU, played by a device that finds races: the same bytes as on a CPU."""
+"""The path through a GPU gives the bytes of a CPU, on a simulated device that detects races."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pixels(target: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("most_voxels", [None, 3000])
-def test_what_streams_compute_is_what_a_cpu_computes(
+def test_streams_compute_the_values_that_a_cpu_computes(
     image: Path,
     tiny_model: Path,
     client: Client,
@@ -52,14 +52,14 @@ def test_what_streams_compute_is_what_a_cpu_computes(
     monkeypatch: pytest.MonkeyPatch,
     most_voxels: int | None,
 ) -> None:
-    """Also where its memory ends, which smaller tiles then fit."""
+    """Also if its memory ends, so that smaller tiles are needed."""
     gpu = FakeGpu(most_voxels)
     with monkeypatch.context() as patched:
         patched.setattr(forward, "link_to", lambda _: StreamLink(gpu))
         on_gpu = run(image, tmp_path / "gpu.zarr", tiny_model, client)
     on_cpu = run(image, tmp_path / "cpu.zarr", tiny_model, client, on_gpu.smaller_tile or (32, 32))
-    for found, expected in zip(pixels(tmp_path / "gpu.zarr"), pixels(tmp_path / "cpu.zarr")):
-        np.testing.assert_array_equal(found, expected)
+    for values, expected in zip(pixels(tmp_path / "gpu.zarr"), pixels(tmp_path / "cpu.zarr")):
+        np.testing.assert_array_equal(values, expected)
     assert gpu.largest_tile > 0
     assert on_gpu.class_shares == on_cpu.class_shares
     if most_voxels is None:
@@ -70,7 +70,7 @@ def test_what_streams_compute_is_what_a_cpu_computes(
         assert gpu.num_freed == gpu.num_refused > 0
 
 
-def test_when_memory_ends_in_mid_block_the_tiles_under_way_are_waited_for(
+def test_if_memory_ends_in_mid_block_the_run_waits_for_the_tiles_that_have_begun(
     image: Path,
     tiny_model: Path,
     client: Client,

@@ -1,4 +1,4 @@
-"""The grey range of a run: where it comes from, and what is said of one that does not fit."""
+"""The grey range of a run: its origin, and the warnings about a range that does not fit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from bigunet import Model, Normalisation, SegmentOptions, segment, segment_image
 from bigunet.errors import ImageError, OptionError
 from bigunet.segmentation.plan.fit import check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
-from bigunet.segmentation.plan.plan import SegmentPlan, plan
+from bigunet.segmentation.plan.plan import plan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 
 class Above(nn.Module):
-    """One score: how far the network's input lies above a half."""
+    """A network with one score: its input minus one half."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ def described(**changes: object) -> Model:
 def stored(
     path: Path, *levels: np.ndarray, axes: str = "yx", names: tuple = (), um: float = 0.5
 ) -> Path:
-    """An OME-Zarr 0.4 image, its voxels of level 0 ``um`` micrometres wide."""
+    """An OME-Zarr 0.4 image; voxels of level 0 are ``um`` micrometres wide."""
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     datasets = []
     for k, voxels in enumerate(levels):
@@ -63,25 +64,25 @@ def stored(
 
 
 def ramp(low: int, high: int, side: int = 128) -> np.ndarray:
-    """All values from low to high, the same in every row."""
+    """All values from low to high; each row is the same."""
     return np.tile(np.linspace(low, high, side).round().astype(np.uint16), (side, 1))
 
 
 def fixed(path: Path, model: Model = MODEL, **options: object) -> FixedNormalisation:
-    found = plan(path, model=model, options=SegmentOptions(**options))  # type: ignore[arg-type]
-    return fix_normalisation(found)[0]
+    made = plan(path, model=model, options=SegmentOptions(**options))  # type: ignore[arg-type]
+    return fix_normalisation(made)[0]
 
 
 def warned(path: Path, model: Model = MODEL, **options: object) -> tuple[str, ...]:
-    found: SegmentPlan = plan(path, model=model, options=SegmentOptions(**options))  # type: ignore[arg-type]
-    return check_fit(found, *fix_normalisation(found)).warnings
+    made: SegmentPlan = plan(path, model=model, options=SegmentOptions(**options))  # type: ignore[arg-type]
+    return check_fit(made, *fix_normalisation(made)).warnings
 
 
 def ends(made: FixedNormalisation) -> tuple:
     return made.values.low[0], made.values.high[0]
 
 
-def test_a_range_is_measured_where_it_is_segmented(tmp_path: Path) -> None:
+def test_a_range_is_measured_on_the_voxels_that_are_segmented(tmp_path: Path) -> None:
     path = stored(tmp_path / "i", ramp(0, 1270))
     assert ends(fixed(path, percentiles=(0, 100))) == (0, 1270)
     assert ends(fixed(path, percentiles=(0, 100), roi={"x": (32, 65)})) == (320, 640)
@@ -89,7 +90,7 @@ def test_a_range_is_measured_where_it_is_segmented(tmp_path: Path) -> None:
     assert ends(fixed(path, percentiles=(0, 100), mask=str(mask))) == (0, 90)
 
 
-def test_an_empty_mask_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_a_run_with_an_empty_mask_does_not_fail(tmp_path: Path) -> None:
     path = stored(tmp_path / "i", ramp(0, 1270))
     mask = stored(tmp_path / "m", np.zeros((128, 128), np.uint8))
     assert ends(fixed(path, percentiles=(0, 100), mask=str(mask))) == (0, 1270)
@@ -115,7 +116,7 @@ def test_each_channel_may_have_a_range(tmp_path: Path) -> None:
         fixed(path, model, grey_range=((1, 2),) * 3)
 
 
-def test_a_series_shares_the_range_of_one_image(tmp_path: Path) -> None:
+def test_several_images_can_share_the_range_of_one(tmp_path: Path) -> None:
     first, second = stored(tmp_path / "1", ramp(0, 1000)), stored(tmp_path / "2", ramp(0, 500))
     made = fixed(second, grey_range_of=str(first), percentiles=(0, 100))
     assert (made.origin, made.other, ends(made)) == ("other image", str(first), (0, 1000))
@@ -125,7 +126,7 @@ def test_a_series_shares_the_range_of_one_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["as it is", "bright and dark turned over"])
-def test_a_run_says_and_uses_its_range_and_others_may_take_it(
+def test_a_run_reports_and_uses_its_range_and_other_runs_can_take_it(
     client, tmp_path: Path, turned: bool
 ) -> None:
     path = stored(tmp_path / "i", ramp(0, 1270))
@@ -134,8 +135,8 @@ def test_a_run_says_and_uses_its_range_and_others_may_take_it(
     report = segment(path, tmp_path / "o", model=MODEL, client=client, options=options)
     labels = zarr.open_array(str(tmp_path / "o/labels/classes/0"), mode="r")[:]
     np.testing.assert_array_equal(labels == 1, (ramp(0, 1270) > 505) != turned)
-    told = report.to_dict()["normalisation"]
-    assert (told["values_low"], told["values_high"], told["origin"]) == (
+    used = report.to_dict()["normalisation"]
+    assert (used["values_low"], used["values_high"], used["origin"]) == (
         [grey[0]],
         [grey[1]],
         "options",
@@ -152,9 +153,9 @@ def test_the_command_prints_range_origin_and_channel(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, [*words, "--grey-range", "100:9000", "--json"])
     assert result.exit_code == 0, result.output
     assert "channel 1 'b': 100 to 9000 (as given)" in result.stderr
-    told = json.loads(result.stdout)
-    assert told["warnings"] == []
-    assert told["channels"] == ["b"]
+    printed = json.loads(result.stdout)
+    assert printed["warnings"] == []
+    assert printed["channels"] == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_the_command_prints_range_origin_and_channel(tmp_path: Path) -> None:
         ({"level": "best"}, "unknown level 'best'"),
     ],
 )
-def test_what_is_no_range_is_refused(options: dict, message: str) -> None:
+def test_an_impossible_grey_range_is_refused(options: dict, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         SegmentOptions(**options)
 
@@ -203,7 +204,7 @@ def test_a_few_bright_voxels_that_set_the_range_are_a_warning(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("median", "warns"), [((0.0, 0.1), True), ((0.4, 0.6), False)])
-def test_bright_images_for_a_model_of_dark_ones_are_a_warning(
+def test_a_bright_image_for_a_model_of_dark_images_is_a_warning(
     tmp_path: Path, median: tuple, warns: bool
 ) -> None:
     lines = warned(stored(tmp_path / "i", ramp(0, 1270)), described(grey_median=median))
@@ -233,7 +234,7 @@ def test_voxels_of_another_size_are_a_warning_that_names_the_level(
     assert said is None or said in lines[0]
 
 
-def test_what_a_run_reads_it_does_not_write_over(client, tmp_path: Path) -> None:
+def test_a_run_does_not_write_over_an_image_that_it_reads(client, tmp_path: Path) -> None:
     path, out = stored(tmp_path / "i", ramp(0, 1270)), tmp_path / "o.zarr"
     segment(path, out, model=MODEL, client=client)
     before = contents(out)

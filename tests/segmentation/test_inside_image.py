@@ -1,4 +1,4 @@
-"""Laws of labels written into the image itself: the parent's levels, and nothing else touched."""
+"""Laws of labels inside an image: they have its levels, and the rest of the image stays."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ FLOOR = [(101, 67), (50, 33), (25, 33), (12, 16)]
 CEIL = [(101, 67), (51, 34), (26, 34), (13, 17)]
 STACK_CEIL = [(2, 5, 65, 50), (2, 3, 33, 25), (2, 2, 17, 13)]
 STACK_FLOOR = [(5, 65, 50), (5, 32, 25), (2, 16, 12)]
-# Beyond level 0 not what the shapes suggest: they must be copied, not reckoned.
+# After level 0 they differ from what the shapes suggest: they must be copied, not computed.
 STATED = [((0.3, 0.5), (1.7, -2.1)), ((0.61, 1.0), (1.8, -2.0)), ((1.19, 1.0), (2.0, -2.0))]
 
 
 def write_parent(path: Path, shapes: list[tuple[int, ...]], version: str = "0.5") -> Path:
-    """An image of these levels, another label, and transformations that no shape suggests."""
+    """An image with these levels, another label, and transformations that no shape suggests."""
     names = "tzyx"[-len(shapes[0]) :]
     group = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
     encoding: dict[str, Any] = (
@@ -57,7 +57,7 @@ def write_parent(path: Path, shapes: list[tuple[int, ...]], version: str = "0.5"
 
 
 def add_label(path: Path, name: str) -> None:
-    """Somebody else's label, listed."""
+    """A label of another program, in the list of labels."""
     labels = zarr.open_group(path, mode="a").require_group("labels")
     content = {"labels": [name]}
     formatted = labels.metadata.zarr_format == 3
@@ -74,7 +74,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def beside(image: Path) -> dict[str, bytes]:
-    """All bytes of the image but our label and the list of labels."""
+    """All bytes of the image, without our label and the list of labels."""
     ours = ("labels/classes/", "labels/zarr.json", "labels/.z")
     return {path: held for path, held in contents(image).items() if not path.startswith(ours)}
 
@@ -106,7 +106,7 @@ def test_labels_have_the_levels_shapes_and_places_of_their_image(
 
 
 def list_small_levels_first(path: Path) -> Path:
-    """The same image, whose datasets are listed in the other order."""
+    """The same image with its datasets listed in reverse order."""
     group = zarr.open_group(path, mode="a")
     stated: Any = group.attrs.asdict()["ome"]
     stated["multiscales"][0]["datasets"].reverse()
@@ -114,7 +114,7 @@ def list_small_levels_first(path: Path) -> Path:
     return path
 
 
-def test_an_image_that_lists_small_levels_first_gets_the_labels_it_would_get_else(
+def test_an_image_that_lists_small_levels_first_gets_the_same_labels(
     tmp_path: Path, tiny_model: Path, client: Client
 ) -> None:
     usual = write_parent(tmp_path / "usual.zarr", FLOOR)
@@ -149,7 +149,7 @@ def test_level_0_is_that_of_an_output_and_coarser_ones_downsample_the_whole(
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_image_labels_and_label_are_valid_and_found_by_readers(
+def test_the_image_and_its_label_are_valid_and_readers_see_the_label(
     tmp_path: Path, tiny_model: Path, client: Client, version: str
 ) -> None:
     image = write_parent(tmp_path / "in.zarr", CEIL, version)
@@ -263,18 +263,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("options", "told"), REFUSED)
-def test_what_cannot_be_a_label_of_the_whole_image_asks_for_an_out(
-    tmp_path: Path, tiny_model: Path, client: Client, options: SegmentOptions, told: str
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_options_that_fit_no_label_of_the_whole_image_need_an_out(
+    tmp_path: Path, tiny_model: Path, client: Client, options: SegmentOptions, message: str
 ) -> None:
     image = write_parent(tmp_path / "in.zarr", CEIL)
     before = contents(image)
-    with pytest.raises(OptionError, match=f"{told}.*give an OUT"):
+    with pytest.raises(OptionError, match=f"{message}.*give an OUT"):
         segment(image, tiny_model, client, options=options)
     assert contents(image) == before
 
 
-def test_other_factors_and_bare_arrays_ask_for_an_out(
+def test_other_factors_and_bare_arrays_need_an_out(
     tmp_path: Path, tiny_model: Path, client: Client
 ) -> None:
     image = write_parent(tmp_path / "in.zarr", [(90, 60), (30, 20)])
@@ -294,9 +294,9 @@ def test_the_commands_know_labels_inside_an_image(
     assert done.json["levels"] == len(FLOOR)
     verified = bigunet("verify", image, "--windows", "2", "--json")
     assert (verified.code, verified.json["passed"]) == (0, True)
-    told = bigunet("info", image, "--json").json
-    assert told["kind"] == "image"
-    assert told["segmentation"]["made"]["options"]["ome_version"] == "0.4"
+    described = bigunet("info", image, "--json").json
+    assert described["kind"] == "image"
+    assert described["segmentation"]["made"]["options"]["ome_version"] == "0.4"
     assert bigunet("info", image / "labels/classes", "--json").json["kind"] == "output"
     report = json.loads((image / "labels/classes/bigunet/report.json").read_text())
     assert report["output"] == done.json["output"]

@@ -1,4 +1,4 @@
-"""Laws of resuming: the bytes of an undisturbed run, or an error, whatever was lost or changed."""
+"""Laws of resuming after files were lost or changed: the bytes of a whole run, or an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bigunet.errors import BigUNetError, OutputError, ResumeError
 from bigunet.io.output.publish import is_complete
 from bigunet.segmentation.run.part import Part
 
-# Levels 0 and 1 are of two stages; the first row of blocks has no voxels, and so no files.
+# Two stages write levels 0 and 1. The first row of blocks has no stored voxels, and so no files.
 SHAPE, BLOCK = (600, 520), 256
 OPTIONS = SegmentOptions(
     block_shape=(BLOCK, BLOCK),
@@ -69,7 +69,7 @@ def output(whole: Path, tmp_path: Path) -> Path:
 
 
 def again(whole: Path, output: Path, *, num_lines: int | None = None) -> list[Path]:
-    """Copy an output, interrupted after so many lines of its ledger; its files and folders."""
+    """Copy an output and cut its ledger after some lines; the paths of all files and folders."""
     shutil.rmtree(output, ignore_errors=True)
     shutil.copytree(whole, output)
     ledger = output / "bigunet" / "ledger.jsonl"
@@ -119,7 +119,7 @@ def test_whatever_is_deleted_a_resumed_run_ends_with_the_same_bytes_or_an_error(
         ("zarr.json", 0),
     ],
 )
-def test_of_a_finished_output_only_what_was_lost_is_computed_again(
+def test_only_lost_blocks_of_a_finished_output_are_computed_again(
     output: Path, whole: Path, segment: Segment, lost: str, blocks_done: int
 ) -> None:
     path = output / lost
@@ -130,10 +130,10 @@ def test_of_a_finished_output_only_what_was_lost_is_computed_again(
     assert contents(output) == contents(whole)
 
 
-def test_levels_are_made_again_that_a_lost_block_was_missing_in(
+def test_a_level_that_was_made_without_a_lost_block_is_made_again(
     output: Path, whole: Path, segment: Segment
 ) -> None:
-    # As if the block had been gone when level 1 was made: that file has the size of its record.
+    # As if level 1 had been made without the block: the file has the size that the ledger says.
     shard = output / "labels/classes/1/c/1/1"
     shard.write_bytes(bytes(shard.stat().st_size))
     (output / "labels/classes/0/c/2/2").unlink()
@@ -141,9 +141,7 @@ def test_levels_are_made_again_that_a_lost_block_was_missing_in(
     assert contents(output) == contents(whole)
 
 
-def test_a_finished_output_is_found_finished_without_workers(
-    output: Path, segment: Segment
-) -> None:
+def test_a_finished_output_needs_no_workers(output: Path, segment: Segment) -> None:
     before = contents(output) | {"report": (output / "bigunet/report.json").read_bytes()}
     report = segment(output, existing="resume", client=bigunet.ClusterSpec(scheduler="no:1"))
     assert report.already_finished
@@ -153,7 +151,7 @@ def test_a_finished_output_is_found_finished_without_workers(
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "", "null", "[" * 100_000])
-def test_a_damaged_report_is_told_by_info_and_written_anew_by_resume(
+def test_info_refuses_a_damaged_report_and_resume_writes_it_again(
     output: Path, segment: Segment, text: str
 ) -> None:
     path = output / "bigunet" / "report.json"
@@ -166,22 +164,22 @@ def test_a_damaged_report_is_told_by_info_and_written_anew_by_resume(
 
 
 def removing(path: Path, notices: list[str], *, after: int) -> Callable[[object, str], None]:
-    """Whoever hears of the blocks removes something after a few of them."""
+    """A listener that removes a file or folder after some blocks, and collects notices."""
     num_seen = 0
 
-    def hear(event: object, _: str) -> None:
+    def listen(event: object, _: str) -> None:
         nonlocal num_seen
         num_seen += isinstance(event, BlockDone)
         notices.extend([event.text] if isinstance(event, Notice) else [])
         if isinstance(event, BlockDone) and num_seen == after:
-            # Blocks are written meanwhile, so that a folder may not stay empty.
+            # Other blocks are written at the same time, so that the folder may not get empty.
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
-    return hear
+    return listen
 
 
 @pytest.mark.parametrize("lost", ["labels", "probabilities/0/c/2", "zarr.json"])
-def test_what_is_lost_in_mid_run_is_made_again_before_anything_is_published(
+def test_files_that_are_lost_in_mid_run_are_made_again_before_the_output_is_published(
     whole: Path, segment: Segment, tmp_path: Path, lost: str
 ) -> None:
     output, notices = tmp_path / "out.zarr", []
@@ -190,37 +188,37 @@ def test_what_is_lost_in_mid_run_is_made_again_before_anything_is_published(
     assert any("files are missing" in line for line in notices) == (lost != "zarr.json")
 
 
-def test_files_that_are_lost_again_and_again_end_the_run_with_their_blocks(
+def test_a_run_that_loses_files_again_and_again_ends_and_names_their_blocks(
     segment: Segment, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
 
-    def hear(event: object, _: str) -> None:
+    def listen(event: object, _: str) -> None:
         shutil.rmtree(output / "labels/classes/0/c/1", ignore_errors=True)
 
     with pytest.raises(OutputError, match=r"loses files while .*\(segment block [345]"):
-        segment(output, on_event=hear)
+        segment(output, on_event=listen)
     assert not is_complete(str(output))
 
 
-def test_an_output_that_is_renamed_in_mid_run_ends_in_one_line_and_can_go_on(
+def test_a_run_ends_in_one_line_if_its_output_is_renamed_and_can_go_on_later(
     whole: Path, segment: Segment, tmp_path: Path
 ) -> None:
     output, moved = tmp_path / "out.zarr", tmp_path / "moved.zarr"
 
-    def hear(event: object, _: str) -> None:
+    def listen(event: object, _: str) -> None:
         if isinstance(event, BlockDone) and not moved.exists():
             output.rename(moved)
 
     with pytest.raises(OutputError, match=r"out\.zarr was moved or removed while it was written"):
-        segment(output, on_event=hear)
+        segment(output, on_event=listen)
     shutil.rmtree(output, ignore_errors=True)
     moved.rename(output)
     segment(output, existing="resume")
     assert contents(output) == contents(whole)
 
 
-def test_the_last_part_makes_again_what_others_lost(
+def test_the_last_part_makes_lost_files_of_other_parts_again(
     whole: Path, segment: Segment, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -238,7 +236,7 @@ def copied(image: Path, tmp_path: Path) -> Path:
 
 @settings(FEW, max_examples=6)
 @given(y=st.integers(BLOCK, SHAPE[0] - 1), x=st.integers(0, SHAPE[1] - 1), part=st.booleans())
-def test_a_voxel_that_changed_is_refused_with_its_file(
+def test_after_a_voxel_changed_resume_is_refused_and_the_message_names_its_file(
     y: int, x: int, part: bool, image: Path, segment: Segment, tmp_path: Path
 ) -> None:
     source, output = tmp_path / "in.zarr", tmp_path / "out.zarr"
@@ -262,12 +260,12 @@ def test_an_image_that_changes_in_mid_run_is_not_published(
 ) -> None:
     output = tmp_path / "out.zarr"
 
-    def hear(event: object, _: str) -> None:
+    def listen(event: object, _: str) -> None:
         if isinstance(event, BlockDone):
             zarr.open_array(str(copied))[-1, -1] = 0
 
     with pytest.raises(ResumeError, match="c/2/2 changed since it was begun"):
-        segment(output, source=copied, on_event=hear)
+        segment(output, source=copied, on_event=listen)
     assert not is_complete(str(output))
 
 
@@ -278,7 +276,7 @@ def test_another_image_is_refused_before_there_are_workers(
     segment(output, source=copied, model=model, part=Part(1, 2))
     zarr.open_array(str(copied))[300:] = 7
     nobody = bigunet.ClusterSpec(scheduler="tcp://127.0.0.1:9")
-    # The grey range changed as well, and says less.
+    # The grey range changed too, but a message about it would say less.
     with pytest.raises(ResumeError, match="c/1/0 changed since it was begun"):
         segment(output, source=copied, model=model, existing="resume", client=nobody)
 
@@ -338,7 +336,7 @@ lines = st.one_of(
 
 @settings(FEW, max_examples=30)
 @given(data=st.data())
-def test_a_ledger_that_was_meddled_with_is_refused_in_one_line_or_does_no_harm(
+def test_a_changed_ledger_is_refused_in_one_line_or_does_no_harm(
     data: st.DataObject, whole: Path, segment: Segment, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -348,7 +346,7 @@ def test_a_ledger_that_was_meddled_with_is_refused_in_one_line_or_does_no_harm(
     place = st.integers(0, len(kept) - 1)
     for _ in range(data.draw(st.integers(1, 3))):
         at, how = data.draw(place), data.draw(st.sampled_from(["flip", "line", "twice", "cut"]))
-        if how == "flip":
+        if how == "flip" and kept[at]:
             line = bytearray(kept[at])
             line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
             kept[at] = bytes(line)
@@ -356,13 +354,13 @@ def test_a_ledger_that_was_meddled_with_is_refused_in_one_line_or_does_no_harm(
             kept[at] = data.draw(lines)
         elif how == "twice":
             kept.append(kept[at])
-        else:
+        elif how == "cut":
             kept[at] = kept[at][: data.draw(st.integers(0, 60))]
     path.write_bytes(b"\n".join(kept) + data.draw(st.sampled_from([b"\n", b""])))
     try:
         segment(output, existing="resume")
-        told = ""
+        refusal = ""
     except ResumeError as error:
-        told = str(error)
-    assert "\n" not in told
-    assert told or contents(output) == contents(whole)
+        refusal = str(error)
+    assert "\n" not in refusal
+    assert refusal or contents(output) == contents(whole)

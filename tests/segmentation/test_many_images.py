@@ -1,4 +1,4 @@
-"""Laws of many images in one command: which they are, what is refused before any, what goes on."""
+"""Laws of many images in one command: which images, what is refused, and what can go on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bigunet.errors import ImageError, OptionError, OutputError, StoppedError
 from bigunet.segmentation import series
 from bigunet.segmentation.image_list import list_images, stem_of
 
-# In natural order.
+# The order in which people count.
 LISTED = ["b.zarr", "img2.ome.zarr", "img10.zarr"]
 STEMS = ["b", "img2", "img10"]
 SMALL = SegmentOptions(block_shape=(16, 16))
@@ -31,7 +31,7 @@ SMALL = SegmentOptions(block_shape=(16, 16))
 
 @pytest.fixture
 def images(tmp_path: Path, write_image: Any) -> Path:
-    """A folder of three images and of other things."""
+    """A folder with three images and other files."""
     folder = tmp_path / "images"
     for number, name in enumerate(LISTED):
         write_image(folder / name, shape=(40, 50 + number))
@@ -71,7 +71,7 @@ def test_each_image_gets_the_labels_that_it_gets_alone(
     done = bigunet("segment", images, *given)
     assert done.code == 0, done.err
     assert list(done.json["images"]) == [str(images / name) for name in LISTED]
-    # One of all images, with a task for each.
+    # One report for all images, with a task for each.
     assert "number of tasks: 3 " in page.read_text()
     for stem, (path, report) in zip(STEMS, done.json["images"].items()):
         assert report["output"] == str(tmp_path / "out" / f"{stem}.zarr")
@@ -95,7 +95,7 @@ def test_workers_are_started_once_and_the_model_is_loaded_once(
         return contextlib.nullcontext(client)
 
     monkeypatch.setattr(series, "load_model", load)
-    monkeypatch.setattr(series, "clients_of", start)
+    monkeypatch.setattr(series, "open_workers", start)
     assert len(dict(package.segment_images(images, tmp_path / "out", model=tiny_model))) == 3
     assert begun == ["model", "workers"]
 
@@ -207,16 +207,16 @@ def test_outputs_among_the_images_are_no_inputs_when_the_command_runs_again(
 ) -> None:
     pattern = ["segment", images / "img2*", "--into", images / "results", *workers]
     assert bigunet(*pattern).code == 0
-    # What a shell makes of images/*, notes and all but the results left away.
+    # The paths that a shell makes of images/*; the notes are left out, the outputs are not.
     everything = [*(images / name for name in LISTED), images / "results"]
     again = bigunet("segment", *everything, "--into", images / "results", *workers, "--resume")
     assert again.code == 0, again.err
     assert [report["blocks_done"] for report in again.json["images"].values()] == [1, 0, 1]
     beside = bigunet("segment", images / "img2.ome.zarr", "--into", images, *workers)
     assert beside.code == 0, beside.err
-    found = bigunet("segment", images, "--into", tmp_path / "more", *workers)
-    assert "left out 1 outputs of bigunet, the first" in found.err
-    assert list(found.json["images"]) == [str(images / name) for name in LISTED]
+    done = bigunet("segment", images, "--into", tmp_path / "more", *workers)
+    assert "left out 1 outputs of bigunet, the first" in done.err
+    assert list(done.json["images"]) == [str(images / name) for name in LISTED]
 
 
 def test_all_is_checked_before_the_first_block(
@@ -274,10 +274,10 @@ def test_brackets_in_the_name_of_an_image_are_no_pattern(
     tmp_path: Path, tiny_model: Path, client: Client, write_image: Any
 ) -> None:
     write_image(tmp_path / "a[1].zarr")
-    found = package.segment_images(
+    results = package.segment_images(
         tmp_path / "a[1].zarr", tmp_path / "out", model=tiny_model, client=client
     )
-    assert [report.finished for _, report in found] == [True]
+    assert [report.finished for _, report in results] == [True]
     assert (tmp_path / "out" / "a[1].zarr").is_dir()
 
 

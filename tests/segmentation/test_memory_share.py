@@ -63,15 +63,15 @@ def test_the_limit_shrinks_tiles_and_blocks(tmp_path: Path) -> None:
     zarr.create_array(
         str(tmp_path / "in.zarr"), shape=(512, 4096, 4096), chunks=(64,) * 3, dtype="uint16"
     )
-    found = []
+    choices = []
     for limit in (2 * 10**9, 4 * 10**9, 16 * 10**9):
         made = plan(tmp_path / "in.zarr", model=model, options=SegmentOptions(memory_limit=limit))
         tile = next(made.tiling.tiles(made.grid.box((0, 0, 0)))).input.shape
         held = pass_memory(model, made.precision)(tile)
         blocks = made.share.blocks_in_work(made.block_memory_bytes())
         assert held + blocks * made.block_memory_bytes() <= made.share.worker_bytes
-        found.append((np.prod(tile), made.grid.num_blocks))
-    sizes, blocks = zip(*found)
+        choices.append((np.prod(tile), made.grid.num_blocks))
+    sizes, blocks = zip(*choices)
     assert list(sizes) == sorted(set(sizes))
     assert list(blocks) == sorted(blocks, reverse=True)
     assert blocks[0] > blocks[-1]
@@ -124,12 +124,12 @@ def test_auto_precision_is_what_hardware_and_model_are_made_for(
     both = dataclasses.replace(
         model, description=dataclasses.replace(model.description, precisions=("fp32", "bf16"))
     )
-    found = {}
+    choices = {}
     for native in (True, False):
         monkeypatch.setattr(hardware, "_cpu_multiplies_bf16", lambda native=native: native)
         options = SegmentOptions(device="cpu")
-        found[native] = [plan(image, model=m, options=options).precision for m in (model, both)]
-    assert found == {True: ["fp32", "bf16"], False: ["fp32", "fp32"]}
+        choices[native] = [plan(image, model=m, options=options).precision for m in (model, both)]
+    assert choices == {True: ["fp32", "bf16"], False: ["fp32", "fp32"]}
 
 
 @pytest.mark.parametrize(("name", "value"), [("precision", "fp16"), ("device", "cuda")])

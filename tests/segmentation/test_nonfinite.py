@@ -1,4 +1,4 @@
-"""NaN and infinity in an image: refused with the place, or background, whatever the blocks are."""
+"""NaN and infinity in an image: refused with their position, or background, for any blocks."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def test_background_is_read_as_the_low_end_and_labelled_0_whatever_the_blocks(
     expected[~np.isfinite(pixels)] = 0
     for number, block in enumerate([(), (64, 64), (32, 128)]):
         target = tmp_path / f"out{number}.zarr"
-        found = run(
+        labels = run(
             tmp_path / "in.zarr", target, client, tiny_model,
             nonfinite="background", block_shape=block, outputs=("classes", "probabilities"),
         )  # fmt: skip
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(labels, expected)
         chances = np.asarray(zarr.open_group(str(target), mode="r")["probabilities/0"])
         assert chances[:, 5, 7].tolist() == [255, 0, 0]
     assert verify(tmp_path / "in.zarr", target, windows=6).passed
@@ -75,7 +75,7 @@ def test_absent_chunks_of_nan_are_refused_with_advice_and_left_out_by_skip_empty
     array[32:96, 32:96] = np.random.default_rng(0).integers(0, 256, (64, 64))
     with pytest.raises(BlockError, match=r"at y=0, x=0 .*not stored: give --skip-empty"):
         run(tmp_path / "in.zarr", tmp_path / "no.zarr", client, tiny_model)
-    found = [
+    labels = [
         run(
             tmp_path / "in.zarr",
             tmp_path / f"{n}.zarr",
@@ -86,8 +86,8 @@ def test_absent_chunks_of_nan_are_refused_with_advice_and_left_out_by_skip_empty
         )
         for n, block in enumerate([(), (32, 32)])
     ]
-    assert found[0].any()
-    np.testing.assert_array_equal(found[0], found[1])
+    assert labels[0].any()
+    np.testing.assert_array_equal(labels[0], labels[1])
     array[40, 50] = np.nan
     with pytest.raises(BlockError, match=r"at y=40, x=50 .*--nonfinite background"):
         run(tmp_path / "in.zarr", tmp_path / "no2.zarr", client, tiny_model, skip_empty=True)
@@ -102,8 +102,8 @@ def test_what_a_mask_leaves_out_may_be_anything_and_a_halo_may_not(
         mask[y, x] = 0
     zarr.create_array(tmp_path / "mask.zarr", data=mask, chunks=(64, 64))
     options = {"mask": str(tmp_path / "mask.zarr")}
-    found = run(tmp_path / "in.zarr", tmp_path / "out.zarr", client, tiny_model, **options)
-    assert found.any()
+    labels = run(tmp_path / "in.zarr", tmp_path / "out.zarr", client, tiny_model, **options)
+    assert labels.any()
     with pytest.raises(BlockError, match="at y=64, x=63 "):
         # The voxel is not in the region, but in the halo of its last block.
         run(tmp_path / "in.zarr", tmp_path / "no.zarr", client, tiny_model,
@@ -112,8 +112,8 @@ def test_what_a_mask_leaves_out_may_be_anything_and_a_halo_may_not(
 
 def test_integers_are_not_looked_at(tmp_path: Path, client: Client, tiny_model: Path) -> None:
     image(tmp_path / "in.zarr", "uint16")
-    found = [
+    labels = [
         run(tmp_path / "in.zarr", tmp_path / f"{choice}.zarr", client, tiny_model, nonfinite=choice)
         for choice in ("refuse", "background")
     ]
-    assert all(np.array_equal(a, b) for a, b in itertools.pairwise(found))
+    assert all(np.array_equal(a, b) for a, b in itertools.pairwise(labels))

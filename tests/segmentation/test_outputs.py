@@ -1,4 +1,4 @@
-"""Laws of what `segment` writes: the input's axes, places and units, in files that readers open."""
+"""Laws of the outputs of `segment`: axes, scales and units of the input, in files readers open."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BOTH: tuple[Output, ...] = ("classes", "probabilities")
 
 @dataclass(frozen=True)
 class Case:
-    """An input and how it is segmented; where its level 0 lies, in the input's own axes."""
+    """An input, the options of its run, and the scale and translation of its level 0."""
 
     axes: str
     version: str = "0.4"
@@ -47,7 +47,7 @@ class Case:
 
     @property
     def score_axes(self) -> str:
-        """Those of the labels, with the channel after time."""
+        """Axes of the labels, with the channel after time."""
         at = self.label_axes.startswith("t")
         return self.label_axes[:at] + "c" + self.label_axes[at:]
 
@@ -62,17 +62,17 @@ class Case:
         return at + self.scale(axis) * first
 
     def metadata(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "scale": [SCALES[a] for a in self.axes],
             "translation": [TRANSLATIONS[a] for a in self.axes],
             "channels": ["DAPI", "GFP"] if "c" in self.axes else [],
         }
         if self.outer:
-            told["outer"] = [
+            metadata["outer"] = [
                 {"type": "scale", "scale": [OUTER_SCALES[a] for a in self.axes]},
                 {"type": "translation", "translation": [OUTER_TRANSLATIONS[a] for a in self.axes]},
             ]
-        return told
+        return metadata
 
 
 CASES = [
@@ -120,7 +120,7 @@ def written(
     tiny_model: Path,
     write_image: Any,
 ) -> Written:
-    """Blocks of (48, 32), so that each image has several and a pyramid whose shards differ."""
+    """Blocks of (48, 32): each image has several, and a pyramid with different shards."""
     case: Case = request.param
     folder = tmp_path_factory.mktemp("outputs")
     image = write_image(
@@ -148,23 +148,23 @@ def multiscale_at(output: Path, group: str) -> dict[str, Any]:
 def test_axes_units_scale_and_translation_are_the_inputs(written: Written, group: str) -> None:
     case = written.case
     axes = case.score_axes if group == "probabilities" else case.label_axes
-    found = multiscale_at(written.output, group)
-    assert [axis["name"] for axis in found["axes"]] == list(axes)
-    assert [axis.get("unit") for axis in found["axes"]] == [UNITS.get(a) for a in axes]
-    scale, translation = found["datasets"][0]["coordinateTransformations"]
+    multiscale = multiscale_at(written.output, group)
+    assert [axis["name"] for axis in multiscale["axes"]] == list(axes)
+    assert [axis.get("unit") for axis in multiscale["axes"]] == [UNITS.get(a) for a in axes]
+    scale, translation = multiscale["datasets"][0]["coordinateTransformations"]
     channel = {"c": (1.0, 0.0)}
-    wanted = [channel.get(a, (case.scale(a), case.translation(a))) for a in axes]
-    assert scale["scale"] == pytest.approx([s for s, _ in wanted], rel=1e-12)
-    assert translation["translation"] == pytest.approx([t for _, t in wanted], rel=1e-12)
-    assert "coordinateTransformations" not in found
+    expected = [channel.get(a, (case.scale(a), case.translation(a))) for a in axes]
+    assert scale["scale"] == pytest.approx([s for s, _ in expected], rel=1e-12)
+    assert translation["translation"] == pytest.approx([t for _, t in expected], rel=1e-12)
+    assert "coordinateTransformations" not in multiscale
 
 
 def test_the_shape_is_the_regions(written: Written) -> None:
     case = written.case
     whole = dict(zip(case.axes, written.image.shape))
     roi = case.options.get("roi", {})
-    wanted = tuple(roi[a][1] - roi[a][0] if a in roi else whole[a] for a in case.label_axes)
-    assert written.level("labels/classes").shape == wanted
+    expected = tuple(roi[a][1] - roi[a][0] if a in roi else whole[a] for a in case.label_axes)
+    assert written.level("labels/classes").shape == expected
     assert written.level("labels/classes").dtype == np.uint8
 
 
@@ -212,9 +212,9 @@ def test_labels_are_those_of_one_pass_over_each_whole_plane(
     part = tuple(slice(*roi[a]) if a in roi else slice(None) for a in names)
     labels = written.canonical(written.level("labels/classes"), case.label_axes)
     planes = image[part[:-2]].reshape(-1, *image.shape[-2:])
-    for plane, found in zip(planes, labels.reshape(-1, *labels.shape[-2:]), strict=True):
+    for plane, plane_labels in zip(planes, labels.reshape(-1, *labels.shape[-2:]), strict=True):
         scores = whole_scores(model, plane[None], 0, 255)[(slice(None), *part[-2:])]
-        assert wrong_labels(found, scores) == 0
+        assert wrong_labels(plane_labels, scores) == 0
 
 
 @pytest.fixture(scope="module", params=["yx", "xy", "tyx"])
@@ -225,7 +225,7 @@ def pyramid(
     tiny_model: Path,
     write_image: Any,
 ) -> Written:
-    """Of 1100 by 600 voxels: three levels and two groups, so that a downsampling stage runs."""
+    """An output of 1100 by 600 voxels: three levels in two groups, so that a second stage runs."""
     case = Case(request.param, "0.5")
     folder = tmp_path_factory.mktemp("pyramid")
     extents = {"t": 2, "y": 600, "x": 1100}
@@ -259,12 +259,12 @@ def test_each_level_equals_downsampling_the_whole_level_before(
     for number in range(1, 3):
         before = pyramid.canonical(pyramid.level(group, number - 1), axes)
         expected = downsample(before, tuple(factor[axes.index(a)] for a in canonical))
-        found = pyramid.canonical(pyramid.level(group, number), axes)
-        np.testing.assert_array_equal(found, expected, strict=True)
+        level = pyramid.canonical(pyramid.level(group, number), axes)
+        np.testing.assert_array_equal(level, expected, strict=True)
 
 
 def test_levels_stay_in_place(pyramid: Written) -> None:
-    """Voxel 0 of level k is centred on the 2**k voxels that it was made of."""
+    """Voxel 0 of level k has the centre of the 2**k voxels that it was made from."""
     axes = pyramid.case.label_axes
     datasets = multiscale_at(pyramid.output, "labels/classes")["datasets"]
     for number, dataset in enumerate(datasets):
@@ -279,12 +279,12 @@ def test_levels_stay_in_place(pyramid: Written) -> None:
 def test_a_later_level_has_its_own_scale_and_place(
     tmp_path: Path, client: Client, tiny_model: Path, pyramid: Written, roi: dict[str, Any]
 ) -> None:
-    """Probabilities are an image of several levels and channels: one to segment again."""
+    """Probabilities are an image with several levels and channels, which can be segmented again."""
     source, case = pyramid.output / "probabilities", pyramid.case
     options = SegmentOptions(level=2, channels=("class 1",), roi=roi)
     segment(source, tmp_path / "out.zarr", model=tiny_model, options=options, client=client)
-    found = multiscale_at(tmp_path / "out.zarr", "")
-    scale, translation = found["datasets"][0]["coordinateTransformations"]
+    multiscale = multiscale_at(tmp_path / "out.zarr", "")
+    scale, translation = multiscale["datasets"][0]["coordinateTransformations"]
     for axis, s, t in zip(case.label_axes, scale["scale"], translation["translation"], strict=True):
         factor = 4 if axis in "yx" else 1
         first = roi.get(axis, (0, 0))[0]
@@ -334,6 +334,6 @@ def test_a_3d_network_segments_each_time_point(
         tmp_path / "in.zarr", tmp_path / "out.zarr", model=model, options=options, client=client
     )
     labels = np.asarray(zarr.open_group(tmp_path / "out.zarr", mode="r")["labels/classes/0"])
-    for volume, found in zip(image, labels, strict=True):
+    for volume, volume_labels in zip(image, labels, strict=True):
         scores = whole_scores(load_model(model), volume[None], 0, 255)
-        assert wrong_labels(found, scores) == 0
+        assert wrong_labels(volume_labels, scores) == 0

@@ -1,4 +1,4 @@
-"""Parts of a run: independent processes, together the same bytes as one, however they end."""
+"""Parts of a run: independent processes that together write the bytes of one run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bigunet.errors import BusyError, OptionError, ResumeError, StoppedError
 from bigunet.geometry import Box
 from bigunet.io.output.publish import is_complete
 from bigunet.segmentation.run.part import Part
-from bigunet.segmentation.run.record import read_progress
+from bigunet.segmentation.run.progress import read_progress
 
 OPTIONS = SegmentOptions(
     block_shape=(128, 128), outputs=("classes", "probabilities"), precision="fp32", backend="torch"
@@ -67,12 +67,12 @@ def test_parts_partition_the_blocks_each_in_the_order_of_work(shape: list[int], 
         taken.update(own)
         sizes.append(len(own))
     assert taken == Counter(dict.fromkeys(order, 1))
-    # Fair: no part has more than a run beyond another.
+    # The shares are fair: two parts differ by one group of blocks at most.
     assert max(sizes) - min(sizes) <= max(1, grid.num_blocks // (8 * count))
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1/0", "1", "a/b", "-1/2", "1/2/3"])
-def test_what_is_no_part_is_refused(text: str) -> None:
+def test_text_that_names_no_part_is_refused(text: str) -> None:
     with pytest.raises(OptionError):
         Part.parse(text)
 
@@ -92,7 +92,7 @@ def test_parts_one_after_the_other_give_the_bytes_of_one_run(
         last = number == numbers[-1]
         assert report.finished == last == is_complete(str(output))
     if count > 7:
-        # The rest by one that is no part.
+        # A run without a part does the rest.
         report = bigunet.segment(
             image, output, model=tiny_model, options=OPTIONS, client=client, existing="resume"
         )
@@ -103,7 +103,7 @@ def test_parts_one_after_the_other_give_the_bytes_of_one_run(
 
 
 @pytest.mark.slow
-def test_at_the_same_time_killed_and_again_they_give_the_bytes_of_one_run(
+def test_parts_that_are_killed_and_started_again_give_the_bytes_of_one_run(
     image: Path, tiny_model: Path, whole: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -123,18 +123,18 @@ def test_at_the_same_time_killed_and_again_they_give_the_bytes_of_one_run(
     wait_for_records(output, 3)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(first[0].pid, signal.SIGKILL)
-    told = [process.communicate(timeout=120)[1] for process in first]
-    # Of two with the same part one says so, or finds all done.
+    errors = [process.communicate(timeout=120)[1] for process in first]
+    # Of two processes with the same part, one is refused, or has nothing left to do.
     codes = [process.returncode for process in first]
     assert codes[0] == -signal.SIGKILL
-    assert codes[3] == 0, told[3]
-    assert sorted(codes[1:3]) in ([0, 0], [0, 1]), told
+    assert codes[3] == 0, errors[3]
+    assert sorted(codes[1:3]) in ([0, 0], [0, 1]), errors
     if 1 in codes[1:3]:
-        assert "is being written by another bigunet" in told[1 + codes[1:3].index(1)]
+        assert "is being written by another bigunet" in errors[1 + codes[1:3].index(1)]
     again = [start(number) for number in (1, 2, 3)]
     for process in again:
-        told_again = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, told_again
+        error = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, error
     assert contents(output) == contents(whole)
 
 
@@ -148,7 +148,7 @@ def wait_for_records(output: Path, count: int) -> None:
     raise AssertionError("no block was done")
 
 
-def test_another_run_in_their_midst_is_refused(
+def test_a_part_of_another_run_is_refused(
     image: Path, tiny_model: Path, client, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -164,7 +164,7 @@ def test_another_run_in_their_midst_is_refused(
     tuned = SegmentOptions(tune=True)
     with pytest.raises(OptionError, match="tune"):
         bigunet.segment(image, output, options=tuned, part=Part(2, 4), **arguments)
-    # As while part 2 runs.
+    # This lock stands for a process that runs part 2.
     path = output / "bigunet" / "part-2-of-4.jsonl"
     with Ledger(path) as ledger:
         ledger.begin(Ledger.peek(path.with_name("ledger.jsonl"))[0])
@@ -172,7 +172,7 @@ def test_another_run_in_their_midst_is_refused(
             bigunet.segment(image, output, options=OPTIONS, part=Part(2, 4), **arguments)
 
 
-def test_nobody_begins_anew_while_a_part_runs(
+def test_no_other_run_begins_while_a_part_runs(
     image: Path, tiny_model: Path, client, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -194,7 +194,7 @@ def test_nobody_begins_anew_while_a_part_runs(
     assert refused
 
 
-def test_asked_to_stop_it_ends_with_whole_blocks_and_goes_on(
+def test_a_run_that_is_asked_to_stop_ends_with_whole_blocks_and_can_go_on(
     image: Path, tiny_model: Path, whole: Path, client, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -223,19 +223,19 @@ def test_a_signal_stops_the_command_between_blocks(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         wait_for_records(output, 1)
-        # To all of them, as batch systems do.
+        # Batch systems send the signal to all processes of a job.
         os.killpg(process.pid, signal.SIGUSR1)
         os.killpg(process.pid, signal.SIGUSR1)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 75, told
-    assert told.splitlines()[-1].startswith("Stopped as asked: ")
-    assert told.splitlines()[-1].endswith("; go on with the same command.")
-    assert "Traceback" not in told
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 75, error
+    assert error.splitlines()[-1].startswith("Stopped as asked: ")
+    assert error.splitlines()[-1].endswith("; go on with the same command.")
+    assert "Traceback" not in error
     ledger = output / "bigunet" / "part-1-of-1.jsonl"
     assert 1 < ledger.read_bytes().count(b"\n") < 57 * 44
 
 
-def test_an_overwriting_that_was_cut_off_claims_nothing_of_what_parts_did(
+def test_after_an_interrupted_overwrite_no_block_of_earlier_parts_counts(
     image: Path, tiny_model: Path, whole: Path, client, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"
@@ -255,7 +255,7 @@ def test_an_overwriting_that_was_cut_off_claims_nothing_of_what_parts_did(
     assert contents(output) == contents(whole)
 
 
-def test_what_others_are_writing_is_no_foreign_file(
+def test_incomplete_files_of_other_parts_are_no_foreign_files(
     image: Path, tiny_model: Path, whole: Path, client, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.zarr"

@@ -1,4 +1,4 @@
-"""Laws of a plate without OUT: labels in every stored field, and one failure stops no other."""
+"""Laws of a plate without OUT: each stored field gets labels, also after another field failed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bigunet.segmentation.plate_fields import segment_fields
 
 @pytest.fixture
 def plate(tmp_path: Path, write_image: Any) -> Path:
-    """Two wells of one and two fields; a third field and a third well are listed, not stored."""
+    """Two wells with one and two fields; a third field and well are listed, but not stored."""
     path = tmp_path / "plate.zarr"
     root = zarr.open_group(path, mode="w", zarr_format=2)
     wells = {"A/1": ["0", "1"], "B/1": ["0", "1"], "C/1": ["0"]}
@@ -38,24 +38,24 @@ def plate(tmp_path: Path, write_image: Any) -> Path:
 
 
 def spoil(plate: Path, field: str) -> None:
-    """Its metadata name an array that is not there."""
+    """A field with metadata that name a missing array."""
     (plate / field / "0" / ".zarray").unlink()
 
 
-def test_every_stored_field_gets_the_labels_it_would_get_alone(
+def test_every_stored_field_gets_the_labels_that_it_gets_alone(
     bigunet: Any, plate: Path, tmp_path: Path, tiny_model: Path, client: Client
 ) -> None:
     workers = ("--model", tiny_model, "--scheduler", client.scheduler.address, "--quiet")
     page = tmp_path / "report.html"
     done = bigunet("segment", plate, *workers, "--performance-report", page, "--json")
     assert done.code == 0
-    # One of all fields, with a task for each.
+    # One report for all fields, with a task for each.
     assert "number of tasks: 3 " in page.read_text()
     assert list(done.json["fields"]) == ["A/1/0", "A/1/1", "B/1/0"]
-    # What is listed and not stored is told in one line.
+    # One line names what is listed and not stored.
     assert done.json["missing"] == ["C/1", "B/1/1"]
-    told = f"{plate} lists 1 well and 1 field that are not stored: C/1, B/1/1"
-    assert done.told == [f"Warning: {told}"]
+    line = f"{plate} lists 1 well and 1 field that are not stored: C/1, B/1/1"
+    assert done.told == [f"Warning: {line}"]
     described = bigunet("info", plate, "--json")
     assert described.told == done.told
     assert described.json["missing"] == ["C/1", "B/1/1"]
@@ -70,7 +70,7 @@ def test_every_stored_field_gets_the_labels_it_would_get_alone(
         )
 
 
-def test_a_field_that_fails_is_told_in_one_line_and_the_others_go_on(
+def test_a_failed_field_gives_one_line_and_the_others_go_on(
     bigunet: Any, plate: Path, tiny_model: Path, client: Client
 ) -> None:
     spoil(plate, "A/1/1")
@@ -85,7 +85,7 @@ def test_a_field_that_fails_is_told_in_one_line_and_the_others_go_on(
     assert again.json["fields"]["A/1/0"]["blocks_done"] == 0
 
 
-def test_asked_to_stop_it_goes_on_later_with_the_fields_that_are_left(
+def test_a_stopped_plate_goes_on_later_with_the_fields_that_are_left(
     plate: Path, tiny_model: Path, client: Client
 ) -> None:
     stop = threading.Event()

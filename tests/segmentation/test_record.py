@@ -1,4 +1,4 @@
-"""A run touches nothing but what a run made."""
+"""A run changes no file that no run of bigunet wrote."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def tree(folder: Path) -> dict[str, bytes]:
         ["bigunet/.git/HEAD", "thesis/chapter.tex"],  # a folder that holds a clone
         ["bigunet/__init__.py", "README.md"],  # the clone
         ["zarr.json", "labels/classes/0/zarr.json"],  # an output without its record
-        ["bigunet/ledger.jsonl", "zarr.json", "notes.txt"],  # an output with somebody's notes
-        ["bigunet/zarr.json", "labels/zarr.json"],  # an output whose ledger was lost
+        ["bigunet/ledger.jsonl", "zarr.json", "notes.txt"],  # an output with notes
+        ["bigunet/zarr.json", "labels/zarr.json"],  # an output without its ledger
     ],
 )
 def test_a_folder_with_anything_else_in_it_is_left_alone(
@@ -56,7 +56,7 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("x" * 300, "File name too long; choose a shorter name"),
         ("file/out.zarr", "file is a file, so .* cannot be made"),
@@ -67,14 +67,14 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(
     ],
 )
 @pytest.mark.parametrize("existing", ["refuse", "resume", "overwrite"])
-def test_a_place_that_cannot_be_is_refused_in_one_line_before_there_are_workers(
-    name, told, existing, image, tiny_model, tmp_path
+def test_an_impossible_place_is_refused_in_one_line_before_there_are_workers(
+    name, message, existing, image, tiny_model, tmp_path
 ) -> None:
     (tmp_path / "file").write_text("precious")
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "dangling").symlink_to("nothing")
     nobody = ClusterSpec(scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(OutputError, match=told) as caught:
+    with pytest.raises(OutputError, match=message) as caught:
         bigunet.segment(image, tmp_path / name, model=tiny_model, client=nobody, existing=existing)
     assert "\n" not in str(caught.value)
 
@@ -128,7 +128,7 @@ def test_a_relative_output_is_written_where_the_caller_stands(
 
 
 @pytest.mark.parametrize("wrong", ["tcp://127.0.0.1:1", 3])
-def test_what_is_no_client_is_refused_before_anything_is_written(
+def test_a_wrong_client_is_refused_before_anything_is_written(
     wrong, image, tiny_model, tmp_path
 ) -> None:
     with pytest.raises(BigUNetError, match="client is"):
@@ -149,12 +149,12 @@ class _Slow:
 
 class _Quick:
     def __call__(self, index):
-        assert _MAY_END.is_set(), "an earlier run's block was still at it"
+        assert _MAY_END.is_set(), "a block of an earlier run was still running"
         return {"voxels": 1}
 
 
 class _NoLedger:
-    """Takes everything."""
+    """A ledger that only counts."""
 
     def __init__(self) -> None:
         self.numbers: set[int] = set()
@@ -182,7 +182,7 @@ def test_a_run_begins_when_blocks_left_by_another_are_done(client) -> None:
     assert len(events) == 2
 
 
-def test_a_damaged_ledger_is_told_in_one_line(image, tiny_model, client, tmp_path) -> None:
+def test_a_damaged_ledger_is_refused_in_one_line(image, tiny_model, client, tmp_path) -> None:
     target = tmp_path / "out.zarr"
     bigunet.segment(image, target, model=tiny_model, client=client)
     with (target / "bigunet" / "ledger.jsonl").open("ab") as ledger:

@@ -1,4 +1,4 @@
-"""Any interruption, the same bytes: kill -9 of the process group, then --resume."""
+"""A run that is killed with -9 and resumed writes the same bytes as one without interruption."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RUN_FILES = {"ledger.jsonl", "report.json"}
 
 
 def contents(store: Path) -> dict[str, bytes]:
-    """Every file of an output but the record of the run itself."""
+    """Every file of an output, without the record of the run."""
     return {
         str(path.relative_to(store)): path.read_bytes()
         for path in sorted(store.rglob("*"))
@@ -39,7 +39,7 @@ def records(store: Path) -> list[dict]:
 
 
 def num_records(store: Path) -> int:
-    """Whole lines of a ledger that may not be there yet."""
+    """Number of whole lines of a ledger; 0 if it does not exist yet."""
     ledger = store / "bigunet" / "ledger.jsonl"
     return ledger.read_bytes().count(b"\n") if ledger.exists() else 0
 
@@ -71,7 +71,7 @@ def test_killed_at_random_moments_the_output_is_the_same_to_the_byte(
     total = len(records(tmp_path / "whole.zarr"))
     output = tmp_path / "out.zarr"
     extra: tuple[str, ...] = ()
-    # From before the first block to the last one, in the order of the ledger.
+    # Moments from before the first block to the last one, in the order of the ledger.
     for moment in sorted(random.Random().sample(range(total), 3)):
         process = subprocess.Popen(
             command(image, output, tiny_model, *extra), start_new_session=True
@@ -90,11 +90,13 @@ def test_killed_at_random_moments_the_output_is_the_same_to_the_byte(
     assert len(blocks) == len(set(blocks)), "a finished block was computed again"
 
 
-def test_an_overwriting_that_is_killed_claims_nothing(image, tiny_model, tmp_path, client) -> None:
+def test_after_a_killed_overwrite_no_block_counts_as_done(
+    image, tiny_model, tmp_path, client
+) -> None:
     output, arguments = tmp_path / "out.zarr", {"model": tiny_model, "client": client}
     bigunet.segment(image, output, **arguments)
     before = contents(output)
-    # As it is after the ledger was emptied, and some of the rest was removed.
+    # The state after the ledger was emptied, and some of the other files were removed.
     (output / "bigunet" / "ledger.jsonl").write_bytes(b"")
     shutil.rmtree(output / "labels" / "classes" / "0" / "c")
     (output / "zarr.json").unlink()

@@ -1,4 +1,4 @@
-"""Test-time augmentation through the whole job: exact, recorded, verified, never mixed up."""
+"""Test-time augmentation through the whole run: exact, recorded, verified, never mixed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_any_shape_and_block_gives_the_labels_of_turned_whole_passes(
 
 @pytest.fixture(scope="module")
 def deep_model(tmp_path_factory: pytest.TempPathFactory, write_model) -> Path:
-    """Deep enough for its tiles to have a rest."""
+    """A model deep enough that its tiles have a remainder."""
     folder = tmp_path_factory.mktemp("models")
     return write_model(folder / "deep.safetensors", depth=3, width=3)
 
@@ -70,11 +70,11 @@ def test_probabilities_are_the_mean_of_those_of_every_turn(
         tmp_path / "in.zarr", tmp_path / "out.zarr", model=deep_model, options=options,
         client=client,
     )  # fmt: skip
-    found = stored(tmp_path / "out.zarr", "probabilities")
+    probabilities = stored(tmp_path / "out.zarr", "probabilities")
     labels = stored(tmp_path / "out.zarr")
     for t in range(2):
         mean = turned_probabilities(load_model(deep_model), image[t][np.newaxis], 0, 255)
-        assert np.abs(found[t] - 255 * mean.numpy()).max() <= 0.5 + 1e-2
+        assert np.abs(probabilities[t] - 255 * mean.numpy()).max() <= 0.5 + 1e-2
         assert wrong_labels(labels[t], mean.log()) == 0
 
 
@@ -82,7 +82,7 @@ def test_probabilities_are_the_mean_of_those_of_every_turn(
     ("scale", "turns"),
     [
         ((0.5, 0.5), EIGHT),
-        ((0.5, 0.5001), EIGHT),  # the same but for how it was measured
+        ((0.5, 0.5001), EIGHT),  # equal within the error of measurement
         ((0.5, 0.6), FOUR),  # a quarter turn would stretch what the network knows
     ],
 )
@@ -116,7 +116,7 @@ def test_a_volume_is_turned_about_z_only(
     assert wrong_labels(stored(tmp_path / "out.zarr"), expected.log()) == 0
 
 
-def test_the_output_says_so_and_verifies(
+def test_the_output_records_its_turns_and_verifies(
     deep_model: Path, write_image, client: Client, tmp_path: Path
 ) -> None:
     source, target = tmp_path / "in.zarr", tmp_path / "out.zarr"
@@ -131,7 +131,7 @@ def test_the_output_says_so_and_verifies(
     assert report.passed
     assert report.seams
     assert (stored(target) != stored(plain)).any()
-    # Labels of the image as it is are not those of its turns.
+    # Labels without turns differ from those with turns.
     zarr.open_array(str(target / "labels/classes/0"), mode="r+")[:] = stored(plain)
     assert not bigunet.verify(source, target, windows=2).passed
 
@@ -155,14 +155,14 @@ def test_a_plan_counts_every_turn(deep_model: Path, write_image, tmp_path: Path)
     once = bigunet.plan(tmp_path / "in.zarr", model=deep_model, options=plain).to_dict()
     turned = bigunet.plan(tmp_path / "in.zarr", model=deep_model, options=TTA).to_dict()
     assert (once["turns"], turned["turns"]) == (1, 8)
-    # Each pass is over a tile of the same size; only what is read grows, by the rest.
+    # Each pass has a tile of the same size. Only the pixels that are read grow, by the remainder.
     assert turned["flops"] == 8 * once["flops"]
     assert turned["recompute"] == pytest.approx(once["recompute"], rel=0.2)
     assert turned["tile"] == [n + 4 for n in once["tile"]]
     assert turned["bytes_read"] > once["bytes_read"]
 
 
-def test_options_come_back_from_json_those_of_older_outputs_too() -> None:
+def test_options_come_back_from_json_also_those_of_older_outputs() -> None:
     assert SegmentOptions.from_dict(TTA.to_dict()) == TTA
     older = {name: value for name, value in TTA.to_dict().items() if name != "tta"}
     assert not SegmentOptions.from_dict(older).tta

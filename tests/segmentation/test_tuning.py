@@ -1,4 +1,4 @@
-"""Tiles chosen by measuring: the fastest of those that fit, on a worker or here."""
+"""Measured tiles: the fastest of those that fit the memory, on a worker or in this process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def model() -> bigunet.Model:
 
 
 @pytest.mark.parametrize("fastest", [0, 1, 2])
-def test_the_tile_that_took_least_time_for_a_block_is_taken(
+def test_the_tile_with_the_least_time_for_a_block_is_chosen(
     image: Path, model: bigunet.Model, fastest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "_SIZES", 8)
@@ -45,13 +45,13 @@ def test_the_tile_that_took_least_time_for_a_block_is_taken(
     seconds = [1.0 / c.count for c in candidates]
     seconds[fastest] /= 2
     monkeypatch.setattr(tuning, "pass_seconds", lambda *_: seconds)
-    found = tuned(made)
-    assert found.tiling.tile_shape == candidates[fastest].tile
-    assert found.options.tile_shape == candidates[fastest].tile
-    assert next(found.tiling.tiles(found.grid.box((0, 0)))).input.shape == candidates[fastest].input
+    best = tuned(made)
+    assert best.tiling.tile_shape == candidates[fastest].tile
+    assert best.options.tile_shape == candidates[fastest].tile
+    assert next(best.tiling.tiles(best.grid.box((0, 0)))).input.shape == candidates[fastest].input
 
 
-def test_a_tile_that_the_memory_did_not_hold_is_not_taken(
+def test_a_tile_that_did_not_fit_the_memory_is_not_chosen(
     image: Path, model: bigunet.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "_SIZES", 8)
@@ -76,10 +76,10 @@ def test_seconds_are_measured_where_memory_does_not_end(
 
     monkeypatch.setattr(type(model.module), "forward", ends)
     shapes = [model.receptive_field.input_shape((n, n)) for n in (256, 128, 64)]
-    found = pass_seconds(model, DeviceChoices("cpu", "torch", "fp32"), shapes)
-    assert found[0] is None
-    assert min(s for s in found if s is not None) > 0
-    assert len(found) == 3
+    seconds = pass_seconds(model, DeviceChoices("cpu", "torch", "fp32"), shapes)
+    assert seconds[0] is None
+    assert min(s for s in seconds if s is not None) > 0
+    assert len(seconds) == 3
 
 
 def test_a_run_that_measures_gives_the_labels_of_one_that_does_not(
@@ -101,7 +101,7 @@ def test_a_run_that_measures_gives_the_labels_of_one_that_does_not(
     assert (labels[0] != labels[1]).mean() < 1e-3
 
 
-def test_a_network_that_cannot_be_run_is_said_as_the_run_would(
+def test_a_network_that_cannot_run_gives_the_error_of_the_run(
     image: Path, model: bigunet.Model, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:

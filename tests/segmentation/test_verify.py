@@ -1,4 +1,4 @@
-"""Verify never passes on scores that mean nothing; plans do without a count of operations."""
+"""Verify passes only with meaningful scores; plans need no count of operations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 import bigunet
 from bigunet import Model, Normalisation
 from bigunet.errors import ModelError
-from bigunet.segmentation.verify import VerifyReport
+from bigunet.segmentation.verify_report import VerifyReport
 
 
 class LooksAtValues(nn.Module):
-    """Cannot run on shapes alone."""
+    """A network that looks at its input, so that it cannot run on shapes alone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ def model() -> Model:
     return Model.of_module(LooksAtValues(), ndim=2, normalisation=Normalisation("fixed", 0, 255))
 
 
-def test_a_job_is_finished_and_verified_without_a_count_of_operations(
+def test_a_run_is_finished_and_verified_without_a_count_of_operations(
     model: Model, client, tmp_path
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 70)).astype(np.uint8)
@@ -53,6 +53,6 @@ def test_a_job_is_finished_and_verified_without_a_count_of_operations(
 
 
 @pytest.mark.parametrize("difference", [float("nan"), float("inf"), 1e-3])
-def test_a_difference_that_is_large_or_no_number_does_not_pass(difference: float) -> None:
+def test_a_large_difference_or_nan_does_not_pass(difference: float) -> None:
     report = VerifyReport(1, 1, 1, "fp32", difference, 0, 0)
     assert not report.passed

@@ -1,4 +1,4 @@
-"""What people see who open an output with napari and its own reader, by the values of pixels."""
+"""How napari shows an output that is opened with its own reader, by the values of pixels."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import bigunet
 from bigunet import SegmentOptions
 from bigunet.demo import write_image as write_demo_image
 
-# Napari itself calls what pydantic will drop.
+# Napari calls a function that pydantic will remove.
 pytestmark = pytest.mark.filterwarnings("ignore")
 VERSIONS = ["0.4", "0.5"]
 PLACE = {"scale": [2.0, 0.5, 0.25], "translation": [0.0, 0.0, 0.0]}
 CLASSES = ["background", "class 1", "class 2"]
-# As in the palette of models whose classes have no colours.
+# The palette of models that give their classes no colours.
 COLORS = np.array([[0, 0, 0], [0xE6, 0xA0, 0x19], [0x2A, 0x7F, 0xD4]]) / 255
 
 
@@ -32,7 +32,7 @@ def napari_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     from napari.utils import resize_dask_cache
     from napari_ome_zarr import napari_get_reader
 
-    # It would stay for the tests that follow in this process.
+    # Otherwise it would stay for later tests in this process.
     resize_dask_cache(0)
 
     def opened(path: Path) -> list[Any]:
@@ -59,7 +59,7 @@ def drawn(layer: Any) -> np.ndarray:
 
 
 def seen(layers: list[Any]) -> np.ndarray:
-    """Red, green, blue of layers that lie over one another, the last on top, before black."""
+    """Red, green, blue of layers on black; the last layer is on top."""
     canvas: Any = 0.0
     for layer in layers:
         colors = drawn(layer)
@@ -81,12 +81,14 @@ def test_labels_inside_an_image_colour_it_and_leave_its_background_as_it_is(
     bigunet.segment(image, model=tiny_model, client=client)
     below, labels = napari_layers(image)
     assert (below.visible, labels.visible) == (True, False)
-    found, alone, both = labels_of(image), seen([below]), seen([below, labels])
-    assert {0, 1, 2} == set(np.unique(found))
-    np.testing.assert_allclose(both[found == 0], alone[found == 0], atol=1e-6)
+    voxel_labels, alone, both = labels_of(image), seen([below]), seen([below, labels])
+    assert {0, 1, 2} == set(np.unique(voxel_labels))
+    np.testing.assert_allclose(both[voxel_labels == 0], alone[voxel_labels == 0], atol=1e-6)
     for value in (1, 2):
         mixed = labels.opacity * COLORS[value] + (1 - labels.opacity) * alone
-        np.testing.assert_allclose(both[found == value], mixed[found == value], atol=1e-6)
+        np.testing.assert_allclose(
+            both[voxel_labels == value], mixed[voxel_labels == value], atol=1e-6
+        )
     for layer in (below, labels):
         np.testing.assert_array_equal(layer.scale, PLACE["scale"])
         assert [str(unit) for unit in layer.units] == ["second", "micrometer", "micrometer"]
@@ -106,14 +108,14 @@ def test_an_output_shows_its_classes_as_soon_as_it_is_opened(
     bigunet.segment(image, output, model=model, options=options, client=client)
     root, labels = napari_layers(output)
     assert root.visible
-    # One class beside the background has its colour; two are half and fully white.
+    # One class next to the background has its own colour; two classes are half and fully white.
     expected = [0, COLORS[1]] if num_classes == 2 else [0, 0.5, 1]
-    found = labels_of(output)
+    voxel_labels = labels_of(output)
     for value, color in enumerate(expected):
-        of_value = seen([root])[found == value]
+        of_value = seen([root])[voxel_labels == value]
         assert of_value.size
         np.testing.assert_allclose(of_value, np.broadcast_to(color, of_value.shape), atol=1e-6)
-    assert not drawn(labels)[found == 0][..., 3].any()
+    assert not drawn(labels)[voxel_labels == 0][..., 3].any()
     (source,) = napari_layers(image)
     for layer in (root, labels):
         corners = [[0, 0], [89, 69]]
@@ -150,6 +152,6 @@ def test_the_image_of_the_demo_is_as_bright_as_it_can_be(
     write_demo_image(tmp_path / "in.zarr", nuclei)
     (layer,) = napari_layers(tmp_path / "in.zarr")
     assert layer.name == "in: in"
-    (told,) = zarr.open_group(tmp_path / "in.zarr", mode="r").attrs["ome"]["multiscales"]
-    assert told["datasets"][0]["path"] == "0"
+    (multiscale,) = zarr.open_group(tmp_path / "in.zarr", mode="r").attrs["ome"]["multiscales"]
+    assert multiscale["datasets"][0]["path"] == "0"
     np.testing.assert_allclose(seen([layer]), np.repeat(nuclei[..., None] / 60, 3, 2), atol=1e-6)

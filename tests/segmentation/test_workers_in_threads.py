@@ -1,4 +1,4 @@
-"""Small work runs in threads of the calling process, and gives the bytes that processes give."""
+"""Small runs use threads of the calling process, and write the bytes that processes write."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ BIG = 16_000_000
         (ClusterSpec(), 1, "threads"),
         (ClusterSpec(workers=1), 1, "threads"),
         (ClusterSpec(workers=2), 1, "local"),
-        (ClusterSpec(host="127.0.0.1"), 1, "local"),  # lets others in
+        (ClusterSpec(host="127.0.0.1"), 1, "local"),  # accepts workers of other hosts
         (ClusterSpec("local"), 1, "local"),
         (ClusterSpec("threads"), BIG, "threads"),
     ],
 )
-def test_few_voxels_for_one_worker_take_threads(spec: Any, voxels: int, kind: str) -> None:
-    found = settled(spec, "cpu", voxels)
-    assert isinstance(found, ClusterSpec)
-    assert found.kind == kind
+def test_few_voxels_for_one_worker_use_threads(spec: Any, voxels: int, kind: str) -> None:
+    resolved = settled(spec, "cpu", voxels)
+    assert isinstance(resolved, ClusterSpec)
+    assert resolved.kind == kind
 
 
-def test_only_voxels_that_are_asked_for_count(tmp_path: Path) -> None:
+def test_only_the_voxels_of_the_region_count(tmp_path: Path) -> None:
     zarr.create_array(
         tmp_path / "big.zarr", shape=(50, 5000, 4000), chunks=(1, 512, 512), dtype="u1"
     )
@@ -75,7 +75,7 @@ def test_threads_and_processes_give_the_same_bytes(
             options=options,
             client=ClusterSpec(kind),
         )
-    # What a caller has set for torch holds again, and for threads that begin later.
+    # Torch has the settings of the caller again, also in threads that begin later.
     assert torch.get_num_threads() == 1
     for group in ("labels", "probabilities"):
         assert contents(tmp_path / "threads" / group) == contents(tmp_path / "local" / group)
@@ -84,7 +84,7 @@ def test_threads_and_processes_give_the_same_bytes(
 def test_training_without_processes_draws_patches_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     assert choose_loaders(TrainOptions(), cpu) == 1
-    # As in a script without a guard.
+    # This is the state in a script without a guard.
     monkeypatch.setattr(guarding, "_why_not_imported", lambda path: "line 3 would run again")
     assert choose_loaders(TrainOptions(), cpu) == 0
     assert choose_loaders(TrainOptions(loaders=0), cpu) == 0
@@ -118,7 +118,7 @@ def test_a_program_without_a_guard_segments_small_images(
         ("stdin", "the program is <stdin>"),
     ],
 )
-def test_for_large_images_it_ends_with_a_line_that_says_the_guard(
+def test_for_a_large_image_it_ends_with_a_line_that_shows_the_guard(
     tmp_path: Path, tiny_model: Path, way: str, reason: str
 ) -> None:
     zarr.create_array(tmp_path / "big.zarr", shape=(4000, 4001), chunks=(512, 512), dtype="u1")

@@ -1,1 +1,1 @@
-"""From image, model and options to numbers; nothing is written."""
+"""Plans a run: numbers from image, model and options. Nothing is written."""

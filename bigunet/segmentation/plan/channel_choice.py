@@ -1,4 +1,4 @@
-"""Which channels of an image a model reads: those that the user names, or those beyond doubt."""
+"""Chooses the channels of an image that a model reads, and refuses where that is unclear."""
 
 from __future__ import annotations
 
@@ -11,32 +11,39 @@ from bigunet.model.description import ModelDescription
 
 
 def choose_channels(
-    image: Multiscale, model: ModelDescription, wanted: Sequence[int | str]
+    image: Multiscale, model: ModelDescription, named_channels: Sequence[int | str]
 ) -> tuple[int, ...]:
     """Indices of the image's channels that the model reads, in the model's order.
 
-    Without a choice of the user's, an image with as many channels as the model reads is taken in
-    order, unless names say otherwise; of more channels, those are taken that have the names of the
-    model's. A name that is only a number, or that nobody gave, matches nothing.
+    If the user names no channels, those with the names of the model's channels are chosen. Without
+    such names, all channels are chosen in their order, if the model reads as many. A name that is
+    only a number counts as no name.
+
+    Parameters
+    ----------
+    image : Multiscale
+    model : ModelDescription
+    named_channels : sequence of int or str
+        The user's choice; may be empty.
 
     Raises
     ------
     OptionError
-        If the user's choice does not fit, or none was made and more than one is possible.
+        If the user's choice does not fit, or the user chose none and several are possible.
     """
     needed = model.channels
-    if wanted:
-        if len(wanted) != len(needed):
+    if named_channels:
+        if len(named_channels) != len(needed):
             raise OptionError(
-                f"{_reads(model)}, but {len(wanted)} were chosen; {image.url} has "
+                f"{_reads(model)}, but {len(named_channels)} were chosen; {image.url} has "
                 f"{listed(image.channel_names)}"
             )
-        return tuple(image.channel_index(channel) for channel in wanted)
+        return tuple(image.channel_index(channel) for channel in named_channels)
     if image.num_channels == len(needed) == 1:
         return (0,)
-    found = _by_name(image.channel_names, needed)
-    if found:
-        return found
+    by_name = _by_name(image.channel_names, needed)
+    if by_name:
+        return by_name
     if image.num_channels == len(needed):
         return _in_order(image, model)
     if image.is_rgb and len(needed) == 1:
@@ -56,16 +63,16 @@ def choose_channels(
 
 
 def _by_name(names: Sequence[str], needed: Sequence[str]) -> tuple[int, ...]:
-    """One channel for each of the model's names; empty unless every name finds its own."""
+    """The channels with the model's names; empty unless each name has a channel of its own."""
     if not all(map(is_real, needed)):
         return ()
-    found = [named(names, name) for name in needed]
-    indices = tuple(matches[0] for matches in found if len(matches) == 1)
+    matching = [named(names, name) for name in needed]
+    indices = tuple(matches[0] for matches in matching if len(matches) == 1)
     return indices if len(set(indices)) == len(needed) else ()
 
 
 def _in_order(image: Multiscale, model: ModelDescription) -> tuple[int, ...]:
-    """All channels, as they stand; refused where a name says that they stand otherwise."""
+    """All channels in their order; refused if a name says that the model reads another order."""
     for index, (own, name) in enumerate(zip(image.channel_names, model.channels)):
         if not is_real(name):
             continue

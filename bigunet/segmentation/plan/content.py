@@ -1,4 +1,4 @@
-"""What a run reads, as fingerprints, and whether it is still the same; decides no options."""
+"""Fingerprints of the voxels that a run reads, which show whether an image changed."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 from bigunet.errors import ResumeError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.identity import Content, content_of
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 CONTENT = "content"
-"""Name of these fingerprints in the fingerprint of a run."""
+"""Key of these fingerprints in the fingerprint of a run."""
 
 
 def contents_of(plan: SegmentPlan) -> dict[str, Content]:
-    """Fingerprints of the voxels of the image, and of its mask, that a run reads.
+    """Fingerprints of the voxels that a run reads, of the image and of its mask.
 
     Raises
     ------
     ImageError
-        If they cannot be read.
+        If image or mask cannot be read.
     """
     level = plan.level
     region = plan.tiling.read_box(plan.region)
-    found = {"image": content_of(plan.image, level=level, channels=plan.channels, region=region)}
+    contents = {"image": content_of(plan.image, level=level, channels=plan.channels, region=region)}
     if plan.options.mask:
         mask = open_multiscale(plan.options.mask, usual_axes=True)
-        found |= {f"mask level {k}": content_of(mask, level=k) for k in range(len(mask.levels))}
-    return found
+        contents |= {f"mask level {k}": content_of(mask, level=k) for k in range(len(mask.levels))}
+    return contents
 
 
 def as_json(contents: Mapping[str, Content]) -> dict[str, Any]:
@@ -38,20 +38,20 @@ def as_json(contents: Mapping[str, Content]) -> dict[str, Any]:
 
 
 def check_contents(target: Path, before: object, now: Mapping[str, Content]) -> None:
-    """See that what a run reads is what it read when it was begun.
+    """Raise an error if the voxels that a run reads changed since the run began.
 
     Parameters
     ----------
     target : Path
         The output, for messages.
     before : object
-        What `as_json` gave then, out of the ledger.
+        The fingerprints in the ledger, as `as_json` gave them when the run began.
     now : mapping of str to Content
 
     Raises
     ------
     ResumeError
-        If it changed, or the ledger does not say what it was.
+        If one differs, or the ledger has no fingerprints.
     """
     if not isinstance(before, dict) or not all(isinstance(v, dict) for v in before.values()):
         raise ResumeError(

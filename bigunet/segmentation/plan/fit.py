@@ -1,6 +1,7 @@
-"""Whether image, grey range and model fit one another: numbers for the report, lines for people.
+"""Checks whether image, grey range and model fit one another.
 
-Nothing here changes a result. A line says what does not fit, with the values and the remedy.
+The checks give numbers for the report, and a warning for each thing that does not fit, with the
+values and the remedy. They change no result.
 """
 
 from __future__ import annotations
@@ -11,31 +12,31 @@ from typing import Any
 from bigunet.io.images.units import scale_um
 from bigunet.model.model import Model
 from bigunet.segmentation.plan.normalisation import Bulk, FixedNormalisation
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.voxel_size import size_factors
 
-# A network still knows its objects at this factor of their size.
+# A network still recognises objects that are larger or smaller by this factor.
 _SAME_SIZE = 1.5
-# Share of the range in which 98 % of the voxels lie, if the range goes far beyond them.
+# A grey range is too wide if 98 % of the voxels lie in this share of it.
 _NARROW = 0.05
-# Of the range that the image's own values span, and as many times as the range.
+# A grey range is doubtful if it is this many times wider or narrower than that of the voxels.
 _UNLIKE = 10.0
-# How far the median may lie from those of the training images, as a share of the range.
+# Distance, as a share of the range, that a median may have from those of the training images.
 _MEDIAN_MARGIN = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What the checks saw.
+    """The numbers and warnings of the checks.
 
     Parameters
     ----------
     voxel_size_um, model_voxel_size_um : tuple of float, or None
-        Along the network's axes; None where image or model state none.
+        Size of a voxel along the network's axes; None if image or model state none.
     best_level : int or None
-        The level with voxels that are most like the model's.
+        The level with a voxel size nearest to the model's.
     medians : tuple of float
-        Per channel, where the median lies in the grey range: 0 at its low end, 1 at its high end.
+        Per channel, the position of the median in the grey range: 0 is its low end, 1 its high end.
     warnings : tuple of str
         One line for each thing that does not fit.
     """
@@ -47,7 +48,7 @@ class Fit:
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; the warnings are listed elsewhere."""
+        """Plain data for JSON, without the warnings: the report lists these separately."""
         sizes = self.voxel_size_um, self.model_voxel_size_um
         own, models = (None if size is None else list(size) for size in sizes)
         return {
@@ -59,7 +60,7 @@ class Fit:
 
 
 def check_fit(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) -> Fit:
-    """Compare voxel size and grey values of the image with those that the model was trained on."""
+    """Compare voxel size and grey values of an image with those of the model's training images."""
     model_size = plan.model.description.voxel_size_um
     levels = size_factors(plan.image, plan.model)
     size = scale_um(plan.image, plan.level)
@@ -77,17 +78,17 @@ def _size_warnings(plan: SegmentPlan, levels: dict[int, float]) -> list[str]:
     if not levels or levels[plan.level] <= _SAME_SIZE:
         return []
     best = min(levels, key=lambda k: levels[k])
-    size, wanted = scale_um(plan.image, plan.level), plan.model.description.voxel_size_um
-    told = (
+    size, model_size = scale_um(plan.image, plan.level), plan.model.description.voxel_size_um
+    mismatch = (
         f"voxels of level {plan.level} are {_size(size, plan.network_axes)}, those that model "
-        f"{plan.model.description.name!r} was trained on {_size(wanted, plan.network_axes)}: "
+        f"{plan.model.description.name!r} was trained on {_size(model_size, plan.network_axes)}: "
     )
     if best == plan.level:
-        return [told + "no level is nearer, so objects may be missed; resample the image"]
+        return [mismatch + "no level is nearer, so objects may be missed; resample the image"]
     remedy = f"give --level {best}, or --level auto"
     if levels[best] > _SAME_SIZE:
-        return [told + f"level {best} is nearer, and still not the same size; {remedy}"]
-    return [told + f"level {best} fits; {remedy}"]
+        return [mismatch + f"level {best} is nearer, and still not the same size; {remedy}"]
+    return [mismatch + f"level {best} fits; {remedy}"]
 
 
 def _size(size: tuple[float, ...] | None, ndim: int) -> str:
@@ -95,7 +96,7 @@ def _size(size: tuple[float, ...] | None, ndim: int) -> str:
 
 
 def _grey_warnings(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) -> list[str]:
-    found = []
+    warnings = []
     values = normalisation.values
     for channel, low, high, seen in zip(plan.channels, values.low, values.high, bulk.channels):
         name = plan.image.channel_names[channel]
@@ -103,14 +104,14 @@ def _grey_warnings(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: B
         line = _range_warning(label, low, high, seen, normalisation) or _median_warning(
             label, plan.model, low, high, seen
         )
-        found += [line] if line else []
-    return found
+        warnings += [line] if line else []
+    return warnings
 
 
 def _range_warning(
     label: str, low: float, high: float, seen: tuple[float, ...], made: FixedNormalisation
 ) -> str:
-    """Of a range that the voxels do not fill."""
+    """A warning if the grey range is far wider than the values of the voxels, or elsewhere."""
     least, _, most, greatest = seen
     if least == greatest and made.kind == "percentile" and made.origin == "image":
         return (
@@ -137,7 +138,7 @@ def _range_warning(
 def _median_warning(
     label: str, model: Model, low: float, high: float, seen: tuple[float, ...]
 ) -> str:
-    """Of bright images for a model of dark ones, and the other way round."""
+    """A warning if the image is much brighter or darker than the training images."""
     usual = model.description.grey_median
     median = _share(seen[1], low, high)
     if usual is None or usual[0] - _MEDIAN_MARGIN <= median <= usual[1] + _MEDIAN_MARGIN:
@@ -151,5 +152,5 @@ def _median_warning(
 
 
 def _share(value: float, low: float, high: float) -> float:
-    """Where a value lies in a range: 0 at its low end, 1 at its high end."""
+    """Position of a value in a range: 0 is its low end, 1 its high end."""
     return (value - low) / (high - low)

@@ -1,4 +1,4 @@
-"""How a machine's memory is shared: by processes, by blocks in work, by one forward pass each."""
+"""Shares the memory of a machine among processes, their blocks, and their forward passes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from bigunet.errors import OptionError
 from bigunet.machine.memory import usable_memory_bytes
 
-# Measured were 0.45 and 0.37 GB before the first block. The rest is what allocators and compiled
-# graphs hold back: with it, a limit of 2 GB was kept at a peak of 1.8 GB.
+# Before the first block, 0.45 GB and 0.37 GB were measured. The rest is for allocators and compiled
+# graphs: with it, a run with a limit of 2 GB had a peak of 1.8 GB.
 _COMMAND_BYTES = 500_000_000
 _WORKER_BYTES = 900_000_000
-# A forward pass is never planned with less; a tile of one stride takes a few megabytes.
+# The least that is planned for a forward pass; a tile of one stride takes a few megabytes.
 _SMALLEST_BYTES = 100_000_000
 _MOST_PER_WORKER = 8_000_000_000
-# What CUDA, its libraries and the weights take of a GPU, and what an allocator leaves unused of the
-# rest. Too much is no failure: where memory ends, tiles are halved.
+# Memory of a GPU for CUDA, its libraries and the weights, and the share of the rest that an
+# allocator can use. A plan that is too large does not fail: if memory ends, tiles are halved.
 _CUDA_BYTES = 1_000_000_000
 _GPU_SHARE = 0.7
 MOST_BLOCKS_IN_WORK = 3
-"""Of one worker: one is read, one computed, one written."""
+"""The most blocks that a worker holds: it reads one, computes one, and writes one."""
 
 
 def run_bytes(blocks_bytes: int, pass_bytes: int, *, workers: int = 1) -> int:
-    """What all processes on a machine take at the peak.
+    """Peak memory of all processes on a machine, in bytes.
 
     Parameters
     ----------
     blocks_bytes, pass_bytes : int
-        Of all blocks that a worker holds at a time, and of a forward pass.
+        Memory of all blocks that a worker holds at a time, and of a forward pass.
     workers : int
     """
     return _COMMAND_BYTES + workers * (_WORKER_BYTES + blocks_bytes + pass_bytes)
@@ -37,32 +37,33 @@ def run_bytes(blocks_bytes: int, pass_bytes: int, *, workers: int = 1) -> int:
 def sufficient_limit(
     share: MemoryShare, block_bytes: int, pass_bytes: int, *, workers: int = 1
 ) -> int:
-    """The least memory limit with which the same blocks and tiles are chosen, in bytes.
+    """The smallest memory limit that leads to the same blocks and tiles, in bytes.
 
     Parameters
     ----------
     share : MemoryShare
-        With which they were.
+        The share that led to these blocks and tiles.
     block_bytes, pass_bytes : int
-        Of a block that nothing cuts, and of a forward pass.
+        Memory of a whole block, and of a forward pass.
     workers : int
     """
-    wanted = MOST_BLOCKS_IN_WORK * block_bytes + max(MOST_BLOCKS_IN_WORK * block_bytes, pass_bytes)
-    needed = max(2 * _SMALLEST_BYTES, min(share.worker_bytes, wanted))
+    blocks_bytes = MOST_BLOCKS_IN_WORK * block_bytes
+    used = blocks_bytes + max(blocks_bytes, pass_bytes)
+    needed = max(2 * _SMALLEST_BYTES, min(share.worker_bytes, used))
     return _COMMAND_BYTES + workers * (_WORKER_BYTES + needed)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryShare:
-    """What one worker may take for blocks and for a forward pass, in bytes.
+    """Memory of one worker for its blocks and a forward pass, in bytes.
 
     Parameters
     ----------
     worker_bytes : int
-        Beyond what it takes before its first block.
+        Without the memory that it takes before its first block.
     gpu_bytes : tuple of int
-        Memory of the workers' GPUs, where passes run on them; 0 for a worker without one. Empty:
-        all run on cores, in ``worker_bytes``.
+        Memory of the GPU of each worker; 0 for a worker without one. Empty if all forward passes
+        run on cores: then they take of ``worker_bytes``.
     """
 
     worker_bytes: int
@@ -70,22 +71,22 @@ class MemoryShare:
 
     @classmethod
     def of(cls, limit_bytes: int, workers: int, gpu_bytes: tuple[int, ...] = ()) -> MemoryShare:
-        """The share of each of a machine's workers.
+        """The share of each worker of a machine.
 
         Parameters
         ----------
         limit_bytes : int
-            Of all processes on the machine; 0 is half of the memory that this process may use,
-            and no more than 8 GB for each worker.
+            Memory for all processes on the machine. 0 stands for half of the memory that this
+            process may use, but at most 8 GB for each worker.
         workers : int
-            On that machine.
+            Number of workers on the machine.
         gpu_bytes : tuple of int
-            Memory of each worker's GPU.
+            Memory of the GPU of each worker.
 
         Raises
         ------
         OptionError
-            If too little is left.
+            If the limit is too low.
         """
         limit = limit_bytes or min(usable_memory_bytes() // 2, workers * _MOST_PER_WORKER)
         left = (limit - _COMMAND_BYTES) // workers - _WORKER_BYTES
@@ -102,16 +103,16 @@ class MemoryShare:
 
     @property
     def block_bytes(self) -> int:
-        """The most that one block's pixels and outputs should take."""
+        """The most memory that the pixels and outputs of one block should take."""
         return self.worker_bytes // (2 * MOST_BLOCKS_IN_WORK)
 
     def blocks_in_work(self, block_bytes: int) -> int:
-        """How many blocks of that size a worker holds at a time, 1 to 3, within half its share."""
+        """Number of blocks of this size, 1 to 3, that a worker holds within half of its share."""
         return max(1, min(MOST_BLOCKS_IN_WORK, self.worker_bytes // 2 // max(1, block_bytes)))
 
     def pass_bytes(self, block_bytes: int) -> int:
-        """What is left for a forward pass beside blocks of that size."""
+        """Memory that blocks of this size leave for a forward pass."""
         left = self.worker_bytes - self.blocks_in_work(block_bytes) * block_bytes
         on_gpus = [int(_GPU_SHARE * (n - _CUDA_BYTES)) if n else left for n in self.gpu_bytes]
-        # One tile for all workers: that of the smallest.
+        # All workers have the same tiles, so that the smallest GPU decides.
         return max(_SMALLEST_BYTES, min(on_gpus, default=left))

@@ -16,38 +16,38 @@ from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.output.publish import read_provenance
 from bigunet.io.stores.access import shown_url
 from bigunet.model.inference.inputs import GreyRange
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 Origin = Literal["image", "other image", "other output", "options", "model"]
-# Measured beside the range: what tells whether it fits the image.
+# Percentiles that are measured in addition, to check whether the grey range fits the image.
 BULK = (1.0, 50.0, 98.0, 99.8)
 
 
 @dataclass(frozen=True, slots=True)
 class FixedNormalisation:
-    """Grey values that become 0 and 1, and where they come from.
+    """The grey values that become 0 and 1, and their origin.
 
     Parameters
     ----------
     kind : {"percentile", "fixed"}
         Whether the values were measured as percentiles.
     low, high : float
-        The percentiles, or the grey values where they are fixed (of the first channel).
+        The percentiles; for fixed values, the grey values of the first channel.
     values : GreyRange
-        Grey values of this image, one pair per channel that the model reads.
+        Grey values that become 0 and 1, a pair for each channel that the model reads.
     origin : {"image", "other image", "other output", "options", "model"}
-        Where the values come from: measured on this image or another one, read from an output of
-        bigunet, given as an option, or part of the model.
+        Measured on this image or another one, read from an output of bigunet, given as an option,
+        or part of the model.
     other : str
-        The other image or output; empty where there is none.
+        Address of the other image or output; empty for other origins.
     level : int or None
-        Level on which percentiles were taken; None for fixed values.
+        Level on which the percentiles were measured; None for fixed values.
     sampled : bool
-        Whether percentiles are those of a sample of that level, not of all its voxels.
+        Whether the percentiles were measured on a sample of that level.
     left_out : tuple of float
-        Per channel, the share of the voxels, 0 to 1, that say nothing and did not count.
+        Per channel, the share of the voxels that did not count, such as padding; 0 to 1.
     outliers : tuple of bool
-        Per channel, whether a percentile was moved since it lay among a few extreme voxels.
+        Per channel, whether a percentile was moved because it lay among a few extreme voxels.
     """
 
     kind: NormalisationKind
@@ -84,22 +84,28 @@ class FixedNormalisation:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """Where most voxels of the image lie, per channel: percentiles 1, 50, 98 and 99.8."""
+    """The grey values of most voxels of the image.
+
+    Parameters
+    ----------
+    channels : tuple of (float, float, float, float)
+        Percentiles 1, 50, 98 and 99.8 of each channel.
+    """
 
     channels: tuple[tuple[float, ...], ...]
 
 
 def fix_normalisation(plan: SegmentPlan) -> tuple[FixedNormalisation, Bulk]:
-    """The grey values of the plan's image that its model maps to 0 and 1.
+    """Fix the grey values that become 0 and 1.
 
-    Percentiles are those of what is segmented: of the region, the mask and the stored chunks that
-    the options name. :func:`bigunet.grey.range_rule.grey_values` says which of the voxels count.
+    Percentiles are measured on the voxels that are segmented: those of the region, the mask and the
+    stored chunks. :func:`bigunet.grey.range_rule.grey_values` says which of these voxels count.
 
     Returns
     -------
     FixedNormalisation
     Bulk
-        Of what is segmented, whatever the range comes from.
+        Measured on the voxels that are segmented, whatever the origin of the grey range.
 
     Raises
     ------
@@ -108,7 +114,7 @@ def fix_normalisation(plan: SegmentPlan) -> tuple[FixedNormalisation, Bulk]:
     OptionError
         If the options name another image without the same channels.
     """
-    quantiles, fixed = _wish(plan)
+    quantiles, fixed = _asked_range(plan)
     seen = _measured(plan, quantiles)
     bulk = Bulk(tuple(channel.others for channel in seen.channels))
     if fixed is None:
@@ -117,24 +123,24 @@ def fix_normalisation(plan: SegmentPlan) -> tuple[FixedNormalisation, Bulk]:
             if plan.options.grey_range_of
             else _of_percentiles(quantiles, seen, "image")
         )
-    # Padding is that of this image, wherever the range comes from.
+    # The padding is always that of this image.
     padding = tuple(channel.padding for channel in seen.channels)
     values = replace(fixed.values, padding=padding, fill=fixed.values.low if any(padding) else ())
     return replace(fixed, values=values), bulk
 
 
-def _wish(plan: SegmentPlan) -> tuple[tuple[float, ...], FixedNormalisation | None]:
-    """The percentiles to measure, or the values where they are fixed."""
-    options, wanted = plan.options, plan.model.description.normalisation
+def _asked_range(plan: SegmentPlan) -> tuple[tuple[float, ...], FixedNormalisation | None]:
+    """The percentiles that options or model ask for, or their fixed values."""
+    options, usual = plan.options, plan.model.description.normalisation
     number = len(plan.channels)
     if options.grey_range:
         pairs = options.grey_range * (number if len(options.grey_range) == 1 else 1)
         return (), _fixed(pairs, "options")
     if options.percentiles:
         return tuple(options.percentiles), None
-    if wanted.kind == "fixed" and not options.grey_range_of:
-        return (), _fixed(((wanted.low, wanted.high),) * number, "model")
-    usual = wanted if wanted.kind == "percentile" else type(wanted)()
+    if usual.kind == "fixed" and not options.grey_range_of:
+        return (), _fixed(((usual.low, usual.high),) * number, "model")
+    usual = usual if usual.kind == "percentile" else type(usual)()
     return (usual.low, usual.high), None
 
 
@@ -144,22 +150,22 @@ def _fixed(pairs: Sequence[tuple[float, float]], origin: Origin) -> FixedNormali
 
 
 def _measured(plan: SegmentPlan, quantiles: tuple[float, ...]) -> Intensity:
-    """Of what is segmented."""
+    """Measure percentiles of the voxels that are segmented."""
     return percentiles(
         plan.image,
         quantiles,
         channels=plan.channels,
         region=(plan.level, plan.region),
         others=BULK,
-        chosen=plan.wanted_on if plan.wanted.parts else None,
+        chosen=plan.selection_on if plan.selection.parts else None,
     )
 
 
 def _of_percentiles(
-    quantiles: tuple[float, ...], found: Intensity, origin: Origin, other: str = ""
+    quantiles: tuple[float, ...], intensity: Intensity, origin: Origin, other: str = ""
 ) -> FixedNormalisation:
-    low = tuple(channel.values[0] for channel in found.channels)
-    high = tuple(b if b > a else _above(a) for a, b, *_ in found.values)
+    low = tuple(channel.values[0] for channel in intensity.channels)
+    high = tuple(b if b > a else _above(a) for a, b, *_ in intensity.values)
     return FixedNormalisation(
         "percentile",
         quantiles[0],
@@ -167,22 +173,22 @@ def _of_percentiles(
         GreyRange(
             low,
             high,
-            tuple(channel.least for channel in found.channels),
-            tuple(channel.greatest for channel in found.channels),
+            tuple(channel.least for channel in intensity.channels),
+            tuple(channel.greatest for channel in intensity.channels),
         ),
         origin,
         other=other,
-        level=found.level,
-        sampled=found.sampled,
-        left_out=tuple(channel.left_out for channel in found.channels),
-        outliers=tuple(channel.outliers for channel in found.channels),
+        level=intensity.level,
+        sampled=intensity.sampled,
+        left_out=tuple(channel.left_out for channel in intensity.channels),
+        outliers=tuple(channel.outliers for channel in intensity.channels),
     )
 
 
 def _above(value: float) -> float:
-    """A high end for an even channel, which becomes 0 everywhere rather than infinite.
+    """A high end for a channel with one grey value only, so that this value becomes 0.
 
-    One more, unless the value is so large that a float does not change by it.
+    It is the value plus one. If a float of this size does not change by one, it is twice the value.
     """
     if value + 1 > value:
         return value + 1
@@ -190,7 +196,7 @@ def _above(value: float) -> float:
 
 
 def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisation:
-    """Measured on another image, or taken from an output."""
+    """The grey range that is measured on another image, or read from an output."""
     other = plan.options.grey_range_of
     made = read_provenance(other)
     if made and plan.options.percentiles:
@@ -201,12 +207,12 @@ def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisa
     if made:
         return _of_output(plan, made["normalisation"], shown_url(other))
     image = _opened(other, plan.options.axes)
-    found = percentiles(image, quantiles, channels=_channels_of(plan, image))
-    return _of_percentiles(quantiles, found, "other image", shown_url(image.url))
+    intensity = percentiles(image, quantiles, channels=_channels_of(plan, image))
+    return _of_percentiles(quantiles, intensity, "other image", shown_url(image.url))
 
 
 def _opened(other: str, axes: str) -> Multiscale:
-    """Another image, with the axes that the user states if it names none itself."""
+    """Another image; if it does not name its axes, they are those that the user states."""
     try:
         return open_multiscale(other)
     except ImageError:
@@ -229,11 +235,11 @@ def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNorm
 
 
 def _channels_of(plan: SegmentPlan, other: Multiscale) -> tuple[int, ...]:
-    """The channels of another image that are those which the plan reads."""
+    """Indices in another image of the channels that the plan reads, found by their names."""
     names = [plan.image.channel_names[k] for k in plan.channels]
     matches = [named(other.channel_names, name) if is_real(name) else [] for name in names]
-    if all(len(found) == 1 for found in matches):
-        return tuple(found[0] for found in matches)
+    if all(len(indices) == 1 for indices in matches):
+        return tuple(indices[0] for indices in matches)
     alike = other.num_channels == plan.image.num_channels
     if alike and not any(is_real(other.channel_names[k]) for k in plan.channels):
         return plan.channels

@@ -1,4 +1,4 @@
-"""Shapes of blocks and tiles: as the user asked, or what costs least in the memory there is."""
+"""Shapes of blocks and tiles: those of the user, or the cheapest ones that fit the memory."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from bigunet.model.networks.network import Network
 from bigunet.receptive import ReceptiveField
 from bigunet.tile_choice import TileCost, tile_costs
 
-# Beyond it little is recomputed in a plane: a 16-wide network took 5 % more time with half of it,
-# and 4 % less with four times as much.
+# More memory saves little in 2D: a 16-wide network took 5 % more time with half of it, and 4 % less
+# with four times as much.
 _LARGEST_PLANE_BYTES = 1_000_000_000
 _NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
-# Measured peaks were 0.7 to 1.3 times the activations, grey values and scores in fp32 included.
+# Measured peaks, with grey values and scores in fp32, were 0.7 to 1.3 times the activations.
 _MARGIN = 1.2
-# Numbers per voxel of a module of the caller's: as many as a 64-wide U-Net holds.
+# Numbers per voxel that are assumed for a module of unknown structure: those of a 64-wide U-Net.
 _UNKNOWN_ACTIVATIONS = 256
 
 
 def block_shape(
     shape: Point,
     ndim: int,
-    wanted: Point,
+    asked: Point,
     *,
     memory_bytes: Callable[[Point], int],
     limit_bytes: int,
 ) -> Point:
-    """Shape of a block of a volume, from what was asked for; empty chooses.
+    """Shape of a block of a volume: the one that the user asks for, or a chosen one.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the volume.
+        Shape of the volume.
     ndim : int
-        Axes that the network sees.
-    wanted : tuple of int
-        As asked for.
+        Number of axes that the network sees.
+    asked : tuple of int
+        Shape that the user asks for; empty to choose one.
     memory_bytes : callable
-        Of a block of some shape, with its halo and outputs.
+        Gives the memory of a block of some shape, with its halo and outputs.
     limit_bytes : int
-        What a block that is chosen here should take.
+        The most memory that a chosen block should take.
 
     Raises
     ------
     OptionError
-        If it has neither the network's axes nor the volume's.
+        If the shape has the axes of neither the network nor the volume.
     """
-    if not wanted:
+    if not asked:
         block = default_block_shape(shape, network_ndim=ndim)
         while memory_bytes(block) > limit_bytes:
             smaller = halved_block_shape(block, network_ndim=ndim)
@@ -62,68 +62,68 @@ def block_shape(
                 break
             block = smaller
         return block
-    if len(wanted) not in (ndim, len(shape)):
+    if len(asked) not in (ndim, len(shape)):
         raise OptionError(
-            f"block shape {wanted} has {len(wanted)} axes; give {ndim} (the network's) or "
+            f"block shape {asked} has {len(asked)} axes; give {ndim} (the network's) or "
             f"{len(shape)} (the volume's)"
         )
-    return (1,) * (len(shape) - len(wanted)) + wanted
+    return (1,) * (len(shape) - len(asked)) + asked
 
 
 def tile_shape(
     model: Model,
     field: ReceptiveField,
     block: Box,
-    wanted: Point,
+    asked: Point,
     *,
     precision: Precision,
     limit_bytes: int,
 ) -> Point:
-    """Shape of what one forward pass keeps of a block; empty chooses.
+    """Shape of the voxels that one forward pass keeps: the one asked for, or a chosen one.
 
     Parameters
     ----------
     model : Model
     field : ReceptiveField
-        The model's, with the axes of the volume.
+        Receptive field of the model, with the axes of the volume.
     block : Box
-        The largest.
-    wanted : tuple of int
-        As asked for, along the network's axes.
+        The largest block.
+    asked : tuple of int
+        Shape that the user asks for, along the network's axes; empty to choose one.
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
-        Of one forward pass.
+        The most memory that one forward pass may take.
 
     Raises
     ------
     OptionError
-        If it has not the network's axes.
+        If the shape has other axes than the network.
     """
-    if wanted and len(wanted) != model.ndim:
-        raise OptionError(f"tile shape {wanted} has {len(wanted)} axes; the network {model.ndim}")
-    if wanted:
-        return (1,) * (field.ndim - model.ndim) + wanted
+    if asked and len(asked) != model.ndim:
+        raise OptionError(f"tile shape {asked} has {len(asked)} axes; the network {model.ndim}")
+    if asked:
+        return (1,) * (field.ndim - model.ndim) + asked
     if model.ndim == 2:
         limit_bytes = min(limit_bytes, _LARGEST_PLANE_BYTES)
-    found = tile_candidates(model, field, block, precision=precision, limit_bytes=limit_bytes)
-    return found[0].tile
+    candidates = tile_candidates(model, field, block, precision=precision, limit_bytes=limit_bytes)
+    return candidates[0].tile
 
 
 def tile_candidates(
     model: Model, field: ReceptiveField, block: Box, *, precision: Precision, limit_bytes: int
 ) -> list[TileCost]:
-    """Ways to cut a block into tiles that fit the memory, those of fewest operations first.
+    """Ways to cut a block into tiles that fit the memory; the first needs the fewest operations.
 
     Parameters
     ----------
     model : Model
     field : ReceptiveField
-        The model's, with the axes of the volume.
+        Receptive field of the model, with the axes of the volume.
     block : Box
-        The largest.
+        The largest block.
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
-        Of one forward pass.
+        The most memory that one forward pass may take.
     """
     cost = flop_counter(model.module, in_channels=model.in_channels)
 
@@ -142,16 +142,19 @@ def tile_candidates(
 
 
 def pass_memory(model: Model, precision: Precision) -> Callable[[Point], int]:
-    """A function from an input's spatial shape to the bytes that a forward pass takes."""
+    """A function from the spatial shape of an input to the memory of its forward pass, in bytes."""
     module = network_in(model.module)
 
     def memory(shape: Point) -> int:
-        held = (
+        activations = (
             module.config.activations(shape)
             if isinstance(module, Network)
             else _UNKNOWN_ACTIVATIONS * math.prod(shape)
         )
-        whole = 2 * (model.in_channels + len(model.description.classes)) * math.prod(shape)
-        return int(_MARGIN * _NUMBER_BYTES[precision] * held) + _NUMBER_BYTES["fp32"] * whole
+        in_and_out = 2 * (model.in_channels + len(model.description.classes)) * math.prod(shape)
+        return (
+            int(_MARGIN * _NUMBER_BYTES[precision] * activations)
+            + _NUMBER_BYTES["fp32"] * in_and_out
+        )
 
     return memory

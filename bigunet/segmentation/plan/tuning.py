@@ -1,4 +1,4 @@
-"""Which tiles are fastest, measured: the cheapest ones of several sizes are run on a worker."""
+"""Measures which tiles are fastest: it runs the cheapest tiles of several sizes on a worker."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bigunet.errors import BigUNetError, ClusterError
 from bigunet.geometry import Point
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import tile_candidates
 from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.tile_choice import TileCost
 from bigunet.tiling import Tiling
 
-# Each has half the memory of the one before.
+# Number of sizes; each may take half the memory of the one before.
 _SIZES = 4
 _PASSES = 2
 
@@ -27,17 +27,17 @@ _PASSES = 2
 def tuned(
     plan: SegmentPlan, client: Client | None = None, *, workers_per_host: int = 1
 ) -> SegmentPlan:
-    """The plan with the tiles that took least time, on a worker of ``client`` or in this process.
+    """The plan with the fastest tiles, measured on a worker of ``client`` or in this process.
 
-    Scores differ between tile shapes within the rounding of the precision, so that a few labels
-    may depend on what was measured; a run that is resumed keeps its tiles.
+    Scores of different tile shapes differ by the rounding of the precision. So a few labels may
+    depend on the measurement. A resumed run keeps its tiles.
 
     Raises
     ------
     ClusterError
         If the worker was lost.
     BigUNetError
-        As the run would, if the network cannot be run.
+        If the network cannot be run, the same error as in the run.
     """
     candidates = _candidates(plan)
     if len(candidates) < 2:
@@ -66,24 +66,24 @@ def tuned(
 def pass_seconds(
     model: Model, choices: DeviceChoices, shapes: Sequence[Point]
 ) -> list[float | None]:
-    """Seconds of one forward pass of each shape, labels included; None where memory ended.
+    """Seconds of a forward pass for each shape, with its labels; None if memory ended.
 
     Parameters
     ----------
     model : Model
     choices : DeviceChoices
     shapes : sequence of tuple of int
-        Spatial shapes that the network reads.
+        Spatial shapes of the input of the network.
     """
     grey = GreyRange((0.0,) * model.in_channels, (255.0,) * model.in_channels)
     predictor = choices.predictor(model, grey)
-    found: list[float | None] = []
+    best_seconds: list[float | None] = []
     for shape in shapes:
         noise = np.random.default_rng(0).integers(0, 256, (model.in_channels, *shape), np.uint8)
         inner = (slice(None),) * len(shape)
         seconds = []
         try:
-            # The first one compiles, and is not counted.
+            # The first pass also compiles, so that it does not count.
             for _ in range(1 + _PASSES):
                 begun = time.perf_counter()
                 predictor.predict(noise, inner)
@@ -92,8 +92,8 @@ def pass_seconds(
             seconds = []
         if not seconds:
             predictor.free_memory()
-        found.append(min(seconds[1:], default=None))
-    return found
+        best_seconds.append(min(seconds[1:], default=None))
+    return best_seconds
 
 
 def _on_a_worker(
@@ -112,17 +112,17 @@ def _on_a_worker(
 
 
 def _candidates(plan: SegmentPlan) -> list[TileCost]:
-    """The cheapest tiles of ever less memory, by operations, each input shape once."""
+    """The tiles of fewest operations for each memory size, each input shape once."""
     block = plan.grid.box((0,) * plan.region.ndim)
     limit = plan.share.pass_bytes(plan.block_memory_bytes())
     best: dict[Point, TileCost] = {}
     for halvings in range(_SIZES):
-        found = tile_candidates(
+        candidates = tile_candidates(
             plan.model,
             plan.tiling.field,
             block,
             precision=plan.precision,
             limit_bytes=limit >> halvings,
         )
-        best.setdefault(found[0].input, found[0])
+        best.setdefault(candidates[0].input, candidates[0])
     return list(best.values())

@@ -1,4 +1,4 @@
-"""Which level of an image has voxels of the size that a model was trained on."""
+"""Finds the level of an image with the voxel size that a model was trained on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bigunet.model.model import Model
 
 
 def resolve_level(image: Multiscale, model: Model, level: int | str) -> int:
-    """The level to segment; ``auto`` is the one with voxels most like the model's.
+    """The number of a level; ``auto`` is the level with a voxel size nearest to the model's.
 
     Raises
     ------
     OptionError
-        If image or model do not state the size of their voxels.
+        If the level is ``auto``, and image or model do not state the size of their voxels.
     """
     if isinstance(level, int):
         return level
@@ -30,21 +30,22 @@ def resolve_level(image: Multiscale, model: Model, level: int | str) -> int:
 
 
 def size_factors(image: Multiscale, model: Model) -> dict[int, float]:
-    """How many times larger or smaller voxels of each level are than the model's, 1 or more.
+    """Ratio between the voxel sizes of each level and of the model, the larger over the smaller.
 
-    Along the axis on which they differ most. Empty where a size is not stated.
+    It is 1 or more, and taken along the axis with the largest ratio. Empty if image or model do
+    not state the size of their voxels.
     """
-    wanted = model.description.voxel_size_um
+    model_size = model.description.voxel_size_um
     factors = {}
     for level in range(len(image.levels)):
         size = scale_um(image, level)
-        if wanted is None or size is None or len(size) < len(wanted):
+        if model_size is None or size is None or len(size) < len(model_size):
             return {}
-        pairs = zip(size[-len(wanted) :], wanted)
-        factors[level] = max(_factor(a, b) for a, b in pairs)
+        pairs = zip(size[-len(model_size) :], model_size)
+        factors[level] = max(_ratio(a, b) for a, b in pairs)
     return factors
 
 
-def _factor(a: float, b: float) -> float:
-    """How many times one size is the other; infinite where that is beyond what floats hold."""
+def _ratio(a: float, b: float) -> float:
+    """The larger size divided by the smaller one; infinite if one of them is 0."""
     return max(a / b, b / a) if a and b else math.inf

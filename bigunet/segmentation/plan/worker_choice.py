@@ -1,18 +1,20 @@
-"""Which workers a run gets, and what memory each has for a forward pass, before any is started."""
+"""Which workers a run gets, and what memory they have, before any is started."""
 
 from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
 from distributed import Client
 
 from bigunet.choices import ClusterKind, DeviceChoice
-from bigunet.engine.clusters.client import open_client
+from bigunet.engine.clusters.client import open_client, workers_per_host
 from bigunet.engine.clusters.cuda import auto_kind, gpu_bytes_of
+from bigunet.engine.clusters.job_memory import memory_limit_of
+from bigunet.engine.clusters.job_options import job_memory_bytes
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.io.images.multiscale import Multiscale
@@ -21,9 +23,11 @@ from bigunet.segmentation.segment_options import SegmentOptions
 
 logger = logging.getLogger(__name__)
 
-Workers: TypeAlias = Client | ClusterSpec | None
-# A process takes 5 s of two cores to start, in which they segment some 5 million voxels; with more
-# than this the program that calls is better left alone.
+WorkerChoice: TypeAlias = Client | ClusterSpec | None
+"""Workers that are there, or those to start; None for the default ones."""
+
+# To start a process takes 5 s of two cores. In this time they segment about 5 million voxels. From
+# this size on, work in threads would slow down the calling program for too long.
 _FEW_VOXELS = 16_000_000
 _NO_CUDA = (
     "this torch ({version}) is built for CPUs alone: install one with CUDA "
@@ -31,8 +35,39 @@ _NO_CUDA = (
 )
 
 
-def settled(workers: Workers, device: DeviceChoice, voxels: float = math.inf) -> Workers:
-    """The workers, with ``auto`` resolved: threads for few voxels, or GPUs that torch could use.
+@dataclass(frozen=True, slots=True)
+class WorkerMemory:
+    """Memory of the workers of one machine.
+
+    Parameters
+    ----------
+    workers : int
+        Workers that share the memory of the machine, or of a job of a batch system.
+    limit_bytes : int
+        Memory that they may take together; 0 if it is not known.
+    gpu_bytes : tuple of int
+        Memory of the GPU of each worker; empty without GPUs.
+    """
+
+    workers: int
+    limit_bytes: int
+    gpu_bytes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, workers: WorkerChoice, device: DeviceChoice) -> WorkerMemory:
+        """The memory of workers that compute on a device."""
+        return cls(_num_sharing(workers), job_limit_bytes(workers), gpu_bytes(workers, device))
+
+
+def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.inf) -> WorkerChoice:
+    """The workers, with ``auto`` resolved: threads for a small image, GPUs that torch can use.
+
+    Parameters
+    ----------
+    workers : Client, ClusterSpec or None
+    device : {"auto", "cpu", "cuda"}
+    voxels : float
+        Voxels that will be segmented.
 
     Raises
     ------
@@ -50,8 +85,8 @@ def settled(workers: Workers, device: DeviceChoice, voxels: float = math.inf) ->
 
 
 def voxels_of(image: Multiscale, options: SegmentOptions) -> int:
-    """How many voxels of an image the options ask for."""
-    # The level is not chosen yet where it is ``auto``: no other is larger than the first.
+    """Number of voxels of an image that the options ask for."""
+    # Level ``auto`` is not chosen yet; no level is larger than the first.
     shape = image.volume_shape(options.level if isinstance(options.level, int) else 0)
     sides = (
         stop - start
@@ -62,43 +97,57 @@ def voxels_of(image: Multiscale, options: SegmentOptions) -> int:
     return math.prod(sides)
 
 
-def gpu_bytes(workers: Workers, device: DeviceChoice) -> tuple[int, ...]:
-    """Memory of the GPU that each worker will compute on, in bytes; 0 for one that has none.
+def job_limit_bytes(workers: WorkerChoice) -> int:
+    """Memory that bigunet may take in each job of a batch system; 0 for other workers."""
+    known = job_memory_bytes(workers) if isinstance(workers, ClusterSpec) else 0
+    return memory_limit_of(known) if known else 0
 
-    Empty where none is known to have one, as before the jobs of a batch system run.
+
+def gpu_bytes(workers: WorkerChoice, device: DeviceChoice) -> tuple[int, ...]:
+    """Memory of the GPU that each worker will compute on, in bytes; 0 for a worker without one.
+
+    Empty if no worker is known to have a GPU, for example before the jobs of a batch system run.
 
     Parameters
     ----------
     workers : Client, ClusterSpec or None
-        As `settled`.
+        As `settled` returns them.
     device : {"auto", "cpu", "cuda"}
     """
     if device == "cpu" or not _torch_has_cuda():
         return ()
     if isinstance(workers, Client):
-        return _known(gpu_bytes_of(workers))
+        return _some(gpu_bytes_of(workers))
     if not isinstance(workers, ClusterSpec):
         return ()
     if workers.scheduler is not None:
         with open_client(workers) as client:
-            return _known(gpu_bytes_of(client))
-    found = tuple(gpu.memory_bytes for gpu in visible_gpus())
+            return _some(gpu_bytes_of(client))
+    gpus = tuple(gpu.memory_bytes for gpu in visible_gpus())
     if workers.kind == "cuda":
-        return _known(found[: workers.workers])
+        return _some(gpus[: workers.workers])
     if workers.kind in ("local", "threads"):
-        # All on the first one.
-        return _known(tuple(n // (workers.workers or 1) for n in found[:1]))
+        # All workers share the first GPU.
+        return _some(tuple(n // (workers.workers or 1) for n in gpus[:1]))
     return ()
 
 
-def _known(found: tuple[int, ...]) -> tuple[int, ...]:
-    return found if any(found) else ()
+def _some(gpus: tuple[int, ...]) -> tuple[int, ...]:
+    """The memory of each GPU; empty if no worker has one."""
+    return gpus if any(gpus) else ()
+
+
+def _num_sharing(workers: WorkerChoice) -> int:
+    """Workers that share the memory of a machine; 1 for a cluster that is not connected yet."""
+    if isinstance(workers, Client):
+        return workers_per_host(workers)
+    return workers.workers_per_machine if isinstance(workers, ClusterSpec) else 1
 
 
 def _fit_threads(spec: ClusterSpec, voxels: float) -> bool:
-    """Whether one worker in this process is what was asked for, and is done soon."""
-    lets_others_in = spec.host or spec.interface
-    return voxels < _FEW_VOXELS and spec.workers in (None, 1) and not lets_others_in
+    """Whether one worker in this process may do a run that is short."""
+    accepts_others = spec.host or spec.interface
+    return voxels < _FEW_VOXELS and spec.workers in (None, 1) and not accepts_others
 
 
 def _kind(device: DeviceChoice) -> ClusterKind:
@@ -115,5 +164,5 @@ def _no_cuda() -> str:
 
 
 def _torch_has_cuda() -> bool:
-    """Of torch's build; asked nothing of a GPU, which would take some of its memory."""
+    """Whether torch is built for GPUs. A question to a GPU itself would take some of its memory."""
     return torch.version.cuda is not None

@@ -1,1 +1,1 @@
-"""Running a plan: stages, blocks, the record of what is done, and parts of a run."""
+"""Runs a plan: its stages, blocks and parts, and the record of what is done."""

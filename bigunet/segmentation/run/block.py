@@ -1,4 +1,4 @@
-"""What a worker does for one block: read with halo, predict tile by tile, write whole shards."""
+"""What a worker does for one block: read it with its halo, predict its tiles, write it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,26 +18,29 @@ from bigunet.geometry import Box, hull
 from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.block_files import Files
 from bigunet.io.output.writer import OutputWriter
-from bigunet.model.inference.forward import Prediction
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.inference.recall import Awaited, RecallingPredictor
 from bigunet.model.model import Model
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK
-from bigunet.segmentation.plan.wanted import Wanted
+from bigunet.segmentation.plan.selection import Selection, selected_tiles
+from bigunet.segmentation.run.block_values import (
+    Values,
+    clear_others,
+    count_classes,
+    empty_values,
+    fill_in,
+)
 from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.segmentation.run.finite import FiniteVoxels
 from bigunet.tiling import Tile, Tiling
 
-# Workers of one process share the device: one forward pass at a time uses all its threads, while
-# other blocks are read and written.
+# The threads of a process share its device. One forward pass at a time uses all cores, while other
+# threads read and write their blocks.
 _DEVICE = threading.Lock()
-
-# Up to so many, comparing is faster than counting all, which makes integers of 8 bytes.
-_FEW_CLASSES = 8
 
 
 class SegmentWork:
-    """Segments blocks; pickled to each worker once, where the first block loads the model.
+    """Segments blocks. It is pickled to each worker once, and the first block loads the model.
 
     Parameters
     ----------
@@ -46,13 +48,13 @@ class SegmentWork:
     writers : mapping of str to OutputWriter
     grid : BlockGrid
     tiling : Tiling
-    wanted : Wanted
+    selection : Selection
     finite : FiniteVoxels
     model : Model
     grey_range : GreyRange
     device : DeviceChoices
     blocks_in_work : int
-        The most that a worker holds at a time, however many threads it has.
+        The most blocks that a worker holds at a time, however many threads it has.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class SegmentWork:
         *,
         grid: BlockGrid,
         tiling: Tiling,
-        wanted: Wanted,
+        selection: Selection,
         finite: FiniteVoxels,
         model: Model,
         grey_range: GreyRange,
@@ -73,7 +75,7 @@ class SegmentWork:
         self._writers = dict(writers)
         self._grid = grid
         self._tiling = tiling
-        self._wanted = wanted
+        self._selection = selection
         self._finite = finite
         self._model = model
         self._grey_range = grey_range
@@ -82,6 +84,7 @@ class SegmentWork:
         self._begin()
 
     def _begin(self) -> None:
+        """Set what belongs to this process alone, and is not pickled."""
         self._predictor: RecallingPredictor | None = None
         self._abandoned = False
         self._room = threading.BoundedSemaphore(self._blocks_in_work)
@@ -96,7 +99,7 @@ class SegmentWork:
         self._begin()
 
     def __call__(self, index: Index) -> Result:
-        """Segment one block; its shares of time, and voxels of each class."""
+        """Segment one block; the result has its times, and the number of voxels of each class."""
         with self._room:
             return self._segment(index)
 
@@ -110,69 +113,71 @@ class SegmentWork:
 
     def _segment(self, index: Index) -> Result:
         write = self._grid.box(index)
+        num_classes = len(self._model.description.classes)
         begun = time.perf_counter()
-        wanted = self._wanted.read(write)
-        values, kept = self._empty_values(write), wanted
-        told: Result = {"device": "", "backend": ""}
-        told |= {"tiles_computed": 0, "bytes_read": 0, "compute_seconds": 0.0}
+        selected = self._selection.read(write)
+        values = empty_values(write, self._writers, num_classes)
+        kept = selected
+        result: Result = {"device": "", "backend": ""}
+        result |= {"tiles_computed": 0, "bytes_read": 0, "compute_seconds": 0.0}
         read = computed = time.perf_counter()
-        tiles = self._tiles(write, wanted)
-        if tiles:
+        if tiles := selected_tiles(self._tiling, write, selected):
             source = hull(tile.input for tile in tiles)
             image = self._reader.read(source)
-            told["bytes_read"] = image.nbytes
-            kept = self._finite.kept(image, source, write, wanted)
+            result["bytes_read"] = image.nbytes
+            kept = self._finite.kept(image, source, write, selected)
             read = time.perf_counter()
             with _DEVICE:
                 self._check_abandoned()
-                told |= self._compute(image, source, write, wanted, values)
+                result |= self._compute(image, source, write, selected, values)
                 computed = time.perf_counter()
             del image
-        _clear_unwanted(values, kept)
-        local = write.shift(tuple(-v for v in self._grid.region.start))
-        files = Files()
-        for output, writer in self._writers.items():
-            files += writer.write_block(0, local, values[output])
+        clear_others(values, kept)
+        files = self._write(write, values)
         written = time.perf_counter()
         return {
-            **told,
+            **result,
             "voxels": write.size,
-            "counts": self._counts(values),
+            "counts": count_classes(values, num_classes),
             "files": files.to_list(),
             "read_seconds": round(read - begun, 4),
             "write_seconds": round(written - computed, 4),
         }
 
-    def _tiles(self, write: Box, wanted: np.ndarray | None) -> list[Tile]:
-        return wanted_tiles(self._tiling, write, wanted)
+    def _write(self, write: Box, values: Values) -> Files:
+        local = write.shift(tuple(-v for v in self._grid.region.start))
+        files = Files()
+        for output, writer in self._writers.items():
+            files += writer.write_block(0, local, values[output])
+        return files
 
     def _compute(
         self,
         image: np.ndarray,
         source: Box,
         write: Box,
-        wanted: np.ndarray | None,
-        values: dict[Output, np.ndarray],
+        selected: np.ndarray | None,
+        values: Values,
     ) -> Result:
-        """Fill in what the pixels of ``source`` become, with smaller tiles where memory ends."""
+        """Predict a block from the pixels of ``source``; with smaller tiles if memory ends."""
         predictor = self._loaded()
         before, seconds = predictor.num_computed, 0.0
-        told: Result = {}
+        result: Result = {}
         while True:
-            tiles = self._tiles(write, wanted)
+            tiles = selected_tiles(self._tiling, write, selected)
             needed = hull([source, *(tile.input for tile in tiles)])
             if needed != source:
                 # Smaller tiles end elsewhere, and may read a few voxels more.
                 image, source = self._reader.read(needed), needed
-                self._finite.kept(image, source, write, wanted)
+                self._finite.kept(image, source, write, selected)
             try:
-                for tile, found in self._predictions(predictor, tiles, image, source, values):
-                    prediction = found.result()
+                for tile, pending in self._predictions(predictor, tiles, image, source, values):
+                    prediction = pending.result()
                     # A GPU knows its time only once the result is there.
-                    seconds += found.seconds
-                    _fill_in(values, tile, write, prediction)
+                    seconds += pending.seconds
+                    fill_in(values, tile, write, prediction)
                 return {
-                    **told,
+                    **result,
                     "tiles_computed": predictor.num_computed - before,
                     "compute_seconds": round(seconds, 4),
                     "device": str(predictor.predictor.device),
@@ -180,7 +185,7 @@ class SegmentWork:
                 }
             except MemoryError:
                 self._tiling = self._tiling.halved()
-                told["smaller_tile"] = list(self._tiling.tile_shape)
+                result["smaller_tile"] = list(self._tiling.tile_shape)
             predictor.predictor.free_memory()
 
     def _predictions(
@@ -189,9 +194,9 @@ class SegmentWork:
         tiles: list[Tile],
         image: np.ndarray,
         source: Box,
-        values: Mapping[Output, np.ndarray],
+        values: Values,
     ) -> Iterator[tuple[Tile, Awaited]]:
-        """What becomes of tiles, in their order; as many are under way as the device takes."""
+        """Begin the prediction of each tile, in order, as many at a time as the device takes."""
         under_way: deque[tuple[Tile, Awaited]] = deque()
         ndim, probabilities = self._model.ndim, "probabilities" in values
         try:
@@ -207,24 +212,9 @@ class SegmentWork:
             while under_way:
                 yield under_way.popleft()
         finally:
-            # After an error the device may still use their memory.
+            # After an error the device may still use the memory of these tiles.
             for _, begun in under_way:
                 begun.wait()
-
-    def _empty_values(self, box: Box) -> dict[Output, np.ndarray]:
-        """Room for what is written of a block."""
-        num_classes = len(self._model.description.classes)
-        shapes = {"classes": box.shape, "probabilities": (num_classes, *box.shape)}
-        names: dict[Output, None] = {"classes": None, **dict.fromkeys(self._writers)}
-        return {name: np.empty(shapes[name], np.uint8) for name in names}
-
-    def _counts(self, values: Mapping[Output, np.ndarray]) -> list[int]:
-        """Voxels of each class."""
-        labels = values["classes"]
-        numbers = range(len(self._model.description.classes))
-        if len(numbers) > _FEW_CLASSES:
-            return list(map(int, np.bincount(labels.ravel(), minlength=len(numbers))))
-        return [int(np.count_nonzero(labels == number)) for number in numbers]
 
     def _loaded(self) -> RecallingPredictor:
         """The model on its device, with this thread's share of the cores."""
@@ -233,61 +223,3 @@ class SegmentWork:
             self._predictor = RecallingPredictor(predictor)
         self._device.take_cores()
         return self._predictor
-
-
-def wanted_tiles(tiling: Tiling, write: Box, wanted: np.ndarray | None) -> list[Tile]:
-    """Tiles of a block that keep a voxel that is wanted; all where ``wanted`` is None."""
-    tiles = list(tiling.tiles(write))
-    if wanted is None:
-        return tiles
-    return [tile for tile in tiles if wanted[tile.output.within(write)].any()]
-
-
-def _fill_in(
-    values: Mapping[Output, np.ndarray], tile: Tile, write: Box, prediction: Prediction
-) -> None:
-    """Put what one tile became into its place in the block."""
-    where = tile.output.within(write)
-    values["classes"][where] = prediction.labels.reshape(tile.output.shape)
-    if prediction.probabilities is not None:
-        chances = prediction.probabilities
-        chances = chances.reshape(chances.shape[0], *tile.output.shape)
-        values["probabilities"][(slice(None), *where)] = chances
-
-
-def _clear_unwanted(values: dict[Output, np.ndarray], kept: np.ndarray | None) -> None:
-    """Label 0, for certain, wherever nothing is kept: no tile's extent decides about it."""
-    if kept is None:
-        return
-    values["classes"][~kept] = 0
-    if "probabilities" in values:
-        values["probabilities"][:, ~kept] = 0
-        values["probabilities"][0, ~kept] = 255
-
-
-@dataclass(frozen=True)
-class DownsampleWork:
-    """Writes blocks of a pyramid's later levels from the level before.
-
-    Parameters
-    ----------
-    writers : tuple of OutputWriter
-    group : int
-        Group of levels, 1 or more.
-    grid : BlockGrid
-        Of the group's first level.
-    """
-
-    writers: tuple[OutputWriter, ...]
-    group: int
-    grid: BlockGrid
-
-    def __call__(self, index: Index) -> Result:
-        """Write one block of each output."""
-        box: Box = self.grid.box(index)
-        begun = time.perf_counter()
-        files = Files()
-        for writer in self.writers:
-            files += writer.downsample_block(self.group, box)
-        seconds = round(time.perf_counter() - begun, 4)
-        return {"voxels": box.size, "files": files.to_list(), "write_seconds": seconds}

@@ -1,4 +1,4 @@
-"""How a worker computes: on what, in which precision, and sharing a host's cores with whom."""
+"""How a worker computes: its device, its precision, and its share of the cores of a host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bigunet.model.model import Model
 
 @dataclass(frozen=True)
 class DeviceChoices:
-    """What was asked for, resolved on the worker that computes.
+    """The choices of the options, which the worker that computes resolves.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class DeviceChoices:
     backend : {"auto", "torch", "compile", "openvino"}
     precision : {"fp32", "bf16", "fp16"}
     workers_per_host : int
-        Who share its cores evenly.
+        Workers of a host, which share its cores evenly.
     """
 
     device: DeviceChoice
@@ -36,7 +36,7 @@ class DeviceChoices:
     workers_per_host: int = 1
 
     def resolved_device(self) -> str:
-        """The device of the process that asks."""
+        """The device of the process that calls this."""
         if self.device == "cuda" and not torch.cuda.is_available():
             raise OptionError("device cuda: torch sees no GPU on this worker; give --device cpu")
         if self.device != "auto":
@@ -44,14 +44,14 @@ class DeviceChoices:
         return "cuda" if torch.cuda.is_available() else "cpu"
 
     def take_cores(self) -> int:
-        """Let this thread's forward passes use the worker's share of the cores; how many."""
-        # The nanny sets one thread for all libraries, and OpenMP keeps the number per thread.
+        """Let forward passes of this thread use the worker's share of the cores; its size."""
+        # Dask's nanny sets one thread for all libraries, and OpenMP has a number for each thread.
         threads = max(1, cores() // self.workers_per_host)
         torch.set_num_threads(threads)
         return threads
 
     def predictor(self, model: Model, grey_range: GreyRange) -> Predictor:
-        """The model made ready on this process's device."""
+        """Load the model on the device of this process."""
         return Predictor(
             model,
             grey_range,
@@ -64,7 +64,7 @@ class DeviceChoices:
 
 @contextlib.contextmanager
 def _torch_kept() -> Iterator[None]:
-    # The number of threads is that of each thread, and what threads that begin later start with.
+    # Each thread has its own number; threads that begin later start with that of this thread.
     threads = torch.get_num_threads()
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     flags = (matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
@@ -75,5 +75,5 @@ def _torch_kept() -> Iterator[None]:
         matmul.allow_tf32, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = flags
 
 
-# Leave torch, which workers in threads set for all of the process, as the caller has it.
+# Workers in threads change settings of torch for the whole process; this gives the caller's back.
 torch_as_before = Overlapping(_torch_kept)

@@ -1,4 +1,4 @@
-"""What becomes of voxels of a float image that are no numbers: refused, or background."""
+"""Voxels of a float image that are NaN or infinite: the run refuses them, or makes them label 0."""
 
 from __future__ import annotations
 
@@ -12,87 +12,95 @@ from bigunet.geometry import Box
 from bigunet.io.images.mirror import mirror_indices
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.occupancy import StoredChunks
-from bigunet.segmentation.plan.wanted import Wanted
+from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.segment_options import SegmentOptions
 
 
 @dataclass(frozen=True)
 class FiniteVoxels:
-    """Sees NaN and infinity in what was read of an image.
+    """Looks for NaN and infinity in the pixels of an image.
 
     Parameters
     ----------
     image : Multiscale
     options : SegmentOptions
     channels : sequence of int
-        That were read.
-    wanted : Wanted
-        Voxels that are not wanted may be anything: those of absent chunks often are NaN.
+        The channels of the image that are read.
+    selection : Selection
+        Voxels outside it may have any value: those of chunks that are not stored are often NaN.
     """
 
     image: Multiscale
     options: SegmentOptions
     channels: Sequence[int]
-    wanted: Wanted
+    selection: Selection
 
     def kept(
-        self, pixels: np.ndarray, source: Box, write: Box, wanted: np.ndarray | None
+        self, pixels: np.ndarray, source: Box, write: Box, selected: np.ndarray | None
     ) -> np.ndarray | None:
         """Which voxels of ``write`` keep their labels; None for all.
 
         Parameters
         ----------
         pixels : ndarray, (channel, *source.shape)
-            Mirrored where ``source`` leaves the volume.
+            The image, mirrored where ``source`` leaves the volume.
         source : Box
-            It holds all voxels of ``write`` that are wanted.
+            Contains all selected voxels of ``write``.
         write : Box
-        wanted : ndarray of bool or None
-            What is wanted of ``write``.
+        selected : ndarray of bool or None
+            Which voxels of ``write`` are selected; None for all.
 
         Raises
         ------
         ImageError
-            If a voxel that is wanted, here or in another block, is no number, and that is not
-            allowed; it names the first.
+            If a selected voxel of ``source``, in this block or another one, is NaN or infinite,
+            and the options refuse that. The message names the first such voxel.
         """
         if are_finite(pixels):
-            return wanted
+            return selected
         finite = np.isfinite(pixels).all(axis=0)
         if self.options.nonfinite == "refuse":
             self._refuse(pixels, ~finite, source)
-            return wanted
+            return selected
         inside = source.intersection(write)
-        kept = np.ones(write.shape, bool) if wanted is None else wanted.copy()
+        kept = np.ones(write.shape, bool) if selected is None else selected.copy()
         kept[inside.within(write)] &= finite[inside.within(source)]
         return kept
 
     def _refuse(self, pixels: np.ndarray, bad: np.ndarray, source: Box) -> None:
+        """Raise ImageError for the first voxel of ``bad`` that is selected, if there is one."""
         level = self.options.chosen_level
         ends = list(zip(source.start, source.stop))
         sizes = self.image.volume_shape(level)
-        places = [mirror_indices(a, b, size) for (a, b), size in zip(ends, sizes)]
-        slab = Box(
-            tuple(int(place.min()) for place in places),
-            tuple(int(place.max()) + 1 for place in places),
-        )
-        wanted = self.wanted.read(slab)
-        if wanted is not None:
-            bad = bad & wanted[np.ix_(*(p - start for p, start in zip(places, slab.start)))]
-            if not bad.any():
-                return
-        # The first in the volume rather than in its mirror, where that has one.
+        # Indices in the volume of the mirrored box, one array per axis.
+        indices = [mirror_indices(a, b, size) for (a, b), size in zip(ends, sizes)]
+        bad = self._without_others(bad, indices)
+        if not bad.any():
+            return
+        # A voxel of the volume comes before one of its mirror image.
         inside = np.zeros_like(bad)
-        inside[np.ix_(*(place == np.arange(a, b) for place, (a, b) in zip(places, ends)))] = True
+        inside[np.ix_(*(index == np.arange(a, b) for index, (a, b) in zip(indices, ends)))] = True
         bad = bad & inside if (bad & inside).any() else bad
         first = np.unravel_index(int(bad.argmax()), bad.shape)
-        at = [int(place[i]) for place, i in zip(places, first)]
+        at = [int(index[i]) for index, i in zip(indices, first)]
         values = pixels.reshape(len(pixels), -1)[:, int(bad.argmax())]
-        named = ", ".join(f"{axis}={k}" for axis, k in zip(self.image.volume_axes, at))
+        position = ", ".join(f"{axis}={k}" for axis, k in zip(self.image.volume_axes, at))
         raise ImageError(
-            f"{self.image.url} is {values[~np.isfinite(values)][0]} at {named} of level {level}; "
-            f"{self._remedy(at)}"
+            f"{self.image.url} is {values[~np.isfinite(values)][0]} at {position} of level "
+            f"{level}; {self._remedy(at)}"
         )
+
+    def _without_others(self, bad: np.ndarray, indices: Sequence[np.ndarray]) -> np.ndarray:
+        """The voxels of ``bad`` that are selected."""
+        slab = Box(
+            tuple(int(index.min()) for index in indices),
+            tuple(int(index.max()) + 1 for index in indices),
+        )
+        selected = self.selection.read(slab)
+        if selected is None:
+            return bad
+        chosen = selected[np.ix_(*(k - start for k, start in zip(indices, slab.start)))]
+        return np.asarray(bad & chosen)
 
     def _remedy(self, at: Sequence[int]) -> str:
         voxel = Box(tuple(at), tuple(k + 1 for k in at))
@@ -103,7 +111,7 @@ class FiniteVoxels:
 
 
 def are_finite(voxels: np.ndarray) -> bool:
-    """Whether all are numbers; the extremes tell, without an array of answers."""
+    """Whether no voxel is NaN or infinite; looks at the extremes, which takes no memory."""
     if voxels.dtype.kind != "f" or not voxels.size:
         return True
     return bool(np.isfinite(voxels.min()) and np.isfinite(voxels.max()))

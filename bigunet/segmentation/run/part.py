@@ -1,4 +1,4 @@
-"""A part of a run: the blocks that one of several independent processes takes."""
+"""A part of a run: the blocks that one of several independent processes segments."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Index
 from bigunet.errors import OptionError
 
-# Neighbours share chunks of the image, so runs of them stay together; shorter ones share the work
-# more evenly, where some of the image is empty.
-_RUNS_PER_PART = 8
-_LONGEST_RUN = 64
+# A part takes groups of blocks that follow one another, because neighbours share chunks of the
+# image. Short groups share the work more evenly if regions of the image are empty.
+_GROUPS_PER_PART = 8
+_LONGEST_GROUP = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Every ``count``-th run of blocks along the order of work, from the ``number``-th on.
+    """Every ``count``-th group of blocks in the order of work, beginning with group ``number``.
 
     Parameters
     ----------
     number : int
-        1 to ``count``.
+        Number of the part, 1 to ``count``.
     count : int
+        Number of parts.
 
     Raises
     ------
     OptionError
-        If there is no such part.
+        If ``number`` is not 1 to ``count``.
     """
 
     number: int
@@ -45,28 +46,28 @@ class Part:
 
     @classmethod
     def parse(cls, text: str) -> Part:
-        """The part that ``I/N`` names.
+        """The part with the name ``I/N``.
 
         >>> Part.parse("2/8")
         Part(number=2, count=8)
         """
-        found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
-        if not found:
+        numbers = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
+        if not numbers:
             raise OptionError(f"part {text!r} is not I/N, like 2/8")
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(numbers[1]), int(numbers[2]))
 
     @property
     def ledger_name(self) -> str:
-        """Of the file that tells which of its blocks are done."""
+        """Name of the file that records the finished blocks of this part."""
         return f"part-{self.number}-of-{self.count}.jsonl"
 
     def traversal(self, grid: BlockGrid) -> Iterator[Index]:
-        """Indices of its blocks, in the order of work; all parts together have each once."""
-        length = max(1, min(_LONGEST_RUN, grid.num_blocks // (_RUNS_PER_PART * self.count)))
+        """Indices of the blocks of this part, in the order of work. Each block is in one part."""
+        length = max(1, min(_LONGEST_GROUP, grid.num_blocks // (_GROUPS_PER_PART * self.count)))
         blocks = grid.traversal()
         for number in itertools.count():
-            run = list(itertools.islice(blocks, length))
-            if not run:
+            group = list(itertools.islice(blocks, length))
+            if not group:
                 return
             if number % self.count == self.number - 1:
-                yield from run
+                yield from group

@@ -1,4 +1,4 @@
-"""Judges the records of a run's ledger: which blocks there are, and what each must tell."""
+"""Checks the records of a ledger: which blocks a run has, and what the record of each must hold."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from typing import Any
 
 from bigunet.engine.ledger_lines import Judge, Record, is_count
-from bigunet.segmentation.plan.plan import SegmentPlan
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.run.stages import SEGMENT, stage_name
 
 _COUNTS = ("voxels", "bytes_read", "tiles_computed")
 
 
 def judge_of(plan: SegmentPlan) -> Judge:
-    """What says whether a run of this plan can have recorded a block so."""
+    """A function that says why no run of this plan can have written a record."""
     groups = range(len(plan.layout.groups))
     sizes = {stage_name(group): math.prod(plan.layout.grid_shape(group)) for group in groups}
     num_classes = len(plan.model.description.classes)

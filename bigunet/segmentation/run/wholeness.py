@@ -1,4 +1,4 @@
-"""Whether all that a run's ledger calls done is there: which blocks have lost their files."""
+"""Finds blocks that the ledger calls done, but that have lost their files."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ Mask = npt.NDArray[np.bool_]
 
 
 def lost_blocks(outputs: Sequence[OutputImage], ledger: Ledger) -> dict[str, list[int]]:
-    """Blocks that the ledger calls done, and that must be computed again; by their stage.
+    """Blocks that the ledger calls done, but that must be computed again; by their stage.
 
-    A block is lost if its files differ in number or size from what the ledger says, or if a block
-    that it was made from is not done or lost: it may have been made when that was gone already.
+    A block is lost if its files differ in number or size from those in the ledger. A block of a
+    later level is also lost if a block that it was made from is lost or not done: this one may
+    have been lost before.
 
     Parameters
     ----------
     outputs : sequence of OutputImage
-        All that the run writes, of one layout.
+        All outputs of the run; they have the same layout.
     ledger : Ledger
 
     Raises
     ------
     OutputError
-        If outputs or ledger cannot be read.
+        If the outputs or the ledger cannot be read.
     """
     layout = outputs[0].layout
     lost: dict[str, list[int]] = {}
@@ -51,8 +52,8 @@ def lost_blocks(outputs: Sequence[OutputImage], ledger: Ledger) -> dict[str, lis
     return lost
 
 
-def shown(lost: dict[str, list[int]]) -> str:
-    """A few of the lost blocks, for messages."""
+def list_lost(lost: dict[str, list[int]]) -> str:
+    """The first of the lost blocks, as text for messages."""
     numbers = [f"{stage} block {number}" for stage, blocks in lost.items() for number in blocks]
     more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
     return ", ".join(numbers[:3]) + more
@@ -65,11 +66,11 @@ def _done(layout: PyramidLayout, group: int, numbers: set[int]) -> Mask:
 
 
 def _has_files(outputs: Sequence[OutputImage], group: int, ledger: Ledger) -> Mask:
-    found = files_of_blocks(outputs, group)
-    recorded = np.full_like(found, -1)
+    stored = files_of_blocks(outputs, group)
+    recorded = np.full_like(stored, -1)
     for result in ledger.results(stage_name(group)):
         recorded[result["block"]] = result["files"]
-    same: Mask = (found == recorded).all(axis=1)
+    same: Mask = (stored == recorded).all(axis=1)
     return same
 
 

@@ -1,4 +1,4 @@
-"""The law of skipping: all as it was where voxels are wanted, label 0 elsewhere, any tiles."""
+"""The law of selections: selected voxels keep their labels, the others are label 0."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OUTPUTS = ("classes", "probabilities")
 
 
 def write_image(path: Path, stored: np.ndarray) -> None:
-    """Noise in the chunks that ``stored`` names, the fill value elsewhere."""
+    """An image with noise in the chunks that ``stored`` names; other chunks are not stored."""
     array = zarr.create_array(str(path), shape=SHAPE, chunks=(CHUNK,) * 2, dtype="uint8",
                               fill_value=9)  # fmt: skip
     noise = np.random.default_rng(0).integers(10, 256, SHAPE).astype(np.uint8)
@@ -49,7 +49,7 @@ chunk_flags = st.lists(st.booleans(), min_size=30, max_size=30)
     block=st.sampled_from([(16, 16), (64, 32), (128, 128)]),
     tile=st.sampled_from([(8, 8), (20, 40), (128, 128)]),
 )
-def test_what_is_not_wanted_is_label_0_and_the_rest_is_untouched(
+def test_voxels_that_are_not_selected_are_label_0_and_the_others_keep_their_labels(
     flags: list[bool],
     mask_flags: list[bool] | None,
     block: tuple[int, int],
@@ -58,37 +58,37 @@ def test_what_is_not_wanted_is_label_0_and_the_rest_is_untouched(
     client: Client,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    folder = tmp_path_factory.mktemp("wanted")
+    folder = tmp_path_factory.mktemp("selection")
     stored = np.array(flags).reshape(6, 5)
     write_image(folder / "in.zarr", stored)
     options: dict[str, Any] = {"skip_empty": True}
-    wanted = stored.repeat(CHUNK, 0).repeat(CHUNK, 1)
+    selected = stored.repeat(CHUNK, 0).repeat(CHUNK, 1)
     if mask_flags is not None:
         mask = np.array(mask_flags).reshape(6, 5)
         zarr.create_array(str(folder / "mask.zarr"), data=mask.astype(np.uint8))
         options["mask"] = str(folder / "mask.zarr")
-        wanted &= mask.repeat(CHUNK, 0).repeat(CHUNK, 1)
+        selected &= mask.repeat(CHUNK, 0).repeat(CHUNK, 1)
     labels, chances, _ = segmented(folder / "in.zarr", folder / "all.zarr", client, tiny_model)
-    found, found_chances, report = segmented(
+    kept_labels, kept_chances, report = segmented(
         folder / "in.zarr", folder / "out.zarr", client, tiny_model,
         block_shape=block, tile_shape=tile, **options,
     )  # fmt: skip
-    np.testing.assert_array_equal(found, np.where(wanted, labels, 0))
+    np.testing.assert_array_equal(kept_labels, np.where(selected, labels, 0))
     background = np.zeros_like(chances)
     background[0] = 255
-    off = np.abs(found_chances.astype(int) - np.where(wanted, chances, background))
-    assert off[:, ~wanted].max(initial=0) == 0
-    # Of other tiles the scores differ by rounding, which may tip a byte.
+    off = np.abs(kept_chances.astype(int) - np.where(selected, chances, background))
+    assert off[:, ~selected].max(initial=0) == 0
+    # Scores of other tiles differ by rounding, which may change a byte by one.
     assert off.max() <= 1
-    if not wanted.any():
+    if not selected.any():
         assert (report.tiles_computed, report.bytes_read) == (0, 0)
-    shares = {k: (found == i).mean() for i, k in enumerate(report.class_shares)}
+    shares = {k: (kept_labels == i).mean() for i, k in enumerate(report.class_shares)}
     assert report.class_shares == pytest.approx(shares, abs=1e-5)
     checked = bigunet.verify(folder / "in.zarr", folder / "out.zarr", windows=4)
     assert checked.passed
 
 
-def test_tiles_without_wanted_voxels_are_neither_read_nor_computed(
+def test_tiles_without_selected_voxels_are_neither_read_nor_computed(
     tiny_model: Path, client: Client, tmp_path: Path
 ) -> None:
     stored = np.zeros((6, 5), bool)
@@ -102,7 +102,7 @@ def test_tiles_without_wanted_voxels_are_neither_read_nor_computed(
     assert report.bytes_read < full.bytes_read / 4
 
 
-def test_labels_where_nothing_was_wanted_do_not_verify(
+def test_labels_outside_the_selection_do_not_verify(
     tiny_model: Path, client: Client, tmp_path: Path
 ) -> None:
     stored = np.ones((6, 5), bool)
@@ -125,7 +125,7 @@ def test_another_mask_is_another_run(tiny_model: Path, bigunet: Any, tmp_path: P
     assert "option mask" in again.err
 
 
-def test_a_mask_that_is_not_there_is_one_line(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_missing_mask_or_one_with_other_axes_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "in.zarr", np.ones((6, 5), bool))
     with pytest.raises(ImageError, match=r"no\.zarr"):
         bigunet.plan(tmp_path / "in.zarr", model=tiny_model,

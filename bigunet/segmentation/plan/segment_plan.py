@@ -1,0 +1,213 @@
+"""The plan of a run: what it would do, in numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bigunet.blocks import BlockGrid
+from bigunet.choices import Precision
+from bigunet.geometry import Box, Point
+from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.output.layout import PyramidLayout
+from bigunet.model.inference.flops import flop_counter
+from bigunet.model.inference.turning import num_turns
+from bigunet.model.model import Model
+from bigunet.segmentation.plan.memory_share import MemoryShare
+from bigunet.segmentation.plan.selection import Selection
+from bigunet.segmentation.segment_options import SegmentOptions
+from bigunet.tiling import Tiling
+from bigunet.urls import shown_url
+
+
+@dataclass(frozen=True)
+class SegmentPlan:
+    """What a run would do, in numbers. Blocks and boxes are in voxels of the segmented level.
+
+    Parameters
+    ----------
+    image : Multiscale
+    model : Model
+        The model that runs; with the option ``tta`` it averages over turns.
+    options : SegmentOptions
+        The user's options, with the chosen level, channels, blocks, tiles and precision.
+    channels : tuple of int
+        Channels of the image that the model reads.
+    region : Box
+        The segmented box, along those of the axes t, z, y, x that the image has.
+    tiling : Tiling
+    layout : PyramidLayout
+        Levels of each output.
+    selection : Selection
+        Voxels of the region that are segmented; the others become label 0.
+    share : MemoryShare
+        Memory that one worker may use.
+    """
+
+    image: Multiscale
+    model: Model
+    options: SegmentOptions
+    channels: tuple[int, ...]
+    region: Box
+    tiling: Tiling
+    layout: PyramidLayout
+    selection: Selection
+    share: MemoryShare
+
+    @property
+    def grid(self) -> BlockGrid:
+        """The blocks that the region is cut into."""
+        return BlockGrid(self.region, self.layout.block_shape(0))
+
+    @property
+    def level(self) -> int:
+        """The level that is segmented."""
+        return self.options.chosen_level
+
+    def selection_on(self, level: int) -> Selection:
+        """The selection on another level of the image, from the same mask and its own chunks."""
+        return Selection.of(self.image, replace(self.options, level=level), self.channels)
+
+    @property
+    def precision(self) -> Precision:
+        """The number format of the convolutions."""
+        choice = self.options.precision
+        assert choice != "auto"
+        return choice
+
+    @property
+    def network_axes(self) -> int:
+        """Number of the last axes that the network sees."""
+        return self.model.ndim
+
+    @property
+    def turns(self) -> int:
+        """Number of rotations and mirrors of each tile that are computed; 1 without ``tta``."""
+        return num_turns(self.model.module)
+
+    @cached_property
+    def _flops(self) -> Callable[[Point], int | None]:
+        return flop_counter(self.model.module, in_channels=self.model.in_channels)
+
+    def pass_flops(self, shape: Point) -> int | None:
+        """FLOPs of one forward pass on a tile of this spatial shape; None if unknown."""
+        return self._flops(shape)
+
+    def recompute(self) -> float | None:
+        """FLOPs of all tiles, divided by the FLOPs of one pass over the whole region.
+
+        None if the FLOPs of the module cannot be counted.
+        """
+        ndim = self.network_axes
+        whole = self._flops(self.model.receptive_field.input_shape(self.region.shape[-ndim:]))
+        total = self.total_flops()
+        if not whole or total is None:
+            return None
+        return total / (whole * math.prod(self.region.shape[:-ndim]))
+
+    def total_flops(self) -> int | None:
+        """FLOPs of all tiles of all blocks; None if they cannot be counted."""
+        total = 0
+        for box, times in self.kinds_of_blocks():
+            tile = next(self.tiling.tiles(box))
+            # The function remembers sizes, so that each is counted once.
+            flops = self._flops(tile.input.shape[-self.network_axes :])
+            if flops is None:
+                return None
+            total += times * self.tiling.num_tiles(box) * flops
+        return total
+
+    def bytes_read(self) -> int:
+        """Bytes of the pixels that all blocks read, uncompressed, with their halos."""
+        return sum(times * self._read_bytes(box) for box, times in self.kinds_of_blocks())
+
+    def read_ratio(self, bytes_read: int | None = None) -> float:
+        """Bytes read per byte of the segmented region; by default the bytes that are planned."""
+        image = self.region.size * self._bytes_per_pixel()
+        return (self.bytes_read() if bytes_read is None else bytes_read) / image
+
+    def bytes_written(self) -> int:
+        """Bytes of all levels of all outputs, uncompressed."""
+        voxels = sum(math.prod(level.shape) for level in self.layout.levels)
+        return voxels * self._bytes_per_voxel()
+
+    def block_memory_bytes(self) -> int:
+        """Memory for the pixels and the outputs of the largest block, in bytes."""
+        block = self.grid.box((0,) * self.region.ndim)
+        return self._read_bytes(block) + block.size * self._bytes_per_voxel()
+
+    def uncut_block_bytes(self) -> int:
+        """Memory for a whole block that the end of the region does not cut, in bytes."""
+        block = self.layout.block_shape(0)
+        read = math.prod(self.tiling.field.input_shape(block)) * self._bytes_per_pixel()
+        return read + math.prod(block) * self._bytes_per_voxel()
+
+    def _read_bytes(self, box: Box) -> int:
+        return self.tiling.read_box(box).size * self._bytes_per_pixel()
+
+    def _bytes_per_pixel(self) -> int:
+        """Bytes of one voxel of the image, with all channels that are read."""
+        dtype = np.dtype(self.image.level(self.level).dtype)
+        return dtype.itemsize * len(self.channels)
+
+    def _bytes_per_voxel(self) -> int:
+        return output_bytes(self.model, self.options)
+
+    def kinds_of_blocks(self) -> list[tuple[Box, int]]:
+        """One block of each size and phase, and the number of such blocks.
+
+        The phase is where a block starts within the network's stride. Blocks of one size and phase
+        have the same tiles, so that sums over all blocks need only these few.
+        """
+        kinds: list[tuple[Point, Point, int]] = [((), (), 1)]
+        for axis, stride in enumerate(self.tiling.field.stride):
+            kinds = [
+                ((*start, phase), (*stop, phase + length), times * n)
+                for start, stop, times in kinds
+                for (phase, length), n in self.grid.phases(axis, stride).items()
+            ]
+        return [(Box(start, stop), times) for start, stop, times in kinds]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON: what `bigunet plan` prints, and what every report begins with."""
+        ndim = self.network_axes
+        tile = next(self.tiling.tiles(self.grid.box((0,) * self.region.ndim)))
+        recompute = self.recompute()
+        return {
+            "image": shown_url(self.image.url),
+            "level": self.level,
+            "channels": [self.image.shown_channels[c] for c in self.channels],
+            "channel_indices": list(self.channels),
+            "axes": list(self.image.volume_axes),
+            "shape": list(self.region.shape),
+            "voxels": self.region.size,
+            "model": self.model.description.name,
+            "outputs": list(self.options.outputs),
+            "levels": len(self.layout.levels),
+            "blocks": self.grid.num_blocks,
+            "block_shape": list(self.layout.block_shape(0)),
+            "halo": list(self.model.receptive_field.halo),
+            "stride": list(self.model.receptive_field.stride),
+            "tile": list(tile.input.shape[-ndim:]),
+            "recompute": None if recompute is None else round(recompute, 4),
+            "flops": self.total_flops(),
+            "bytes_read": self.bytes_read(),
+            "bytes_read_per_image_byte": round(self.read_ratio(), 4),
+            "bytes_written": self.bytes_written(),
+            "block_memory_bytes": self.block_memory_bytes(),
+            "precision": self.precision,
+            "turns": self.turns,
+            "skip_empty": self.options.skip_empty,
+            "mask": shown_url(self.options.mask) or None,
+        }
+
+
+def output_bytes(model: Model, options: SegmentOptions) -> int:
+    """Bytes that all outputs together hold for one voxel of the segmented level."""
+    num_classes = len(model.description.classes)
+    return sum(num_classes if o == "probabilities" else 1 for o in options.outputs)

@@ -1,0 +1,93 @@
+"""Fixes what must not change after the first block: the plan, the grey range, the record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bigunet.engine.stage import Event, Notice
+from bigunet.segmentation.plan.fit import Fit, check_fit
+from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.request import SegmentRequest
+from bigunet.segmentation.run.record import RunRecord
+from bigunet.segmentation.run.target import check_target
+from bigunet.urls import without_secrets
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What a run will do, before any worker is started.
+
+    Parameters
+    ----------
+    plan : SegmentPlan
+    normalisation : FixedNormalisation
+    fit : Fit
+        Whether image, grey range and model fit one another.
+    tune : bool
+        Whether the tiles are still to be measured on the workers.
+    """
+
+    plan: SegmentPlan
+    normalisation: FixedNormalisation
+    fit: Fit
+    tune: bool
+
+
+def plan_run(
+    request: SegmentRequest, on_event: Callable[[Event, str], None] | None = None
+) -> PlannedRun:
+    """Plan a run, see that its place may be written, measure the grey range, and warn.
+
+    Parameters
+    ----------
+    request : SegmentRequest
+    on_event : callable, optional
+        Receives the warnings; without it they go to the log.
+
+    Raises
+    ------
+    BigUNetError
+        If the request cannot be fulfilled.
+    """
+    plan = request.make_plan()
+    check_target(
+        request.place,
+        plan.image.url,
+        existing=request.existing,
+        read=request.options.read_besides,
+    )
+    normalisation, bulk = fix_normalisation(plan)
+    fit = check_fit(plan, normalisation, bulk)
+    for line in (*plan.image.notes, *fit.warnings):
+        _warn(line, on_event)
+    tune = request.options.tune and not request.completed_options().tile_shape
+    return PlannedRun(plan, normalisation, fit, tune)
+
+
+def open_record(request: SegmentRequest, planned: PlannedRun) -> tuple[PlannedRun, RunRecord]:
+    """The record of the run. A part begins the record of all parts, or takes over its choices.
+
+    Returns
+    -------
+    PlannedRun
+        The plan that all parts share; the given plan if there are no parts.
+    RunRecord
+    """
+    record = RunRecord.of(request.place, planned.plan, planned.normalisation)
+    if request.part is None or record.join():
+        return planned, record
+    # Another part began the run in the meantime, and its choices hold for all parts.
+    planned = replace(planned, plan=request.make_plan())
+    return planned, RunRecord.of(request.place, planned.plan, planned.normalisation)
+
+
+def _warn(line: str, on_event: Callable[[Event, str], None] | None) -> None:
+    if on_event is None:
+        logger.warning("%s", without_secrets(line))
+    else:
+        on_event(Notice(f"Warning: {line}"), "")

@@ -1,0 +1,142 @@
+"""Recomputes windows of an output on another grid of tiles, and counts what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bigunet.geometry import Box, hull
+from bigunet.io.images.volume import VolumeReader
+from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.score_maps import labels_of, score_margin
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.verify_report import TOLERANCE, VerifyReport
+from bigunet.tiling import Tile, Tiling
+
+# The least deviation that counts, as a share of the largest score. In a uniform image the deviation
+# is nothing but rounding, which in fp32 is about 1e-6 of a score.
+_LEAST_DEVIATION = 0.01
+
+
+@dataclass(frozen=True)
+class WindowDifference:
+    """What differs in one window.
+
+    Parameters
+    ----------
+    scores : float
+        Largest difference of scores, in standard deviations.
+    labels_differ, labels_wrong : int
+        As in :class:`VerifyReport`.
+    """
+
+    scores: float
+    labels_differ: int
+    labels_wrong: int
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """Recomputes windows one by one.
+
+    Parameters
+    ----------
+    plan : SegmentPlan
+        The plan of the run.
+    predictor : Predictor
+    reader : VolumeReader
+        Reads the image, in voxels of its level.
+    stored : VolumeReader
+        Reads the labels of the output, in voxels of the region.
+    """
+
+    plan: SegmentPlan
+    predictor: Predictor
+    reader: VolumeReader
+    stored: VolumeReader
+
+    def compare(self, windows: list[Box]) -> VerifyReport:
+        """Recompute all windows and add up what differs."""
+        differences = [self._difference(window) for window in windows]
+        return VerifyReport(
+            windows=len(windows),
+            voxels=sum(window.size for window in windows),
+            seams=sum(len(list(self._run_tiles(window))) > 1 for window in windows),
+            precision=self.plan.precision,
+            max_difference=max((one.scores for one in differences), default=0.0),
+            labels_differ=sum(one.labels_differ for one in differences),
+            labels_wrong=sum(one.labels_wrong for one in differences),
+        )
+
+    def _difference(self, window: Box) -> WindowDifference:
+        shifted = self._scores(
+            window, list(Tiling(self.plan.tiling.field, window.shape).tiles(window))
+        )
+        # In fp32 the squares of large scores overflow, and then nothing would differ.
+        deviation = float(shifted.double().std(correction=0))
+        deviation = max(deviation, _LEAST_DEVIATION * float(shifted.abs().max()))
+        own = self._scores(window, list(self._run_tiles(window)))
+        local = window.shift(tuple(-v for v in self.plan.region.start))
+        labels = torch.from_numpy(self.stored.read(local)[0])
+        kept = self._kept(window)
+        unequal = torch.where(kept, labels_of(shifted), 0) != labels
+        firm = score_margin(shifted) > TOLERANCE[self.plan.precision] * deviation
+        return WindowDifference(
+            scores=float((own - shifted).abs().max()) / max(deviation, 1e-30),
+            labels_differ=int(unequal.sum()),
+            labels_wrong=int((unequal & (firm | ~kept)).sum()),
+        )
+
+    def _kept(self, window: Box) -> Tensor:
+        """Which voxels keep the labels of the network; the others are label 0."""
+        selected = self.plan.selection.read(window)
+        kept = torch.ones(window.shape, dtype=torch.bool)
+        if selected is not None:
+            # A copy, because the array of a mask of fewer axes cannot be written to.
+            kept = torch.from_numpy(selected.copy())
+        if self.plan.options.nonfinite == "background":
+            kept = kept & torch.from_numpy(np.isfinite(self.reader.read(window)).all(axis=0))
+        return kept
+
+    def _scores(self, window: Box, tiles: list[Tile]) -> Tensor:
+        """Scores of a window, (score, *window), computed tile by tile.
+
+        There is one score per class, or a single score for a network that ends in a sigmoid.
+        """
+        read = hull(tile.input for tile in tiles)
+        image = self.reader.read(read)
+        ndim = self.plan.network_axes
+        scores: Tensor | None = None
+        for tile in tiles:
+            pixels = image[(slice(None), *tile.input.within(read))]
+            of_tile = self.predictor.scores(pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:]))
+            of_tile = of_tile.reshape(of_tile.shape[0], *tile.scores.shape).cpu()
+            if scores is None:
+                scores = torch.empty((of_tile.shape[0], *window.shape))
+            kept = tile.output.intersection(window)
+            scores[(slice(None), *kept.within(window))] = of_tile[
+                (slice(None), *kept.within(tile.scores))
+            ]
+        assert scores is not None
+        return scores
+
+    def _run_tiles(self, window: Box) -> Iterator[Tile]:
+        """The tiles of the run that wrote a part of the window."""
+        for index in self._block_indices(window):
+            for tile in self.plan.tiling.tiles(self.plan.grid.box(index)):
+                if tile.output.intersection(window).size:
+                    yield tile
+
+    def _block_indices(self, window: Box) -> Iterator[tuple[int, ...]]:
+        """Indices of the blocks that overlap the window."""
+        local = window.shift(tuple(-v for v in self.plan.region.start))
+        axes = [
+            range(a // n, (b - 1) // n + 1)
+            for a, b, n in zip(local.start, local.stop, self.plan.grid.block_shape)
+        ]
+        for index in np.ndindex(*(len(axis) for axis in axes)):
+            yield tuple(axis[i] for axis, i in zip(axes, index))

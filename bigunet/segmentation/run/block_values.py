@@ -1,0 +1,58 @@
+"""The values of one block before they are written: labels and probabilities, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from bigunet.choices import Output
+from bigunet.geometry import Box
+from bigunet.model.inference.forward import Prediction
+from bigunet.tiling import Tile
+
+# Up to this many classes, comparing is faster than a histogram, which makes integers of 8 bytes.
+_FEW_CLASSES = 8
+
+Values = dict[Output, np.ndarray]
+"""Arrays of a block: classes (*box), probabilities (class, *box); both uint8."""
+
+
+def empty_values(box: Box, outputs: Iterable[Output], num_classes: int) -> Values:
+    """Arrays for the outputs of a block, not filled. The classes are always there."""
+    shapes = {"classes": box.shape, "probabilities": (num_classes, *box.shape)}
+    names: dict[Output, None] = {"classes": None, **dict.fromkeys(outputs)}
+    return {name: np.empty(shapes[name], np.uint8) for name in names}
+
+
+def fill_in(
+    values: Mapping[Output, np.ndarray], tile: Tile, box: Box, prediction: Prediction
+) -> None:
+    """Copy the prediction of a tile to its place in the block ``box``."""
+    where = tile.output.within(box)
+    values["classes"][where] = prediction.labels.reshape(tile.output.shape)
+    if prediction.probabilities is not None:
+        probabilities = prediction.probabilities
+        probabilities = probabilities.reshape(probabilities.shape[0], *tile.output.shape)
+        values["probabilities"][(slice(None), *where)] = probabilities
+
+
+def clear_others(values: Values, kept: np.ndarray | None) -> None:
+    """Set all voxels that are not kept to label 0, with probability 1; None keeps all.
+
+    This also clears those that a tile computed, so that the result does not depend on tiles.
+    """
+    if kept is None:
+        return
+    values["classes"][~kept] = 0
+    if "probabilities" in values:
+        values["probabilities"][:, ~kept] = 0
+        values["probabilities"][0, ~kept] = 255
+
+
+def count_classes(values: Mapping[Output, np.ndarray], num_classes: int) -> list[int]:
+    """Number of voxels of each class."""
+    labels = values["classes"]
+    if num_classes > _FEW_CLASSES:
+        return list(map(int, np.bincount(labels.ravel(), minlength=num_classes)))
+    return [int(np.count_nonzero(labels == number)) for number in range(num_classes)]

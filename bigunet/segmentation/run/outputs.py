@@ -1,0 +1,110 @@
+"""The images that a run writes: their description, their empty arrays, and their publication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from bigunet.choices import Output
+from bigunet.io.images.multiscale import Axis, Multiscale
+from bigunet.io.output.arrays import create_arrays, create_record_node
+from bigunet.io.output.output_image import OutputClass, OutputImage, Placement
+from bigunet.io.output.publish import write_discovery_metadata
+from bigunet.segmentation.place import INSIDE_GROUP, Place
+from bigunet.segmentation.plan.normalisation import FixedNormalisation
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.urls import shown_url
+
+
+def describe_outputs(plan: SegmentPlan, place: Place) -> dict[Output, OutputImage]:
+    """Names and numbers of the images that a run of the plan writes to a place."""
+    return {output: _describe(plan, place, output) for output in plan.options.outputs}
+
+
+def create_outputs(plan: SegmentPlan, place: Place) -> dict[Output, OutputImage]:
+    """Create the arrays of all outputs, where they are missing.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be created, or another array is there.
+    """
+    outputs = describe_outputs(plan, place)
+    for output in outputs.values():
+        create_arrays(output)
+    create_record_node(place.store, place.record, version=place.version)
+    return outputs
+
+
+def publish(
+    outputs: Mapping[Output, OutputImage],
+    plan: SegmentPlan,
+    normalisation: FixedNormalisation,
+    place: Place,
+) -> None:
+    """Write the metadata by which viewers find the outputs. Only then is the output an image."""
+    write_discovery_metadata(
+        list(outputs.values()),
+        provenance=_provenance(plan, normalisation),
+        inside_image=place.inside_image,
+    )
+
+
+def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
+    classes = tuple(OutputClass(c.name, c.rgba) for c in plan.model.description.classes)
+    # OME-Zarr wants time first; in a bare array it may stand anywhere.
+    kept = (axis for axis in plan.image.axes if axis.name != "c")
+    axes = tuple(sorted(kept, key=lambda axis: axis.type != "time"))
+    level = plan.level
+    scale = plan.image.volume_scale(level)
+    translation = tuple(
+        t + s * start
+        for t, s, start in zip(plan.image.volume_translation(level), scale, plan.region.start)
+    )
+    is_label = output == "classes"
+    return OutputImage(
+        store=place.store,
+        group=INSIDE_GROUP if is_label else "probabilities",
+        kind="label" if is_label else "image",
+        dtype="uint8",
+        axes=axes if is_label else _with_channel(axes),
+        layout=plan.layout,
+        num_channels=1 if is_label else len(classes),
+        scale=scale,
+        translation=translation,
+        version=place.version,
+        classes=classes,
+        placements=_placements(plan.image) if place.inside_image else (),
+    )
+
+
+def _placements(image: Multiscale) -> tuple[Placement, ...]:
+    """Scale and translation that the image states for each level; its shapes may say another."""
+    levels = range(len(image.levels))
+    return tuple((image.volume_scale(k), image.volume_translation(k)) for k in levels)
+
+
+def _with_channel(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """The axes with a channel where OME-Zarr wants it: after time, before space."""
+    after = sum(axis.type == "time" for axis in axes)
+    return (*axes[:after], Axis("c", "channel"), *axes[after:])
+
+
+def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str, Any]:
+    """How the output was made: all that `verify` needs. Without times, so that runs compare."""
+    return {
+        "version": version("bigunet"),
+        "image": shown_url(plan.image.url),
+        "model": {
+            "name": plan.model.description.name,
+            "sha256": plan.model.digest,
+            "path": plan.model.path,
+            "scores": plan.model.scores,
+        },
+        "normalisation": normalisation.to_dict(),
+        "options": plan.options.to_dict(),
+        "channels": list(plan.channels),
+        "precision": plan.precision,
+        "turns": plan.turns,
+    }

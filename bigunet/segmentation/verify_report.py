@@ -1,0 +1,52 @@
+"""The result of `verify`: what was recomputed, what differed, and which difference passes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 4e-3}
+"""Largest difference of scores that passes, in standard deviations of the scores.
+
+That of fp32 is what bigunet promises; bf16 rounds at 2^-8 and fp16 at 2^-11.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was recomputed, and what differed.
+
+    Parameters
+    ----------
+    windows, voxels : int
+        Number of windows and of voxels that were recomputed.
+    seams : int
+        Number of windows that lie across a border between tiles, of one block or of several.
+    precision : str
+        Precision of the run and of this recomputation.
+    max_difference : float
+        Largest difference between scores on the run's grid of tiles and on a shifted one, in
+        standard deviations of the scores.
+    labels_differ : int
+        Voxels with another stored label than the recomputed one.
+    labels_wrong : int
+        Those among them with a larger difference between the two best scores than rounding can
+        explain.
+    """
+
+    windows: int
+    voxels: int
+    seams: int
+    precision: str
+    max_difference: float
+    labels_differ: int
+    labels_wrong: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the output is what one pass over the whole image would give."""
+        return self.labels_wrong == 0 and self.max_difference <= TOLERANCE[self.precision]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON that `bigunet verify --json` prints."""
+        return {**asdict(self), "tolerance": TOLERANCE[self.precision], "passed": self.passed}
