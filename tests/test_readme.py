@@ -159,6 +159,15 @@ def test_each_step_of_the_path_of_a_block_links_to_the_file_of_its_function() ->
         assert resolved(name).__module__ == file.removesuffix(".py").replace("/", "."), name
 
 
+def test_the_files_to_change_hold_the_names_that_the_how_tos_give() -> None:
+    how_tos = ARCHITECTURE.read_text().split("## How-to's")[1]
+    steps = re.findall(r"^\d\. `([\w/]+\.py)`:((?:.|\n(?! *\d\. |\n))*)", how_tos, re.M)
+    named = [(file, name) for file, rest in steps for name in re.findall(r"`(\w+)`", rest)]
+    assert len(named) >= 8
+    for file, name in named:
+        assert re.search(rf"^(def |class )?{name}\b", (ROOT / file).read_text(), re.M), (file, name)
+
+
 def test_the_layers_that_are_drawn_are_those_that_are_checked() -> None:
     drawing = next(b.text for b in blocks_of(ARCHITECTURE) if "bigunet_cli" in b.text)
     drawn = [re.split(r"\s{2,}", row.strip())[0] for row in drawing.splitlines()[2:]]
