@@ -1,16 +1,24 @@
-# make demo: a first result.  make test: lint, types, layers, tests.  Both set up what they need.
-# make test-clusters: tests that start many processes, kill them, or run a batch system.
+# Each target sets up what it needs in .venv.  A comment with two signs is the target's line in
+# `make help`.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-clusters compiled lint peers clean constraints
+.PHONY: help demo test test-clusters compiled lint docs peers clean constraints
 
+## help: list the targets
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST) | while IFS= read -r line; do \
+	    printf '  make %-14s %s\n' "$${line%%:*}" "$${line#*: }"; done
+
+## demo: segment a mosaic of real nuclei and draw demo/overlay.png; 1 to 2 minutes
 demo: .venv/installed
 	$(BIN)/bigunet demo demo
 
+## test: lint, types, layers, and the tests of every change
 test: lint compiled
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(PYTEST)
 
+## test-clusters: tests that start many processes, kill them, or run a batch system
 # As root on Debian or Ubuntu it installs Slurm first; without Slurm its tests are skipped.
 test-clusters: compiled
 	-tests/slurm/install.sh
@@ -20,6 +28,7 @@ test-clusters: compiled
 compiled: .venv/installed-test
 	$(BIN)/python -m compileall -q bigunet cli
 
+## lint: format, style, types and layers of the code, and its bash
 # SC1090: a script for clusters activates an environment that is not on this machine. A test checks
 # the scripts that come from bigunet/jobs/templates in the same way.
 lint: .venv/installed-test
@@ -29,7 +38,12 @@ lint: .venv/installed-test
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*/*.sh tests/*/*.sh
 
-# Other programs, in an environment of their own, for benchmarks/compare.py.
+## docs: the documentation as a website in site/; a warning ends it
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+## peers: other programs in an environment of their own, for benchmarks/compare.py
 peers: .venv-peers/installed
 
 .venv-peers/installed: pyproject.toml constraints.txt benchmarks/peers/requirements.txt
@@ -48,11 +62,16 @@ peers: .venv-peers/installed
 	mkdir -p .venv/links && ln -sfn ../../cli .venv/links/bigunet_cli
 	touch $@
 
-# After a change of versions in this environment.
-constraints:
-	{ echo "# Every package that 'make demo' and 'make test' install; 'make constraints' writes it anew."; \
+.venv/installed-docs: .venv/installed
+	$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+## constraints: write constraints.txt anew, after a change of versions in .venv
+constraints: .venv/installed-test .venv/installed-docs
+	{ echo "# Every package that 'make' installs into .venv; 'make constraints' writes it anew."; \
 	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f; } > constraints.new
 	mv constraints.new constraints.txt
 
+## clean: remove everything that make made
 clean:
-	rm -rf .venv .venv-peers build dist demo *.egg-info
+	rm -rf .venv .venv-peers build dist demo site *.egg-info

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 _OF_MODULE = "Load the weights into your network in Python, and give `Model.of_module(network)`."
-_OF_MODULE += " The README shows how."
+_OF_MODULE += " The page [From Python](python.md#a-network-of-your-own) shows how."
 
 
 def _script(*lines: str) -> str:

@@ -1,4 +1,4 @@
-"""The page ``docs/refusals.md``: ``python tests/refusals/page.py`` writes it anew."""
+"""Writes ``docs/refusals.md`` from what bigunet prints: ``python tests/refusals/page.py``."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _HEAD = """\
 Wrong labels that nobody notices are the worst that a scientific program can give. Where it is
 unclear what you mean, bigunet does not guess: it ends with one line. The line says what was wrong,
 with the values, and what to do. Almost all lines come before anything is written. The exit code is
-1, or 2 where the command line itself is wrong. A **warning** is one line, too; the run goes on, and
+1, or 2 if the command line itself is wrong. A **warning** is one line, too; the run goes on, and
 `--json` repeats the line.
 
-Tests run each case below, and this page is made from what bigunet said to them
-(`python tests/refusals/page.py`).
+Tests run each case below, and this page quotes what bigunet printed. It is written anew by
+`python tests/refusals/page.py`.
 """
 
 
