@@ -20,10 +20,10 @@ from limit import device_name, seconds
 from loads import LOADS, Load
 
 from bigunet import Model, ModelDescription, Normalisation, UNet
-from bigunet.choices import BackendChoice
 from bigunet.model.description import default_classes
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.options.choices import BackendChoice
 
 
 def model_of(load: Load) -> Model:

@@ -11,11 +11,11 @@ from bigunet_cli.help_sections import MESSAGES, RUN, SectionedOption
 
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import OptionError
-from bigunet.option_fields import option_fields
+from bigunet.options.option_fields import option_fields
 from bigunet.segmentation.segment_options import NETWORK, SegmentOptions
 
 if TYPE_CHECKING:
-    from bigunet.choices import Existing
+    from bigunet.options.choices import Existing
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import click
 from bigunet_cli.help_sections import SectionedOption
 
-from bigunet.composed_kinds import Each, Optional
 from bigunet.errors import OptionError
-from bigunet.option_fields import OptionField, described_by, option_fields
-from bigunet.option_kinds import Choice, Flag, ImagePath, Kind, Number, Whole
+from bigunet.options.composed_kinds import Each, Optional
+from bigunet.options.option_fields import OptionField, described_by, option_fields
+from bigunet.options.option_kinds import Choice, Flag, ImagePath, Kind, Number, Whole
 
 # Longer lists of words stand in the help text.
 _WIDEST_CHOICE = 70
@@ -77,7 +77,7 @@ def described(kind: type[T], given: Mapping[str, Any], **others: Any) -> T:
 
 def _absolute(address: str) -> str:
     # Zarr takes its time to be imported, which usage errors need not wait for.
-    from bigunet.io.stores.access import normal_url
+    from bigunet.stores.access import normal_url
 
     return normal_url(address)
 

@@ -11,12 +11,12 @@ from typing import Any, get_type_hints
 import pytest
 
 from bigunet import EvaluateOptions, Recipe, SegmentOptions, TrainOptions
-from bigunet.composed_kinds import Commas, Each
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError, OptionError
 from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
 from bigunet.jobs.job_request import JobRequest
-from bigunet.option_fields import (
+from bigunet.options.composed_kinds import Commas, Each
+from bigunet.options.option_fields import (
     check_fields,
     check_keywords,
     chosen,
@@ -26,7 +26,7 @@ from bigunet.option_fields import (
     option_words,
     with_keywords,
 )
-from bigunet.option_kinds import Choice, Flag, Text, Whole
+from bigunet.options.option_kinds import Choice, Flag, Text, Whole
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.training.train_keywords import TrainKeywords
 

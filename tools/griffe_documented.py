@@ -11,7 +11,7 @@ from typing import Any
 
 import griffe
 
-from bigunet.option_fields import option_fields
+from bigunet.options.option_fields import option_fields
 
 
 class Documented(griffe.Extension):

@@ -24,7 +24,7 @@ from bigunet.evaluation.tallies import (
 )
 from bigunet.evaluation.voxel_checks import check_voxels
 from bigunet.io.sources.pairs import Called, Pair, find_pairs
-from bigunet.option_fields import chosen
+from bigunet.options.option_fields import chosen
 from bigunet.urls import shown_url
 
 _CALLED = Called("prediction", "predictions", "truth")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from bigunet.choices import EvaluationKind, MetricName
+from bigunet.options.choices import EvaluationKind, MetricName
 
 
 class EvaluateKeywords(TypedDict, total=False):

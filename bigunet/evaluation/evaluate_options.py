@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from bigunet.choices import EvaluationKind, MetricName
-from bigunet.composed_kinds import Commas, Each, Optional
 from bigunet.errors import OptionError
-from bigunet.image_kinds import Channel, ClassName
-from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Flag, Number, Whole
+from bigunet.options.choices import EvaluationKind, MetricName
+from bigunet.options.composed_kinds import Commas, Each, Optional
+from bigunet.options.image_kinds import Channel, ClassName
+from bigunet.options.option_fields import check_fields, documented, option
+from bigunet.options.option_kinds import Choice, Flag, Number, Whole
 
 IMAGES, SCORES = "Images and labels", "Scores"
 OBJECTS, BOUNDARIES = "Objects", "Boundaries"

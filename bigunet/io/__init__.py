@@ -1,1 +1,1 @@
-"""Images in and out: stores, OME-Zarr, other files. The only home of zarr."""
+"""Images in and out: OME-Zarr, other files, what is written. Only io and stores know zarr."""

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bigunet.choices import Way
-from bigunet.composed_kinds import Each
 from bigunet.errors import OptionError
-from bigunet.image_kinds import Size
 from bigunet.jobs.duration import parse_duration
-from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Kind, Text, Whole
+from bigunet.options.choices import Way
+from bigunet.options.composed_kinds import Each
+from bigunet.options.image_kinds import Size
+from bigunet.options.option_fields import check_fields, documented, option
+from bigunet.options.option_kinds import Choice, Kind, Text, Whole
 
 JOBS = "Jobs"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bigunet.option_fields import option_words
+from bigunet.options.option_fields import option_words
 from bigunet.segmentation.segment_options import SegmentOptions
 
 

@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import torch
 
-from bigunet.choices import Existing
 from bigunet.engine.clusters.job_memory import memory_limit_of
 from bigunet.errors import OptionError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.plates import is_plate
-from bigunet.io.stores.access import normal_url
 from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.notes import script_notes, script_title
 from bigunet.jobs.pace import Pace
@@ -22,6 +20,7 @@ from bigunet.jobs.segment_words import segment_words
 from bigunet.jobs.size import cpus_of, size_jobs
 from bigunet.machine.cores import cores
 from bigunet.model.files.model_file import bundled_models, find_model, load_model
+from bigunet.options.choices import Existing
 from bigunet.segmentation.forecast import forecast
 from bigunet.segmentation.place import RUN_FOLDER, Place, choose_place
 from bigunet.segmentation.plan.memory_share import sufficient_limit
@@ -30,6 +29,7 @@ from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import pass_memory
 from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_options import SegmentOptions
+from bigunet.stores.access import normal_url
 from bigunet.urls import shown_url
 
 _MB = 10**6

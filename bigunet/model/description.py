@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from types import NoneType
 from typing import Any, get_args
 
-from bigunet.choices import NormalisationKind
 from bigunet.errors import ModelError
 from bigunet.model.brief import brief
+from bigunet.options.choices import NormalisationKind
 
 FORMAT_VERSION = 1
 # Labels are uint8.

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from bigunet.choices import ScoreKind
 from bigunet.errors import ModelError
 from bigunet.model.copying import copied
 from bigunet.model.description import ModelDescription, Normalisation, default_classes
@@ -18,6 +17,7 @@ from bigunet.model.given import module_from
 from bigunet.model.probing.casts import WideCasts
 from bigunet.model.probing.probe import probe
 from bigunet.model.probing.scores import module_name
+from bigunet.options.choices import ScoreKind
 from bigunet.receptive import ReceptiveField
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from bigunet.choices import Output
 from bigunet.geometry import Box, Point
 from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.arrays import create_arrays
@@ -18,6 +17,7 @@ from bigunet.io.output.writer import OutputWriter
 from bigunet.machine.cores import cores
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.options.choices import Output
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.memory_share import run_bytes
 from bigunet.segmentation.plan.segment_plan import SegmentPlan

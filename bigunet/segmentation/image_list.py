@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bigunet.errors import ImageError
-from bigunet.io.stores.access import find_node, normal_url, reading
 from bigunet.segmentation.place import RUN_FOLDER
+from bigunet.stores.access import find_node, normal_url, reading
 
 # The longest come first, because only one of them is removed from a name.
 _SUFFIXES = (".ome.zarr.zip", ".zarr.zip", ".ome.zarr", ".zarr", ".ozx", ".zip")

@@ -11,7 +11,6 @@ from typing import Unpack
 
 from distributed import Client
 
-from bigunet.choices import Existing
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
 from bigunet.engine.stage import Event, Notice
@@ -19,9 +18,9 @@ from bigunet.errors import BigUNetError, ImageError, OptionError, OutputError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.plates import is_plate
-from bigunet.io.stores.access import find_node
 from bigunet.model.model import Model
-from bigunet.option_fields import chosen
+from bigunet.options.choices import Existing
+from bigunet.options.option_fields import chosen
 from bigunet.segmentation.image_list import list_images, stem_of
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.run.target import check_target
@@ -29,6 +28,7 @@ from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.series import Member, segment_series
+from bigunet.stores.access import find_node
 from bigunet.urls import shown_url
 
 logger = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigunet.choices import OmeVersion
 from bigunet.errors import OptionError
 from bigunet.io.images.multiscale import Multiscale
+from bigunet.options.choices import OmeVersion
 from bigunet.segmentation.segment_options import SegmentOptions
 
 RUN_FOLDER = "bigunet"

@@ -10,21 +10,21 @@ from typing import Unpack
 
 from distributed import Client
 
-from bigunet.choices import Existing
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
 from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, ImageError, OptionError
 from bigunet.io.images.plates import Plate, open_plate
-from bigunet.io.stores.access import join_url, normal_url
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
-from bigunet.option_fields import chosen
+from bigunet.options.choices import Existing
+from bigunet.options.option_fields import chosen
 from bigunet.segmentation.place import check_inside_options
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.series import Member, segment_series
+from bigunet.stores.access import join_url, normal_url
 from bigunet.urls import shown_url
 
 logger = logging.getLogger(__name__)

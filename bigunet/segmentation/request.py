@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bigunet.choices import Existing
 from bigunet.engine.clusters.client import check_can_start
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ImageError, OptionError
@@ -14,6 +13,7 @@ from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.plates import is_plate
 from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
+from bigunet.options.choices import Existing
 from bigunet.segmentation.place import Place, choose_place
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan

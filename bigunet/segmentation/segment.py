@@ -10,13 +10,13 @@ from typing import Unpack
 
 from distributed import Client
 
-from bigunet.choices import Existing
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
 from bigunet.engine.stage import Event
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
-from bigunet.option_fields import chosen
+from bigunet.options.choices import Existing
+from bigunet.options.option_fields import chosen
 from bigunet.segmentation.execution import Outcome, execute
 from bigunet.segmentation.planned_run import PlannedRun, open_record, plan_run
 from bigunet.segmentation.report_file import keep_report, write_report

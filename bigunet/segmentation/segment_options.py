@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bigunet.choices import (
+from bigunet.errors import OptionError
+from bigunet.io.images.axes import checked_letters
+from bigunet.options.choices import (
     BackendChoice,
     DeviceChoice,
     LevelChoice,
@@ -16,12 +18,10 @@ from bigunet.choices import (
     Output,
     PrecisionChoice,
 )
-from bigunet.composed_kinds import Commas, Each, TwoNumbers
-from bigunet.errors import OptionError
-from bigunet.image_kinds import Channel, LevelNumber, Region, Size
-from bigunet.io.images.axes import checked_letters
-from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Flag, ImagePath, Text, Whole
+from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
+from bigunet.options.image_kinds import Channel, LevelNumber, Region, Size
+from bigunet.options.option_fields import check_fields, documented, option
+from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
 from bigunet.urls import shown_url
 
 IMAGE, NETWORK, GREY = "Image", "Network", "Grey values"

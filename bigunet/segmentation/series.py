@@ -10,7 +10,6 @@ from typing import Any
 
 from distributed import Client
 
-from bigunet.choices import Existing
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import performance_report
 from bigunet.engine.stage import Event
@@ -19,6 +18,7 @@ from bigunet.io.images.discovery import open_multiscale
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
+from bigunet.options.choices import Existing
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.worker_choice import job_limit_bytes, settled, voxels_of

@@ -12,7 +12,6 @@ from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.publish import read_provenance
-from bigunet.io.stores.access import join_url, normal_url
 from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
@@ -24,6 +23,7 @@ from bigunet.segmentation.recomputation import Recomputation
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.verify_report import VerifyReport
 from bigunet.segmentation.windows import choose_windows
+from bigunet.stores.access import join_url, normal_url
 from bigunet.urls import shown_url
 
 

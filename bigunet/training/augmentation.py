@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
-from bigunet.choices import InterpolationOrder
 from bigunet.errors import TrainingError
-from bigunet.option_kinds import Kind, not_of_kind
+from bigunet.options.choices import InterpolationOrder
+from bigunet.options.option_kinds import Kind, not_of_kind
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:

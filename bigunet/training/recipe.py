@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bigunet.choices import Optimiser, SampleBy, Schedule, ScoreName, TargetKind, TrainingPrecision
-from bigunet.composed_kinds import Optional
 from bigunet.errors import TrainingError
-from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Number, Whole
+from bigunet.options.choices import (
+    Optimiser,
+    SampleBy,
+    Schedule,
+    ScoreName,
+    TargetKind,
+    TrainingPrecision,
+)
+from bigunet.options.composed_kinds import Optional
+from bigunet.options.option_fields import check_fields, documented, option
+from bigunet.options.option_kinds import Choice, Number, Whole
 from bigunet.training.augmentation import Augmentation, Changes
 
 STEPS, LOSS = "Steps and learning rate", "Loss and patches"

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigunet.choices import Precision
 from bigunet.geometry import Box
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.score_maps import labels_of
 from bigunet.model.model import Model
+from bigunet.options.choices import Precision
 from bigunet.tiling import Tiling
 from bigunet.training.data.samples import Sample
 

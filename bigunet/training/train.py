@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-from bigunet.choices import Existing
 from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
-from bigunet.option_fields import check_keywords, with_keywords
+from bigunet.options.choices import Existing
+from bigunet.options.option_fields import check_keywords, with_keywords
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.start import start_run

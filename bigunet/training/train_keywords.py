@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from bigunet.choices import (
+from bigunet.options.choices import (
     DeviceChoice,
     NetworkName,
     NormalisationChoice,

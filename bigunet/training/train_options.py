@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bigunet.choices import DeviceChoice, NetworkName, NormalisationChoice, TargetKind
-from bigunet.composed_kinds import Commas, Each
 from bigunet.errors import OptionError
-from bigunet.image_kinds import Channel
-from bigunet.option_fields import check_fields, documented, option
-from bigunet.option_kinds import Choice, Flag, Number, Path, Text, Whole
+from bigunet.options.choices import DeviceChoice, NetworkName, NormalisationChoice, TargetKind
+from bigunet.options.composed_kinds import Commas, Each
+from bigunet.options.image_kinds import Channel
+from bigunet.options.option_fields import check_fields, documented, option
+from bigunet.options.option_kinds import Choice, Flag, Number, Path, Text, Whole
 
 IMAGES, LABELS, NETWORK = "Images", "Labels and classes", "Network"
 MACHINE, MODEL = "Machine", "Model file"

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bigunet.choices import ScoreName
 from bigunet.io.sources.annotations import is_annotated
 from bigunet.labels import instances_of
 from bigunet.metrics.matches import Matches
 from bigunet.metrics.objects import match_objects
 from bigunet.metrics.partitions import v_rand
 from bigunet.metrics.pixels import dice
+from bigunet.options.choices import ScoreName
 from bigunet.training.data.targets import BORDER, CELL, INTERIOR, TargetRule, classes_of
 from bigunet.training.segmented_samples import Segmented
 

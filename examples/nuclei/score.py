@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bigunet import BigUNetError, Model, Normalisation, Recipe, TrainOptions, load_model
-from bigunet.choices import Precision
 from bigunet.metrics.matches import Matches
 from bigunet.metrics.objects import match_objects
 from bigunet.model.inference.turning import turned
+from bigunet.options.choices import Precision
 from bigunet.training.data.samples import Sample
 from bigunet.training.data.targets import TargetRule
 from bigunet.training.data.training_set import open_training_set

@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from bigunet import Augmentation, EvaluateOptions, Recipe, SegmentOptions, TrainOptions
-from bigunet.composed_kinds import Commas, Each, Optional, TwoNumbers
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError
-from bigunet.image_kinds import Channel, ClassName, Region, Size
 from bigunet.jobs.job_request import Duration, JobRequest
-from bigunet.option_fields import OptionField, option_fields, option_words
-from bigunet.option_kinds import Choice, Flag, Kind, Number, Path, Text, Whole
+from bigunet.options.composed_kinds import Commas, Each, Optional, TwoNumbers
+from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Region, Size
+from bigunet.options.option_fields import OptionField, option_fields, option_words
+from bigunet.options.option_kinds import Choice, Flag, Kind, Number, Path, Text, Whole
 from bigunet.training.augmentation import Changes
 
 COMMANDS: list[tuple[type, click.Command, list[str]]] = [

@@ -18,8 +18,8 @@ from ome_zarr_models import v04, v05
 from support.whole_pass import whole_scores, wrong_labels
 
 from bigunet import SegmentOptions, load_model, segment
-from bigunet.choices import OmeVersion, Output
 from bigunet.io.output.pyramid import downsample_mean, downsample_mode
+from bigunet.options.choices import OmeVersion, Output
 
 SCALES = {"t": 2.5, "c": 1.0, "z": 0.9, "y": 0.3, "x": 0.25}
 TRANSLATIONS = {"t": 3.0, "c": 0.0, "z": -4.0, "y": 10.5, "x": 0.7}

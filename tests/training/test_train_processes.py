@@ -29,8 +29,8 @@ from support.training_parts import (
 )
 
 from bigunet import load_model, train
-from bigunet.choices import DeviceChoice
 from bigunet.errors import BigUNetError, ClusterError
+from bigunet.options.choices import DeviceChoice
 from bigunet.training.run import start
 from bigunet.training.run.together import run_together
 from bigunet.training.run.train_events import StepDone, TrainEvent

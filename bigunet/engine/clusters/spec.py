@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import get_args
 
-from bigunet.choices import BatchKind, ClusterKind
-from bigunet.composed_kinds import Optional
 from bigunet.errors import OptionError
-from bigunet.image_kinds import Size
-from bigunet.option_fields import DOC, check_fields, documented, option
-from bigunet.option_kinds import Choice, Path, Text, Whole
+from bigunet.options.choices import BatchKind, ClusterKind
+from bigunet.options.composed_kinds import Optional
+from bigunet.options.image_kinds import Size
+from bigunet.options.option_fields import DOC, check_fields, documented, option
+from bigunet.options.option_kinds import Choice, Path, Text, Whole
 
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
 LOOPBACK = "127.0.0.1"

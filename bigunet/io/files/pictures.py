@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 from bigunet.errors import ImageError
 from bigunet.io.images.channels import COLOURS
 from bigunet.io.images.multiscale import Axis, ImageDescription, Level
-from bigunet.io.stores.access import reading
+from bigunet.stores.access import reading
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
 

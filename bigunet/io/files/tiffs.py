@@ -23,7 +23,7 @@ from bigunet.io.images.axes import axis_named
 from bigunet.io.images.channels import are_colours
 from bigunet.io.images.multiscale import Axis, ImageDescription, Level
 from bigunet.io.images.ngff import level_factors
-from bigunet.io.stores.access import reading
+from bigunet.stores.access import reading
 from bigunet.urls import shown_url
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from bigunet.io.images.channels import listed
 from bigunet.io.images.mirror import read_mirrored
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
-from bigunet.io.stores.access import reading
+from bigunet.stores.access import reading
 
 Selection = tuple[slice | np.ndarray, ...]
 """A part of an array, per stored axis; at most one entry holds indices, which increase."""

@@ -12,7 +12,7 @@ from bigunet.io.images.axes import axes_of, named_letters, unnamed_letters
 from bigunet.io.images.levels import check_array, level_of, num_channels
 from bigunet.io.images.limits import check_extents
 from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.stores.access import reading
+from bigunet.stores.access import reading
 
 _XARRAY = "_ARRAY_DIMENSIONS"
 

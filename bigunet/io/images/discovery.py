@@ -1,6 +1,6 @@
 """Describes the image at a path or URL, whatever program wrote it; no voxel is read.
 
-:mod:`bigunet.io.images.ngff` reads the JSON, :mod:`bigunet.io.stores.access` opens the stores,
+:mod:`bigunet.io.images.ngff` reads the JSON, :mod:`bigunet.stores.access` opens the stores,
 :mod:`bigunet.io.images.levels` describes the levels, :mod:`bigunet.io.images.bare` bare arrays.
 """
 
@@ -23,7 +23,7 @@ from bigunet.io.images.levels import num_channels, read_levels
 from bigunet.io.images.limits import some_of
 from bigunet.io.images.multiscale import Axis, Multiscale
 from bigunet.io.images.plates import example_fields
-from bigunet.io.stores.access import join_url, normal_url, shown_url
+from bigunet.stores.access import join_url, normal_url, shown_url
 
 _BF2RAW = "bioformats2raw.layout"
 _NUM_NAMED = 10

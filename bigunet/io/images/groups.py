@@ -13,8 +13,8 @@ import zarr
 from bigunet.errors import ImageError
 from bigunet.io.images import ngff
 from bigunet.io.images.limits import MAX_NUMBERED, check_count, some_of
-from bigunet.io.stores.access import Node, find_node, join_url, reading
-from bigunet.io.stores.not_zarr import foreign
+from bigunet.stores.access import Node, find_node, join_url, reading
+from bigunet.stores.not_zarr import foreign
 
 
 def existing_node(url: str) -> Node:

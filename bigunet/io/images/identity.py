@@ -20,8 +20,8 @@ import zarr
 
 from bigunet.geometry import Box, Point, ceil_div
 from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.stores.access import join_url, open_array, reading
-from bigunet.io.stores.stored_files import Stamp, stamps_of
+from bigunet.stores.access import join_url, open_array, reading
+from bigunet.stores.stored_files import Stamp, stamps_of
 
 # Files are compared in at most this many groups, so that a fingerprint has only a few kilobytes.
 _MAX_GROUPS = 256

@@ -7,8 +7,8 @@ from collections import deque
 import zarr
 from zarr.core.sync import sync
 
-from bigunet.io.stores.access import find_node, join_url, reading
-from bigunet.io.stores.addresses import open_store
+from bigunet.stores.access import find_node, join_url, reading
+from bigunet.stores.addresses import open_store
 
 _MOST_TRIED = 300
 _MOST_DEEP = 4

@@ -8,7 +8,7 @@ import zarr
 
 from bigunet.io.images.groups import ome_metadata
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
-from bigunet.io.stores.access import find_node, join_url
+from bigunet.stores.access import find_node, join_url
 
 
 def is_labels(image: ImageDescription) -> bool:

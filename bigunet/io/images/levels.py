@@ -16,7 +16,7 @@ from bigunet.io.images import ngff
 from bigunet.io.images.axes import axis_letter
 from bigunet.io.images.limits import MAX_CHANNELS, MAX_LEVELS, check_count, check_extents, some_of
 from bigunet.io.images.multiscale import Axis, Level
-from bigunet.io.stores.access import join_url, open_array, reading, shown_url
+from bigunet.stores.access import join_url, open_array, reading, shown_url
 
 _TRANSFORMS = "coordinateTransformations"
 

@@ -17,7 +17,7 @@ from zarr.core.sync import sync
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point, ceil_div
 from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.stores.access import join_url, open_array, reading
+from bigunet.stores.access import join_url, open_array, reading
 
 # The entry of a chunk in the index of a shard: offset and length. For an absent chunk, both are
 # the largest number.

@@ -13,7 +13,7 @@ from bigunet.errors import ImageError
 from bigunet.io.images import ngff
 from bigunet.io.images.groups import group_metadata, numbered_nodes
 from bigunet.io.images.limits import MAX_FIELDS, MAX_WELLS, check_count, some_of
-from bigunet.io.stores.access import find_node, join_url, normal_url, shown_url
+from bigunet.stores.access import find_node, join_url, normal_url, shown_url
 
 _NUM_EXAMPLES = 3
 _NUM_WELLS_TRIED = 12

@@ -13,7 +13,7 @@ from bigunet.geometry import Box
 from bigunet.io.images.array_reader import ArrayReader, Selection
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.occupancy import StoredChunks
-from bigunet.io.stores.access import join_url, open_array
+from bigunet.stores.access import join_url, open_array
 
 
 class VolumeReader(ArrayReader):

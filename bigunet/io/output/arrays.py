@@ -14,7 +14,7 @@ from bigunet.errors import OutputError
 from bigunet.io.output.layout import PyramidLevel
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writing import ZARR_FORMAT, open_group, writing
-from bigunet.io.stores.access import Node, find_node, join_url
+from bigunet.stores.access import Node, find_node, join_url
 
 _BITSHUFFLE = 2  # the number of this shuffle in numcodecs
 

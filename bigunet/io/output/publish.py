@@ -23,7 +23,7 @@ from bigunet.io.output.metadata import (
 )
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writing import open_group, writing
-from bigunet.io.stores.access import find_node, join_url
+from bigunet.stores.access import find_node, join_url
 
 
 def write_discovery_metadata(

@@ -22,7 +22,7 @@ import zarr
 from bigunet.errors import ImageError, OutputError
 from bigunet.geometry import Box, ceil_div
 from bigunet.io.output.writing import writing
-from bigunet.io.stores.access import find_node
+from bigunet.stores.access import find_node
 
 _KEY = "bigunet-scratch"
 """The attribute by which bigunet recognises its own arrays, even incomplete ones."""

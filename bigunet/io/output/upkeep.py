@@ -15,7 +15,7 @@ from bigunet.io.output.metadata import group_attributes, is_listed
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.publish import is_complete
 from bigunet.io.output.writing import writing
-from bigunet.io.stores.access import find_node
+from bigunet.stores.access import find_node
 
 _METADATA_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
 

@@ -19,7 +19,7 @@ from bigunet.io.output.block_files import Files
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.pyramid import Voxels, downsample_mean, downsample_mode
 from bigunet.io.output.writing import writing
-from bigunet.io.stores.access import open_array, reading
+from bigunet.stores.access import open_array, reading
 
 _METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 

@@ -13,7 +13,7 @@ from typing import Literal
 import zarr
 
 from bigunet.errors import BigUNetError, OutputError
-from bigunet.io.stores.access import join_url
+from bigunet.stores.access import join_url
 
 ZARR_FORMAT: dict[str, Literal[2, 3]] = {"0.4": 2, "0.5": 3}
 """The format of zarr for each version of OME-Zarr."""

@@ -15,7 +15,7 @@ from bigunet.io.files.rasters import is_raster
 from bigunet.io.sources.annotations import annotated
 from bigunet.io.sources.pair_checks import check_pair
 from bigunet.io.sources.source import ImageSource, Source, describe_image, open_source
-from bigunet.io.stores.access import find_node, join_url, normal_url
+from bigunet.stores.access import find_node, join_url, normal_url
 
 _NUM_NAMED = 3
 

@@ -22,7 +22,7 @@ from bigunet.io.images.mirror import read_mirrored
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.reader import LevelReader, Reader
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.stores.access import normal_url
+from bigunet.stores.access import normal_url
 
 _decoded = DecodedImages(512 * 2**20)
 _MAX_DECODED = 128 * 2**20

@@ -8,7 +8,6 @@ from typing import cast, get_args
 import torch
 from torch import nn
 
-from bigunet.choices import Backend, BackendChoice
 from bigunet.errors import OptionError
 from bigunet.model.copying import copied
 from bigunet.model.inference.openvino_module import (
@@ -18,6 +17,7 @@ from bigunet.model.inference.openvino_module import (
 )
 from bigunet.model.inference.turning import Turning
 from bigunet.model.networks.network import Network
+from bigunet.options.choices import Backend, BackendChoice
 
 
 def choose_backend(

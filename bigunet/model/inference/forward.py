@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigunet.choices import BackendChoice, Precision
 from bigunet.errors import OptionError
 from bigunet.model.inference.backend import choose_backend, with_backend
 from bigunet.model.inference.folding import fold_batch_norm
@@ -25,6 +24,7 @@ from bigunet.model.inference.score_maps import (
 )
 from bigunet.model.model import Model
 from bigunet.model.probing.scores import as_probabilities
+from bigunet.options.choices import BackendChoice, Precision
 
 # When memory ends, torch raises an ordinary RuntimeError on a CPU. So do OpenVINO and, on a GPU,
 # cuDNN and cuBLAS, which report that no algorithm fits.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bigunet.choices import Precision
+from bigunet.options.choices import Precision
 
 
 def native_precision(device: str) -> Precision:

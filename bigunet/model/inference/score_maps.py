@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bigunet.choices import Precision
 from bigunet.errors import ModelError
+from bigunet.options.choices import Precision
 
 
 def labels_of(scores: Tensor) -> Tensor:

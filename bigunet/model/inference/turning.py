@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from bigunet.choices import ScoreKind
 from bigunet.errors import ModelError
 from bigunet.model.model import Model
+from bigunet.options.choices import ScoreKind
 from bigunet.receptive import ReceptiveField
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from bigunet.choices import ScoreKind
 from bigunet.errors import ModelError
 from bigunet.geometry import round_up
 from bigunet.model.copying import copied
@@ -36,6 +35,7 @@ from bigunet.model.probing.strips import (
     whole_tile,
 )
 from bigunet.model.probing.trial import Trial, holds, off_grid
+from bigunet.options.choices import ScoreKind
 from bigunet.receptive import ReceptiveField
 
 # Tile sizes to try, until the reach of one voxel fits the tile.

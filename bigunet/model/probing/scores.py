@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bigunet.choices import ScoreKind
 from bigunet.errors import ModelError
 from bigunet.model.probing.casts import WideCasts
 from bigunet.model.probing.trial import Trial
+from bigunet.options.choices import ScoreKind
 
 _AMPLITUDES = (1.0, 10.0, -10.0, 1000.0, -1000.0)
 _ROUNDING = 1e-6

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bigunet.choices import NormalisationKind
 from bigunet.errors import ImageError, OptionError
 from bigunet.io.images.channels import is_real, listed, named
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.intensity import Intensity, percentiles
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.output.publish import read_provenance
-from bigunet.io.stores.access import shown_url
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.options.choices import NormalisationKind
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.stores.access import shown_url
 
 Origin = Literal["image", "other image", "other output", "options", "model"]
 # Percentiles that are measured in addition, to check whether the grey range fits the image.

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from bigunet.blocks import BlockGrid
-from bigunet.choices import Precision
 from bigunet.errors import GeometryError, OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.images.discovery import open_multiscale
@@ -23,7 +22,8 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.hardware import native_precision
 from bigunet.model.inference.turning import turned
 from bigunet.model.model import Model
-from bigunet.option_fields import chosen
+from bigunet.options.choices import Precision
+from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.memory_share import MemoryShare

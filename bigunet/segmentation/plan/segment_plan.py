@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from bigunet.blocks import BlockGrid
-from bigunet.choices import Precision
 from bigunet.geometry import Box, Point
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.output.layout import PyramidLayout
 from bigunet.model.inference.flops import flop_counter
 from bigunet.model.inference.turning import num_turns
 from bigunet.model.model import Model
+from bigunet.options.choices import Precision
 from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.segment_options import SegmentOptions

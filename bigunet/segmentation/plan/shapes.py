@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bigunet.choices import Precision
 from bigunet.errors import OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.output.extents import default_block_shape, halved_block_shape
@@ -13,6 +12,7 @@ from bigunet.model.inference.backend import network_in
 from bigunet.model.inference.flops import flop_counter
 from bigunet.model.model import Model
 from bigunet.model.networks.network import Network
+from bigunet.options.choices import Precision
 from bigunet.receptive import ReceptiveField
 from bigunet.tile_choice import TileCost, tile_costs
 

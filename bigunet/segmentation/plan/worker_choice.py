@@ -10,7 +10,6 @@ from typing import TypeAlias
 import torch
 from distributed import Client
 
-from bigunet.choices import ClusterKind, DeviceChoice
 from bigunet.engine.clusters.client import open_client, workers_per_host
 from bigunet.engine.clusters.cuda import auto_kind, gpu_bytes_of
 from bigunet.engine.clusters.job_memory import memory_limit_of
@@ -19,6 +18,7 @@ from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.machine.gpus import visible_gpus
+from bigunet.options.choices import ClusterKind, DeviceChoice
 from bigunet.segmentation.segment_options import SegmentOptions
 
 logger = logging.getLogger(__name__)

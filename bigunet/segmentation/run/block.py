@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from bigunet.blocks import BlockGrid
-from bigunet.choices import Output
 from bigunet.engine.stage import Index, Result
 from bigunet.errors import StoppedError
 from bigunet.geometry import Box, hull
@@ -21,6 +20,7 @@ from bigunet.io.output.writer import OutputWriter
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.inference.recall import Awaited, RecallingPredictor
 from bigunet.model.model import Model
+from bigunet.options.choices import Output
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK
 from bigunet.segmentation.plan.selection import Selection, selected_tiles
 from bigunet.segmentation.run.block_values import (

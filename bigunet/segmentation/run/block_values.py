@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from bigunet.choices import Output
 from bigunet.geometry import Box
 from bigunet.model.inference.forward import Prediction
+from bigunet.options.choices import Output
 from bigunet.tiling import Tile
 
 # Up to this many classes, comparing is faster than a histogram, which makes integers of 8 bytes.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
-from bigunet.choices import BackendChoice, DeviceChoice, Precision
 from bigunet.errors import OptionError
 from bigunet.machine.cores import cores
 from bigunet.machine.overlaps import Overlapping
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
+from bigunet.options.choices import BackendChoice, DeviceChoice, Precision
 
 
 @dataclass(frozen=True)

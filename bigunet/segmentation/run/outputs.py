@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from bigunet.choices import Output
 from bigunet.io.images.multiscale import Axis, Multiscale
 from bigunet.io.output.arrays import create_arrays, create_record_node
 from bigunet.io.output.output_image import OutputClass, OutputImage, Placement
 from bigunet.io.output.publish import write_discovery_metadata
+from bigunet.options.choices import Output
 from bigunet.segmentation.place import INSIDE_GROUP, Place
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from bigunet.choices import PrecisionChoice
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.ledger_lines import is_count
+from bigunet.options.choices import PrecisionChoice
 from bigunet.segmentation.report_file import is_record_file, read_report
 from bigunet.segmentation.run.record_files import ledger_path, part_ledgers
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigunet.choices import Existing
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.ledger_lines import Judge
 from bigunet.errors import ResumeError
 from bigunet.machine.locks import shared_lock
+from bigunet.options.choices import Existing
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.content import CONTENT, check_contents
 from bigunet.segmentation.plan.normalisation import FixedNormalisation

@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bigunet.choices import Output
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import Stage
 from bigunet.errors import BusyError, OutputError
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.upkeep import is_whole, remove_damaged_metadata
 from bigunet.io.output.writing import sweep_partial_files
+from bigunet.options.choices import Output
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bigunet.blocks import BlockGrid
-from bigunet.choices import Output
 from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
 from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
+from bigunet.options.choices import Output
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.run.block import SegmentWork

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bigunet.choices import Existing
 from bigunet.errors import OptionError, OutputError
 from bigunet.io.output.writing import writing
+from bigunet.options.choices import Existing
 from bigunet.segmentation.place import RUN_FOLDER, Place
 from bigunet.segmentation.run.record_files import (
     is_output_name,

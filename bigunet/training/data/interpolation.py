@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bigunet.choices import InterpolationOrder
+from bigunet.options.choices import InterpolationOrder
 
 BEFORE, AFTER = 1, 2
 """Voxels that the cubic kernel needs before and after the voxel in which a position lies."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bigunet.choices import InterpolationOrder
 from bigunet.errors import TrainingError
 from bigunet.geometry import Box
+from bigunet.options.choices import InterpolationOrder
 from bigunet.training.data.interpolation import AFTER, BEFORE, interpolate, nearest
 
 Inner = tuple[slice, ...]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bigunet.choices import ScoreName
 from bigunet.errors import OptionError, TrainingError
 from bigunet.io.sources.source import Source
+from bigunet.options.choices import ScoreName
 from bigunet.training.data.doubts import middle_of
 from bigunet.training.data.samples import Sample
 from bigunet.training.train_options import TrainOptions

@@ -7,9 +7,9 @@ from typing import get_args
 
 import numpy as np
 
-from bigunet.choices import TargetKind
 from bigunet.errors import TrainingError
 from bigunet.io.sources.annotations import is_annotated
+from bigunet.options.choices import TargetKind
 
 BACKGROUND, CELL, BORDER = 0, 1, 2
 BOUNDARY, INTERIOR = 0, 1

@@ -16,7 +16,7 @@ from bigunet.errors import OutputError
 from bigunet.geometry import Box
 from bigunet.io.output.scratch import ScratchArray
 from bigunet.io.sources.source import Source, open_source
-from bigunet.io.stores.access import reading
+from bigunet.stores.access import reading
 from bigunet.training.data.patches import read_border_term
 from bigunet.training.data.samples import Sample
 from bigunet.training.data.training_set import TrainingSet

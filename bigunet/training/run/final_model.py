@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bigunet.choices import Precision
 from bigunet.model.inference.hardware import native_precision
 from bigunet.model.model import Model
 from bigunet.model.networks.network import Network
+from bigunet.options.choices import Precision
 from bigunet.training.calibrate import add_offsets, search_offsets
 from bigunet.training.checkpoint import TrainingState
 from bigunet.training.data.samples import Sample

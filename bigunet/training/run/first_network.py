@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from bigunet.choices import DeviceChoice
 from bigunet.errors import ClusterError, OptionError
 from bigunet.machine.processes import can_start_processes, check_processes
 from bigunet.model.files.model_file import load_model
 from bigunet.model.networks.architectures import build, config_class
 from bigunet.model.networks.network import Network
+from bigunet.options.choices import DeviceChoice
 from bigunet.training.data.training_set import TrainingSet
 from bigunet.training.train_options import TrainOptions
 

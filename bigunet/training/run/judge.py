@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigunet.choices import Precision
 from bigunet.model.model import Model
+from bigunet.options.choices import Precision
 from bigunet.training.data.samples import Sample
 from bigunet.training.data.training_set import TrainingSet
 from bigunet.training.recipe import Recipe

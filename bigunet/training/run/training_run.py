@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bigunet.choices import Existing
 from bigunet.errors import OptionError, OutputError, ResumeError
 from bigunet.model.files.model_file import is_model_file
+from bigunet.options.choices import Existing
 from bigunet.training.recipe import Recipe
 from bigunet.training.train_options import TrainOptions
 

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigunet.errors import OptionError
-from bigunet.image_kinds import Channel
 from bigunet.io.images.channels import (
     are_colours,
     channel_word,
@@ -13,6 +12,7 @@ from bigunet.io.images.channels import (
     is_real,
     listed,
 )
+from bigunet.options.image_kinds import Channel
 
 LABELS = st.lists(st.sampled_from(["", "0", "1", "2", "A", "a", "DAPI", "two words"]), min_size=1)
 

@@ -18,7 +18,7 @@ from bigunet.io.output.layout import PyramidLayout, lay_out
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.pyramid import downsample_mode
 from bigunet.io.output.writer import OutputWriter
-from bigunet.io.stores.access import open_array
+from bigunet.stores.access import open_array
 
 AXES = tuple(Axis(name, "space") for name in "zyx")
 

@@ -17,8 +17,8 @@ from zarr.storage import ZipStore
 from bigunet.geometry import Box
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.identity import content_of
-from bigunet.io.stores import stored_files
-from bigunet.io.stores.access import open_array
+from bigunet.stores import stored_files
+from bigunet.stores.access import open_array
 
 SHAPE, CHUNK = (2, 40, 50), (1, 8, 8)
 

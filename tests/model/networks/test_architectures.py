@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bigunet.choices import NetworkName
 from bigunet.errors import ModelError
 from bigunet.model.description import ModelDescription, default_classes
 from bigunet.model.files.model_file import load_model, save_model
@@ -28,6 +27,7 @@ from bigunet.model.networks.network import Network, NetworkConfig
 from bigunet.model.networks.sliding_window import SlidingWindow, SlidingWindowConfig
 from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.model.probing.probe import Probed, probe
+from bigunet.options.choices import NetworkName
 
 SMALL = {"in_channels": st.integers(1, 3), "classes": st.integers(1, 4), "width": st.integers(1, 3)}
 NORMALISED = {"batch_norm": st.booleans(), "dropout": st.sampled_from((0.0, 0.5))}

@@ -9,7 +9,7 @@ import stat
 from zarr.abc.store import ByteRequest
 
 from bigunet.errors import ImageError
-from bigunet.io.stores.checked_store import CheckedStore, check_size, limits
+from bigunet.stores.checked_store import CheckedStore, check_size, limits
 
 _KINDS = {
     stat.S_IFDIR: "a folder",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigunet.errors import OptionError
-from bigunet.option_kinds import Kind, Number, items_of, not_of_kind
+from bigunet.options.option_kinds import Kind, Number, items_of, not_of_kind
 
 
 @dataclass(frozen=True)

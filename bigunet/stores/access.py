@@ -15,8 +15,8 @@ import zarr
 from zarr.errors import NodeNotFoundError
 
 from bigunet.errors import BigUNetError, ImageError
-from bigunet.io.stores.addresses import open_store
-from bigunet.io.stores.whole_chunks import DamagedChunkError, see_whole_chunks
+from bigunet.stores.addresses import open_store
+from bigunet.stores.whole_chunks import DamagedChunkError, see_whole_chunks
 from bigunet.urls import has_bare_secret, lacks_host, local_path, split_query, without_secrets
 from bigunet.urls import join_url as join_url
 from bigunet.urls import shown_url as shown_url

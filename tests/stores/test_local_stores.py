@@ -17,8 +17,8 @@ from bigunet.geometry import Box
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.occupancy import StoredChunks
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.stores.access import find_node
-from bigunet.io.stores.checked_store import MAX_METADATA_BYTES
+from bigunet.stores.access import find_node
+from bigunet.stores.checked_store import MAX_METADATA_BYTES
 
 WriteImage = Callable[..., np.ndarray]
 WHOLE = Box((0, 0), (20, 30))

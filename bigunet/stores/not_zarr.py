@@ -9,11 +9,11 @@ from itertools import islice
 from zarr.abc.store import RangeByteRequest
 from zarr.core.sync import sync
 
-from bigunet.io.stores.addresses import open_store
-from bigunet.io.stores.checked_store import CheckedStore
-from bigunet.io.stores.local_store import irregular
-from bigunet.io.stores.magic import FIRST_BYTES, FileKind, is_n5, kind_of, zip_kind
-from bigunet.io.stores.zip_store import NODES, ZippedFiles
+from bigunet.stores.addresses import open_store
+from bigunet.stores.checked_store import CheckedStore
+from bigunet.stores.local_store import irregular
+from bigunet.stores.magic import FIRST_BYTES, FileKind, is_n5, kind_of, zip_kind
+from bigunet.stores.zip_store import NODES, ZippedFiles
 from bigunet.urls import is_url, shown_url
 
 _NUM_EXAMPLES = 3
@@ -27,7 +27,7 @@ def foreign(url: str) -> str:
     Parameters
     ----------
     url : str
-        An address from :func:`bigunet.io.stores.access.normal_url`.
+        An address from :func:`bigunet.stores.access.normal_url`.
     """
     opened = open_store(url)
     if opened is not None and isinstance(opened[0], ZippedFiles):

@@ -20,7 +20,7 @@ from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.identity import content_of
 from bigunet.io.images.occupancy import StoredChunks
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.stores.remote_store import RemoteFiles
+from bigunet.stores.remote_store import RemoteFiles
 
 WHOLE = Box((0, 0), (32, 32))
 SHARDS = [None, (16, 16)]

@@ -18,7 +18,7 @@ from zarr.abc.store import ByteRequest
 from zarr.core.sync import sync
 
 from bigunet.errors import ImageError
-from bigunet.io.stores.checked_store import CheckedStore, check_size, limits
+from bigunet.stores.checked_store import CheckedStore, check_size, limits
 
 NODES = ("zarr.json", ".zgroup", ".zarray")
 """Each zarr node has one of these files."""

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from bigunet.errors import BigUNetError, OptionError
-from bigunet.option_kinds import Flag, Kind
+from bigunet.options.option_kinds import Flag, Kind
 
 T = TypeVar("T")
 DOC = "doc"

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bigunet.choices import LevelChoice
 from bigunet.errors import OptionError
-from bigunet.option_kinds import Kind, Text, Whole, items_of, not_of_kind
+from bigunet.options.choices import LevelChoice
+from bigunet.options.option_kinds import Kind, Text, Whole, items_of, not_of_kind
 
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?\s*(?:([kmgtp])(i)?)?b?", re.I | re.A)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}

@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from zarr.core.sync import sync
 
-from bigunet.io.stores.checked_store import CheckedStore
-from bigunet.io.stores.local_store import LocalFiles
-from bigunet.io.stores.zip_store import LocalArchive, ZippedFiles, stamp_of
+from bigunet.stores.checked_store import CheckedStore
+from bigunet.stores.local_store import LocalFiles
+from bigunet.stores.zip_store import LocalArchive, ZippedFiles, stamp_of
 from bigunet.urls import is_url, split_query
 
 ARCHIVES = (".zip", ".ozx")
@@ -29,7 +29,7 @@ def open_store(url: str) -> tuple[CheckedStore, str] | None:
     Parameters
     ----------
     url : str
-        An address from :func:`bigunet.io.stores.access.normal_url`. It may continue inside an
+        An address from :func:`bigunet.stores.access.normal_url`. It may continue inside an
         archive.
 
     Raises
@@ -75,7 +75,7 @@ def _local_zip(path: str, stamp: tuple[int, int, int]) -> ZippedFiles:
 
 def _open_remote(url: str) -> tuple[CheckedStore, str]:
     # Its libraries take a third of a second to import; local images should not wait for them.
-    from bigunet.io.stores.remote_store import RemoteFiles, remote_stamp
+    from bigunet.stores.remote_store import RemoteFiles, remote_stamp
 
     for archive, path in _archives_in(url):
         stamp = sync(remote_stamp(archive))
@@ -87,7 +87,7 @@ def _open_remote(url: str) -> tuple[CheckedStore, str]:
 
 @lru_cache(_ARCHIVES_KEPT)
 def _remote_zip(url: str, stamp: tuple[int, str]) -> ZippedFiles:
-    from bigunet.io.stores.remote_store import RemoteArchive
+    from bigunet.stores.remote_store import RemoteArchive
 
     return ZippedFiles(RemoteArchive(url, stamp[0]))
 

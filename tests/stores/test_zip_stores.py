@@ -19,7 +19,7 @@ from bigunet.geometry import Box
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.occupancy import StoredChunks
 from bigunet.io.images.volume import VolumeReader
-from bigunet.io.stores.access import find_node
+from bigunet.stores.access import find_node
 
 WriteImage = Callable[..., np.ndarray]
 SIZE = 60

@@ -14,8 +14,8 @@ from zarr.abc.store import ByteRequest
 from zarr.storage import FsspecStore
 
 from bigunet.errors import BigUNetError, ImageError
-from bigunet.io.stores.checked_store import CheckedStore, fsspec_range
-from bigunet.io.stores.http_files import NO_BUCKET, http_files
+from bigunet.stores.checked_store import CheckedStore, fsspec_range
+from bigunet.stores.http_files import NO_BUCKET, http_files
 from bigunet.urls import join_url, shown_url
 
 # The package that reads each kind of object store; the extra of bigunet that installs it.

@@ -16,9 +16,9 @@ from zarr.abc.store import RangeByteRequest, Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
-from bigunet.io.stores.checked_store import CheckedStore
-from bigunet.io.stores.local_store import LocalFiles
-from bigunet.io.stores.zip_store import ZippedFiles
+from bigunet.stores.checked_store import CheckedStore
+from bigunet.stores.local_store import LocalFiles
+from bigunet.stores.zip_store import ZippedFiles
 
 # The size and time of a local file cost far less than reading the file, which the run will do.
 _MAX_LOCAL_FILES = 16_384
