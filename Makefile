@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-clusters compiled lint docs peers clean constraints
+.PHONY: soak help demo test test-clusters compiled lint docs peers clean constraints
 
 ## help: list the targets
 help:
@@ -23,6 +23,11 @@ test: lint compiled
 test-clusters: compiled
 	-tests/slurm/install.sh
 	$(BIN)/pytest -n 2 --dist loadfile -m slow $(PYTEST)
+
+## soak: the laws of make test with hundreds of new examples each; for a night
+soak: compiled
+	HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 --dist loadfile --timeout=0 -m "not slow" \
+	    --hypothesis-seed=$$(date +%s) $(PYTEST)
 
 # Hundreds of processes start in the tests, and each would compile the package anew.
 compiled: .venv/installed-test

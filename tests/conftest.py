@@ -52,7 +52,7 @@ class Outcome:
     err: str
 
     @property
-    def told(self) -> list[str]:
+    def messages(self) -> list[str]:
         return [line for line in self.err.splitlines() if not line.startswith("dashboard: ")]
 
     @property
@@ -66,7 +66,7 @@ Run = Callable[..., Outcome]
 def save_random_model(
     path: Path, *, fixed: bool = True, architecture: str = "unet", **numbers: Any
 ) -> Path:
-    """A random network of three classes whose labels are all used; grey values 0 to 255."""
+    """A random network of three classes. It uses all labels; grey values are 0 to 255."""
     usual = {"width": 4, "depth": 2, "classes": 3, "batch_norm": True}
     made_of = config_class(architecture)
     known = {name: n for name, n in usual.items() if name in made_of.__dataclass_fields__}
@@ -105,7 +105,7 @@ def write_ome_zarr(
     ``metadata`` may have ``scale``, ``translation``, ``outer`` (transformations of the whole
     multiscale) and ``channels`` (names).
     """
-    told = metadata or {}
+    stated = metadata or {}
     shape = shape or tuple(EXTENTS[a] for a in axes)
     seed = np.random.default_rng(math.prod(shape))
     pixels = seed.integers(0, 256, shape).astype(np.uint8)
@@ -125,13 +125,15 @@ def write_ome_zarr(
             {"name": a, "type": TYPES.get(a, "space")} | ({"unit": UNITS[a]} if a in UNITS else {})
             for a in axes
         ],
-        "datasets": [{"path": "0", "coordinateTransformations": _transformations(told, len(axes))}],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": _transformations(stated, len(axes))}
+        ],
     }
-    if "outer" in told:
-        multiscale["coordinateTransformations"] = told["outer"]
+    if "outer" in stated:
+        multiscale["coordinateTransformations"] = stated["outer"]
     content: dict[str, Any] = {"multiscales": [multiscale]}
-    if "channels" in told:
-        content["omero"] = {"channels": [{"label": name} for name in told["channels"]]}
+    if "channels" in stated:
+        content["omero"] = {"channels": [{"label": name} for name in stated["channels"]]}
     if version == "0.4":
         multiscale["version"] = "0.4"
         group.attrs.update(content)
@@ -140,11 +142,11 @@ def write_ome_zarr(
     return pixels
 
 
-def _transformations(told: dict[str, Any], ndim: int) -> list[dict[str, Any]]:
-    found = [{"type": "scale", "scale": list(told.get("scale", [1.0] * ndim))}]
-    if "translation" in told:
-        found.append({"type": "translation", "translation": list(told["translation"])})
-    return found
+def _transformations(stated: dict[str, Any], ndim: int) -> list[dict[str, Any]]:
+    steps = [{"type": "scale", "scale": list(stated.get("scale", [1.0] * ndim))}]
+    if "translation" in stated:
+        steps.append({"type": "translation", "translation": list(stated["translation"])})
+    return steps
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -191,8 +193,8 @@ def client() -> Iterator[Client]:
         protocol="tcp",
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
-    ) as found:
-        yield found
+    ) as client:
+        yield client
 
 
 @pytest.fixture

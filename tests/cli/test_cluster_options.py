@@ -30,7 +30,7 @@ def test_what_is_missing_is_said_in_one_line(bigunet, words, options, message) -
     pytest.importorskip("cryptography")
     done = bigunet(*words, *options)
     assert done.code == 1
-    (line,) = done.told
+    (line,) = done.messages
     assert message in line
 
 
@@ -45,5 +45,5 @@ def test_a_scheduler_that_others_can_reach_is_named_even_with_quiet(bigunet, wor
         pytest.skip("no network is up here")
     done = bigunet(*words, "--host", address, "--quiet")
     assert done.code == 0, done.err
-    (line,) = done.told
+    (line,) = done.messages
     assert line.startswith(f"the scheduler listens at tcp://{address}:")

@@ -205,7 +205,7 @@ def test_info_tells_a_plate_and_its_fields(
     assert (info["kind"], info["fields"]) == ("plate", ["A/1/0"])
     refused = bigunet("segment", path, tmp_path / "out.zarr", "--model", tiny_model)
     assert refused.code == 1
-    assert "A/1/0" in refused.told[0]
+    assert "A/1/0" in refused.messages[0]
     assert bigunet("info", path / "A/1/0", "--json").json["kind"] == "image"
 
 
@@ -229,8 +229,8 @@ def test_verify_finds_a_stored_block_of_other_labels(
     assert outcome.code == 1
     assert outcome.json["passed"] is False
     assert outcome.json["labels_wrong"] > 0
-    assert outcome.told == [line for line in outcome.told if line.startswith("Error: ")]
-    assert len(outcome.told) == 1
+    assert outcome.messages == [line for line in outcome.messages if line.startswith("Error: ")]
+    assert len(outcome.messages) == 1
 
 
 def test_verify_refuses_another_image_or_model(
@@ -238,12 +238,12 @@ def test_verify_refuses_another_image_or_model(
 ) -> None:
     write_image(tmp_path / "other.zarr", "tyx", shape=(2, 100, 100))
     other = bigunet("verify", tmp_path / "other.zarr", finished.output)
-    assert (other.code, len(other.told)) == (1, 1)
-    assert "another image" in other.told[0]
+    assert (other.code, len(other.messages)) == (1, 1)
+    assert "another image" in other.messages[0]
     model = write_model(tmp_path / "wide.safetensors", width=5)
     wrong = bigunet("verify", finished.image, finished.output, "--model", model)
     assert wrong.code == 1
-    assert "another version of model" in wrong.told[0]
+    assert "another version of model" in wrong.messages[0]
 
 
 def test_models_lists_what_is_bundled(bigunet: Any) -> None:

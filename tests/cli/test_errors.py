@@ -42,13 +42,13 @@ def place(tmp_path: Path, tiny_model: Path, write_image: Any) -> Place:
 
 
 def assert_refused(outcome: Any, *words: str) -> None:
-    assert len(outcome.told) == 1, outcome.err
-    assert outcome.told[0].startswith("Error: ")
+    assert len(outcome.messages) == 1, outcome.err
+    assert outcome.messages[0].startswith("Error: ")
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
     assert outcome.code == 1
     for word in words:
-        assert word in outcome.told[0]
+        assert word in outcome.messages[0]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -346,7 +346,7 @@ def test_debug_shows_the_traceback(bigunet: Any, place: Place) -> None:
         outcome = bigunet(*arguments)
         assert outcome.code == 1
         assert "Traceback" in outcome.err
-        assert outcome.told[-1].startswith("Error: ")
+        assert outcome.messages[-1].startswith("Error: ")
 
 
 def test_a_process_refuses_in_one_line_too(bigunet_process: Any, place: Place) -> None:

@@ -57,7 +57,7 @@ def test_doubts_are_said_beside_the_scores(bigunet: Any, files: tuple[Path, Path
     Image.fromarray(np.asarray(Image.open(files[0])) // 2 * 7).save(files[0])
     outcome = bigunet("evaluate", *files, "--json")
     assert outcome.code == 0
-    (line,) = outcome.told
+    (line,) = outcome.messages
     assert line.startswith("Warning: ")
     assert "no value but 0 in common" in line
     assert len(outcome.json["warnings"]) == 1
@@ -89,7 +89,7 @@ def test_messages_speak_of_prediction_and_truth(
 ) -> None:
     outcome = bigunet("evaluate", *(files[0].parent / name for name in given))
     assert outcome.code == 1
-    (line,) = outcome.told
+    (line,) = outcome.messages
     assert words in line
     assert "labels" not in line
 
@@ -109,12 +109,12 @@ def test_what_does_not_fit_is_one_line(
     outcome = bigunet("evaluate", *files, *more)
     assert outcome.code == code
     assert outcome.out == ""
-    assert len(outcome.told) == 1
-    assert message in outcome.told[0]
+    assert len(outcome.messages) == 1
+    assert message in outcome.messages[0]
 
 
 def test_a_missing_file_is_one_line(bigunet: Any, files: tuple[Path, Path]) -> None:
     outcome = bigunet("evaluate", files[0], files[1].with_name("none.png"))
     assert outcome.code == 1
-    assert len(outcome.told) == 1
-    assert "none.png" in outcome.told[0]
+    assert len(outcome.messages) == 1
+    assert "none.png" in outcome.messages[0]

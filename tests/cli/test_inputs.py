@@ -36,7 +36,7 @@ class Tried:
 
     def refused(self, outcome: Any, *words: str) -> None:
         assert outcome.code == 1
-        (line,) = outcome.told
+        (line,) = outcome.messages
         assert all(word in line for word in words), line
         assert len(line.replace(str(self.folder), "")) <= 200
         assert not self.output.exists()
@@ -142,4 +142,4 @@ def test_of_levels_listed_from_small_to_large_the_largest_is_segmented(tried: Tr
     np.testing.assert_array_equal(tried.labels(), tried.expected(large))
     shown = tried.bigunet("info", tried.image, "--json")
     assert "lists its levels as 1, 0" in shown.json["warnings"][0]
-    assert shown.told == [f"Warning: {shown.json['warnings'][0]}"]
+    assert shown.messages == [f"Warning: {shown.json['warnings'][0]}"]

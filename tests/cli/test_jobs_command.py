@@ -197,7 +197,7 @@ def test_what_does_not_go_together_is_said_in_one_line(
     outcome = jobs(*FEW, *known, *options)
     assert outcome.code in (1, 2)
     assert outcome.out == ""
-    line = outcome.told[-1]
+    line = outcome.messages[-1]
     assert line.startswith("Error: ")
     for word in words:
         assert word in line

@@ -75,8 +75,8 @@ def test_a_run_keeps_and_prints_no_secret_and_goes_on_and_is_verified_with_anoth
     closed.fails = ["0/1/1"]
     failed = bigunet("segment", source, out, *given)
     assert failed.code == 1
-    assert len(failed.told) == 1
-    assert f"{closed.plain}/0/1/1: the server says 503" in failed.told[0]
+    assert len(failed.messages) == 1
+    assert f"{closed.plain}/0/1/1: the server says 503" in failed.messages[0]
     assert "RuntimeError" not in failed.err
     debugged = bigunet("--debug", "segment", source, out, *given, "--resume")
     assert debugged.code == 1
@@ -154,6 +154,6 @@ def test_a_zipped_image_is_segmented_like_its_folder_and_takes_no_labels(
     assert labels[0].any()
     np.testing.assert_array_equal(*labels)
     refused = bigunet("segment", tmp_path / "in.zarr.zip", "--model", tiny_model)
-    assert (refused.code, len(refused.told)) == (1, 1)
+    assert (refused.code, len(refused.messages)) == (1, 1)
     assert "give an OUT" in refused.err
     assert json.loads(bigunet("info", tmp_path / "in.zarr.zip", "--json").out)["kind"] == "image"

@@ -62,7 +62,7 @@ def test_people_read_scores_and_where_the_model_is(bigunet: Any, folder: Path) -
     outcome = bigunet(*command(folder))
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
-    first, classes, *validations, ended, never_rose, kept, record = outcome.told
+    first, classes, *validations, ended, never_rose, kept, record = outcome.messages
     assert first.startswith("3 images to learn from, 1 to validate on; 1 channel, ")
     assert classes == "classes: background (69.1 %), cell (26.1 %), border (4.8 %)"
     assert [line.split(":")[0] for line in validations] == ["step 1", "step 2"]
@@ -94,7 +94,7 @@ def test_images_and_channels_are_counted_in_the_first_lines(bigunet: Any, folder
     Image.fromarray(np.stack([grey] * 3, axis=-1)).save(paths[0])
     outcome = bigunet("train", *paths, "--out", folder / "m.safetensors", *QUICK)
     assert outcome.code == 0, outcome.err
-    begun, _, channels, *_ = outcome.told
+    begun, _, channels, *_ = outcome.messages
     assert begun.startswith("1 image to learn from; a part of it is kept apart to validate on")
     assert "; 3 channels, " in begun
     assert "0.png are the same: --channel 0 would train on one" in channels
@@ -118,8 +118,8 @@ def test_an_option_without_effect_is_warned_of(
 ) -> None:
     outcome = bigunet(*command(folder, *more))
     assert outcome.code == 0, outcome.err
-    assert [line for line in outcome.told if "no effect" in line] == [outcome.told[0]]
-    assert outcome.told[0].startswith(f"Warning: {warning}")
+    assert [line for line in outcome.messages if "no effect" in line] == [outcome.messages[0]]
+    assert outcome.messages[0].startswith(f"Warning: {warning}")
 
 
 def test_options_may_repeat_the_numbers_of_the_network_to_go_on_from(
@@ -137,14 +137,14 @@ def test_what_is_no_model_is_never_replaced(
     (folder / "m.safetensors").write_text("notes")
     outcome = bigunet(*command(folder, *option))
     assert outcome.code == 1
-    assert "m.safetensors exists and is no model of bigunet" in outcome.told[0]
+    assert "m.safetensors exists and is no model of bigunet" in outcome.messages[0]
     assert (folder / "m.safetensors").read_text() == "notes"
 
 
 def test_only_the_last_folder_is_made(bigunet: Any, folder: Path) -> None:
     outcome = bigunet(*command(folder, "--out", folder / "no" / "such" / "m.safetensors"))
     assert outcome.code == 1
-    assert f"there is no folder {folder / 'no'} to write" in outcome.told[0]
+    assert f"there is no folder {folder / 'no'} to write" in outcome.messages[0]
     assert not (folder / "no").exists()
     assert bigunet(*command(folder, "--out", folder / "made" / "m.safetensors")).code == 0
 
@@ -239,7 +239,7 @@ def test_what_does_not_fit_is_one_line(
     spoil(folder)
     outcome = bigunet(*command(folder, *more, "--quiet"))
     assert outcome.code == 1, outcome.err
-    (line,) = (line for line in outcome.told if not line.startswith("Warning: "))
+    (line,) = (line for line in outcome.messages if not line.startswith("Warning: "))
     for word in words:
         assert word in line
     assert not (folder / "m.safetensors").exists()
@@ -251,8 +251,8 @@ def test_labels_of_another_scale_are_refused(bigunet: Any, tmp_path: Path) -> No
     out = tmp_path / "m.safetensors"
     outcome = bigunet("train", tmp_path / "i.zarr", tmp_path / "l.zarr", "--out", out, *QUICK)
     assert outcome.code == 1
-    assert "0.25" in outcome.told[0]
-    assert "0.5" in outcome.told[0]
+    assert "0.25" in outcome.messages[0]
+    assert "0.5" in outcome.messages[0]
 
 
 @pytest.mark.slow
@@ -330,7 +330,7 @@ def test_what_is_stopped_says_how_it_goes_on(
     finally:
         signal.signal(signal.SIGINT, before)
     assert outcome.code == 128 + number
-    assert outcome.told[-1] == line
+    assert outcome.messages[-1] == line
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -368,9 +368,9 @@ def test_unknown_classes_are_named_before_the_first_step(bigunet: Any, folder: P
     apart = (folder / "other" / "images", folder / "other" / "labels")
     outcome = bigunet(*command(folder, "--target", "classes", "--validate", *apart))
     assert outcome.code == 1
-    assert len(outcome.told) == 1
+    assert len(outcome.messages) == 1
     for word in ("other/labels", "label 5 is none", "0, 1"):
-        assert word in outcome.told[0]
+        assert word in outcome.messages[0]
 
 
 def classes_with_holes(folder: Path) -> list[object]:
@@ -387,7 +387,7 @@ def test_a_value_that_looks_like_not_annotated_is_refused_with_both_remedies(
 ) -> None:
     outcome = bigunet(*classes_with_holes(folder))
     assert outcome.code == 1
-    (line,) = outcome.told
+    (line,) = outcome.messages
     assert "the label 255 (40.0 %" in line
     assert "--ignore 255 if it means not annotated, or --label-values 0,1,255 if it" in line
 
@@ -400,7 +400,7 @@ def test_ignored_voxels_have_no_share_of_the_classes(bigunet: Any, folder: Path)
     assert list(shares) == ["0", "1"]
     assert sum(shares.values()) == pytest.approx(1)
     zero, one = (f"{100 * share:.1f} %" for share in shares.values())
-    assert f"classes: 0 ({zero}), 1 ({one}); not annotated: 40.0 %" in outcome.told
+    assert f"classes: 0 ({zero}), 1 ({one}); not annotated: 40.0 %" in outcome.messages
     known = load_model(folder / "m.safetensors").description
     assert known.training["options"]["ignore"] == [255]
     assert len(known.classes) == 2
@@ -409,7 +409,7 @@ def test_ignored_voxels_have_no_share_of_the_classes(bigunet: Any, folder: Path)
 def test_a_value_cannot_be_ignored_and_a_class(bigunet: Any, folder: Path) -> None:
     outcome = bigunet(*classes_with_holes(folder), "--ignore", 1, "--label-values", "0,1")
     assert outcome.code == 1
-    assert outcome.told == ["Error: 1 is to be ignored and a class; give it once"]
+    assert outcome.messages == ["Error: 1 is to be ignored and a class; give it once"]
 
 
 def test_a_run_by_the_clock_says_how_much_it_validates_on(
@@ -419,5 +419,5 @@ def test_a_run_by_the_clock_says_how_much_it_validates_on(
     outcome = bigunet(*command(folder, "--minutes", 0.001))
     assert outcome.code == 0, outcome.err
     # One piece of a patch of 16 by 16, of an image of 60 by 50, cut to its shape.
-    (line,) = [line for line in outcome.told if line.startswith("validation looks at")]
+    (line,) = [line for line in outcome.messages if line.startswith("validation looks at")]
     assert line.startswith("validation looks at 8.5% of the images' voxels, as fits the minutes")

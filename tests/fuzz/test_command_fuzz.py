@@ -123,7 +123,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(words: list[str], outcome: Outcome) -> None:
-    lines_ = [line for line in outcome.told if line.strip()]
+    lines_ = [line for line in outcome.messages if line.strip()]
     assert outcome.code in (0, 1, 2), outcome
     assert "Traceback" not in outcome.err or "--debug" in words, outcome.err
     assert "--debug shows where" not in outcome.err, outcome.err

@@ -50,9 +50,9 @@ def labels(output: Path) -> np.ndarray:
 
 
 def assert_refused(outcome: Any, *words: str) -> None:
-    assert (outcome.code, len(outcome.told)) == (1, 1), outcome.err
+    assert (outcome.code, len(outcome.messages)) == (1, 1), outcome.err
     for word in words:
-        assert word in outcome.told[0]
+        assert word in outcome.messages[0]
 
 
 def test_folders_patterns_and_paths_stand_for_images_in_natural_order_each_once(
@@ -112,8 +112,8 @@ def test_an_image_that_fails_is_said_in_one_line_and_the_others_go_on(
     assert [set(result) == {"error"} for result in done.json["images"].values()] == [
         False, True, False,
     ]  # fmt: skip
-    assert len([line for line in done.told if line.startswith(f"Error: image {bad}: ")]) == 1
-    assert done.told[-1] == "Error: 1 of 3 images failed; the others are done"
+    assert len([line for line in done.messages if line.startswith(f"Error: image {bad}: ")]) == 1
+    assert done.messages[-1] == "Error: 1 of 3 images failed; the others are done"
     again = bigunet(*command, "--resume")
     assert again.code == 1
     assert [report.get("blocks_done") for report in again.json["images"].values()] == [0, None, 0]
@@ -195,7 +195,7 @@ def test_interrupted_it_says_how_to_go_on(
     with monkeypatch.context() as patched:
         patched.setattr(series, "segment", interrupted)
         done = bigunet(*command)
-    assert (done.code, done.told[-1]) == (
+    assert (done.code, done.messages[-1]) == (
         130, "Interrupted; go on with the same command and --resume.",
     )  # fmt: skip
     again = bigunet(*command, "--resume")
@@ -262,7 +262,7 @@ def test_without_into_there_is_one_image(bigunet: Any, images: Path, tmp_path: P
     three = [images / name for name in LISTED]
     too_many = bigunet("segment", *three)
     assert too_many.code == 2
-    assert "3 paths are too many for IN and OUT; give --into FOLDER" in too_many.told[-1]
+    assert "3 paths are too many for IN and OUT; give --into FOLDER" in too_many.messages[-1]
     assert_refused(bigunet("segment", images), "holds images", "--into FOLDER")
     assert_refused(
         bigunet("segment", images / "*.zarr", tmp_path / "o.zarr"), "several", "--into FOLDER"

@@ -55,9 +55,9 @@ def test_every_stored_field_gets_the_labels_that_it_gets_alone(
     # One line names what is listed and not stored.
     assert done.json["missing"] == ["C/1", "B/1/1"]
     line = f"{plate} lists 1 well and 1 field that are not stored: C/1, B/1/1"
-    assert done.told == [f"Warning: {line}"]
+    assert done.messages == [f"Warning: {line}"]
     described = bigunet("info", plate, "--json")
-    assert described.told == done.told
+    assert described.messages == done.messages
     assert described.json["missing"] == ["C/1", "B/1/1"]
     assert described.json["fields"] == list(done.json["fields"])
     for field, report in done.json["fields"].items():
@@ -79,8 +79,10 @@ def test_a_failed_field_gives_one_line_and_the_others_go_on(
     assert done.code == 1
     assert set(done.json["fields"]["A/1/1"]) == {"error"}
     assert done.json["fields"]["B/1/0"]["blocks_done"] == 1
-    assert next(line for line in done.told if "A/1/1" in line).startswith("Error: field A/1/1: ")
-    assert done.told[-1] == "Error: 1 of 3 fields failed; the others are done"
+    assert next(line for line in done.messages if "A/1/1" in line).startswith(
+        "Error: field A/1/1: "
+    )
+    assert done.messages[-1] == "Error: 1 of 3 fields failed; the others are done"
     again = bigunet("segment", plate, *workers, "--resume", "--json")
     assert again.json["fields"]["A/1/0"]["blocks_done"] == 0
 
@@ -115,9 +117,9 @@ def test_a_plate_with_an_out_is_refused_in_one_line(
 ) -> None:
     done = bigunet("segment", plate, tmp_path / "out.zarr", "--model", tiny_model)
     assert done.code == 1
-    assert len(done.told) == 1
-    assert "give one of its fields" in done.told[0]
-    assert "give no OUT" in done.told[0]
+    assert len(done.messages) == 1
+    assert "give one of its fields" in done.messages[0]
+    assert "give no OUT" in done.messages[0]
     assert not (tmp_path / "out.zarr").exists()
 
 
