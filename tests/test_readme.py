@@ -165,7 +165,10 @@ def test_the_files_to_change_hold_the_names_that_the_how_tos_give() -> None:
     named = [(file, name) for file, rest in steps for name in re.findall(r"`(\w+)`", rest)]
     assert len(named) >= 8
     for file, name in named:
-        assert re.search(rf"^(def |class )?{name}\b", (ROOT / file).read_text(), re.M), (file, name)
+        assert re.search(rf"^ *(def |class )?{name}\b", (ROOT / file).read_text(), re.M), (
+            file,
+            name,
+        )
 
 
 def test_the_layers_that_are_drawn_are_those_that_are_checked() -> None:

@@ -18,6 +18,7 @@ from bigunet.machine.cores import cores
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.options.choices import Output
+from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.memory_share import run_bytes
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -225,6 +226,7 @@ def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:
 
 
 def _values(plan: SegmentPlan, output: Output, labels: np.ndarray) -> np.ndarray:
-    if output == "classes":
-        return labels
-    return np.stack([labels * 255] * len(plan.model.description.classes))
+    kind = OUTPUT_KINDS[output]
+    if not kind.per_class:
+        return labels.astype(kind.dtype)
+    return np.stack([labels * 255] * len(plan.model.description.classes)).astype(kind.dtype)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bigunet.errors import ImageError
+from bigunet.io.sources.pairs import natural_order
 from bigunet.segmentation.place import RUN_FOLDER
 from bigunet.stores.access import find_node, normal_url, reading
 
@@ -65,7 +65,7 @@ def example_of(source: str) -> str:
     """The first of the paths that a folder or a pattern stands for."""
     if os.path.lexists(source):
         return _images_in(source)[0]
-    return sorted(glob.glob(source, recursive=True), key=_natural)[0]
+    return natural_order(glob.glob(source, recursive=True))[0]
 
 
 def stem_of(source: str) -> str:
@@ -94,7 +94,7 @@ def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
         return
     if not glob.has_magic(source):
         raise ImageError(f"no such store: {normal_url(source)} does not exist")
-    matches = sorted(glob.glob(source, recursive=True), key=_natural)
+    matches = natural_order(glob.glob(source, recursive=True))
     if not matches:
         raise ImageError(f"no path matches {source}; see what is there, and how it is written")
     for match in matches:
@@ -116,7 +116,7 @@ def _images_in(folder: str) -> list[str]:
         names = os.listdir(folder)
     return [
         os.path.join(folder, name)
-        for name in sorted(names, key=_natural)
+        for name in natural_order(names)
         if name.lower().endswith(_IN_FOLDERS) and not name.startswith(".")
     ]
 
@@ -139,9 +139,3 @@ def _lies_in(path: str, folder: str | Path) -> bool:
 def _identity(path: str | Path) -> str:
     text = os.fspath(path)
     return normal_url(text) if "://" in text else os.path.realpath(text)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A key for sorting that puts image2 before image10."""
-    parts = re.split(r"([0-9]+)", name.lower())
-    return [(int(part), "") if k % 2 else (0, part) for k, part in enumerate(parts)]

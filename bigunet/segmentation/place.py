@@ -9,10 +9,11 @@ from pathlib import Path
 from bigunet.errors import OptionError
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.options.choices import OmeVersion
+from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.segment_options import SegmentOptions
 
 RUN_FOLDER = "bigunet"
-INSIDE_GROUP = "labels/classes"
+INSIDE_GROUP = OUTPUT_KINDS["classes"].group
 
 _ZARR_FORMAT: dict[str, int] = {"0.4": 2, "0.5": 3}
 

@@ -18,6 +18,7 @@ from bigunet.model.inference.flops import flop_counter
 from bigunet.model.inference.turning import num_turns
 from bigunet.model.model import Model
 from bigunet.options.choices import Precision
+from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -210,4 +211,5 @@ class SegmentPlan:
 def output_bytes(model: Model, options: SegmentOptions) -> int:
     """Bytes that all outputs together hold for one voxel of the segmented level."""
     num_classes = len(model.description.classes)
-    return sum(num_classes if o == "probabilities" else 1 for o in options.outputs)
+    kinds = [OUTPUT_KINDS[output] for output in options.outputs]
+    return sum(k.num_channels(num_classes) * np.dtype(k.dtype).itemsize for k in kinds)

@@ -9,6 +9,7 @@ import numpy as np
 from bigunet.geometry import Box
 from bigunet.model.inference.forward import Prediction
 from bigunet.options.choices import Output
+from bigunet.segmentation.output_kinds import OUTPUT_KINDS, OutputKind
 from bigunet.tiling import Tile
 
 # Up to this many classes, comparing is faster than a histogram, which makes integers of 8 bytes.
@@ -20,9 +21,13 @@ Values = dict[Output, np.ndarray]
 
 def empty_values(box: Box, outputs: Iterable[Output], num_classes: int) -> Values:
     """Arrays for the outputs of a block, not filled. The classes are always there."""
-    shapes = {"classes": box.shape, "probabilities": (num_classes, *box.shape)}
     names: dict[Output, None] = {"classes": None, **dict.fromkeys(outputs)}
-    return {name: np.empty(shapes[name], np.uint8) for name in names}
+    return {name: _empty(OUTPUT_KINDS[name], box, num_classes) for name in names}
+
+
+def _empty(kind: OutputKind, box: Box, num_classes: int) -> np.ndarray:
+    shape = (num_classes, *box.shape) if kind.per_class else box.shape
+    return np.empty(shape, kind.dtype)
 
 
 def fill_in(

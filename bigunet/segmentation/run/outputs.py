@@ -11,7 +11,8 @@ from bigunet.io.output.arrays import create_arrays, create_record_node
 from bigunet.io.output.output_image import OutputClass, OutputImage, Placement
 from bigunet.io.output.publish import write_discovery_metadata
 from bigunet.options.choices import Output
-from bigunet.segmentation.place import INSIDE_GROUP, Place
+from bigunet.segmentation.output_kinds import OUTPUT_KINDS
+from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.urls import shown_url
@@ -62,15 +63,15 @@ def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
         t + s * start
         for t, s, start in zip(plan.image.volume_translation(level), scale, plan.region.start)
     )
-    is_label = output == "classes"
+    kind = OUTPUT_KINDS[output]
     return OutputImage(
         store=place.store,
-        group=INSIDE_GROUP if is_label else "probabilities",
-        kind="label" if is_label else "image",
-        dtype="uint8",
-        axes=axes if is_label else _with_channel(axes),
+        group=kind.group,
+        kind="label" if kind.is_label else "image",
+        dtype=kind.dtype,
+        axes=_with_channel(axes) if kind.per_class else axes,
         layout=plan.layout,
-        num_channels=1 if is_label else len(classes),
+        num_channels=kind.num_channels(len(classes)),
         scale=scale,
         translation=translation,
         version=place.version,

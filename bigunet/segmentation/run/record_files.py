@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bigunet.segmentation.output_kinds import OUTPUT_FOLDERS
 from bigunet.segmentation.place import RUN_FOLDER
 from bigunet.segmentation.report_file import REPORT
 
@@ -15,7 +16,7 @@ _PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl")
 # A file that another part writes at this moment, or that a killed writer left.
 _PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")
 # All that a run writes, without the levels of a label: their names are numbers.
-_OUTPUT_NAMES = {RUN_FOLDER, "labels", "probabilities", *_ZARR_NAMES}
+_OUTPUT_NAMES = {RUN_FOLDER, *OUTPUT_FOLDERS, *_ZARR_NAMES}
 
 
 def ledger_path(target: Path) -> Path:

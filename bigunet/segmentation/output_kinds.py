@@ -1,0 +1,44 @@
+"""The kinds of output that a run can write: the folder of each, and what its voxels hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bigunet.options.choices import Output
+
+
+@dataclass(frozen=True, slots=True)
+class OutputKind:
+    """What is the same for one kind of output in every run.
+
+    Parameters
+    ----------
+    group : str
+        Folder below the output, such as ``"labels/classes"``.
+    is_label : bool
+        Whether voxels hold a number that names something, so that levels are halved by majority.
+    per_class : bool
+        Whether there is a channel for each class of the model; otherwise there is no channel.
+    dtype : str
+        Type of a voxel, in the words of numpy.
+    """
+
+    group: str
+    is_label: bool
+    per_class: bool
+    dtype: str
+
+    def num_channels(self, num_classes: int) -> int:
+        """Channels of such an output for a model of ``num_classes`` classes."""
+        return num_classes if self.per_class else 1
+
+
+OUTPUT_KINDS: Mapping[Output, OutputKind] = {
+    "classes": OutputKind("labels/classes", is_label=True, per_class=False, dtype="uint8"),
+    "probabilities": OutputKind("probabilities", is_label=False, per_class=True, dtype="uint8"),
+}
+"""One entry for each name in :data:`bigunet.options.choices.Output`."""
+
+OUTPUT_FOLDERS = frozenset(kind.group.split("/")[0] for kind in OUTPUT_KINDS.values())
+"""Names of the folders at the root of an output that a run may write."""
