@@ -23,6 +23,8 @@ from collections.abc import Iterable, Sequence
 import cc3d
 import numpy as np
 
+from bigunet.errors import OptionError
+
 _OVER_FACES = 6
 """Neighbours of a voxel in 3D, as cc3d counts them."""
 
@@ -60,8 +62,13 @@ def connected(labels: np.ndarray) -> np.ndarray:
 
 def _components(labels: np.ndarray) -> np.ndarray:
     """Components of all values, numbered in the order of their first voxel, as int32."""
+    if labels.ndim > 3:
+        raise OptionError(f"labels have {labels.ndim} axes; give 1 to 3, such as one time point")
     if labels.dtype.kind == "b":
         labels = labels.astype(np.uint8)
+    if labels.size == 1:
+        # cc3d would turn the only value into a signed integer, which may be too small for it.
+        return np.asarray(labels != 0, np.int32)
     # cc3d numbers in the order of memory, and takes native numbers that it could write to.
     native = np.require(labels, labels.dtype.newbyteorder("="), ["C", "W"])
     volume = native.reshape((1,) * (3 - labels.ndim) + labels.shape)

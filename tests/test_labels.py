@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from bigunet.errors import OptionError
 from bigunet.labels import connected, grow, instances_of
 from bigunet.training.data.targets import BORDER, CELL, TargetRule, classes_of
 
@@ -104,3 +105,11 @@ def test_a_part_with_a_margin_grows_as_the_whole(seed: int, width: int) -> None:
     wider = tuple(slice(p.start - width, p.stop + width) for p in part)
     grown = grow(objects[wider], into[wider], width)[(slice(width, -width),) * 2]
     np.testing.assert_array_equal(grown, grow(objects, into, width)[part])
+
+
+def test_one_voxel_of_any_value_is_one_object_and_more_than_three_axes_are_refused() -> None:
+    for value in (1, 2**63, 2**64 - 1):
+        assert connected(np.array([[value]], np.uint64)).tolist() == [[1]]
+    assert connected(np.zeros((1, 1), np.uint64)).tolist() == [[0]]
+    with pytest.raises(OptionError, match="labels have 4 axes; give 1 to 3"):
+        connected(np.zeros((1, 2, 3, 4), int))

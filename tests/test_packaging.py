@@ -41,7 +41,8 @@ def make_environment(folder: Path, *, with_pip: bool = False) -> Path:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     source = copy_clone(folder / "source")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    # A source distribution, and the wheel from that.
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)]
     subprocess.run([*build, str(source)], check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
     return built

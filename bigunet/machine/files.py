@@ -12,6 +12,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+# Of the name of a file, kept in the name of its temporary file.
+_NAME_BYTES = 200
+
 
 @contextlib.contextmanager
 def replacing(path: Path, *, sole_writer: bool = False) -> Iterator[Path]:
@@ -77,7 +80,9 @@ def create_once(path: Path, content: bytes) -> bool:
 
 
 def _own_partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    # File systems take names of 255 bytes; a letter may be four of them.
+    name = os.fsdecode(os.fsencode(path.name)[:_NAME_BYTES])
+    return path.with_name(f".{name}.{uuid.uuid4().hex}.partial")
 
 
 @contextlib.contextmanager

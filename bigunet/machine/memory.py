@@ -15,6 +15,11 @@ _INTERVAL_SECONDS = 0.25
 _LIMIT_FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
 
 
+def host_memory_bytes() -> int:
+    """Memory of this host, in bytes, whatever this process may use of it."""
+    return int(psutil.virtual_memory().total)
+
+
 def usable_memory_bytes(cgroups: CgroupFiles | None = None) -> int:
     """Memory that this process may use, in bytes.
 
@@ -29,7 +34,7 @@ def usable_memory_bytes(cgroups: CgroupFiles | None = None) -> int:
     """
     groups = (cgroups or CgroupFiles()).groups("memory")
     limits = [_limit(version, folder) for version, folder in groups]
-    return min([psutil.virtual_memory().total, *(limit for limit in limits if limit > 0)])
+    return min([host_memory_bytes(), *(limit for limit in limits if limit > 0)])
 
 
 def _limit(version: int, folder: Path) -> int:

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 
+_STARTING_TRACKER = threading.Lock()
+
 
 @contextlib.contextmanager
 def interrupts_blocked() -> Iterator[None]:
@@ -102,10 +104,12 @@ def _start_resource_tracker() -> None:
     It must run before signals are blocked, because its start unblocks SIGINT. Its warnings are
     off: it would warn of each semaphore of a lost process, which was reported already.
     """
-    quiet = {"PYTHONWARNINGS": "ignore"} if "PYTHONWARNINGS" not in os.environ else {}
-    os.environ.update(quiet)
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        for name in quiet:
-            del os.environ[name]
+    # One thread at a time: another would take the setting of this one for the user's.
+    with _STARTING_TRACKER:
+        quiet = {"PYTHONWARNINGS": "ignore"} if "PYTHONWARNINGS" not in os.environ else {}
+        os.environ.update(quiet)
+        try:
+            resource_tracker.ensure_running()
+        finally:
+            for name in quiet:
+                os.environ.pop(name, None)

@@ -84,7 +84,7 @@ def execute(
             open_workers(request.workers, on_event, stop) as client,
             _performance_report(client, performance_path, request),
         ):
-            planned, record = _tune(planned, record, client)
+            planned, record = _as_workers_begin(planned, record, client)
             with Watch(client, str(request.place.folder)) as watch:
                 runner = StageRunner(client, watch, outlive_run(request.workers), stop, on_event)
                 run = Run(planned.plan, planned.normalisation, record, runner)
@@ -117,12 +117,15 @@ def _performance_report(
         yield
 
 
-def _tune(planned: PlannedRun, record: RunRecord, client: Client) -> tuple[PlannedRun, RunRecord]:
-    """Measure the tiles on the workers, if that is asked for."""
-    if not planned.tune:
-        return planned, record
-    plan = tuned(planned.plan, client, workers_per_host=workers_per_cores(client))
-    # Other tiles are another run.
+def _as_workers_begin(
+    planned: PlannedRun, record: RunRecord, client: Client
+) -> tuple[PlannedRun, RunRecord]:
+    """Plan and record when the workers are there; if that is asked for, with measured tiles."""
+    plan = planned.plan
+    if planned.tune:
+        plan = tuned(plan, client, workers_per_host=workers_per_cores(client))
+    # Workers may have waited in a queue for hours: the image may have changed, and this shows it
+    # before the first block. Other tiles are another run.
     record = RunRecord.of(record.place, plan, planned.normalisation)
     return replace(planned, plan=plan), record
 

@@ -65,7 +65,7 @@ def example_of(source: str) -> str:
     """The first of the paths that a folder or a pattern stands for."""
     if os.path.lexists(source):
         return _images_in(source)[0]
-    return natural_order(glob.glob(source, recursive=True))[0]
+    return natural_order(glob.glob(source, recursive=True), ignore_case=True)[0]
 
 
 def stem_of(source: str) -> str:
@@ -94,7 +94,7 @@ def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
         return
     if not glob.has_magic(source):
         raise ImageError(f"no such store: {normal_url(source)} does not exist")
-    matches = natural_order(glob.glob(source, recursive=True))
+    matches = natural_order(glob.glob(source, recursive=True), ignore_case=True)
     if not matches:
         raise ImageError(f"no path matches {source}; see what is there, and how it is written")
     for match in matches:
@@ -116,7 +116,7 @@ def _images_in(folder: str) -> list[str]:
         names = os.listdir(folder)
     return [
         os.path.join(folder, name)
-        for name in natural_order(names)
+        for name in natural_order(names, ignore_case=True)
         if name.lower().endswith(_IN_FOLDERS) and not name.startswith(".")
     ]
 

@@ -77,6 +77,7 @@ class SegmentRequest:
             self.completed_options(),
             workers=self.memory.workers,
             memory_bytes=self.memory.limit_bytes,
+            machine_bytes=self.memory.machine_bytes,
             gpu_bytes=self.memory.gpu_bytes,
             inside_image=self.place.inside_image,
         )

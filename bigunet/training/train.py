@@ -104,10 +104,10 @@ def _chosen(
     """Options and recipe with their keywords, and the images and labels to validate on."""
     check_keywords(train, fields, TrainOptions, Recipe)
     pair: tuple[str, ...] = ()
-    if isinstance(validation, (int, float)):
-        fields = {**fields, "validation": validation}
-    elif validation is not None:
+    if isinstance(validation, tuple | list):
         pair = tuple(str(path) for path in validation)
+    elif validation is not None:
+        fields = {**fields, "validation": validation}
     return (
         with_keywords(TrainOptions, options, fields, train),
         with_keywords(Recipe, recipe, fields, train, name="recipe"),

@@ -358,7 +358,7 @@ def test_a_process_refuses_in_one_line_too(bigunet_process: Any, place: Place) -
 def test_an_interrupted_run_says_so_leaves_no_process_and_can_be_resumed(
     bigunet: Any, place: Place, client: Client, write_image: Any, cluster: str
 ) -> None:
-    write_image(place.image, shape=(400, 420), chunks=(128, 128))
+    write_image(place.image, shape=(240, 256), chunks=(128, 128))
     report = place.image.with_name("report.html")
     run = place.segment("--block-shape", "16,16", "--performance-report", report)
     process = subprocess.Popen(

@@ -176,7 +176,7 @@ def attempt(what: Any, *arguments: Any, **named: Any) -> Any:
         return error
 
 
-@law(25)
+@law(15)
 @given(data=st.data())
 def test_labels_equal_those_of_one_pass_or_a_line_says_why_not(
     tmp_path: Path, client: Client, data: st.DataObject

@@ -71,3 +71,11 @@ def test_of_several_that_create_a_file_the_first_one_does(tmp_path: Path) -> Non
     assert not create_once(path, b"second")
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path: Path) -> None:
+    for name in ("a" * 255, "ä" * 127):
+        with replacing(tmp_path / name) as partial:
+            partial.write_text("whole")
+        assert (tmp_path / name).read_text() == "whole"
+    assert len(list(tmp_path.iterdir())) == 2

@@ -41,7 +41,7 @@ chunk_flags = st.lists(st.booleans(), min_size=30, max_size=30)
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     flags=chunk_flags,

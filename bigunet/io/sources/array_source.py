@@ -119,7 +119,12 @@ def _checked(array: Array, url: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array of numbers that has voxels."""
     if not hasattr(array, "shape") or not hasattr(array, "dtype"):
         raise ImageError(f"{url} is of the type {type(array).__name__}; give an array of numbers")
-    dtype = np.dtype(array.dtype)
+    try:
+        dtype = np.dtype(array.dtype)
+    except TypeError:
+        raise ImageError(
+            f"{url} has dtype {array.dtype}, which numpy does not know; give a numpy array"
+        ) from None
     if dtype.kind not in "biuf":
         raise ImageError(f"{url} has dtype {dtype}; voxels are integers, floats or booleans")
     # Dask does not know the shape of what it did not compute yet: it is NaN.

@@ -238,13 +238,13 @@ def _stem(name: str) -> str:
     return stem.removesuffix(".ome")
 
 
-def natural_order(names: Iterable[str]) -> list[str]:
+def natural_order(names: Iterable[str], *, ignore_case: bool = False) -> list[str]:
     """Sort names so that 2 comes before 10, and names that differ in zeros only as text.
 
     >>> natural_order(["10.png", "2.png", "02.png"])
     ['02.png', '2.png', '10.png']
     """
-    return natsorted(names, alg=ns.PRESORT)
+    return natsorted(names, alg=ns.PRESORT | (ns.IGNORECASE if ignore_case else ns.DEFAULT))
 
 
 def _some(urls: Sequence[str]) -> str:

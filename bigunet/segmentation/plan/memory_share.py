@@ -70,25 +70,35 @@ class MemoryShare:
     gpu_bytes: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, limit_bytes: int, workers: int, gpu_bytes: tuple[int, ...] = ()) -> MemoryShare:
+    def of(
+        cls,
+        limit_bytes: int,
+        workers: int,
+        gpu_bytes: tuple[int, ...] = (),
+        *,
+        machine_bytes: int = 0,
+    ) -> MemoryShare:
         """The share of each worker of a machine.
 
         Parameters
         ----------
         limit_bytes : int
-            Memory for all processes on the machine. 0 stands for half of the memory that this
-            process may use, but at most 8 GB for each worker.
+            Memory for all processes on the machine. 0 stands for half of ``machine_bytes``, but at
+            most 8 GB for each worker.
         workers : int
             Number of workers on the machine.
         gpu_bytes : tuple of int
             Memory of the GPU of each worker.
+        machine_bytes : int
+            Memory of the machine of the workers; 0 stands for what this process may use here.
 
         Raises
         ------
         OptionError
             If the limit is too low.
         """
-        limit = limit_bytes or min(usable_memory_bytes() // 2, workers * _MOST_PER_WORKER)
+        available = machine_bytes or usable_memory_bytes()
+        limit = limit_bytes or min(available // 2, workers * _MOST_PER_WORKER)
         left = (limit - _COMMAND_BYTES) // workers - _WORKER_BYTES
         least = 2 * _SMALLEST_BYTES
         if left >= least:

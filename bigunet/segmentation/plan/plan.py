@@ -77,6 +77,7 @@ def make_plan(
     workers: int = 1,
     memory_bytes: int = 0,
     gpu_bytes: tuple[int, ...] = (),
+    machine_bytes: int = 0,
     inside_image: bool = False,
 ) -> SegmentPlan:
     """Choose level, channels, blocks, tiles and precision, where the options leave them open.
@@ -92,6 +93,8 @@ def make_plan(
         Memory that they share, if the options limit it no further; 0 for a default.
     gpu_bytes : tuple of int
         Memory of the GPU of each worker; empty without GPUs.
+    machine_bytes : int
+        Memory of the machine of the workers; 0 stands for what this process may use here.
     inside_image : bool
         Whether the outputs are labels inside the image, which have the levels of the image.
 
@@ -107,7 +110,9 @@ def make_plan(
     precision = _precision(model, options)
     options = replace(options, level=level, channels=channels, precision=precision)
     model = _turned(image, model, level) if options.tta else model
-    share = MemoryShare.of(options.memory_limit or memory_bytes, workers, gpu_bytes)
+    share = MemoryShare.of(
+        options.memory_limit or memory_bytes, workers, gpu_bytes, machine_bytes=machine_bytes
+    )
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
     block, tile = _shapes(image, model, options, field=field, region=region, share=share)
     return SegmentPlan(

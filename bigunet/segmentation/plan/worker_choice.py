@@ -14,10 +14,11 @@ from bigunet.engine.clusters.client import open_client, workers_per_host
 from bigunet.engine.clusters.cuda import auto_kind, gpu_bytes_of
 from bigunet.engine.clusters.job_memory import memory_limit_of
 from bigunet.engine.clusters.job_options import job_memory_bytes
-from bigunet.engine.clusters.spec import ClusterSpec
+from bigunet.engine.clusters.spec import BATCH_KINDS, ClusterSpec
 from bigunet.errors import ClusterError
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.machine.gpus import visible_gpus
+from bigunet.machine.memory import host_memory_bytes
 from bigunet.options.choices import ClusterKind, DeviceChoice
 from bigunet.segmentation.segment_options import SegmentOptions
 
@@ -47,16 +48,31 @@ class WorkerMemory:
         Memory that they may take together; 0 if it is not known.
     gpu_bytes : tuple of int
         Memory of the GPU of each worker; empty without GPUs.
+    machine_bytes : int
+        Memory of the machine; 0 if the workers have what this process may use.
     """
 
     workers: int
     limit_bytes: int
     gpu_bytes: tuple[int, ...]
+    machine_bytes: int = 0
 
     @classmethod
     def of(cls, workers: WorkerChoice, device: DeviceChoice) -> WorkerMemory:
         """The memory of workers that compute on a device."""
-        return cls(_num_sharing(workers), job_limit_bytes(workers), gpu_bytes(workers, device))
+        return cls(
+            _num_sharing(workers),
+            job_limit_bytes(workers),
+            gpu_bytes(workers, device),
+            host_memory_bytes() if _run_elsewhere(workers) else 0,
+        )
+
+
+def _run_elsewhere(workers: WorkerChoice) -> bool:
+    """Whether the workers may be on other hosts, where the limits of this process do not hold."""
+    if not isinstance(workers, ClusterSpec):
+        return workers is not None
+    return workers.scheduler is not None or workers.kind in BATCH_KINDS
 
 
 def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.inf) -> WorkerChoice:

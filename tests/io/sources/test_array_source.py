@@ -11,6 +11,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import tifffile
+import torch
 import xarray as xr
 import zarr
 from hypothesis import given, settings
@@ -67,7 +68,7 @@ def mirrored(volume: np.ndarray, box: Box) -> np.ndarray:
     return padded[(slice(None), *parts)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data(), dtype=st.sampled_from(("uint8", "int16", "float32")))
 def test_a_box_and_its_percentiles_are_the_same_whatever_holds_the_voxels(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, dtype: str
@@ -185,3 +186,8 @@ def test_an_array_that_cannot_be_computed_is_an_image_error_with_its_cause() -> 
     lazy = da.map_blocks(fail, da.zeros((4, 4)), dtype=float, meta=np.zeros((0, 0)))
     with pytest.raises(ImageError, match=r"box \[0:2, 0:2\] of array: ZeroDivisionError: no light"):
         ArraySource(lazy, axes="yx").read(Box((0, 0), (2, 2)))
+
+
+def test_an_array_of_a_type_that_numpy_does_not_know_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"dtype torch\.float32, which numpy does not know"):
+        ArraySource(torch.zeros(4, 4), axes="yx")
