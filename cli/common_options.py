@@ -94,7 +94,7 @@ def existing_options(what: str, *, hide_overwrite: bool = False) -> Callable[[F]
             section=RUN,
             keyword='existing="resume"',
             is_flag=True,
-            help=f"Go on with {what} that was begun before.",
+            help=f"Go on with {what} that was begun before; begin it if there is none.",
         )(command)
 
     return add

@@ -19,7 +19,7 @@ def jobs() -> None:
     """Print job scripts for batch systems."""
 
 
-@jobs.command(cls=SectionedCommand)
+@jobs.command(cls=SectionedCommand, short_help="Print a script for Slurm.")
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
 @segment_options

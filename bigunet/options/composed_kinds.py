@@ -51,7 +51,11 @@ class Each(_Wrapped):
         return f"tuple of {self.kind.doc}"
 
     def check(self, value: Any, name: str) -> tuple[Any, ...]:
-        return tuple(self.kind.check(item, name) for item in items_of(value, name, self.example))
+        items = items_of(value, name, self.example)
+        if isinstance(self.kind, TwoNumbers) and any(isinstance(k, int | float) for k in items):
+            # One pair in the place of a list of pairs: what was meant is not sure.
+            raise not_of_kind(name, value, self.example)
+        return tuple(self.kind.check(item, name) for item in items)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class LevelNumber(Kind):
         if isinstance(value, str):
             if value != "auto":
                 raise OptionError(
-                    f"unknown level {' '.join(f'{value!r:.60}'.split())}; known: auto"
+                    f"unknown level {' '.join(f'{value!r:.60}'.split())}; give a whole number, or "
+                    "auto"
                 )
             return "auto"
         return Whole().check(value, name)
@@ -136,4 +137,6 @@ class Size(Kind):
     def check(self, value: Any, name: str) -> int:
         if isinstance(value, float) and value.is_integer():
             return int(value)
+        if isinstance(value, str):
+            raise not_of_kind(name, value, "a whole number of bytes, such as 8 * 10**9")
         return Whole().check(value, name)

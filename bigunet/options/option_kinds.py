@@ -7,9 +7,10 @@ import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from bigunet.errors import OptionError
+from bigunet.options.choices import Existing
 
 
 class Kind:
@@ -139,6 +140,17 @@ class Choice(Kind):
             return value
         what = f"unknown {self.noun} {value!r:.60}" if self.noun else f"{name} is {value!r:.60}"
         raise OptionError(f"{' '.join(what.split())}; known: {', '.join(self.words)}")
+
+
+def check_existing(value: Any) -> Existing:
+    """The value, where it says what to do with an output that is there.
+
+    Raises
+    ------
+    OptionError
+        If it is another word.
+    """
+    return cast(Existing, Choice(Existing).check(value, "existing"))
 
 
 def items_of(value: Any, name: str, example: str) -> tuple[Any, ...]:

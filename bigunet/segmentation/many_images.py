@@ -21,6 +21,7 @@ from bigunet.io.images.plates import is_plate
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
+from bigunet.options.option_kinds import check_existing
 from bigunet.segmentation.image_list import list_images, stem_of
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.run.target import check_target
@@ -86,7 +87,7 @@ def segment_images(
     if not images:
         raise ImageError("no image was given, so there is nothing to segment")
     members = _named(images, folder)
-    _check(members, options, existing)
+    _check(members, options, check_existing(existing))
     yield from segment_series(
         members,
         kind="image",

@@ -19,6 +19,7 @@ from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
+from bigunet.options.option_kinds import check_existing
 from bigunet.segmentation.place import check_inside_options
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -77,7 +78,7 @@ def segment_fields(
         model=model,
         options=options,
         client=client,
-        existing=existing,
+        existing=check_existing(existing),
         stop=stop,
         on_event=on_event,
         performance_path=performance_path,

@@ -14,6 +14,7 @@ from bigunet.io.images.plates import is_plate
 from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
+from bigunet.options.option_kinds import check_existing
 from bigunet.segmentation.place import Place, choose_place
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -91,7 +92,7 @@ def resolve_request(
     options: SegmentOptions,
     workers: WorkerChoice,
     existing: Existing,
-    part: Part | None,
+    part: Part | str | None,
 ) -> SegmentRequest:
     """Open the image, choose the place, load the model, and choose the workers.
 
@@ -102,6 +103,8 @@ def resolve_request(
     BigUNetError
         If they do not fit one another, or the workers cannot be started.
     """
+    existing = check_existing(existing)
+    part = Part.parse(part) if isinstance(part, str) else part
     image = _open(source, target, options.axes)
     _check_part(part, options, existing)
     place = choose_place(image, target, options)
@@ -125,6 +128,11 @@ def resolve_request(
 
 def _open(source: str | Path, target: str | Path | None, axes: str) -> Multiscale:
     """The image; the error for a plate says how to segment all of its fields."""
+    if not isinstance(source, str | Path):
+        raise OptionError(
+            f"source is of the type {type(source).__name__}: give a path or a URL; write an array "
+            "as a zarr first"
+        )
     try:
         return open_multiscale(source, axes=axes)
     except ImageError as error:

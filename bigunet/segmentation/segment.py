@@ -35,7 +35,7 @@ def segment(
     options: SegmentOptions | None = None,
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
-    part: Part | None = None,
+    part: Part | str | None = None,
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
@@ -58,9 +58,9 @@ def segment(
         this process for a small image, else in a process of its own.
     existing : {"refuse", "resume", "overwrite"}
         What to do if the target exists. A part always resumes it.
-    part : Part, optional
-        Segment only the blocks of this part, while other processes segment the other parts. The
-        part that ends last finishes the output.
+    part : str, optional
+        Such as ``"2/8"``: segment only the blocks of this part, while other processes segment the
+        other parts. The part that ends last finishes the output.
     stop : threading.Event, optional
         If it is set, no further block begins. The run ends with StoppedError when the blocks that
         have begun are done; these are at most two for each thread.

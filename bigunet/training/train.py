@@ -10,6 +10,7 @@ from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import check_keywords, with_keywords
+from bigunet.options.option_kinds import check_existing
 from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.start import start_run
@@ -87,7 +88,7 @@ def train(
         validation=pair,
         card=dict(card or {}),
         weight_cache=str(weight_cache),
-        existing=existing,
+        existing=check_existing(existing),
     )
     run.check_place()
     with loaders_watched(), folder_lock(run.folder, run.busy_message):

@@ -1,9 +1,24 @@
 """Refusals of images and their axes."""
 
+import zarr
 from refusals.case import Case
 from refusals.things import array, image, noise
 
+
+def _labels() -> None:
+    image("labels.zarr", noise(60, 50))
+    zarr.open_group("labels.zarr").attrs["image-label"] = {"version": "0.4"}
+
+
 CASES = (
+    Case(
+        "Labels in the place of the image, such as an output of bigunet",
+        command="segment labels.zarr out.zarr",
+        make=_labels,
+        says="labels.zarr holds labels, .* give the image that the labels belong to",
+        why="Numbers of classes are no grey values; a network would give labels that mean nothing.",
+        instead="Give the image.",
+    ),
     Case(
         "A bare array (60, 50, 3): colours in its last axis, and no names of axes",
         command="segment slide.zarr out.zarr",

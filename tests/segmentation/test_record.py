@@ -14,7 +14,7 @@ import bigunet
 from bigunet import ClusterSpec, SegmentOptions
 from bigunet.engine.runner import Runner
 from bigunet.engine.stage import Stage
-from bigunet.errors import BigUNetError, ClusterError, OptionError, OutputError
+from bigunet.errors import BigUNetError, ClusterError, ImageError, OptionError, OutputError
 
 
 @pytest.fixture
@@ -79,15 +79,21 @@ def test_an_impossible_place_is_refused_in_one_line_before_there_are_workers(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("source", ["probabilities", "labels/classes"])
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("probabilities", OptionError, "overlap"),
+        ("labels/classes", ImageError, "holds labels"),
+    ],
+)
 def test_an_image_inside_the_output_is_not_overwritten(
-    source, image, tiny_model, client, tmp_path
+    source, error, message, image, tiny_model, client, tmp_path
 ) -> None:
     target = tmp_path / "out.zarr"
     options = SegmentOptions(outputs=("classes", "probabilities"))
     bigunet.segment(image, target, model=tiny_model, client=client, options=options)
     before = tree(target)
-    with pytest.raises(OptionError, match="overlap"):
+    with pytest.raises(error, match=message):
         bigunet.segment(
             target / source, target, model=tiny_model, client=client, existing="overwrite",
             options=SegmentOptions(channels=(0,)),

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from bigunet.blocks import BlockGrid
-from bigunet.errors import GeometryError, OptionError
+from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.images.label_classes import is_labels
 from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.output.extents import chunk_limit
 from bigunet.io.output.layout import PyramidLayout, lay_out, plan_pyramid
@@ -103,6 +104,7 @@ def make_plan(
     OptionError
         If level, channels, region, block or tile shape do not fit.
     """
+    _refuse_labels(image)
     level = resolve_level(image, model, options.level)
     _check_axes(image, model)
     region = _region(image, image.volume_shape(level), options)
@@ -159,6 +161,15 @@ def _shapes(
         limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
     )
     return block, tile
+
+
+def _refuse_labels(image: Multiscale) -> None:
+    """Raise ImageError if the voxels are numbers of classes or objects, not grey values."""
+    if is_labels(image):
+        raise ImageError(
+            f"{image.url} holds labels, such as an output of bigunet, and no grey values: give the "
+            "image that the labels belong to"
+        )
 
 
 def _check_axes(image: Multiscale, model: Model) -> None:
