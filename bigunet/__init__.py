@@ -13,6 +13,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.model.files.model_file import load_model, save_model
     from bigunet.model.model import Model
     from bigunet.model.networks.unet import UNet, UNetConfig
+    from bigunet.objects.label_objects import label_objects
     from bigunet.path_info import info
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
@@ -51,6 +52,7 @@ __all__ = [
     "VerifyReport",
     "evaluate",
     "info",
+    "label_objects",
     "load_model",
     "plan",
     "save_model",
@@ -83,6 +85,7 @@ _HOMES = {
     "VerifyReport": "segmentation.verify_report",
     "evaluate": "evaluation.evaluate",
     "info": "path_info",
+    "label_objects": "objects.label_objects",
     "load_model": "model.files.model_file",
     "plan": "segmentation.plan.plan",
     "save_model": "model.files.model_file",

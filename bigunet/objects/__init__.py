@@ -1,0 +1,13 @@
+"""Numbered objects of a whole image, computed block by block: the same for any blocks.
+
+::
+
+    block_parts      one block: its connected parts, and what its neighbours must know of them
+    stitching        all blocks: which parts are one object
+    numbering        all blocks: small objects are removed, the others get ids
+    relabelling      one block: the ids of its voxels, and growth into the border class
+    label_objects    all of it, for an array in memory
+
+An object's id follows from the image alone: objects are numbered from 1 in the order of their
+first voxel, in C order of the image. This room sees arrays and numbers; it reads no file.
+"""

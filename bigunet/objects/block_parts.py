@@ -1,0 +1,181 @@
+"""The parts of the objects in one block, and what other blocks must know of them.
+
+A part is the connected voxels of one object in one block. The parts of a block are numbered from 1
+in the order of their first voxel in the block; 0 is no object. Nothing here knows a second block.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigunet.errors import GeometryError, OutputError
+from bigunet.geometry import Box
+
+_VOXELS_AT_ONCE = 2**22
+"""Voxels that are counted at once: numpy counts in int64, so 32 MiB for each array."""
+
+_DAMAGE = (
+    AttributeError,  # another array, which is no npz
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,  # a damaged flag says that the file is encrypted
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockParts:
+    """The parts of one block: a few numbers for each, and the labels on the faces of the block.
+
+    ::
+
+                     high face of axis 0 of the block above
+                     0 0 1 1 0 2
+        low faces    -----------
+                     0 3 3 0 0 4     low face of axis 0 of this block: 1 and 3 touch, 2 and 4 touch
+
+    Attributes
+    ----------
+    sizes : ndarray of int64, (num_parts,)
+        Voxels of each part.
+    first_voxels : ndarray of int64, (num_parts,)
+        First voxel of each part: its index in C order of the whole volume.
+    low_faces, high_faces : tuple of ndarray, one for each axis
+        Labels of the first and of the last voxels along the axis: an array without this axis,
+        of the least unsigned type that holds ``num_parts``.
+
+    Raises
+    ------
+    GeometryError
+        If the arrays do not fit together.
+    """
+
+    sizes: np.ndarray
+    first_voxels: np.ndarray
+    low_faces: tuple[np.ndarray, ...]
+    high_faces: tuple[np.ndarray, ...]
+
+    def __post_init__(self) -> None:
+        if self.sizes.shape != (self.num_parts,) or self.first_voxels.shape != self.sizes.shape:
+            raise GeometryError(
+                f"sizes of shape {self.sizes.shape} do not fit first voxels of shape "
+                f"{self.first_voxels.shape}; give one of each for a part"
+            )
+        lows, highs = [
+            [face.shape for face in faces] for faces in (self.low_faces, self.high_faces)
+        ]
+        if lows != highs or any(len(shape) != len(lows) - 1 for shape in lows):
+            raise GeometryError(f"low faces {lows} and high faces {highs} are not of one block")
+
+    @property
+    def num_parts(self) -> int:
+        return self.sizes.size
+
+    @property
+    def ndim(self) -> int:
+        return len(self.low_faces)
+
+    def to_bytes(self) -> bytes:
+        """The parts as a compressed npz file: equal parts give equal bytes."""
+        faces = {
+            f"{side}_{axis}": face
+            for side, of_axes in (("low", self.low_faces), ("high", self.high_faces))
+            for axis, face in enumerate(of_axes)
+        }
+        file = io.BytesIO()
+        numbers = {"sizes": self.sizes, "first_voxels": self.first_voxels}
+        np.savez_compressed(file, allow_pickle=False, **numbers, **faces)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> BlockParts:
+        """Parts from the bytes of :meth:`to_bytes`; nothing is unpickled.
+
+        Raises
+        ------
+        OutputError
+            If the bytes are damaged.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            num_axes = len(arrays) // 2 - 1
+            lows, highs = [
+                tuple(arrays[f"{side}_{axis}"] for axis in range(num_axes))
+                for side in ("low", "high")
+            ]
+            return cls(arrays["sizes"], arrays["first_voxels"], lows, highs)
+        except _DAMAGE as error:
+            raise OutputError(
+                f"{len(content)} bytes are not the parts of a block ({error}); "
+                "delete their file, and the block is labelled again"
+            ) from error
+
+
+def parts_of_labels(labels: np.ndarray, box: Box, volume: Box) -> BlockParts:
+    """Describe the parts of one block.
+
+    Parameters
+    ----------
+    labels : ndarray of int, (*space)
+        The block's parts, as :func:`bigunet.labels.connected` numbers them: from 1, in the order of
+        their first voxel.
+    box : Box
+        The voxels of the block.
+    volume : Box
+        The whole volume, in which first voxels are counted.
+
+    Raises
+    ------
+    GeometryError
+        If the labels do not have the shape of the box, or the volume does not contain the box.
+
+    Examples
+    --------
+    >>> volume = Box((0,), (9,))
+    >>> parts = parts_of_labels(np.array([1, 0, 2, 2]), Box((5,), (9,)), volume)
+    >>> parts.sizes.tolist(), parts.first_voxels.tolist()
+    ([1, 2], [5, 7])
+    """
+    if labels.shape != box.shape:
+        raise GeometryError(f"labels of shape {labels.shape} for the block {box}")
+    origin = [part.start for part in box.within(volume)]
+    sizes, firsts = _counted(labels)
+    places = np.unravel_index(firsts, box.shape)
+    moved = tuple(place + start for place, start in zip(places, origin))
+    first_voxels = np.ravel_multi_index(moved, volume.shape).astype(np.int64, copy=False)
+    face_type = np.min_scalar_type(len(sizes))
+    lows, highs = [
+        tuple(np.asarray(labels.take(place, axis), face_type) for axis in range(labels.ndim))
+        for place in (0, -1)
+    ]
+    return BlockParts(sizes, first_voxels, lows, highs)
+
+
+def _counted(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Size and first voxel (in the block) of each label, a few million voxels at a time."""
+    flat = labels.ravel()
+    sizes = np.zeros(int(flat.max(initial=0)) + 1, np.int64)
+    firsts: list[np.ndarray] = []
+    seen = 0
+    for start in range(0, flat.size, _VOXELS_AT_ONCE):
+        voxels = flat[start : start + _VOXELS_AT_ONCE]
+        counts = np.bincount(voxels)
+        sizes[: len(counts)] += counts
+        # Labels are in the order of their first voxel: each is first where the maximum grows to it.
+        highest = np.maximum.accumulate(voxels)
+        new = np.arange(seen + 1, int(highest[-1]) + 1, dtype=highest.dtype)
+        firsts.append(start + np.searchsorted(highest, new))
+        seen = max(seen, int(highest[-1]))
+    return sizes[1:], np.concatenate(firsts, dtype=np.int64) if firsts else sizes[1:]
