@@ -33,9 +33,9 @@ TYPES = {"t": "time", "c": "channel"}
 UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
 BIGUNET = Path(sys.executable).with_name("bigunet")
 
-# Half as many as usual, for a suite of hundreds of laws; HYPOTHESIS_PROFILE=default for all.
-settings.register_profile("suite", max_examples=50, deadline=None)
-# For hours by hand; what tests state of their own is more than the suite, and less than this.
+# A third of the usual number, for a suite of hundreds of laws that runs at every change. The
+# examples are new in each run, and make soak draws thousands of them.
+settings.register_profile("suite", max_examples=30, deadline=None)
 settings.register_profile("soak", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 

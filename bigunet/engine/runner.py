@@ -8,23 +8,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import traceback
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
-from distributed.core import Status
-from distributed.protocol import pickle
+from distributed import Client, Future, KilledWorker, as_completed
 
-from bigunet.engine.clusters.environments import check_environments, differences, versions
+from bigunet.engine.clusters.environments import check_environments, versions
 from bigunet.engine.clusters.submissions import last_refusal
-from bigunet.engine.forget import forget_done_tasks, forget_split_names
+from bigunet.engine.forget import forget_done_tasks
 from bigunet.engine.ledger import Ledger
+from bigunet.engine.on_worker import Failure, Refused, WorkPlugin, num_running, run_block
 from bigunet.engine.stage import (
-    Abandonable,
     BlockDone,
     Event,
     Index,
@@ -32,7 +27,6 @@ from bigunet.engine.stage import (
     Result,
     Stage,
     StageBegun,
-    Work,
 )
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
 from bigunet.urls import without_secrets
@@ -46,53 +40,6 @@ _COUNT_SECONDS = 1.0
 # Lost workers are restarted. A notice says so only if none is back after this time.
 _ALONE_SECONDS = 60.0
 _FORGET_EVERY = 1000
-_BLOCKS_RUNNING: Counter[str] = Counter()
-_LOCK = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An exception as a value: if it were raised, every worker would log its traceback."""
-
-    error: BaseException
-    traceback: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """The answer of a worker that does no block, because its packages are not the client's."""
-
-    worker: str
-    differs: list[str]
-
-
-class _WorkPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Keeps the work of all stages on each worker, also on those that join late or restart."""
-
-    def __init__(
-        self, name: str, works: Mapping[str, Work], output: str, packages: Mapping[str, str]
-    ) -> None:
-        self.name = name
-        self.works = dict(works)
-        self.output = output
-        self.packages = dict(packages)
-        self.differs: list[str] = []
-
-    def setup(self, worker: Any) -> None:
-        self.differs = differences(versions(), self.packages)
-
-    def teardown(self, worker: Any) -> None:
-        # A worker that retires gives its blocks to others.
-        if worker.status != Status.running:
-            return
-        # An interrupted process cannot end before the blocks of a worker in its own threads.
-        for work in self.works.values():
-            if isinstance(work, Abandonable):
-                work.abandon()
-        # A worker in threads serves one run and ends with it. Something may still hold this plugin,
-        # but must not hold the model. A worker process may still give its blocks to others.
-        if worker.address.startswith("inproc://"):
-            self.works = {}
 
 
 class Runner:
@@ -136,7 +83,7 @@ class Runner:
 
     def __enter__(self) -> Runner:
         self._settle()
-        plugin = _WorkPlugin(self._name, self._works, self._output, self._versions)
+        plugin = WorkPlugin(self._name, self._works, self._output, self._versions)
         self._client.register_plugin(plugin, name=self._name)
         return self
 
@@ -150,7 +97,7 @@ class Runner:
     def _settle(self) -> None:
         """Wait until no worker computes a block of this output, for any run."""
         while self._output and any(
-            self._client.run(_num_running, self._output, on_error="ignore").values()
+            self._client.run(num_running, self._output, on_error="ignore").values()
         ):
             time.sleep(_POLL_SECONDS)
 
@@ -235,7 +182,7 @@ class Runner:
                 return
             key = f"{stage.name}-{'.'.join(map(str, index))}-{self._name}"
             future = self._client.submit(
-                _run_block, self._name, stage.name, index, key=key, pure=False
+                run_block, self._name, stage.name, index, key=key, pure=False
             )
             running[future] = index
             completed.add(future)
@@ -268,14 +215,14 @@ class Runner:
             # A worker that has just joined may lack what it needs to read its task.
             check_environments(self._client)
             raise ClusterError(f"{where} was lost with its workers: {error}") from error
-        if isinstance(outcome, _Refused):
+        if isinstance(outcome, Refused):
             # It joined after the last check.
             check_environments(self._client)
             raise ClusterError(
                 f"{where}: worker {outcome.worker} has {', '.join(outcome.differs)}: start workers "
                 "from the environment of this command"
             )
-        if isinstance(outcome, _Failure):
+        if isinstance(outcome, Failure):
             reason = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, BigUNetError):
                 reason = f"{type(outcome.error).__name__}: {reason}"
@@ -288,50 +235,3 @@ class Runner:
 
 def _stopped(num_done: int, num_blocks: int) -> StoppedError:
     return StoppedError(f"stopped as asked: {num_done} of {num_blocks} blocks are done")
-
-
-def _run_block(plugin: str, stage: str, index: Index) -> Result | _Failure | _Refused:
-    forget_split_names()
-    worker = get_worker()
-    known = worker.plugins.get(plugin)
-    work = None if known is None else known.works.get(stage)
-    if known is None or work is None:
-        # The task was cancelled too late: the run has ended, and needs no result.
-        return _Failure(ClusterError("its run has ended"), "")
-    if known.differs:
-        return _Refused(worker.address, known.differs)
-    try:
-        with _running(known.output):
-            result: Result = work(index)
-    except Exception as error:
-        return _Failure(_portable(error), traceback.format_exc())
-    return result
-
-
-@contextlib.contextmanager
-def _running(output: str) -> Iterator[None]:
-    """Count a block of an output as running in this process."""
-    with _LOCK:
-        _BLOCKS_RUNNING[output] += 1
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _BLOCKS_RUNNING[output] -= 1
-
-
-def _num_running(output: str) -> int:
-    with _LOCK:
-        return _BLOCKS_RUNNING[output]
-
-
-def _portable(error: Exception) -> Exception:
-    """The error, or one that says the same if this one cannot travel to the client."""
-    if isinstance(error, BigUNetError):
-        # Its cause stays here: it may hold a password, or an object that cannot be pickled.
-        return type(error)(*error.args)
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

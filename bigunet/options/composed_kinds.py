@@ -54,7 +54,7 @@ class Each(_Wrapped):
         items = items_of(value, name, self.example)
         if isinstance(self.kind, TwoNumbers) and any(isinstance(k, int | float) for k in items):
             # One pair in the place of a list of pairs: what was meant is not sure.
-            raise not_of_kind(name, value, self.example)
+            raise not_of_kind(name, value, f"a tuple of {self.example}")
         return tuple(self.kind.check(item, name) for item in items)
 
 

@@ -21,7 +21,8 @@ from bigunet.engine import runner as module
 from bigunet.engine.clusters.client import close_cluster
 from bigunet.engine.clusters.environments import versions
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner, _run_block
+from bigunet.engine.on_worker import run_block
+from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner
 from bigunet.engine.stage import (
     BlockDone,
     Event,
@@ -181,7 +182,7 @@ def test_blocks_of_a_run_that_was_closed_leave_the_workers(client: Client, ledge
 
 
 def test_a_block_that_is_cancelled_too_late_logs_no_traceback(client: Client) -> None:
-    outcome = client.submit(_run_block, "bigunet-gone", "predict", (0,), pure=False).result()
+    outcome = client.submit(run_block, "bigunet-gone", "predict", (0,), pure=False).result()
     assert "its run has ended" in str(outcome.error)
 
 

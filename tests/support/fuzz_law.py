@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, settings
 
-_USUAL = 50
+_USUAL = 30
 
 
 def law(examples: int) -> settings:

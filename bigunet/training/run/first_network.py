@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
 
 from bigunet.errors import ClusterError, OptionError
+from bigunet.machine.cores import cores
 from bigunet.machine.processes import can_start_processes, check_processes
 from bigunet.model.files.model_file import load_model
 from bigunet.model.networks.architectures import build, config_class
@@ -97,5 +97,5 @@ def choose_loaders(options: TrainOptions, device: torch.device) -> int:
         return options.loaders
     if not can_start_processes():
         return 0
-    cores = len(os.sched_getaffinity(0)) // options.processes
-    return min(_MOST_LOADERS, max(1, cores - 1)) if device.type == "cuda" else 1
+    of_process = cores() // options.processes
+    return min(_MOST_LOADERS, max(1, of_process - 1)) if device.type == "cuda" else 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from bigunet.machine.cores import cores
 from bigunet.machine.processes import check_processes
 from bigunet.training.run.first_network import choose_device
 from bigunet.training.run.learn import learn
@@ -52,7 +53,7 @@ def _learn_with_others(
 ) -> TrainReport | None:
     processes = run.options.processes
     device = choose_device(run.options.device, rank)
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))
+    torch.set_num_threads(max(1, cores() // processes))
     if device.type == "cuda":
         torch.cuda.set_device(device)
     # All processes are on this machine, and other machines must not see their connections.

@@ -44,7 +44,7 @@ def images(draw: st.DrawFn) -> np.ndarray:
 QUANTILES = st.lists(st.floats(0, 100) | st.integers(0, 100), max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(voxels=images(), quantiles=QUANTILES, side=st.integers(1, 6))
 def test_percentiles_are_those_of_each_channel_however_it_is_stored(
     tmp_path_factory: pytest.TempPathFactory, voxels: np.ndarray, quantiles: list, side: int

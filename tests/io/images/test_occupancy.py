@@ -67,7 +67,7 @@ def expected_voxels(image: dict[str, Any]) -> np.ndarray:
     return voxels.transpose([axes.index(a) for a in "tzyx" if a in axes])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(images(), st.data())
 def test_a_voxel_is_stored_if_its_chunk_is_stored(
     tmp_path_factory: pytest.TempPathFactory, image: dict[str, Any], data: st.DataObject

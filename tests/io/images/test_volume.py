@@ -67,7 +67,7 @@ def stored_boxes(draw: st.DrawFn) -> tuple[str, tuple[int, ...], tuple[int, ...]
     return axes, shape, chunks, Box(tuple(start), stop)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(case=stored_boxes(), dtype=st.sampled_from(DTYPES), choice=st.randoms())
 def test_a_box_reads_as_cut_from_the_mirrored_whole(
     tmp_path_factory: pytest.TempPathFactory, case: tuple, dtype: str, choice: object

@@ -81,7 +81,7 @@ def padded(voxels: np.ndarray, box: Box) -> np.ndarray:
     return wide[tuple(slice(a + reach, b + reach) for a, b in zip(box.start, box.stop))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     shape=st.tuples(st.integers(1, 30), st.integers(1, 30)),
