@@ -75,16 +75,12 @@ class BlockParts:
         lows, highs = [
             [face.shape for face in faces] for faces in (self.low_faces, self.high_faces)
         ]
-        if lows != highs or any(len(shape) != len(lows) - 1 for shape in lows):
+        if not lows or lows != highs or any(len(shape) != len(lows) - 1 for shape in lows):
             raise GeometryError(f"low faces {lows} and high faces {highs} are not of one block")
 
     @property
     def num_parts(self) -> int:
         return self.sizes.size
-
-    @property
-    def ndim(self) -> int:
-        return len(self.low_faces)
 
     def to_bytes(self) -> bytes:
         """The parts as a compressed npz file: equal parts give equal bytes."""

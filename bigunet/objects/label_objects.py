@@ -18,7 +18,7 @@ from bigunet.objects.relabelling import box_to_read, grown_block, ids_of_labels
 from bigunet.objects.stitching import stitch
 
 _BLOCK_SIDES = {1: 2**24, 2: 2**12, 3: 2**8}
-"""Side of a block by number of axes: 16 million voxels, of which labelling takes some 150 MB."""
+"""Side of a block by number of axes: 16 million voxels; their labels take 64 MiB."""
 
 
 class Sliceable(Protocol):

@@ -96,7 +96,7 @@ _NO_EDGES = np.zeros((2, 0), np.int64)
 
 @dataclass(frozen=True, slots=True)
 class _WaitingFaces:
-    """High faces whose upper neighbour has not come yet, by that neighbour and the axis."""
+    """High faces that wait for their upper neighbour, by its index and the axis."""
 
     grid: BlockGrid
     faces: dict[tuple[Point, int], tuple[int, np.dtype, bytes]] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class _WaitingFaces:
     def _check(self, index: Point, parts: BlockParts) -> None:
         shape = self.grid.box(index).shape
         for axis, face in enumerate(parts.low_faces):
-            if face.shape != (*shape[:axis], *shape[axis + 1 :]) or len(shape) != parts.ndim:
+            if face.shape != (*shape[:axis], *shape[axis + 1 :]):
                 raise GeometryError(
                     f"a face of shape {face.shape} is not of block {index}, of shape {shape}; "
                     "give the blocks of one grid, in C order"

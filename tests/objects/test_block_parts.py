@@ -111,5 +111,6 @@ def test_arrays_that_are_no_parts_are_refused() -> None:
         parts_of_labels(np.ones(3, int), Box((8,), (11,)), Box((0,), (9,)))
     with pytest.raises(GeometryError, match="give one of each for a part"):
         BlockParts(np.zeros(2, int), np.zeros(3, int), (), ())
-    with pytest.raises(GeometryError, match="are not of one block"):
-        BlockParts(np.zeros(2, int), np.zeros(2, int), (np.zeros(3),), (np.zeros(3),))
+    for faces in ((), (np.zeros(3),)):
+        with pytest.raises(GeometryError, match="are not of one block"):
+            BlockParts(np.zeros(2, int), np.zeros(2, int), faces, faces)
