@@ -51,7 +51,7 @@ def ids_of_labels(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def box_to_read(write: Box, volume: Box, width: int) -> Box:
-    """The box whose ids growth by ``width`` needs: the block and its halo, inside the volume.
+    """The box to read for growth by ``width``: the block and its halo, inside the volume.
 
     >>> print(box_to_read(Box((0, 8), (8, 16)), Box((0, 0), (20, 20)), 2))
     [0:10, 6:18]

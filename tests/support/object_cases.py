@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from bigunet.geometry import Point
+from bigunet.blocks import BlockGrid
+from bigunet.geometry import Box, Point
+from bigunet.labels import connected
+from bigunet.objects.block_parts import BlockParts, parts_of_labels
 
 OBJECT, BORDER = 1, 2
 
@@ -93,6 +96,13 @@ def cases(draw: st.DrawFn) -> Case:
     classes = np.where(mask, OBJECT, others).astype(dtype)
     sides = [draw(st.sampled_from([3, 2, 5, 1, n, n + 2])) for n in shape]
     return Case(classes, tuple(sides))
+
+
+def blocks_of(mask: np.ndarray, grid: BlockGrid) -> Iterator[BlockParts]:
+    """The parts of every block of a mask, in C order."""
+    for index in np.ndindex(*grid.shape):
+        box = grid.box(index)
+        yield parts_of_labels(connected(mask[box.within(grid.region)]), box, grid.region)
 
 
 def numbered_whole(
