@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from bigunet.blocks import BlockGrid
-from bigunet.geometry import Box, Point
+from bigunet.geometry import Point
 from bigunet.labels import connected
 from bigunet.objects.block_parts import BlockParts, parts_of_labels
 
