@@ -106,3 +106,17 @@ def test_values_too_large_to_square_are_refused() -> None:
 def test_what_is_no_grey_value_is_refused(dtype: str) -> None:
     with pytest.raises(ImageError, match="give whole numbers, float32 or float64"):
         check_grey_type(np.dtype(dtype))
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=5), st.integers(-3, 3))
+def test_limbs_that_no_number_needs_are_left_out(numbers: list[int], low: int) -> None:
+    higher = [n << (2 * LIMB_BITS) for n in numbers]
+    assert same(wide_of(higher, low - 2), wide_of(numbers, low))
+
+
+@pytest.mark.parametrize("number", [5e-324, -(2.0**-1060), 2.0**-500 + 2.0**-552, 1.7e308])
+def test_floats_at_the_ends_of_their_range_are_exact(number: float) -> None:
+    exact = _times_power(number, LIMB_BITS * 60)
+    assert _summed(digits(np.array([number])), 1) == [exact]
+    if abs(number) < 2.0**-480:
+        assert _summed(square_digits(np.array([number])), 1) == [0]
