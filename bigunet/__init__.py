@@ -9,6 +9,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.errors import BigUNetError
     from bigunet.evaluation.evaluate import Evaluation, evaluate
     from bigunet.evaluation.evaluate_options import EvaluateOptions
+    from bigunet.measuring.measure import measure
     from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
     from bigunet.model.files.model_file import load_model, save_model
     from bigunet.model.model import Model
@@ -54,6 +55,7 @@ __all__ = [
     "info",
     "label_objects",
     "load_model",
+    "measure",
     "plan",
     "save_model",
     "segment",
@@ -87,6 +89,7 @@ _HOMES = {
     "info": "path_info",
     "label_objects": "objects.label_objects",
     "load_model": "model.files.model_file",
+    "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",

@@ -1,0 +1,1 @@
+"""The table of objects: sums of each object in a block, merged exactly, then columns."""

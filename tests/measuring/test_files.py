@@ -1,0 +1,72 @@
+"""Tables as files read back as they were."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+import bigunet
+from bigunet.errors import OptionError, OutputError
+from bigunet.measuring.files import write_table
+
+
+@pytest.fixture
+def table() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 40, (20, 30)).astype(np.uint64) * np.uint64(2**58)
+    return bigunet.measure(labels, rng.random((2, 20, 30)), voxel_size_um=(0.1, 0.3))
+
+
+def test_csv_reads_back_to_the_last_bit(tmp_path: Path, table: dict[str, np.ndarray]) -> None:
+    write_table(table, tmp_path / "objects.csv")
+    names, *rows = csv.reader((tmp_path / "objects.csv").read_text().splitlines())
+    assert names == list(table)
+    for column, texts in zip(table.values(), zip(*rows)):
+        kind = type(column[0].item())
+        read = [text == "True" if kind is bool else kind(text) for text in texts]
+        assert read == column.tolist()
+
+
+def test_parquet_reads_back_to_the_last_bit_with_its_types(
+    tmp_path: Path, table: dict[str, np.ndarray]
+) -> None:
+    write_table(table, str(tmp_path / "objects.parquet"))
+    read = parquet.read_table(tmp_path / "objects.parquet")
+    assert read.column_names == list(table)
+    for name, column in table.items():
+        back = read[name].to_numpy()
+        assert back.dtype == column.dtype
+        np.testing.assert_array_equal(back, column)
+
+
+def test_a_file_that_is_there_is_replaced(tmp_path: Path) -> None:
+    for value in (1, 2):
+        write_table({"label": np.array([value])}, tmp_path / "objects.csv")
+    assert (tmp_path / "objects.csv").read_text() == "label\n2\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["objects.csv"]
+
+
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"written as objects.xlsx; name it .csv or .parquet"):
+        write_table({}, tmp_path / "objects.xlsx")
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        OptionError, match=r"pip install 'bigunet\[table\]', or name the table .csv"
+    ):
+        write_table({}, tmp_path / "objects.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"none/objects.csv cannot be written: No such file"):
+        write_table({}, tmp_path / "none" / "objects.csv")
