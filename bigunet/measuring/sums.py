@@ -14,7 +14,7 @@ import numpy as np
 from bigunet.errors import GeometryError, ImageError, LabelsError
 from bigunet.measuring.digits import Planes, check_grey_type, digits, square_digits
 from bigunet.measuring.runs import Runs, pairs
-from bigunet.measuring.wide import Wide, joined
+from bigunet.measuring.wide import Wide, joined, merged_rows
 
 MOST_VOXELS = 2**28
 """Of a block. Also: its voxels times the square of its longest axis are below 2**62."""
@@ -159,7 +159,7 @@ def merged(first: ObjectSums, second: ObjectSums) -> ObjectSums:
         return np.asarray(ufunc.reduceat(rows, groups, axis=0) if len(groups) else rows)
 
     def added(one: Wide, other: Wide) -> Wide:
-        return joined(one, other).take(order).grouped(groups)
+        return merged_rows(one, other, order, groups)
 
     return ObjectSums(
         ids[groups],
