@@ -124,10 +124,7 @@ def _as_workers_begin(
     plan = planned.plan
     if planned.tune:
         plan = tuned(plan, client, workers_per_host=workers_per_cores(client))
-    # Workers may have waited in a queue for hours: the image may have changed, and this shows it
-    # before the first block. Other tiles are another run.
-    record = RunRecord.of(record.place, plan, planned.normalisation)
-    return replace(planned, plan=plan), record
+    return replace(planned, plan=plan), record.renewed(plan)
 
 
 def _write(run: Run, request: SegmentRequest, locks: contextlib.ExitStack) -> Outcome:

@@ -10,7 +10,7 @@ import zarr
 
 from bigunet import SegmentOptions, load_model
 from bigunet.engine.ledger import Ledger
-from bigunet.errors import ResumeError
+from bigunet.errors import ImageError, ResumeError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.normalisation import fix_normalisation
@@ -77,3 +77,15 @@ def test_a_record_is_compared_with_the_image_as_it_was_when_the_fingerprint_was_
     earlier.open("resume").close()
     with pytest.raises(ResumeError, match=r"in\.zarr/c/0/0 changed since it was begun"):
         record_of(place, image, tiny_model).open("resume")
+
+
+def test_an_image_that_changes_while_workers_are_started_is_refused_before_the_first_block(
+    place: Place, image: Path, tiny_model: Path
+) -> None:
+    plan = make_plan(open_multiscale(image), load_model(tiny_model), SegmentOptions())
+    record = RunRecord.of(place, plan, fix_normalisation(plan)[0])
+    assert record.renewed(plan).fingerprint == record.fingerprint
+    zarr.open_array(str(image))[0, 0] = 7
+    with pytest.raises(ImageError, match=r"in\.zarr/c/0/0 changed after its grey range"):
+        record.renewed(plan)
+    assert not place.folder.exists()

@@ -98,16 +98,29 @@ async def _page(
     the client's, the report would lack tasks or have earlier ones.
     """
     _forget_closed_pages()
-    select_tasks = dask_scheduler.get_task_stream
-    dask_scheduler.get_task_stream = lambda start: select_tasks(start_index=num_tasks)
-    try:
-        # An "inline" page needs no internet.
-        page = await dask_scheduler.performance_report(
-            start=began, last_count=num_samples, code=about, mode="inline"
-        )
-    finally:
-        del dask_scheduler.get_task_stream
+    # An "inline" page needs no internet.
+    page = await type(dask_scheduler).performance_report(
+        _SchedulerSince(dask_scheduler, num_tasks),
+        start=began,
+        last_count=num_samples,
+        code=about,
+        mode="inline",
+    )
     return str(page)
+
+
+class _SchedulerSince:
+    """A scheduler that shows only the tasks after the first ``num_tasks``."""
+
+    def __init__(self, scheduler: Any, num_tasks: int) -> None:
+        self._scheduler = scheduler
+        self._num_tasks = num_tasks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scheduler, name)
+
+    def get_task_stream(self, start: float) -> Any:
+        return self._scheduler.get_task_stream(start_index=self._num_tasks)
 
 
 def _forget_closed_pages() -> None:

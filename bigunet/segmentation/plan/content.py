@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bigunet.errors import ResumeError
+from bigunet.errors import ImageError, ResumeError
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.identity import Content, content_of
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -35,6 +35,23 @@ def contents_of(plan: SegmentPlan) -> dict[str, Content]:
 def as_json(contents: Mapping[str, Content]) -> dict[str, Any]:
     """The fingerprints as the ledger keeps them."""
     return {name: content.to_dict() for name, content in contents.items()}
+
+
+def check_unchanged(before: Mapping[str, Content], now: Mapping[str, Content]) -> None:
+    """Raise an error if the voxels that a run reads changed before its first block.
+
+    Raises
+    ------
+    ImageError
+        If one differs.
+    """
+    for name, content in now.items():
+        difference = content.difference(before[name].to_dict())
+        if difference:
+            raise ImageError(
+                f"{difference} after its grey range was measured, while the workers were started: "
+                "run the same command again"
+            )
 
 
 def check_contents(target: Path, before: object, now: Mapping[str, Content]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigunet.engine.ledger import Ledger
@@ -13,7 +13,7 @@ from bigunet.errors import ResumeError
 from bigunet.machine.locks import shared_lock
 from bigunet.options.choices import Existing
 from bigunet.segmentation.place import Place
-from bigunet.segmentation.plan.content import CONTENT, check_contents
+from bigunet.segmentation.plan.content import CONTENT, check_contents, check_unchanged
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.run.clearing import clear, make_ledger_folder, withdraw
@@ -33,6 +33,7 @@ class RunRecord:
     place : Place
     fingerprint : Fingerprint
         Of the run at hand.
+    normalisation : FixedNormalisation
     image : str
         Address of the image that is segmented.
     judge : callable
@@ -41,6 +42,7 @@ class RunRecord:
 
     place: Place
     fingerprint: Fingerprint
+    normalisation: FixedNormalisation
     image: str
     judge: Judge
 
@@ -54,7 +56,22 @@ class RunRecord:
             If the image or its mask cannot be read.
         """
         fingerprint = Fingerprint.of(plan, normalisation)
-        return cls(place, fingerprint, plan.image.url, judge_of(plan))
+        return cls(place, fingerprint, normalisation, plan.image.url, judge_of(plan))
+
+    def renewed(self, plan: SegmentPlan) -> RunRecord:
+        """The record of the same run when its workers are there, with the tiles of ``plan``.
+
+        The grey range was measured before the workers were there, and they may have waited in a
+        queue for hours.
+
+        Raises
+        ------
+        ImageError
+            If the image or its mask changed since, or cannot be read.
+        """
+        now = Fingerprint.of(plan, self.normalisation)
+        check_unchanged(self.fingerprint.contents, now.contents)
+        return replace(self, fingerprint=now)
 
     def open(self, existing: Existing) -> Ledger:
         """Begin the output, or continue it. The ledger is locked until it is closed.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import threading
 import urllib.request
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,23 @@ def test_it_has_the_same_tasks_whatever_the_clock_of_a_worker_shows(
         client.run(lambda dask_worker: setattr(dask_worker, "scheduler_delay", seconds))
         work(client)
     assert "number of tasks: 3 " in path.read_text()
+
+
+def test_runs_that_end_at_the_same_time_each_have_their_report(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    together = threading.Barrier(3)
+
+    def run(number: int) -> str:
+        path = tmp_path / f"{number}.html"
+        with performance_report(client, path, "a run"):
+            together.wait(timeout=20)
+        return path.read_text()
+
+    with caplog.at_level(logging.ERROR), ThreadPoolExecutor(3) as pool:
+        pages = list(pool.map(run, range(3)))
+    assert all("number of tasks: 0 " in page for page in pages)
+    assert not [r for r in caplog.records if r.name.startswith("bigunet")]
 
 
 def test_it_is_written_though_the_dashboard_was_looked_at(client: Client, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.outputs import (
@@ -171,6 +172,27 @@ def test_values_of_another_shape_or_dtype_are_refused(tmp_path: Path) -> None:
         writer.write_block(0, box, np.zeros((16, 8), np.int64))
     with pytest.raises(GeometryError, match="no level before it"):
         writer.downsample_block(0, box)
+
+
+def test_a_folder_that_is_removed_before_its_file_is_written_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = output_image(tmp_path / "out.zarr", "yx")
+    create_arrays(output)
+    put, removed = LocalStore.set, []
+
+    async def removed_once(self: LocalStore, key: str, value: Any) -> None:
+        if not removed:
+            removed.append(key)
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        await put(self, key, value)
+
+    monkeypatch.setattr(LocalStore, "set", removed_once)
+    values = np.ones((16, 8), np.uint8)
+    OutputWriter(output).write_block(0, Box((0, 0), (16, 8)), values)
+    assert removed
+    stored = zarr.open_array(f"{output.store}/{output.group}/0", mode="r")
+    np.testing.assert_array_equal(stored[:16, :8], values)
 
 
 @pytest.mark.parametrize(
