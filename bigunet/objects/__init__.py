@@ -2,8 +2,8 @@
 
 ::
 
-    block_parts      one block: its connected parts, and what its neighbours must know of them
-    stitching        all blocks: which parts are one object
+    block_fragments  one block: its fragments of objects, and what its neighbours must know
+    stitching        all blocks: which fragments are one object
     numbering        all blocks: small objects are removed, the others get ids
     relabelling      one block: the ids of its voxels, and growth into the border class
     label_objects    all of it, for an array in memory

@@ -12,7 +12,7 @@ from bigunet.blocks import BlockGrid
 from bigunet.errors import LabelsError, OptionError
 from bigunet.geometry import Box
 from bigunet.labels import connected
-from bigunet.objects.block_parts import BlockParts, parts_of_labels
+from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels
 from bigunet.objects.numbering import number_objects
 from bigunet.objects.relabelling import box_to_read, grown_block, ids_of_labels
 from bigunet.objects.stitching import stitch
@@ -125,13 +125,13 @@ def _boxes(grid: BlockGrid) -> Iterator[Box]:
 
 def _labelled(
     classes: Sliceable, object_class: int, grid: BlockGrid, labels: np.ndarray
-) -> Iterator[BlockParts]:
+) -> Iterator[BlockFragments]:
     """Label block by block; local labels are written into ``labels``."""
     for box in _boxes(grid):
         where = box.within(grid.region)
         local = connected(np.asarray(classes[where]) == object_class)
         labels[where] = local
-        yield parts_of_labels(local, box, grid.region)
+        yield fragments_of_labels(local, box, grid.region)
 
 
 def _grown(

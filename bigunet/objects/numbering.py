@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigunet.errors import OptionError
-from bigunet.objects.stitching import StitchedParts
+from bigunet.objects.stitching import StitchedFragments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectIds:
-    """The id of each part of each block.
+    """The id of each fragment of each block.
 
     Attributes
     ----------
     offsets : ndarray of int64, (num_blocks + 1,)
-        Number of parts in all blocks before, in C order of the blocks.
-    ids : ndarray of uint32 or uint64, (num_parts,)
-        Id of the object of each part; 0 if the object was removed.
+        Number of fragments in all blocks before, in C order of the blocks.
+    ids : ndarray of uint32 or uint64, (num_fragments,)
+        Id of the object of each fragment; 0 if the object was removed.
     num_objects : int
         Objects that have an id.
     num_small : int
@@ -36,7 +36,7 @@ class ObjectIds:
     num_small: int
 
     def of_block(self, number: int) -> np.ndarray:
-        """Ids by local part: index 0 is no object, and holds 0.
+        """Ids by local fragment: index 0 is no object, and holds 0.
 
         Parameters
         ----------
@@ -48,12 +48,12 @@ class ObjectIds:
         return ids
 
 
-def number_objects(stitched: StitchedParts, *, smallest: int = 0, before: int = 0) -> ObjectIds:
+def number_objects(stitched: StitchedFragments, *, smallest: int = 0, before: int = 0) -> ObjectIds:
     """Give ids to the objects that are large enough, in the order of their first voxel.
 
     Parameters
     ----------
-    stitched : StitchedParts
+    stitched : StitchedFragments
     smallest : int
         Objects with fewer voxels are removed. Their ids are not left open.
     before : int
@@ -69,7 +69,7 @@ def number_objects(stitched: StitchedParts, *, smallest: int = 0, before: int = 
     large = np.flatnonzero(stitched.sizes >= max(smallest, 1))
     # Those of one block are in order already, and a stable sort merges such runs.
     large = large[np.argsort(stitched.first_voxels[large], kind="stable")]
-    ids = np.zeros(stitched.num_parts, id_type(before + len(large)))
+    ids = np.zeros(stitched.num_fragments, id_type(before + len(large)))
     ids[large] = np.arange(before + 1, before + len(large) + 1, dtype=ids.dtype)
     ids[stitched.joined] = ids[stitched.lowest]
     return ObjectIds(stitched.offsets, ids, len(large), stitched.num_objects - len(large))

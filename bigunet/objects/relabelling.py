@@ -27,25 +27,25 @@ def ids_of_labels(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     labels : ndarray of int, (*space)
-        Parts of one block; 0 is no object.
-    ids : ndarray of uint32 or uint64, (num_parts + 1,)
-        Id of each part: see :meth:`bigunet.objects.numbering.ObjectIds.of_block`.
+        Fragments of one block; 0 is no object.
+    ids : ndarray of uint32 or uint64, (num_fragments + 1,)
+        Id of each fragment: see :meth:`bigunet.objects.numbering.ObjectIds.of_block`.
 
     Raises
     ------
     LabelsError
-        If the block has another number of parts.
+        If the block has another number of fragments.
 
     Examples
     --------
     >>> ids_of_labels(np.array([0, 2, 1, 1]), np.array([0, 70, 5], np.uint32))
     array([ 0,  5, 70, 70], dtype=uint32)
     """
-    num_parts = int(labels.max(initial=0))
-    if num_parts != len(ids) - 1:
+    num_fragments = int(labels.max(initial=0))
+    if num_fragments != len(ids) - 1:
         raise LabelsError(
-            f"the block has {num_parts} parts, and ids are given for {len(ids) - 1}; "
-            "its classes have changed since its parts were counted: count them again"
+            f"the block has {num_fragments} fragments, and ids are given for {len(ids) - 1}; "
+            "its classes have changed since its fragments were counted: count them again"
         )
     return np.asarray(ids[labels])
 

@@ -1,9 +1,9 @@
-"""Which parts of all blocks are one object: parts that touch over the faces of blocks are joined.
+"""Joins the fragments of all blocks into objects, where they touch over the faces of blocks.
 
-Parts are numbered through the whole volume from 0: the parts of all blocks before, in C order of
-the blocks, and then the place of the part in its block. Memory holds a few numbers for each part
-and for each pair of parts that touch, and the faces that wait for the next block: at most those of
-one layer of blocks across the first axis, compressed.
+Fragments are numbered through the whole volume from 0: the fragments of all blocks before, in C
+order of the blocks, and then the place of the fragment in its block. Memory holds a few numbers for
+each fragment and for each pair of fragments that touch. It also holds the faces that wait for the
+next block, compressed: at most those of one layer of blocks across the first axis.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from scipy.sparse.csgraph import connected_components
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError
 from bigunet.geometry import Point
-from bigunet.objects.block_parts import BlockParts
+from bigunet.objects.block_fragments import BlockFragments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StitchedParts:
-    """The objects of a volume: each is named by its lowest part.
+class StitchedFragments:
+    """The objects of a volume: each is named by its lowest fragment.
 
     Attributes
     ----------
     offsets : ndarray of int64, (num_blocks + 1,)
-        Number of parts in all blocks before, in C order of the blocks.
-    sizes : ndarray of int64, (num_parts,)
-        Voxels of the whole object, at its lowest part; 0 at its other parts.
-    first_voxels : ndarray of int64, (num_parts,)
-        First voxel of the whole object in C order of the volume, at its lowest part.
+        Number of fragments in all blocks before, in C order of the blocks.
+    sizes : ndarray of int64, (num_fragments,)
+        Voxels of the whole object, at its lowest fragment; 0 at its other fragments.
+    first_voxels : ndarray of int64, (num_fragments,)
+        First voxel of the whole object in C order of the volume, at its lowest fragment.
     joined, lowest : ndarray of int64, (num_joined,)
-        Parts that touch others over faces, in ascending order, and the lowest part of their object.
+        Fragments that touch others over faces, in ascending order, and the lowest fragment of
+        their object.
     """
 
     offsets: np.ndarray
@@ -45,21 +46,21 @@ class StitchedParts:
     lowest: np.ndarray
 
     @property
-    def num_parts(self) -> int:
+    def num_fragments(self) -> int:
         return self.sizes.size
 
     @property
     def num_objects(self) -> int:
-        return self.num_parts - int(np.count_nonzero(self.joined != self.lowest))
+        return self.num_fragments - int(np.count_nonzero(self.joined != self.lowest))
 
 
-def stitch(grid: BlockGrid, blocks: Iterable[BlockParts]) -> StitchedParts:
-    """Join the parts of all blocks into objects.
+def stitch(grid: BlockGrid, blocks: Iterable[BlockFragments]) -> StitchedFragments:
+    """Join the fragments of all blocks into objects.
 
     Parameters
     ----------
     grid : BlockGrid
-    blocks : iterable of BlockParts
+    blocks : iterable of BlockFragments
         Those of every block, in C order of the blocks. Each is taken once, and only its numbers are
         kept.
 
@@ -72,14 +73,14 @@ def stitch(grid: BlockGrid, blocks: Iterable[BlockParts]) -> StitchedParts:
     sizes, firsts, edges = [_NONE], [_NONE], [_NO_EDGES]
     waiting = _WaitingFaces(grid)
     remaining = iter(blocks)
-    for index, parts in zip(np.ndindex(*grid.shape), remaining):
-        edges += waiting.edges_to(index, counts[-1], parts)
-        sizes.append(parts.sizes)
-        firsts.append(parts.first_voxels)
-        counts.append(counts[-1] + parts.num_parts)
+    for index, fragments in zip(np.ndindex(*grid.shape), remaining):
+        edges += waiting.edges_to(index, counts[-1], fragments)
+        sizes.append(fragments.sizes)
+        firsts.append(fragments.first_voxels)
+        counts.append(counts[-1] + fragments.num_fragments)
     if len(counts) != grid.num_blocks + 1 or next(remaining, None) is not None:
         raise GeometryError(
-            f"parts of {len(counts) - 1} blocks or more for a grid of {grid.num_blocks}; "
+            f"fragments of {len(counts) - 1} blocks or more for a grid of {grid.num_blocks}; "
             "give those of each block once"
         )
     return _joined(
@@ -101,16 +102,18 @@ class _WaitingFaces:
     grid: BlockGrid
     faces: dict[tuple[Point, int], tuple[int, np.dtype, bytes]] = field(default_factory=dict)
 
-    def edges_to(self, index: Point, offset: int, parts: BlockParts) -> Iterator[np.ndarray]:
-        """Pairs of parts that touch over the low faces of a block; its high faces then wait.
+    def edges_to(
+        self, index: Point, offset: int, fragments: BlockFragments
+    ) -> Iterator[np.ndarray]:
+        """Pairs of fragments that touch over the low faces of a block; its high faces then wait.
 
         Yields
         ------
         ndarray of int64, (2, num_pairs)
             One for each axis, with each pair once.
         """
-        self._check(index, parts)
-        for axis, (low, high) in enumerate(zip(parts.low_faces, parts.high_faces)):
+        self._check(index, fragments)
+        for axis, (low, high) in enumerate(zip(fragments.low_faces, fragments.high_faces)):
             if index[axis] > 0:
                 below, face_type, content = self.faces.pop((index, axis))
                 face = np.frombuffer(zlib.decompress(content), face_type)
@@ -121,9 +124,9 @@ class _WaitingFaces:
                 waits = offset, high.dtype, zlib.compress(high.tobytes(), 1)
                 self.faces[above, axis] = waits
 
-    def _check(self, index: Point, parts: BlockParts) -> None:
+    def _check(self, index: Point, fragments: BlockFragments) -> None:
         shape = self.grid.box(index).shape
-        for axis, face in enumerate(parts.low_faces):
+        for axis, face in enumerate(fragments.low_faces):
             if face.shape != (*shape[:axis], *shape[axis + 1 :]):
                 raise GeometryError(
                     f"a face of shape {face.shape} is not of block {index}, of shape {shape}; "
@@ -141,8 +144,8 @@ def _touching(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 def _joined(
     offsets: np.ndarray, sizes: np.ndarray, firsts: np.ndarray, edges: np.ndarray
-) -> StitchedParts:
-    """Join the parts that edges connect; sizes and first voxels are changed in place."""
+) -> StitchedFragments:
+    """Join the fragments that edges connect; sizes and first voxels are changed in place."""
     joined, ends = np.unique(edges, return_inverse=True)
     first_ends, second_ends = ends.reshape(edges.shape).astype(np.int32)
     ones = np.ones(len(first_ends), np.int8)
@@ -157,4 +160,4 @@ def _joined(
         sizes[joined] = 0
         sizes[lowest] = total
         firsts[lowest] = np.minimum.reduceat(firsts[members], starts)
-    return StitchedParts(offsets, sizes, firsts, joined, lowest[numbers])
+    return StitchedFragments(offsets, sizes, firsts, joined, lowest[numbers])

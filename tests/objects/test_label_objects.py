@@ -55,7 +55,7 @@ def test_ids_follow_the_first_voxel_and_not_the_blocks() -> None:
         assert ours.tolist() == [[0, 0, 1], [2, 0, 0], [0, 3, 0]]
 
 
-def test_a_block_may_have_more_parts_than_16_bits_count() -> None:
+def test_a_block_may_have_more_fragments_than_16_bits_count() -> None:
     board = checkerboard((400, 400))
     for block_shape in [(400, 400), (400, 390)]:
         ours = bigunet.label_objects(board, block_shape=block_shape)
@@ -63,7 +63,7 @@ def test_a_block_may_have_more_parts_than_16_bits_count() -> None:
         assert_same(ours, np.where(board, np.cumsum(board).reshape(400, 400), 0).astype(np.uint32))
 
 
-def test_a_part_that_is_small_in_its_block_belongs_to_a_large_object() -> None:
+def test_a_fragment_that_is_small_in_its_block_belongs_to_a_large_object() -> None:
     classes = np.array([1, 1, 1, 1, 0, 1])
     ours = bigunet.label_objects(classes, smallest=4, block_shape=(3,))
     assert ours.tolist() == [1, 1, 1, 1, 0, 0]

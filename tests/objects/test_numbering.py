@@ -1,4 +1,4 @@
-"""Ids are dense and in the order of first voxels; voxels get those of their parts."""
+"""Ids are dense and in the order of first voxels; voxels get those of their fragments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.object_cases import OBJECT, Case, blocks_of, cases
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, LabelsError, OptionError
 from bigunet.geometry import Box
-from bigunet.objects.block_parts import parts_of_labels
+from bigunet.objects.block_fragments import fragments_of_labels
 from bigunet.objects.numbering import number_objects
 from bigunet.objects.relabelling import box_to_read, grown_block, ids_of_labels
 from bigunet.objects.stitching import stitch
@@ -38,7 +38,7 @@ def test_ids_past_32_bits_stay_whole_in_a_block_that_grows() -> None:
     labels = np.array([1, 0, 0, 0, 2])
     box = Box((0,), (5,))
     grid = BlockGrid(box, (5,))
-    stitched = stitch(grid, [parts_of_labels(labels, box, box)])
+    stitched = stitch(grid, [fragments_of_labels(labels, box, box)])
     ids = ids_of_labels(labels, number_objects(stitched, before=2**32).of_block(0))
     assert ids.tolist() == [2**32 + 1, 0, 0, 0, 2**32 + 2]
     grown = grown_block(ids, labels == 0, read=box, write=Box((1,), (5,)), width=2)
@@ -48,7 +48,7 @@ def test_ids_past_32_bits_stay_whole_in_a_block_that_grows() -> None:
 
 def test_the_least_ids_of_64_bits_are_one_past_those_of_32() -> None:
     box = Box((0,), (1,))
-    stitched = stitch(BlockGrid(box, (1,)), [parts_of_labels(np.array([1]), box, box)])
+    stitched = stitch(BlockGrid(box, (1,)), [fragments_of_labels(np.array([1]), box, box)])
     for before, dtype in [(2**32 - 2, np.uint32), (2**32 - 1, np.uint64)]:
         ids = number_objects(stitched, before=before).of_block(0)
         assert ids.dtype == dtype
@@ -57,12 +57,12 @@ def test_the_least_ids_of_64_bits_are_one_past_those_of_32() -> None:
 
 def test_ids_and_numbers_that_do_not_fit_are_refused() -> None:
     box = Box((0,), (4,))
-    stitched = stitch(BlockGrid(box, (4,)), [parts_of_labels(np.array([1, 0, 2, 2]), box, box)])
+    stitched = stitch(BlockGrid(box, (4,)), [fragments_of_labels(np.array([1, 0, 2, 2]), box, box)])
     for wrong in ({"smallest": -1}, {"before": -1}):
         with pytest.raises(OptionError, match="must be 0 or more"):
             number_objects(stitched, **wrong)
     ids = number_objects(stitched).of_block(0)
-    with pytest.raises(LabelsError, match="has 1 parts, and ids are given for 2"):
+    with pytest.raises(LabelsError, match="has 1 fragments, and ids are given for 2"):
         ids_of_labels(np.array([1, 0, 0, 0]), ids)
     assert box_to_read(box, box, 3) == box
     with pytest.raises(GeometryError, match="are not those of"):

@@ -1,4 +1,4 @@
-"""Parts that touch over faces are one object, and no others."""
+"""Fragments that touch over faces are one object, and no others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_an_object_has_the_size_and_the_first_voxel_of_the_whole(case: Case) -> 
     assert ours == sorted(expected)
     assert stitched.num_objects == count
     assert len(stitched.offsets) == grid.num_blocks + 1
-    assert stitched.offsets[-1] == stitched.num_parts
+    assert stitched.offsets[-1] == stitched.num_fragments
     assert (stitched.lowest <= stitched.joined).all()
 
 

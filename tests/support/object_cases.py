@@ -12,7 +12,7 @@ from scipy import ndimage
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Point
 from bigunet.labels import connected
-from bigunet.objects.block_parts import BlockParts, parts_of_labels
+from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels
 
 OBJECT, BORDER = 1, 2
 
@@ -98,11 +98,11 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(classes, tuple(sides))
 
 
-def blocks_of(mask: np.ndarray, grid: BlockGrid) -> Iterator[BlockParts]:
-    """The parts of every block of a mask, in C order."""
+def blocks_of(mask: np.ndarray, grid: BlockGrid) -> Iterator[BlockFragments]:
+    """The fragments of every block of a mask, in C order."""
     for index in np.ndindex(*grid.shape):
         box = grid.box(index)
-        yield parts_of_labels(connected(mask[box.within(grid.region)]), box, grid.region)
+        yield fragments_of_labels(connected(mask[box.within(grid.region)]), box, grid.region)
 
 
 def numbered_whole(

@@ -1,7 +1,7 @@
-"""The parts of the objects in one block, and what other blocks must know of them.
+"""The fragments of the objects in one block, and what other blocks must know of them.
 
-A part is the connected voxels of one object in one block. The parts of a block are numbered from 1
-in the order of their first voxel in the block; 0 is no object. Nothing here knows a second block.
+A fragment is the connected voxels of one object in one block. The fragments of a block are numbered
+from 1 in the order of their first voxel in the block; 0 is no object. Nothing here knows a second block.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BlockParts:
-    """The parts of one block: a few numbers for each, and the labels on the faces of the block.
+class BlockFragments:
+    """The fragments of one block: a few numbers for each, and the labels on the faces of the block.
 
     ::
 
@@ -47,13 +47,13 @@ class BlockParts:
 
     Attributes
     ----------
-    sizes : ndarray of int64, (num_parts,)
-        Voxels of each part.
-    first_voxels : ndarray of int64, (num_parts,)
-        First voxel of each part: its index in C order of the whole volume.
+    sizes : ndarray of int64, (num_fragments,)
+        Voxels of each fragment.
+    first_voxels : ndarray of int64, (num_fragments,)
+        First voxel of each fragment: its index in C order of the whole volume.
     low_faces, high_faces : tuple of ndarray, one for each axis
         Labels of the first and of the last voxels along the axis: an array without this axis,
-        of the least unsigned type that holds ``num_parts``.
+        of the least unsigned type that holds ``num_fragments``.
 
     Raises
     ------
@@ -67,10 +67,10 @@ class BlockParts:
     high_faces: tuple[np.ndarray, ...]
 
     def __post_init__(self) -> None:
-        if self.sizes.shape != (self.num_parts,) or self.first_voxels.shape != self.sizes.shape:
+        if self.sizes.shape != (self.num_fragments,) or self.first_voxels.shape != self.sizes.shape:
             raise GeometryError(
                 f"sizes of shape {self.sizes.shape} do not fit first voxels of shape "
-                f"{self.first_voxels.shape}; give one of each for a part"
+                f"{self.first_voxels.shape}; give one of each for a fragment"
             )
         lows, highs = [
             [face.shape for face in faces] for faces in (self.low_faces, self.high_faces)
@@ -79,11 +79,11 @@ class BlockParts:
             raise GeometryError(f"low faces {lows} and high faces {highs} are not of one block")
 
     @property
-    def num_parts(self) -> int:
+    def num_fragments(self) -> int:
         return self.sizes.size
 
     def to_bytes(self) -> bytes:
-        """The parts as a compressed npz file: equal parts give equal bytes."""
+        """The fragments as a compressed npz file: equal fragments give equal bytes."""
         faces = {
             f"{side}_{axis}": face
             for side, of_axes in (("low", self.low_faces), ("high", self.high_faces))
@@ -95,8 +95,8 @@ class BlockParts:
         return file.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> BlockParts:
-        """Parts from the bytes of :meth:`to_bytes`; nothing is unpickled.
+    def from_bytes(cls, content: bytes) -> BlockFragments:
+        """Fragments from the bytes of :meth:`to_bytes`; nothing is unpickled.
 
         Raises
         ------
@@ -114,19 +114,19 @@ class BlockParts:
             return cls(arrays["sizes"], arrays["first_voxels"], lows, highs)
         except _DAMAGE as error:
             raise OutputError(
-                f"{len(content)} bytes are not the parts of a block ({error}); "
+                f"{len(content)} bytes are not the fragments of a block ({error}); "
                 "delete their file, and the block is labelled again"
             ) from error
 
 
-def parts_of_labels(labels: np.ndarray, box: Box, volume: Box) -> BlockParts:
-    """Describe the parts of one block.
+def fragments_of_labels(labels: np.ndarray, box: Box, volume: Box) -> BlockFragments:
+    """Describe the fragments of one block.
 
     Parameters
     ----------
     labels : ndarray of int, (*space)
-        The block's parts, as :func:`bigunet.labels.connected` numbers them: from 1, in the order of
-        their first voxel.
+        The block's fragments, as :func:`bigunet.labels.connected` numbers them: from 1, in the
+        order of their first voxel.
     box : Box
         The voxels of the block.
     volume : Box
@@ -140,13 +140,13 @@ def parts_of_labels(labels: np.ndarray, box: Box, volume: Box) -> BlockParts:
     Examples
     --------
     >>> volume = Box((0,), (9,))
-    >>> parts = parts_of_labels(np.array([1, 0, 2, 2]), Box((5,), (9,)), volume)
-    >>> parts.sizes.tolist(), parts.first_voxels.tolist()
+    >>> fragments = fragments_of_labels(np.array([1, 0, 2, 2]), Box((5,), (9,)), volume)
+    >>> fragments.sizes.tolist(), fragments.first_voxels.tolist()
     ([1, 2], [5, 7])
     """
     if labels.shape != box.shape:
         raise GeometryError(f"labels of shape {labels.shape} for the block {box}")
-    origin = [part.start for part in box.within(volume)]
+    origin = [side.start for side in box.within(volume)]
     sizes, firsts = _counted(labels)
     places = np.unravel_index(firsts, box.shape)
     moved = tuple(place + start for place, start in zip(places, origin))
@@ -156,7 +156,7 @@ def parts_of_labels(labels: np.ndarray, box: Box, volume: Box) -> BlockParts:
         tuple(np.asarray(labels.take(place, axis), face_type) for axis in range(labels.ndim))
         for place in (0, -1)
     ]
-    return BlockParts(sizes, first_voxels, lows, highs)
+    return BlockFragments(sizes, first_voxels, lows, highs)
 
 
 def _counted(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What a block says of its parts is true in the whole volume, and is written as the same bytes."""
+"""What a block says of its fragments is true in the whole volume, and always the same bytes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, OutputError
 from bigunet.geometry import Box
 from bigunet.labels import connected
-from bigunet.objects import block_parts
-from bigunet.objects.block_parts import BlockParts, parts_of_labels
+from bigunet.objects import block_fragments
+from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels
 
 VOLUME = Box((0, 0), (10, 10))
 
@@ -39,78 +39,84 @@ def test_sizes_first_voxels_and_faces_are_those_of_the_labels(
 ) -> None:
     labels, box, volume = block
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(block_parts, "_VOXELS_AT_ONCE", at_once)
-        parts = parts_of_labels(labels, box, volume)
+        patch.setattr(block_fragments, "_VOXELS_AT_ONCE", at_once)
+        fragments = fragments_of_labels(labels, box, volume)
     whole = np.zeros(volume.shape, int)
     whole[box.within(volume)] = labels
     numbers = range(1, labels.max() + 1)
-    assert parts.sizes.tolist() == [np.count_nonzero(labels == one) for one in numbers]
-    assert parts.first_voxels.tolist() == [np.flatnonzero(whole == one)[0] for one in numbers]
-    assert parts.sizes.dtype == parts.first_voxels.dtype == np.int64
-    for axis, (low, high) in enumerate(zip(parts.low_faces, parts.high_faces, strict=True)):
+    assert fragments.sizes.tolist() == [np.count_nonzero(labels == one) for one in numbers]
+    assert fragments.first_voxels.tolist() == [np.flatnonzero(whole == one)[0] for one in numbers]
+    assert fragments.sizes.dtype == fragments.first_voxels.dtype == np.int64
+    for axis, (low, high) in enumerate(zip(fragments.low_faces, fragments.high_faces, strict=True)):
         np.testing.assert_array_equal(low, labels.take(0, axis))
         np.testing.assert_array_equal(high, labels.take(-1, axis))
 
 
 @given(blocks())
-def test_parts_come_back_from_bytes_that_are_always_the_same(
+def test_fragments_come_back_from_bytes_that_are_always_the_same(
     block: tuple[np.ndarray, Box, Box],
 ) -> None:
-    parts = parts_of_labels(*block)
-    content = parts.to_bytes()
-    again = BlockParts.from_bytes(content)
-    assert again.to_bytes() == content == parts_of_labels(*block).to_bytes()
+    fragments = fragments_of_labels(*block)
+    content = fragments.to_bytes()
+    again = BlockFragments.from_bytes(content)
+    assert again.to_bytes() == content == fragments_of_labels(*block).to_bytes()
     for ours, theirs in [
-        (again.sizes, parts.sizes),
-        (again.first_voxels, parts.first_voxels),
-        *zip(again.low_faces + again.high_faces, parts.low_faces + parts.high_faces, strict=True),
+        (again.sizes, fragments.sizes),
+        (again.first_voxels, fragments.first_voxels),
+        *zip(
+            again.low_faces + again.high_faces,
+            fragments.low_faces + fragments.high_faces,
+            strict=True,
+        ),
     ]:
         assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_bytes_hold_no_time_of_day() -> None:
-    content = parts_of_labels(np.ones((2, 2), int), Box((0, 0), (2, 2)), VOLUME).to_bytes()
+    content = fragments_of_labels(np.ones((2, 2), int), Box((0, 0), (2, 2)), VOLUME).to_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         assert {member.date_time for member in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 @pytest.mark.parametrize(
-    ("side", "num_parts", "face_type"),
+    ("side", "num_fragments", "face_type"),
     [(20, 200, np.uint8), (24, 288, np.uint16), (400, 80_000, np.uint32)],
 )
 def test_faces_have_the_least_type_that_holds_the_labels(
-    side: int, num_parts: int, face_type: type[np.unsignedinteger]
+    side: int, num_fragments: int, face_type: type[np.unsignedinteger]
 ) -> None:
     box = Box.of_shape((side, side))
-    parts = parts_of_labels(connected(checkerboard(box.shape)), box, box)
-    assert parts.num_parts == num_parts
-    assert {face.dtype for face in parts.low_faces + parts.high_faces} == {np.dtype(face_type)}
+    fragments = fragments_of_labels(connected(checkerboard(box.shape)), box, box)
+    assert fragments.num_fragments == num_fragments
+    assert {face.dtype for face in fragments.low_faces + fragments.high_faces} == {
+        np.dtype(face_type)
+    }
 
 
 @given(st.data())
 def test_damaged_bytes_are_refused_or_change_nothing(data: st.DataObject) -> None:
-    parts = parts_of_labels(np.array([[1, 0], [1, 2]]), Box((4, 4), (6, 6)), VOLUME)
-    content = bytearray(parts.to_bytes())
+    fragments = fragments_of_labels(np.array([[1, 0], [1, 2]]), Box((4, 4), (6, 6)), VOLUME)
+    content = bytearray(fragments.to_bytes())
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content) - 1)) :]
     else:
         content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     with contextlib.suppress(OutputError):
-        assert BlockParts.from_bytes(bytes(content)).to_bytes() == parts.to_bytes()
+        assert BlockFragments.from_bytes(bytes(content)).to_bytes() == fragments.to_bytes()
 
 
-def test_arrays_that_are_no_parts_are_refused() -> None:
+def test_arrays_that_are_no_fragments_are_refused() -> None:
     file = io.BytesIO()
     np.save(file, np.zeros(3))
-    with pytest.raises(OutputError, match="are not the parts of a block"):
-        BlockParts.from_bytes(file.getvalue())
+    with pytest.raises(OutputError, match="are not the fragments of a block"):
+        BlockFragments.from_bytes(file.getvalue())
     with pytest.raises(GeometryError, match=r"labels of shape \(2,\) for the block"):
-        parts_of_labels(np.ones(2, int), Box((0,), (3,)), Box((0,), (9,)))
+        fragments_of_labels(np.ones(2, int), Box((0,), (3,)), Box((0,), (9,)))
     with pytest.raises(GeometryError, match="is not within"):
-        parts_of_labels(np.ones(3, int), Box((8,), (11,)), Box((0,), (9,)))
-    with pytest.raises(GeometryError, match="give one of each for a part"):
-        BlockParts(np.zeros(2, int), np.zeros(3, int), (), ())
+        fragments_of_labels(np.ones(3, int), Box((8,), (11,)), Box((0,), (9,)))
+    with pytest.raises(GeometryError, match="give one of each for a fragment"):
+        BlockFragments(np.zeros(2, int), np.zeros(3, int), (), ())
     for faces in ((), (np.zeros(3),)):
         with pytest.raises(GeometryError, match="are not of one block"):
-            BlockParts(np.zeros(2, int), np.zeros(2, int), faces, faces)
+            BlockFragments(np.zeros(2, int), np.zeros(2, int), faces, faces)
