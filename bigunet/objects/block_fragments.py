@@ -1,7 +1,8 @@
 """The fragments of the objects in one block, and what other blocks must know of them.
 
 A fragment is the connected voxels of one object in one block. The fragments of a block are numbered
-from 1 in the order of their first voxel in the block; 0 is no object. Nothing here knows a second block.
+from 1 in the order of their first voxel in the block; 0 is no object. Nothing here knows a second
+block.
 """
 
 from __future__ import annotations
