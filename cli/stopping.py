@@ -30,10 +30,16 @@ class Stop:
 
 @contextmanager
 def signals_as_interrupts() -> Iterator[Stop]:
-    """Let SIGTERM and SIGHUP stop a command as Ctrl-C does; yields which signal it was."""
+    """Let SIGTERM and SIGHUP stop a command as Ctrl-C does; yields which signal it was.
+
+    Only the first of them does. Programs such as ``timeout`` send SIGTERM twice, and the second one
+    would interrupt the clean-up.
+    """
     stop = Stop()
 
     def end(number: int, frame: FrameType | None) -> None:
+        if stop.terminated:
+            return
         stop.signal, stop.terminated = number, True
         raise KeyboardInterrupt
 

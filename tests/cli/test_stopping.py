@@ -29,6 +29,19 @@ def test_signals_that_end_a_command_do_so_as_ctrl_c_does(number: int, code: int)
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
+    cleaned_up = False
+    with signals_as_interrupts() as stop, pytest.raises(KeyboardInterrupt):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            cleaned_up = True
+    assert cleaned_up
+    assert stop.exit_code == 143
+
+
 def test_a_terminal_that_nohup_lets_end_stops_nothing() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with signals_as_interrupts() as stop:
