@@ -29,16 +29,20 @@ def test_signals_that_end_a_command_do_so_as_ctrl_c_does(number: int, code: int)
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+def _stopped_twice(done: list[str]) -> None:
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+        done.append("clean-up")
+
+
 def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
-    cleaned_up = False
+    done: list[str] = []
     with signals_as_interrupts() as stop, pytest.raises(KeyboardInterrupt):
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGHUP)
-            cleaned_up = True
-    assert cleaned_up
+        _stopped_twice(done)
+    assert done == ["clean-up"]
     assert stop.exit_code == 143
 
 
