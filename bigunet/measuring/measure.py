@@ -10,7 +10,10 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.errors import ImageError, LabelsError, OptionError
 from bigunet.geometry import Box, Point
-from bigunet.measuring.sums import ObjectSums, block_sums, merged_all
+from bigunet.measuring.block_sums import sums_of_block
+from bigunet.measuring.described import Described
+from bigunet.measuring.merging import merged_all
+from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_of
 
 _BLOCK_VOXELS = 1 << 21
@@ -48,7 +51,8 @@ def measure(
         ``axis_major_length``, ``axis_minor_length``; ``equivalent_diameter_area``;
         ``eccentricity`` and ``orientation`` (2D); ``intensity_mean``, ``intensity_std``,
         ``intensity_min``, ``intensity_max`` (with ``-0`` and so on where the image has an axis of
-        channels). Beside them: ``axis_middle_length`` (3D), and ``touches_border``.
+        channels). Beside them: ``axis_middle_length`` (3D), and ``cut``: whether
+        the border of the image cuts the object.
         With ``voxel_size_um`` also: ``area_um2`` or ``volume_um3``, ``centroid_um-0`` and so on,
         and lengths that end in ``_um``; eccentricity and orientation are then those in micrometres.
 
@@ -65,7 +69,7 @@ def measure(
     -----
     Sums are exact, of floats as well, and each column is rounded at the end: a mean or a centroid
     is the nearest float64. Where a voxel of an object is NaN or infinite, its mean is what numpy
-    gives, and its standard deviation is NaN. ``touches_border`` leaves out axes of one voxel.
+    gives, and its standard deviation is NaN. ``cut`` leaves out axes of one voxel.
 
     Examples
     --------
@@ -82,10 +86,9 @@ def measure(
     _check_image(image, shape)
     size = voxel_size_um
     spacing = (size,) * len(shape) if isinstance(size, (int, float)) else size
+    described = Described(shape, voxel_size_um=spacing)
     grid = BlockGrid(Box.of_shape(shape), _block_shape(block_shape, shape))
-    sums = merged_all(_parts(labels, image, grid))
-    channels = [str(c) for c in range(sums.num_channels)] if _has_channels(image, shape) else None
-    return table_of(sums, shape, voxel_size_um=spacing, channels=channels)
+    return table_of(merged_all(_parts(labels, image, grid)), described)
 
 
 def _parts(labels: Any, image: Any, grid: BlockGrid) -> Iterator[ObjectSums]:
@@ -94,12 +97,17 @@ def _parts(labels: Any, image: Any, grid: BlockGrid) -> Iterator[ObjectSums]:
     empty = Box.of_shape((0,) * grid.region.ndim)
     for box in boxes if grid.num_blocks else [empty]:
         where = box.within(grid.region)
-        grey = None
-        if image is not None:
-            has_channels = _has_channels(image, grid.region.shape)
-            grey = np.asarray(image[(slice(None), *where) if has_channels else where])
-            grey = grey if has_channels else grey[None]
-        yield block_sums(np.asarray(labels[where]), grey, box.start)
+        ids = np.asarray(labels[where])
+        yield sums_of_block(ids, box, grid.region, _channels(image, where, grid.region.shape))
+
+
+def _channels(image: Any, where: tuple[slice, ...], shape: Point) -> dict[str, np.ndarray]:
+    if image is None:
+        return {}
+    if not _has_channels(image, shape):
+        return {"": np.asarray(image[where])}
+    grey = np.asarray(image[(slice(None), *where)])
+    return {str(c): channel for c, channel in enumerate(grey)}
 
 
 def _has_channels(image: Any, shape: Point) -> bool:

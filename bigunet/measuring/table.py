@@ -7,11 +7,12 @@ in micrometres have ``um`` in their names; the others count voxels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from bigunet.errors import OptionError
+from bigunet.measuring.described import Described
+from bigunet.measuring.grey_columns import confidence_of, grey_columns
 from bigunet.measuring.shapes import (
     Columns,
     axes_of,
@@ -20,33 +21,20 @@ from bigunet.measuring.shapes import (
     scatter_of,
 )
 from bigunet.measuring.sums import ObjectSums
-from bigunet.measuring.wide import LIMB_BITS
 
 _ROWS = 1 << 16
 """Objects at a time: Python's integers take ten times the memory of a column."""
 
 
-def table_of(
-    sums: ObjectSums,
-    shape: Sequence[int],
-    *,
-    voxel_size_um: Sequence[float] | None = None,
-    channels: Sequence[str] | None = None,
-) -> Columns:
-    """Columns of the table of objects, one row an object, ascending by label.
+def table_of(sums: ObjectSums, described: Described) -> Columns:
+    """Columns of the table of objects, one row an object, by frame, then by label.
 
     Parameters
     ----------
     sums : ObjectSums
         Of the whole volume.
-    shape : sequence of int
-        Voxels of the volume per axis.
-    voxel_size_um : sequence of float, optional
-        Micrometres of a voxel per axis. Without it there are no columns in micrometres, and
-        eccentricity and orientation are those in voxels.
-    channels : sequence of str, optional
-        What follows the hyphen in the names of columns of grey values, one a channel. By default
-        one channel has no hyphen, and several have their numbers.
+    described : Described
+        What the sums do not know of the volume.
 
     Returns
     -------
@@ -56,24 +44,46 @@ def table_of(
     Raises
     ------
     OptionError
-        If sizes of voxels or names do not fit the axes and channels, or a size is not above 0.
+        If sizes of voxels do not fit the axes.
     """
-    spacing = _checked_spacing(voxel_size_um, sums.ndim)
-    suffixes = _suffixes(channels, sums.num_channels)
     parts = [
-        _columns(sums.rows(slice(begin, begin + _ROWS)), shape, spacing, suffixes)
+        _columns(sums.rows(slice(begin, begin + _ROWS)), described)
         for begin in range(0, max(1, len(sums)), _ROWS)
     ]
+    return _joined(parts)
+
+
+def table_bands(sums: Iterable[ObjectSums], described: Described) -> Iterator[Columns]:
+    """The same table in bands of 65,536 rows (the last has fewer), from bands of sums.
+
+    The bands do not depend on those of the sums. There is at least one, which may have no rows.
+    """
+    held: list[Columns] = []
+    num_held = 0
+    for band in sums:
+        held.append(table_of(band, described))
+        num_held += len(band)
+        if num_held > _ROWS:
+            whole = _joined(held)
+            for begin in range(0, num_held - _ROWS, _ROWS):
+                yield {name: column[begin : begin + _ROWS] for name, column in whole.items()}
+            kept = (num_held - 1) // _ROWS * _ROWS
+            held = [{name: column[kept:] for name, column in whole.items()}]
+            num_held -= kept
+    yield _joined(held)
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _columns(
-    sums: ObjectSums,
-    shape: Sequence[int],
-    spacing: tuple[float, ...] | None,
-    suffixes: Sequence[str],
-) -> Columns:
-    columns = {"label": sums.ids, "area": sums.voxels}
+def _columns(sums: ObjectSums, described: Described) -> Columns:
+    spacing = described.spacing(sums.ndim)
+    columns = {"label": sums.ids}
+    if described.class_name is not None:
+        columns["class"] = np.full(len(sums), described.class_name)
+    columns |= described.frame_columns(sums.frames)
+    columns["area"] = sums.voxels
     if spacing is not None:
         name = "area_um2" if sums.ndim == 2 else "volume_um3"
         columns[name] = sums.voxels * math.prod(spacing)
@@ -86,9 +96,11 @@ def _columns(
         sizes = spacing or (1.0, 1.0)
         columns["eccentricity"] = eccentricity_of(scatter, sums.voxels, sizes)
         columns["orientation"] = orientation_of(scatter, sums.voxels, sizes)
-    for channel, suffix in enumerate(suffixes):
-        columns |= _grey(sums, channel, suffix)
-    columns["touches_border"] = sums.touches_border(shape)
+    for channel in sums.channels:
+        columns |= grey_columns(channel, sums.voxels)
+    if sums.probability is not None:
+        columns["confidence"] = confidence_of(sums.probability, sums.voxels)
+    columns["cut"] = sums.touches_border(described.shape)
     return columns
 
 
@@ -99,7 +111,10 @@ def _places(sums: ObjectSums, spacing: tuple[float, ...] | None) -> Columns:
     if spacing is not None:
         columns |= {f"centroid_um-{a}": centroids[:, a] * size for a, size in enumerate(spacing)}
     box = np.concatenate([sums.start, sums.stop], axis=1)
-    return columns | {f"bbox-{k}": box[:, k] for k in range(2 * sums.ndim)}
+    columns |= {f"bbox-{k}": box[:, k] for k in range(2 * sums.ndim)}
+    if spacing is not None:
+        columns |= {f"bbox_um-{k}": box[:, k] * s for k, s in enumerate((*spacing, *spacing))}
+    return columns
 
 
 def _lengths(
@@ -111,55 +126,3 @@ def _lengths(
     size = sums.voxels * math.prod(spacing)
     diameter = (2 * sums.ndim * size / np.pi) ** (1 / sums.ndim)
     return columns | {f"equivalent_diameter_area{unit}": diameter}
-
-
-def _grey(sums: ObjectSums, channel: int, suffix: str) -> Columns:
-    least, greatest = sums.least[:, channel], sums.greatest[:, channel]
-    mean, std = _mean_and_deviation(sums, channel)
-    if least.dtype.kind == "f":
-        finite = np.isfinite(least) & np.isfinite(greatest)
-        with np.errstate(invalid="ignore", over="ignore"):
-            # NaN if there is a NaN, or infinities of both signs; else the infinity.
-            mean = np.where(finite, mean, least + greatest)
-        std = np.where(finite, std, np.nan)
-    return {
-        f"intensity_mean{suffix}": mean,
-        f"intensity_std{suffix}": std,
-        f"intensity_min{suffix}": least,
-        f"intensity_max{suffix}": greatest,
-    }
-
-
-def _mean_and_deviation(sums: ObjectSums, channel: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, and the root of n sum v**2 - (sum v)**2 over n**2: both are rounded once."""
-    n = sums.voxels.astype(object)
-    low = min(sums.grey.low, sums.grey_squares.low // 2, 0)
-    total = sums.grey.integers(low)[:, channel]
-    squares = sums.grey_squares.integers(2 * low)[:, channel]
-    unit = 1 << (-LIMB_BITS * low)
-    variance = np.maximum(n * squares - total * total, 0) / (n * n * unit * unit)
-    mean = total / (n * unit)
-    return mean.astype(np.float64), np.sqrt(variance.astype(np.float64))
-
-
-def _checked_spacing(size: Sequence[float] | None, ndim: int) -> tuple[float, ...] | None:
-    if size is None:
-        return None
-    spacing = tuple(float(value) for value in size)
-    if len(spacing) != ndim:
-        raise OptionError(
-            f"a voxel has {len(spacing)} sizes, the labels {ndim} axes; give one each"
-        )
-    if not all(0 < value < math.inf for value in spacing):
-        raise OptionError(f"the size of a voxel is {spacing}; give micrometres above 0")
-    return spacing
-
-
-def _suffixes(channels: Sequence[str] | None, num_channels: int) -> list[str]:
-    if channels is None:
-        return [""] if num_channels == 1 else [f"-{c}" for c in range(num_channels)]
-    if len(channels) != num_channels or len(set(channels)) != num_channels:
-        raise OptionError(
-            f"{num_channels} channels have the names {list(channels)}; give one each, all different"
-        )
-    return [f"-{name}" for name in channels]

@@ -58,6 +58,18 @@ class Wide:
     def __len__(self) -> int:
         return len(self.limbs)
 
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """What a file holds of these numbers: limbs of 32 bits, and where they begin."""
+        limbs = (self.limbs & (_BASE - 1)).astype(np.uint32)
+        return {f"{name}.limbs": limbs, f"{name}.low": np.array(self.low)}
+
+    @classmethod
+    def of_arrays(cls, name: str, arrays: Mapping[str, np.ndarray]) -> Wide:
+        """The numbers, from the arrays of :meth:`arrays`."""
+        limbs = arrays[f"{name}.limbs"].astype(np.int64)
+        limbs[..., -1] -= _BASE * (limbs[..., -1] >= _HALF)
+        return cls(limbs, int(arrays[f"{name}.low"]))
+
     def take(self, rows: np.ndarray | slice) -> Wide:
         """These rows, in this order."""
         return Wide(*_shortest(self.limbs[rows], self.low))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.measure import regionprops_table
-from support.labelled import GREY_TYPES, SHAPES, grey_for, labelled
+from support.labelled import GREY_TYPES, SHAPES, block_sums, grey_for, labelled
 
 import bigunet
-from bigunet.measuring.sums import block_sums
+from bigunet.measuring.described import Described
 from bigunet.measuring.table import table_of
 
 PLACES = ("label", "area", "centroid", "bbox", "equivalent_diameter_area")
@@ -131,8 +131,8 @@ def test_tables_do_not_depend_on_blocks(
 def test_values_of_rows_do_not_depend_on_the_rows_beside_them() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 50, (12, 14, 16))
-    whole = table_of(block_sums(labels, None, (0, 0, 0)), labels.shape)
-    part = table_of(block_sums(labels, None, (0, 0, 0)).rows(slice(7, 31)), labels.shape)
+    whole = table_of(block_sums(labels, None, (0, 0, 0)), Described(labels.shape))
+    part = table_of(block_sums(labels, None, (0, 0, 0)).rows(slice(7, 31)), Described(labels.shape))
     assert all(part[name].tobytes() == whole[name][7:31].tobytes() for name in whole)
 
 
@@ -203,11 +203,3 @@ def test_what_cannot_be_measured_is_refused(
 ) -> None:
     with pytest.raises(bigunet.BigUNetError, match=reason):
         bigunet.measure(labels, image, **options)
-
-
-def test_names_of_channels_name_the_columns() -> None:
-    sums = block_sums(LABELS, np.stack([LABELS, LABELS]), (0, 0))
-    table = table_of(sums, LABELS.shape, channels=["DAPI", "GFP"])
-    assert {"intensity_mean-DAPI", "intensity_max-GFP"} <= set(table)
-    with pytest.raises(bigunet.BigUNetError, match=r"2 channels have the names .'a', 'a'.; give"):
-        table_of(sums, LABELS.shape, channels=["a", "a"])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.labelled import GREY_TYPES, bits_of, grey_for, labelled, parts_of
+from support.labelled import GREY_TYPES, bits_of, block_sums, grey_for, labelled, parts_of
 
 from bigunet.errors import BigUNetError, LabelsError
+from bigunet.measuring.merging import merged, merged_all
 from bigunet.measuring.runs import pairs
-from bigunet.measuring.sums import block_sums, merged, merged_all
 
 
 @given(labelled(), st.sampled_from(GREY_TYPES), st.integers(0, 2), st.data())
@@ -46,9 +46,12 @@ def test_sums_are_those_that_python_counts_voxel_by_voxel(labels: np.ndarray, fa
         assert sums.first_moments.integers(0)[row].tolist() == [sum(c) for c in columns]
         products = [sum(v[i] * v[j] for v in voxels) for i, j in pairs(labels.ndim)]
         assert sums.second_moments.integers(0)[row].tolist() == products
-        assert (sums.least[row, 0], sums.greatest[row, 0]) == (min(values), max(values))
-        assert sums.grey.integers(0)[row, 0] == sum(values)
-        assert sums.grey_squares.integers(0)[row, 0] == sum(v * v for v in values)
+        assert (sums.channels[0].least[row], sums.channels[0].greatest[row]) == (
+            min(values),
+            max(values),
+        )
+        assert sums.channels[0].total.integers(0)[row, 0] == sum(values)
+        assert sums.channels[0].squares.integers(0)[row, 0] == sum(v * v for v in values)
 
 
 def test_zeros_of_both_signs_and_nan_leave_no_trace_of_the_order() -> None:
@@ -81,10 +84,9 @@ NOTHING = np.zeros((2, 2), int)
     ("ids", "grey", "start", "reason"),
     [
         (NOTHING > 0, None, (0, 0), "labels are bool; give whole numbers"),
-        (NOTHING[0], None, (0,), "labels have 1 axes; give 2 or 3"),
+        (NOTHING[0], None, (0,), "labels have 1 axes, 1 of them of space; give 2 or 3"),
         (NOTHING, NOTHING, (0, 0), "the image is .2,., the labels .2, 2.; give equal shapes"),
-        (NOTHING, None, (0,), "a block of 2 axes cannot start at"),
-        (NOTHING, None, (0, 2**31), "lies beyond the longest axis"),
+        (NOTHING, None, (0, 2**31), "is longer than the longest axis"),
         (np.broadcast_to(np.uint8(0), (2**14, 2**14)), None, (0, 0), "is too large; cut it"),
     ],
 )
@@ -97,5 +99,5 @@ def test_what_does_not_fit_is_refused(
 
 def test_parts_of_different_images_are_not_merged() -> None:
     signed, unsigned = (block_sums(NOTHING.astype(t), None, (0, 0)) for t in ("i8", "u8"))
-    with pytest.raises(LabelsError, match="int64 ids, 2 axes, 0 channels of uint8; uint64 ids"):
+    with pytest.raises(LabelsError, match="int64 ids, 2 axes, channels: none; uint64 ids"):
         merged(signed, unsigned)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box, Point
-from bigunet.measuring.sums import ObjectSums, block_sums
+from bigunet.measuring.block_sums import sums_of_block
+from bigunet.measuring.sums import ObjectSums
 
 SHAPES = ((1, 1), (1, 9), (9, 1), (7, 11), (16, 13), (1, 6, 7), (5, 6, 7), (8, 3, 9))
 GREY_TYPES = ("u1", "i2", "u2", ">u2", "f4")
@@ -41,6 +42,13 @@ def grey_for(labels: np.ndarray, dtype: str, channels: int, seed: int) -> np.nda
     return rng.integers(limits.min, limits.max, shape, kind.newbyteorder("="), True).astype(kind)
 
 
+def block_sums(labels: np.ndarray, grey: np.ndarray | None, start: Point) -> ObjectSums:
+    """Sums of one block of a volume that ends with it; channels have their numbers as names."""
+    box = Box.of_shape(labels.shape).shift(start)
+    channels = {str(c): values for c, values in enumerate(() if grey is None else grey)}
+    return sums_of_block(labels, box, Box.of_shape(box.stop), channels)
+
+
 def parts_of(
     labels: np.ndarray, grey: np.ndarray | None, block_shape: Point
 ) -> Iterator[ObjectSums]:
@@ -54,8 +62,12 @@ def parts_of(
 
 def bits_of(sums: ObjectSums) -> list[object]:
     """Everything in the sums, to compare to the last bit."""
-    wides = (sums.first_moments, sums.second_moments, sums.grey, sums.grey_squares)
-    plain = (sums.ids, sums.voxels, sums.start, sums.stop, sums.least, sums.greatest)
+    wides = [sums.first_moments, sums.second_moments]
+    plain = [sums.ids, sums.frames, sums.voxels, sums.start, sums.stop]
+    for channel in sums.grey:
+        wides += [channel.total, channel.squares]
+        plain += [channel.least, channel.greatest]
     arrays = [*plain, *(wide.limbs for wide in wides)]
     described = [(array.dtype.str, array.shape, array.tobytes()) for array in arrays]
-    return [*described, *(wide.low for wide in wides)]
+    names = [channel.name for channel in sums.channels]
+    return [*described, *(wide.low for wide in wides), names, sums.probability is None]

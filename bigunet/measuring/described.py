@@ -1,0 +1,62 @@
+"""What the table says of the volume that the sums of its objects do not know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bigunet.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The volume that the objects are in.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Voxels of the volume along the axes of space.
+    voxel_size_um : sequence of float, optional
+        Micrometres of a voxel per axis of space. Without it there are no columns in micrometres,
+        and eccentricity and orientation are those in voxels.
+    frames : mapping of str to int
+        Number of frames by the name of their axis, such as ``t``, which names a column.
+    class_name : str, optional
+        Of the objects; without it there is no column ``class``.
+
+    Raises
+    ------
+    OptionError
+        If the size of a voxel is not above 0.
+    """
+
+    shape: Sequence[int]
+    voxel_size_um: Sequence[float] | None = None
+    frames: Mapping[str, int] = field(default_factory=dict)
+    class_name: str | None = None
+
+    def __post_init__(self) -> None:
+        size = self.voxel_size_um
+        if size is not None and not all(0 < float(value) < math.inf for value in size):
+            raise OptionError(f"the size of a voxel is {tuple(size)}; give micrometres above 0")
+
+    def spacing(self, ndim: int) -> tuple[float, ...] | None:
+        """Micrometres of a voxel, one for each of so many axes."""
+        if self.voxel_size_um is None:
+            return None
+        if len(self.voxel_size_um) != ndim:
+            raise OptionError(
+                f"a voxel has {len(self.voxel_size_um)} sizes, the labels {ndim} axes; "
+                "give one each"
+            )
+        return tuple(float(value) for value in self.voxel_size_um)
+
+    def frame_columns(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        """A column for each axis of frames, from indices in C order of these axes."""
+        if not self.frames:
+            return {}
+        indices = np.unravel_index(frames, tuple(self.frames.values()))
+        return {name: index.astype(np.int64) for name, index in zip(self.frames, indices)}
