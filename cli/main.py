@@ -18,7 +18,7 @@ with while_starting():
 
 # Each command is in the module of the same name.
 _COMMANDS = (
-    "demo", "evaluate", "info", "jobs", "models", "plan", "segment", "train", "verify",
+    "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "segment", "train", "verify",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.

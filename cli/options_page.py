@@ -11,6 +11,7 @@ from bigunet_cli.evaluate import evaluate
 from bigunet_cli.help_sections import SectionedCommand, SectionedOption
 from bigunet_cli.info import info
 from bigunet_cli.jobs import slurm
+from bigunet_cli.measure import measure
 from bigunet_cli.models import models
 from bigunet_cli.plan import plan
 from bigunet_cli.segment import segment
@@ -24,6 +25,7 @@ _COMMANDS: dict[str, tuple[click.Command, str]] = {
     "verify": (verify, ""),
     "train": (train, ""),
     "evaluate": (evaluate, ""),
+    "measure": (measure, ""),
     "jobs slurm": (slurm, "segment"),
     "demo": (demo, "segment"),
     "info": (info, ""),

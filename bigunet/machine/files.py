@@ -7,7 +7,9 @@ at most its temporary file, whose name ends in ``.partial``.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +54,36 @@ def replacing(path: Path, *, sole_writer: bool = False) -> Iterator[Path]:
     with _removed_after_error(partial):
         yield partial
         partial.replace(path)
+
+
+def swap_folders(new: Path, path: Path) -> None:
+    """Put a folder in the place of another one, which is then removed, or of none.
+
+    Readers see the old folder or the new one, on file systems that can exchange two names (most of
+    Linux). On others there is no folder for a moment.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be renamed.
+    """
+    if not path.exists():
+        new.rename(path)
+        return
+    if not _exchanged(new, path):
+        aside = _own_partial(path)
+        path.rename(aside)
+        new.rename(path)
+        new = aside
+    shutil.rmtree(new)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Exchange two names in one step, if the file system can."""
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>
+    names = (os.fsencode(first), os.fsencode(second))
+    return exchange is not None and exchange(here, names[0], here, names[1], flag) == 0
 
 
 def create_once(path: Path, content: bytes) -> bool:

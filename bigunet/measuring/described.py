@@ -23,7 +23,8 @@ class Described:
         Micrometres of a voxel per axis of space. Without it there are no columns in micrometres,
         and eccentricity and orientation are those in voxels.
     frames : mapping of str to int
-        Number of frames by the name of their axis, such as ``t``, which names a column.
+        Number of frames by the name of their axis, such as ``t``, which names a column; an axis of
+        one frame has none.
     class_name : str, optional
         Of the objects; without it there is no column ``class``.
 
@@ -56,7 +57,10 @@ class Described:
 
     def frame_columns(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """A column for each axis of frames, from indices in C order of these axes."""
-        if not self.frames:
-            return {}
-        indices = np.unravel_index(frames, tuple(self.frames.values()))
-        return {name: index.astype(np.int64) for name, index in zip(self.frames, indices)}
+        sizes = tuple(self.frames.values())
+        indices = np.unravel_index(frames, sizes) if sizes else ()
+        return {
+            name: index.astype(np.int64)
+            for name, size, index in zip(self.frames, sizes, indices)
+            if size > 1
+        }

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bigunet.errors import OptionError, OutputError
+from bigunet.errors import BigUNetError, OptionError, OutputError
 from bigunet.machine.files import replacing
+from bigunet.measuring.grey_columns import Columns
 
 _ROWS = 1 << 16
+"""Rows that are written at a time; in Parquet, those of a row group."""
 
 
-def write_table(table: Mapping[str, np.ndarray], path: str | Path) -> None:
+def write_table(table: Mapping[str, np.ndarray] | Iterable[Columns], path: str | Path) -> None:
     """Write a table as CSV or Parquet, as the suffix says; a file that is there is replaced.
 
     The file is written whole or not at all. Floats in CSV are the shortest text that reads back as
@@ -23,8 +27,9 @@ def write_table(table: Mapping[str, np.ndarray], path: str | Path) -> None:
 
     Parameters
     ----------
-    table : mapping of str to ndarray, (rows,)
-        Columns, as :func:`bigunet.measure` gives them.
+    table : mapping of str to ndarray, (rows,), or iterable of such mappings
+        Columns, as :func:`bigunet.measure` gives them, or bands of rows of them (at least one): a
+        band at a time is in memory.
     path : str or Path
         Ends in ``.csv`` or ``.parquet``, in a folder that exists.
 
@@ -36,30 +41,80 @@ def write_table(table: Mapping[str, np.ndarray], path: str | Path) -> None:
         If the file cannot be written.
     """
     path = Path(path)
-    writers = {".csv": _write_csv, ".parquet": _write_parquet}
-    if path.suffix not in writers:
-        raise OptionError(f"a table cannot be written as {path.name}; name it .csv or .parquet")
+    check_suffix(path)
+    bands = _cut(table) if isinstance(table, Mapping) else table
     try:
         with replacing(path) as partial:
-            writers[path.suffix](table, partial)
+            # A folder that cannot be written ends it before the bands are computed.
+            partial.touch()
+            with opened_table(partial, path.suffix) as write:
+                for band in bands:
+                    write(band)
     except OSError as error:
+        if isinstance(error, BigUNetError):
+            raise
         reason = error.strerror or error
         raise OutputError(f"the table {path} cannot be written: {reason}") from error
 
 
-def _write_csv(table: Mapping[str, np.ndarray], path: Path) -> None:
+def check_suffix(path: Path) -> None:
+    """Refuse a table that is to be no CSV and no Parquet, or Parquet without pyarrow.
+
+    Raises
+    ------
+    OptionError
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise OptionError(f"a table cannot be written as {path.name}; name it .csv or .parquet")
+    if path.suffix == ".parquet":
+        _pyarrow()
+
+
+@contextlib.contextmanager
+def opened_table(path: Path, suffix: str) -> Iterator[Callable[[Columns], None]]:
+    """A function that adds a band of rows to a new file, ``.csv`` or ``.parquet``."""
+    opened = _opened_csv if suffix == ".csv" else _opened_parquet
+    with opened(path) as write:
+        yield write
+
+
+def has_parquet() -> bool:
+    """Whether Parquet can be written here."""
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def _cut(table: Mapping[str, np.ndarray]) -> Iterator[Columns]:
     num_rows = max((len(column) for column in table.values()), default=0)
+    for begin in range(0, max(1, num_rows), _ROWS):
+        yield {name: column[begin : begin + _ROWS] for name, column in table.items()}
+
+
+@contextlib.contextmanager
+def _opened_csv(path: Path) -> Iterator[Callable[[Columns], None]]:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table)
-        for begin in range(0, num_rows, _ROWS):
-            columns = (column[begin : begin + _ROWS].tolist() for column in table.values())
-            writer.writerows(zip(*columns))
+
+        def write(band: Columns) -> None:
+            if not file.tell():
+                writer.writerow(band)
+            writer.writerows(zip(*(column.tolist() for column in band.values())))
+
+        yield write
 
 
-def _write_parquet(table: Mapping[str, np.ndarray], path: Path) -> None:
+@contextlib.contextmanager
+def _opened_parquet(path: Path) -> Iterator[Callable[[Columns], None]]:
     arrow, parquet = _pyarrow()
-    parquet.write_table(arrow.table(dict(table)), path)
+    with contextlib.ExitStack() as stack:
+        opened: list[Any] = []
+
+        def write(band: Columns) -> None:
+            rows = arrow.table(dict(band))
+            if not opened:
+                opened.append(stack.enter_context(parquet.ParquetWriter(path, rows.schema)))
+            opened[0].write_table(rows)
+
+        yield write
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -189,7 +189,7 @@ LABELS = np.ones((2, 3), int)
 @pytest.mark.parametrize(
     ("labels", "image", "options", "reason"),
     [
-        (LABELS[0], None, {}, "labels have 1 axes; give 2 or 3, such as one time point"),
+        (LABELS[0], None, {}, "labels have 1 axes of space; give 2 or 3, and name those before"),
         (LABELS * 1.0, None, {}, "labels are float64; give whole numbers"),
         (LABELS, LABELS.T, {}, r"the image is \(3, 2\), the labels \(2, 3\)"),
         (LABELS, LABELS * 1j, {}, "grey values are complex128"),

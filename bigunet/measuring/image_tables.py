@@ -1,0 +1,128 @@
+"""The table of objects inside an OME-Zarr, as ngio and Fractal read it: features, and boxes."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bigunet.errors import OutputError
+from bigunet.io.output.table_group import replacing_table_group
+from bigunet.measuring.files import has_parquet, opened_table
+from bigunet.measuring.grey_columns import Columns
+
+BOXES = "_ROI_table"
+"""What follows the name of the table in that of the table of boxes."""
+
+_CATEGORICAL = ("class", "cut")
+_PLACES = ("label", "t", "z", "y", "x")
+
+
+def write_image_tables(
+    bands: Iterable[Columns],
+    image: str | Path,
+    name: str,
+    *,
+    labels: str,
+    frame_sizes: Mapping[str, float] | None = None,
+) -> None:
+    """Write the table of objects as ``tables/NAME``, and their boxes as ``tables/NAME_ROI_table``.
+
+    Both are Parquet where pyarrow is installed, else CSV. The boxes are in micrometres, and are
+    left out where the table has none. Each table is written whole or not at all.
+
+    Parameters
+    ----------
+    bands : iterable of dict of str to ndarray, (rows,)
+        Bands of rows, at least one, as :func:`bigunet.measuring.table.table_bands` gives them; one
+        at a time is in memory.
+    image : str or Path
+        A local OME-Zarr image, version 0.4 or 0.5.
+    name : str
+        Of the table.
+    labels : str
+        Name of the label image that the objects are in, in ``labels/`` of the image.
+    frame_sizes : mapping of str to float, optional
+        Seconds of a frame by axis ``t``, or micrometres by axis ``z``; 1 by default.
+
+    Raises
+    ------
+    OutputError
+        If the image is no local folder, a label is 2**63 or more, or a file cannot be written.
+    """
+    suffix = ".parquet" if has_parquet() else ".csv"
+    iterator = iter(bands)
+    first = next(iterator)
+    sizes = dict(frame_sizes or {})
+    kinds = {name: _features(first)}
+    if _boxes(first, sizes):
+        kinds[name + BOXES] = {"type": "masking_roi_table"}
+    with contextlib.ExitStack() as stack:
+        writers = []
+        # Who enters last leaves first: the features are there before their boxes.
+        for table, kind in reversed(kinds.items()):
+            attributes = _attributes(labels, suffix) | kind
+            folder = stack.enter_context(replacing_table_group(image, table, attributes))
+            writers.append(stack.enter_context(opened_table(folder / f"table{suffix}", suffix)))
+        for band in itertools.chain([first], iterator):
+            band = band | {"label": _signed(band["label"])}
+            for write, rows in zip(reversed(writers), (band, _boxes(band, sizes))):
+                write(rows)
+
+
+def _attributes(labels: str, suffix: str) -> dict[str, Any]:
+    return {
+        "table_version": "1",
+        "fractal_table_version": "1",
+        "region": {"path": f"../labels/{labels}"},
+        "backend": suffix.removeprefix("."),
+        "index_key": "label",
+        "index_type": "int",
+        "instance_key": "label",
+    }
+
+
+def _features(band: Columns) -> dict[str, Any]:
+    categorical = [name for name in _CATEGORICAL if name in band]
+    measured = [name for name in band if name not in (*_CATEGORICAL, *_PLACES)]
+    return {
+        "type": "feature_table",
+        "categorical_columns": categorical,
+        "measurement_columns": measured,
+        "metadata_columns": [name for name in _PLACES[1:] if name in band],
+    }
+
+
+def _boxes(band: Columns, sizes: Mapping[str, float]) -> Columns:
+    """Corner and lengths of each object's bounding box; empty if there are no micrometres."""
+    ends = [name for name in band if name.startswith("bbox_um-")]
+    if not ends:
+        return {}
+    ndim = len(ends) // 2
+    start, stop = ([band[f"bbox_um-{k + side * ndim}"] for k in range(ndim)] for side in (0, 1))
+    corner = dict(zip("xyz", reversed(start)))
+    length = {axis: end - begin for axis, begin, end in zip("xyz", start[::-1], stop[::-1])}
+    if "z" not in corner:
+        step = sizes.get("z", 1.0)
+        corner["z"] = band.get("z", np.zeros(len(start[0]))) * step
+        length["z"] = np.full(len(start[0]), step)
+    columns = {"label": band["label"]}
+    columns |= {f"{axis}_micrometer": corner[axis] for axis in "xyz"}
+    columns |= {f"len_{axis}_micrometer": length[axis] for axis in "xyz"}
+    if "t" in band:
+        columns["t_second"] = band["t"] * sizes.get("t", 1.0)
+        columns["len_t_second"] = np.full(len(start[0]), sizes.get("t", 1.0))
+    return columns
+
+
+def _signed(labels: np.ndarray) -> np.ndarray:
+    """Labels as ngio has them."""
+    if labels.dtype.kind == "u" and len(labels) and int(labels.max()) >= 2**63:
+        raise OutputError(
+            f"label {labels.max()} is too large for a table in an image; give --table FILE.csv"
+        )
+    return labels.astype(np.int64)
