@@ -30,6 +30,10 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
+    "needs anndata": 1,
+    "needs napari": 1,
+    "needs ngio": 1,
+    "needs polars": 1,
     "needs a window": 1,
     "needs the internet": 3,
     "runs tests": 1,

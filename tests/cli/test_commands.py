@@ -33,7 +33,18 @@ KEYS = {
     "normalisation",
     "dashboard",
 }
-COMMANDS = ["segment", "plan", "verify", "train", "evaluate", "info", "models", "jobs", "demo"]
+COMMANDS = [
+    "segment",
+    "plan",
+    "verify",
+    "train",
+    "evaluate",
+    "info",
+    "models",
+    "jobs",
+    "demo",
+    "measure",
+]
 
 
 class Finished:

@@ -3,7 +3,7 @@
 import numpy as np
 import tifffile
 from refusals.case import Case
-from refusals.things import model, noise, pairs
+from refusals.things import array, image, model, noise, pairs
 
 from bigunet import Recipe, TrainOptions
 from bigunet.training.data.training_set import open_training_set
@@ -42,7 +42,28 @@ def _doubts(**options: object) -> tuple[str, ...]:
     return tuple(f"Warning: {doubt}" for doubt in training_set.doubts)
 
 
+def _labelled(name: str, *shape: int) -> None:
+    image("image.zarr", noise(60, 50))
+    array(name, np.ones(shape, np.uint8), "yx")
+
+
 CASES = (
+    Case(
+        "A table of labels that belong to another image",
+        command="measure image.zarr cells.zarr --table cells.csv",
+        make=lambda: _labelled("cells.zarr", 50, 60),
+        says=r"the shape \(50, 60\); the image .* no level that fits",
+        why="Grey values of other places would be in the table.",
+        instead="Give the image of these labels; one of its levels must have their shape.",
+    ),
+    Case(
+        "A table without a place",
+        command="measure image.zarr cells.zarr",
+        make=lambda: _labelled("cells.zarr", 60, 50),
+        says="are not in labels/ of an image; give --table",
+        why="Only labels inside an OME-Zarr have a place for a table beside them.",
+        instead="`--table cells.csv` or `--table cells.parquet`.",
+    ),
     Case(
         "An image without labels",
         command=_TRAIN,
