@@ -2,6 +2,7 @@
 
 ::
 
+    rule             what an object is
     block_fragments  one block: its fragments of objects, and what its neighbours must know
     stitching        all blocks: which fragments are one object
     numbering        all blocks: small objects are removed, the others get ids

@@ -117,6 +117,6 @@ def test_arrays_that_are_no_fragments_are_refused() -> None:
         fragments_of_labels(np.ones(3, int), Box((8,), (11,)), Box((0,), (9,)))
     with pytest.raises(GeometryError, match="give one of each for a fragment"):
         BlockFragments(np.zeros(2, int), np.zeros(3, int), (), ())
-    for faces in ((), (np.zeros(3),)):
+    for faces in ((), (np.zeros(3), np.zeros((3, 3))), (np.zeros(3),) * 3):
         with pytest.raises(GeometryError, match="are not of one block"):
             BlockFragments(np.zeros(2, int), np.zeros(2, int), faces, faces)
