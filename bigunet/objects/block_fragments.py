@@ -111,7 +111,9 @@ class BlockFragments:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            num_axes = len(arrays) // 2 - 1
+            num_axes, odd = divmod(len(arrays) - 2, 2)
+            if odd:  # a damaged length in the list of members hides the one after it
+                raise ValueError("a face is missing")
             lows, highs = [
                 tuple(arrays[f"{side}_{axis}"] for axis in range(num_axes))
                 for side in ("low", "high")

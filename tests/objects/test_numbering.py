@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.object_cases import OBJECT, Case, blocks_of, cases
+from support.object_cases import Case, blocks_of, cases
 
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, LabelsError, OptionError
@@ -21,9 +21,8 @@ from bigunet.objects.stitching import stitch
 def test_ids_go_on_after_those_before_also_past_32_bits(
     case: Case, smallest: int, before: int
 ) -> None:
-    mask = case.classes == OBJECT
-    grid = BlockGrid(Box.of_shape(mask.shape), case.block_shape)
-    stitched = stitch(grid, blocks_of(mask, grid))
+    grid = BlockGrid(Box.of_shape(case.classes.shape), case.block_shape)
+    stitched = stitch(grid, blocks_of(case, grid), connectivity=case.connectivity)
     plain = number_objects(stitched, smallest=smallest)
     later = number_objects(stitched, smallest=smallest, before=before)
     highest = before + plain.num_objects
