@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.object_cases import BORDER, Case, cases, checkerboard, numbered_whole, spiral
 
@@ -22,6 +22,7 @@ def assert_same(ours: np.ndarray, expected: np.ndarray) -> None:
     assert ours.tobytes() == expected.tobytes()
 
 
+@settings(max_examples=max(150, settings.default.max_examples))
 @given(cases(), st.sampled_from([None, BORDER]), st.integers(0, 3), st.integers(0, 9))
 def test_objects_are_those_of_the_whole_for_any_blocks(
     case: Case, border: int | None, border_width: int, smallest: int
@@ -61,6 +62,13 @@ def test_objects_that_touch_at_a_corner_of_blocks_are_one_from_the_connectivity_
         ours = bigunet.label_objects(classes, connectivity=connectivity, block_shape=(4,) * ndim)
         assert ours.max() == (1 if connectivity >= least else 2)
         assert ours[first] == 1
+
+
+@pytest.mark.parametrize("block_shape", [None, (1, 2), (2, 1), (3, 2)])
+def test_objects_do_not_grow_into_other_frames(block_shape: Point | None) -> None:
+    classes = np.array([[1, 2], [2, 2], [2, 1]])
+    ours = bigunet.label_objects(classes, border=2, frames=1, block_shape=block_shape)
+    assert ours.tolist() == [[1, 1], [0, 0], [2, 2]]
 
 
 def test_frames_never_share_an_object_and_ids_go_on() -> None:

@@ -45,6 +45,16 @@ def test_ids_past_32_bits_stay_whole_in_a_block_that_grows() -> None:
     assert grown.tolist() == [2**32 + 1, 2**32 + 1, 2**32 + 2, 2**32 + 2]
 
 
+def test_growth_reads_no_other_frame() -> None:
+    volume = Box((0, 0), (3, 9))
+    write = Box((1, 3), (2, 6))
+    read = box_to_read(write, volume, 2, ndim=1)
+    assert read == Box((1, 1), (2, 8))
+    ids = np.array([[0, 4, 0, 0, 0, 0, 9]])
+    grown = grown_block(ids, ids == 0, read=read, write=write, width=2, ndim=1)
+    assert grown.tolist() == [[4, 4, 9]]
+
+
 def test_the_least_ids_of_64_bits_are_one_past_those_of_32() -> None:
     box = Box((0,), (1,))
     stitched = stitch(BlockGrid(box, (1,)), [fragments_of_labels(np.array([1]), box, box)])
