@@ -162,12 +162,29 @@ def grow(
     grown = objects.copy()
     num_frame_axes = 0 if ndim is None else objects.ndim - ndim
     widths = (0,) * num_frame_axes + (width,) * (objects.ndim - num_frame_axes)
-    padded = np.pad(objects, [(one, one) for one in widths])
+    padded = np.ascontiguousarray(np.pad(objects, [(one, one) for one in widths]))
+    # Few voxels are free, so that only these look at their neighbours.
+    free = np.flatnonzero(into & (objects == 0))
+    places = _places(free, objects.shape, widths)
     for ring in _rings(widths):
-        nearest = _lowest(_moved(padded, offset, widths) for offset in ring)
-        free = into & (grown == 0)
-        grown[free] = nearest[free]
+        nearest = _lowest(padded.ravel()[places + step] for step in _steps(ring, padded))
+        got = nearest != 0
+        grown.reshape(-1)[free[got]] = nearest[got]
+        free, places = free[~got], places[~got]
     return grown
+
+
+def _places(flat: np.ndarray, shape: Sequence[int], widths: Sequence[int]) -> np.ndarray:
+    """Flat indices of an array as those of the array with a padding of ``widths``."""
+    moved = [index + width for index, width in zip(np.unravel_index(flat, shape), widths)]
+    padded_shape = [n + 2 * width for n, width in zip(shape, widths)]
+    return np.ravel_multi_index(tuple(moved), padded_shape)
+
+
+def _steps(ring: Sequence[Sequence[int]], padded: np.ndarray) -> list[int]:
+    """How far a flat index moves for each offset."""
+    strides = [stride // padded.itemsize for stride in padded.strides]
+    return [sum(a * b for a, b in zip(offset, strides)) for offset in ring]
 
 
 def _rings(widths: Sequence[int]) -> list[list[tuple[int, ...]]]:
@@ -176,15 +193,6 @@ def _rings(widths: Sequence[int]) -> list[list[tuple[int, ...]]]:
     for offset in itertools.product(*(range(-width, width + 1) for width in widths)):
         rings[sum(step**2 for step in offset)].append(offset)
     return [rings[distance] for distance in sorted(rings) if distance > 0]
-
-
-def _moved(padded: np.ndarray, offset: Sequence[int], widths: Sequence[int]) -> np.ndarray:
-    """The array without its padding, as seen from ``offset`` voxels away."""
-    part = (
-        slice(width + step, n - width + step)
-        for step, width, n in zip(offset, widths, padded.shape, strict=True)
-    )
-    return padded[tuple(part)]
 
 
 def _lowest(neighbours: Iterable[np.ndarray]) -> np.ndarray:

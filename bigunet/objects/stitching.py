@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError
@@ -107,6 +105,10 @@ def _joined(
     offsets: np.ndarray, sizes: np.ndarray, firsts: np.ndarray, edges: np.ndarray
 ) -> StitchedFragments:
     """Join the fragments that edges connect; sizes and first voxels are changed in place."""
+    # Imported here: only the process that stitches needs it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     joined, ends = np.unique(edges, return_inverse=True)
     first_ends, second_ends = ends.reshape(edges.shape).astype(np.int32)
     ones = np.ones(len(first_ends), np.int8)
