@@ -15,6 +15,7 @@ The last block of each axis may be smaller. Nothing here lists all blocks: there
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -66,6 +67,17 @@ class BlockGrid:
         start = tuple(o + i * b for o, i, b in zip(self.region.start, index, self.block_shape))
         whole = Box(start, tuple(a + b for a, b in zip(start, self.block_shape)))
         return whole.intersection(self.region)
+
+    def overlapping(self, box: Box) -> Iterator[Point]:
+        """Indices of the blocks that share voxels with a box inside the region, in C order.
+
+        >>> list(BlockGrid(Box((2,), (20,)), (6,)).overlapping(Box((7,), (14,))))
+        [(0,), (1,)]
+        """
+        origin = self.region.start
+        first = [(a - o) // b for a, o, b in zip(box.start, origin, self.block_shape)]
+        after = [ceil_div(a - o, b) for a, o, b in zip(box.stop, origin, self.block_shape)]
+        yield from itertools.product(*map(range, first, after))
 
     def phases(self, axis: int, stride: int) -> Counter[tuple[int, int]]:
         """Count the blocks along an axis by their phase and their length.

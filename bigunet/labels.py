@@ -9,8 +9,9 @@ objects everywhere:
   voxels that the border class took from it;
 - `bigunet.metrics` turns an interior map into segments.
 
-Voxels are connected over faces: 4 neighbours in 2D, 6 in 3D. This module sees arrays in memory
-and nothing else; it reads no file and knows no network.
+Unless a caller asks for edges and corners as well, voxels are connected over faces: 4 neighbours in
+2D, 6 in 3D. This module sees arrays in memory and nothing else; it reads no file and knows no
+network.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ import numpy as np
 
 from bigunet.errors import OptionError
 
-_OVER_FACES = 6
-"""Neighbours of a voxel in 3D, as cc3d counts them."""
+_NUM_NEIGHBOURS = {1: 6, 2: 18, 3: 26}
+"""Neighbours of a voxel in 3D, as cc3d counts them: over faces, edges and corners."""
 
 
-def connected(labels: np.ndarray) -> np.ndarray:
+def connected(labels: np.ndarray, *, connectivity: int = 1) -> np.ndarray:
     """Number the connected components of each value.
 
     The numbers begin at 1. Components of the lowest value come first; those of one value are in
@@ -39,18 +40,26 @@ def connected(labels: np.ndarray) -> np.ndarray:
     ----------
     labels : ndarray of bool or int, (*space)
         One to three axes. Voxels of value 0 belong to no component.
+    connectivity : int
+        Which voxels are neighbours: 1 over faces, 2 over edges as well, 3 over corners as well; at
+        most the number of axes.
 
     Returns
     -------
     ndarray of int32, (*space)
         0 where ``labels`` is 0.
 
+    Raises
+    ------
+    OptionError
+        If there are more than three axes, or there is no such connectivity.
+
     Examples
     --------
     >>> connected(np.array([7, 7, 0, 7, 5]))
     array([2, 2, 0, 3, 1], dtype=int32)
     """
-    components = _components(labels)
+    components = _components(labels, connectivity)
     if labels.dtype.kind == "b":
         return components
     values = np.zeros(components.max(initial=0) + 1, labels.dtype)
@@ -60,10 +69,14 @@ def connected(labels: np.ndarray) -> np.ndarray:
     return np.asarray(numbers[components])
 
 
-def _components(labels: np.ndarray) -> np.ndarray:
+def _components(labels: np.ndarray, connectivity: int) -> np.ndarray:
     """Components of all values, numbered in the order of their first voxel, as int32."""
     if labels.ndim > 3:
         raise OptionError(f"labels have {labels.ndim} axes; give 1 to 3, such as one time point")
+    if not 1 <= connectivity <= labels.ndim:
+        raise OptionError(
+            f"connectivity {connectivity} for {labels.ndim} axes; give 1 to {labels.ndim}"
+        )
     if labels.dtype.kind == "b":
         labels = labels.astype(np.uint8)
     if labels.size == 1:
@@ -72,7 +85,9 @@ def _components(labels: np.ndarray) -> np.ndarray:
     # cc3d numbers in the order of memory, and takes native numbers that it could write to.
     native = np.require(labels, labels.dtype.newbyteorder("="), ["C", "W"])
     volume = native.reshape((1,) * (3 - labels.ndim) + labels.shape)
-    components = cc3d.connected_components(volume, connectivity=_OVER_FACES, out_dtype=np.uint32)
+    components = cc3d.connected_components(
+        volume, connectivity=_NUM_NEIGHBOURS[connectivity], out_dtype=np.uint32
+    )
     return np.asarray(components.view(np.int32).reshape(labels.shape))
 
 
@@ -116,7 +131,9 @@ def instances_of(
     return objects if border is None else grow(objects, classes == border, border_width)
 
 
-def grow(objects: np.ndarray, into: np.ndarray, width: int) -> np.ndarray:
+def grow(
+    objects: np.ndarray, into: np.ndarray, width: int, *, ndim: int | None = None
+) -> np.ndarray:
     """Give each free voxel to the nearest object within ``width`` voxels along every axis.
 
     Where several objects are equally near, the lowest number gets the voxel. So the result at a
@@ -130,6 +147,8 @@ def grow(objects: np.ndarray, into: np.ndarray, width: int) -> np.ndarray:
         Voxels that an object may get. Objects keep the voxels that they have.
     width : int
         In voxels.
+    ndim : int, optional
+        Objects grow along the last ``ndim`` axes only; by default, along all.
 
     Returns
     -------
@@ -141,28 +160,39 @@ def grow(objects: np.ndarray, into: np.ndarray, width: int) -> np.ndarray:
     array([5, 5, 5, 5, 5, 0])
     """
     grown = objects.copy()
-    padded = np.pad(objects, width)
-    for ring in _rings(objects.ndim, width):
-        nearest = _lowest(_moved(padded, offset, width) for offset in ring)
-        free = into & (grown == 0)
-        grown[free] = nearest[free]
+    num_frame_axes = 0 if ndim is None else objects.ndim - ndim
+    widths = (0,) * num_frame_axes + (width,) * (objects.ndim - num_frame_axes)
+    padded = np.ascontiguousarray(np.pad(objects, [(one, one) for one in widths]))
+    # Few voxels are free, so that only these look at their neighbours.
+    free = np.flatnonzero(into & (objects == 0))
+    places = _places(free, objects.shape, widths)
+    for ring in _rings(widths):
+        nearest = _lowest(padded.ravel()[places + step] for step in _steps(ring, padded))
+        got = nearest != 0
+        grown.reshape(-1)[free[got]] = nearest[got]
+        free, places = free[~got], places[~got]
     return grown
 
 
-def _rings(ndim: int, width: int) -> list[list[tuple[int, ...]]]:
+def _places(flat: np.ndarray, shape: Sequence[int], widths: Sequence[int]) -> np.ndarray:
+    """Flat indices of an array as those of the array with a padding of ``widths``."""
+    moved = [index + width for index, width in zip(np.unravel_index(flat, shape), widths)]
+    padded_shape = [n + 2 * width for n, width in zip(shape, widths)]
+    return np.ravel_multi_index(tuple(moved), padded_shape)
+
+
+def _steps(ring: Sequence[Sequence[int]], padded: np.ndarray) -> list[int]:
+    """How far a flat index moves for each offset."""
+    strides = [stride // padded.itemsize for stride in padded.strides]
+    return [sum(a * b for a, b in zip(offset, strides)) for offset in ring]
+
+
+def _rings(widths: Sequence[int]) -> list[list[tuple[int, ...]]]:
     """Offsets, grouped by their distance; the nearest group comes first."""
     rings: dict[int, list[tuple[int, ...]]] = defaultdict(list)
-    for offset in itertools.product(range(-width, width + 1), repeat=ndim):
+    for offset in itertools.product(*(range(-width, width + 1) for width in widths)):
         rings[sum(step**2 for step in offset)].append(offset)
     return [rings[distance] for distance in sorted(rings) if distance > 0]
-
-
-def _moved(padded: np.ndarray, offset: Sequence[int], width: int) -> np.ndarray:
-    """The array without its padding, as seen from ``offset`` voxels away."""
-    part = (
-        slice(width + step, n - width + step) for step, n in zip(offset, padded.shape, strict=True)
-    )
-    return padded[tuple(part)]
 
 
 def _lowest(neighbours: Iterable[np.ndarray]) -> np.ndarray:

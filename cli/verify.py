@@ -78,6 +78,7 @@ def verify(
             f"voxels, {report.precision}): largest difference {report.max_difference:.1e} standard "
             f"deviations, {report.labels_differ} labels differ, {report.labels_wrong} beyond "
             "rounding"
+            + (f", {report.ids_wrong} voxels with a wrong object" if report.ids_wrong else "")
         )
     if not report.passed:
         say("Error: the output is not what one pass over the image gives; segment it anew")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +53,7 @@ def summary(report: SegmentReport) -> str:
         return (
             f"already finished, in {counted(data['blocks'], 'block')}\n"
             f"classes: {shares}\n"
+            f"{objects(report)}"
             f"written to {data['output']}"
         )
     end = (
@@ -66,8 +68,25 @@ def summary(report: SegmentReport) -> str:
         f"{size(data['peak_memory_bytes'])} of memory at the peak\n"
         f"{grey_range(report)}\n"
         f"classes: {shares}\n"
+        f"{objects(report)}"
         f"{end}"
     )
+
+
+def objects(report: SegmentReport) -> str:
+    """A line about the objects, with its end of line; empty if no objects were numbered."""
+    found, rule = report.objects, report.plan.objects
+    if found is None or rule is None:
+        return ""
+    name = report.plan.model.description.classes[rule.object_class].name
+    small = f" ({found.num_small:,} below {rule.smallest} voxels left out)" if rule.smallest else ""
+    if not found.num_objects:
+        return f"objects: none of class {name}{small}\n"
+    median = f"{found.median_voxels:,.0f} voxels"
+    if (size_um := report.plan.voxel_size_um) is not None:
+        volume = found.median_voxels * math.prod(size_um)
+        median += f" or {volume:.3g} µm{'²' if len(size_um) == 2 else '³'}"
+    return f"objects: {found.num_objects:,} of class {name}{small}, median size {median}\n"
 
 
 def grey_range(report: SegmentReport) -> str:

@@ -20,11 +20,12 @@ def test_values_that_touch_are_different_objects() -> None:
     assert connected(labels).tolist() == [[1, 1, 3], [0, 0, 3], [2, 0, 0]]
 
 
-def numbered_by_scipy(labels: np.ndarray) -> np.ndarray:
+def numbered_by_scipy(labels: np.ndarray, connectivity: int) -> np.ndarray:
     """Components of the lowest value first; of one value, in the order of their first voxel."""
     numbers = np.zeros(labels.shape, np.int32)
+    structure = ndimage.generate_binary_structure(labels.ndim, connectivity)
     for value in np.unique(labels[labels != 0]):
-        components, _ = ndimage.label(labels == value)
+        components, _ = ndimage.label(labels == value, structure)
         numbers += np.where(components > 0, components + numbers.max(), 0).astype(np.int32)
     return numbers
 
@@ -34,16 +35,18 @@ def numbered_by_scipy(labels: np.ndarray) -> np.ndarray:
     st.sampled_from([(0, 4), (17,), (7, 9), (20, 20), (4, 5, 6), (1, 8, 8)]),
     st.sampled_from(["?", "u1", "i2", "u4", ">i4", "i8", "u8"]),
     st.sampled_from(["C", "F"]),
+    st.integers(1, 3),
 )
 def test_components_have_the_numbers_that_scipy_gives_value_by_value(
-    seed: int, shape: tuple[int, ...], dtype: str, order: str
+    seed: int, shape: tuple[int, ...], dtype: str, order: str, connectivity: int
 ) -> None:
     rng = np.random.default_rng(seed)
     labels = (rng.integers(0, 4, shape) * (rng.random(shape) < 0.8)).astype(dtype, order=order)
     labels.setflags(write=False)
-    numbers = connected(labels)
+    connectivity = min(connectivity, labels.ndim)
+    numbers = connected(labels, connectivity=connectivity)
     assert numbers.dtype == np.int32
-    np.testing.assert_array_equal(numbers, numbered_by_scipy(labels))
+    np.testing.assert_array_equal(numbers, numbered_by_scipy(labels, connectivity))
 
 
 def test_objects_connect_by_faces_and_small_ones_are_left_out() -> None:
@@ -107,9 +110,22 @@ def test_a_part_with_a_margin_grows_as_the_whole(seed: int, width: int) -> None:
     np.testing.assert_array_equal(grown, grow(objects, into, width)[part])
 
 
+@given(st.integers(0, 10_000), st.integers(0, 2), st.integers(1, 2))
+def test_frames_grow_as_if_each_were_alone(seed: int, width: int, ndim: int) -> None:
+    rng = np.random.default_rng(seed)
+    objects = rng.integers(1, 6, (4, 5, 6)) * (rng.random((4, 5, 6)) < 0.1)
+    into = rng.random(objects.shape) < 0.7
+    grown = grow(objects, into, width, ndim=ndim)
+    for frame in np.ndindex(*objects.shape[: 3 - ndim]):
+        np.testing.assert_array_equal(grown[frame], grow(objects[frame], into[frame], width))
+
+
 def test_one_voxel_of_any_value_is_one_object_and_more_than_three_axes_are_refused() -> None:
     for value in (1, 2**63, 2**64 - 1):
         assert connected(np.array([[value]], np.uint64)).tolist() == [[1]]
     assert connected(np.zeros((1, 1), np.uint64)).tolist() == [[0]]
     with pytest.raises(OptionError, match="labels have 4 axes; give 1 to 3"):
         connected(np.zeros((1, 2, 3, 4), int))
+    for connectivity in (0, 3):
+        with pytest.raises(OptionError, match=f"connectivity {connectivity} for 2 axes; give 1 to"):
+            connected(np.zeros((1, 2), int), connectivity=connectivity)

@@ -17,6 +17,9 @@ from bigunet.measuring.sums import ObjectSums
 _BLOCK_VOXELS = 1 << 21
 """Of a block, unless one is given: its working memory of some 100 bytes a voxel stays small."""
 
+_MOST_THREADS = 8
+"""Each has a block in memory; more threads than these mostly wait for one another."""
+
 
 class Voxels(Protocol):
     """A volume of objects."""
@@ -39,7 +42,7 @@ def sums_of_blocks(
     grid = BlockGrid(Box.of_shape(voxels.shape), block_shape)
     empty = Box.of_shape((0,) * grid.region.ndim)
     boxes = (grid.box(index) for index in grid.traversal()) if grid.num_blocks else iter([empty])
-    num_threads = num_threads or cores()
+    num_threads = num_threads or min(cores(), _MOST_THREADS)
     with ThreadPoolExecutor(num_threads) as pool:
         window: deque[Future[ObjectSums]] = deque()
         try:

@@ -22,7 +22,7 @@ def measure(
     image: Any = None,
     *,
     probability: Any = None,
-    frames: Sequence[str] = (),
+    frames: int | Sequence[str] = 0,
     voxel_size_um: float | Sequence[float] | None = None,
     class_name: str | None = None,
     block_shape: Sequence[int] | None = None,
@@ -40,9 +40,10 @@ def measure(
     probability : array_like, optional
         Probability of the objects' class, of the shape of ``labels``: 0 to 1, or whole numbers from
         0 to the greatest of their type.
-    frames : sequence of str, optional
-        Names of the axes of ``labels`` that are no space, such as ``["t"]``; each frame is measured
-        on its own, and an id in two frames has two rows. Labels at a path have names of their own.
+    frames : int or sequence of str, optional
+        Number of the axes of ``labels`` that are no space, or their names, such as ``["t"]``; each
+        frame is measured on its own, and an id in two frames has two rows. The names are those of
+        the columns, by default ``frame``. Labels at a path have names of their own.
     voxel_size_um : float or sequence of float, optional
         Micrometres of a voxel: one number, or one per axis of space. Images at paths say it
         themselves, most often.
@@ -99,12 +100,13 @@ def measure(
         described = described_of(stored, voxel_size_um, class_name)
         voxels: ArrayVoxels | StoredVoxels = stored
     else:
-        voxels = ArrayVoxels.of(labels, image, probability, frames)
+        names = _frame_names(frames)
+        voxels = ArrayVoxels.of(labels, image, probability, names)
         usual = usual_block_shape(voxels.shape)
         described = Described(
             voxels.shape[-voxels.ndim :],
             _spacing(voxel_size_um, voxels.ndim),
-            dict(zip(frames, voxels.shape)),
+            dict(zip(names, voxels.shape)),
             class_name,
         )
     block = usual if block_shape is None else checked_block_shape(block_shape, voxels.shape)
@@ -119,6 +121,12 @@ def described_of(
     """What the table says of a stored image; a size that is given comes before the stored one."""
     size = _spacing(voxel_size_um, stored.ndim) or stored.voxel_size_um
     return Described(stored.shape[-stored.ndim :], size, stored.frames, class_name)
+
+
+def _frame_names(frames: int | Sequence[str]) -> Sequence[str]:
+    if not isinstance(frames, int):
+        return frames
+    return ["frame"] if frames == 1 else [f"frame-{k}" for k in range(frames)]
 
 
 def _spacing(size: float | Sequence[float] | None, ndim: int) -> Sequence[float] | None:

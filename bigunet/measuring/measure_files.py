@@ -91,7 +91,7 @@ def measure_files(
         path = str(table)
     else:
         folder, name = where
-        write_image_tables(counted, folder, name, labels=name)
+        write_image_tables(counted, folder, name, labels=name, frame_sizes=stored.frame_sizes)
         path = str(folder / "tables" / name)
     return _measured(np.concatenate(sizes), described.voxel_size_um, path)
 

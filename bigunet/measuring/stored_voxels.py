@@ -25,11 +25,14 @@ class StoredVoxels:
     image : LevelReader or None
     channel_names : tuple of str
         One a channel of the image, all different; one empty name for a channel alone.
+    frame_sizes : dict of str to float
+        Step from frame to frame, in the unit of its axis (time), or in micrometres (z).
     """
 
     labels: LevelReader
     image: LevelReader | None
     channel_names: tuple[str, ...]
+    frame_sizes: dict[str, float]
 
     @classmethod
     def of(cls, labels: str | Path, image: str | Path | None, level: int = 0) -> StoredVoxels:
@@ -56,12 +59,12 @@ class StoredVoxels:
             )
         reader = open_reader(described, level=level)
         if image is None:
-            return cls(reader, None, ())
+            return cls(reader, None, (), _steps(described, reader, level))
         other = describe_image(image)
         grey = open_reader(
             other, level=_fitting(other, reader), channels=tuple(range(other.num_channels))
         )
-        return cls(reader, grey, _names(other))
+        return cls(reader, grey, _names(other), _steps(described, reader, level))
 
     @property
     def shape(self) -> Point:
@@ -111,6 +114,13 @@ def _fitting(image: ImageDescription, labels: LevelReader) -> int:
         f"{tuple(labels.shape)}; the image {image.url} has {axes} and {shapes[0]}, and no level "
         "that fits; give the image of these labels"
     )
+
+
+def _steps(image: ImageDescription, reader: LevelReader, level: int) -> dict[str, float]:
+    steps = {a: s for a, s in zip(image.volume_axes, image.volume_scale(level)) if a == "t"}
+    if "z" in image.volume_axes and reader.scale_um is not None:
+        steps["z"] = reader.scale_um[0]
+    return steps
 
 
 def _names(image: ImageDescription) -> tuple[str, ...]:

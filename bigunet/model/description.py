@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from bigunet.errors import ModelError
 from bigunet.model.brief import brief
+from bigunet.model.object_description import ObjectDescription
 from bigunet.options.choices import NormalisationKind
 
 FORMAT_VERSION = 1
@@ -100,6 +101,8 @@ class ModelDescription:
     grey_median : tuple of float or None
         Lowest and highest place of a training image's median in its grey range, without the outer
         5 %. 0 is the low end of a range, and 1 its high end.
+    objects : ObjectDescription, optional
+        What of the classes is one object.
     training, card : dict
         How the model was trained; and its card: data, licence, scores, limits.
     """
@@ -112,6 +115,7 @@ class ModelDescription:
     precisions: tuple[str, ...] = ("fp32",)
     voxel_size_um: tuple[float, ...] | None = None
     grey_median: tuple[float, float] | None = None
+    objects: ObjectDescription | None = None
     training: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -123,10 +127,16 @@ class ModelDescription:
                 f"model {brief(self.name)} has {len(self.classes)} class(es); labels hold "
                 f"2 to {MAX_CLASSES}, background included"
             )
+        if self.objects is not None:
+            self.objects.check_classes([one.name for one in self.classes])
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain data for JSON."""
-        return {"format": "bigunet", "format_version": FORMAT_VERSION, **asdict(self)}
+        fields = asdict(self)
+        if self.objects is None:
+            # Versions that do not know objects can read such a file.
+            del fields["objects"]
+        return {"format": "bigunet", "format_version": FORMAT_VERSION, **fields}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelDescription:
@@ -157,6 +167,8 @@ class ModelDescription:
         for name in ("classes", "channels", "precisions"):
             if not isinstance(fields.get(name, ()), (list, tuple)):
                 raise damaged(name, fields[name])
+        if fields.get("objects") is not None:
+            fields["objects"] = ObjectDescription.from_dict(fields["objects"])
         for name in ("voxel_size_um", "grey_median"):
             if not isinstance(fields.get(name), (list, tuple, NoneType)):
                 raise damaged(name, fields[name])
@@ -188,6 +200,8 @@ def check_description(description: ModelDescription) -> None:
     for one in description.classes:
         if not isinstance(one, SegmentationClass):
             raise damaged("classes", one)
+    if not isinstance(description.objects, ObjectDescription | None):
+        raise damaged("objects", description.objects)
     for field_name in ("channels", "precisions"):
         for name in getattr(description, field_name):
             check_name(name, f"one of the {field_name}")

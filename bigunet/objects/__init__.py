@@ -2,7 +2,9 @@
 
 ::
 
+    rule             what an object is
     block_fragments  one block: its fragments of objects, and what its neighbours must know
+    touching         two blocks: which of their fragments touch
     stitching        all blocks: which fragments are one object
     numbering        all blocks: small objects are removed, the others get ids
     relabelling      one block: the ids of its voxels, and growth into the border class

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigunet.errors import GeometryError, OutputError
+from bigunet.errors import GeometryError, LabelsError, OutputError
 from bigunet.geometry import Box
+from bigunet.labels import connected
+from bigunet.objects.rule import ObjectRule
 
 _VOXELS_AT_ONCE = 2**22
 """Voxels that are counted at once: numpy counts in int64, so 32 MiB for each array."""
@@ -52,9 +54,10 @@ class BlockFragments:
         Voxels of each fragment.
     first_voxels : ndarray of int64, (num_fragments,)
         First voxel of each fragment: its index in C order of the whole volume.
-    low_faces, high_faces : tuple of ndarray, one for each axis
+    low_faces, high_faces : tuple of ndarray, one for each axis over which objects are connected
         Labels of the first and of the last voxels along the axis: an array without this axis,
-        of the least unsigned type that holds ``num_fragments``.
+        of the least unsigned type that holds ``num_fragments``. The axes are the last of the
+        block; those before are frames.
 
     Raises
     ------
@@ -76,7 +79,8 @@ class BlockFragments:
         lows, highs = [
             [face.shape for face in faces] for faces in (self.low_faces, self.high_faces)
         ]
-        if not lows or lows != highs or any(len(shape) != len(lows) - 1 for shape in lows):
+        num_axes = {len(shape) + 1 for shape in lows}
+        if lows != highs or len(num_axes) != 1 or max(num_axes) < len(lows):
             raise GeometryError(f"low faces {lows} and high faces {highs} are not of one block")
 
     @property
@@ -107,7 +111,9 @@ class BlockFragments:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            num_axes = len(arrays) // 2 - 1
+            num_axes, odd = divmod(len(arrays) - 2, 2)
+            if odd:  # a damaged length in the list of members hides the one after it
+                raise ValueError("a face is missing")
             lows, highs = [
                 tuple(arrays[f"{side}_{axis}"] for axis in range(num_axes))
                 for side in ("low", "high")
@@ -120,18 +126,66 @@ class BlockFragments:
             ) from error
 
 
-def fragments_of_labels(labels: np.ndarray, box: Box, volume: Box) -> BlockFragments:
+def label_block(classes: np.ndarray, rule: ObjectRule) -> np.ndarray:
+    """Number the fragments of objects in one block.
+
+    Parameters
+    ----------
+    classes : ndarray of int or bool, (*frames, *space)
+        The last ``rule.ndim`` axes are space. Nothing joins across the axes before.
+    rule : ObjectRule
+
+    Returns
+    -------
+    ndarray of uint32, (*frames, *space)
+        Fragments from 1 in the order of their first voxel in the block, so frame by frame; 0 is no
+        object.
+
+    Raises
+    ------
+    LabelsError
+        If the classes have fewer axes than the objects.
+
+    Examples
+    --------
+    >>> label_block(np.array([[0, 1, 1], [1, 1, 0]]), ObjectRule(1, ndim=1))
+    array([[0, 1, 1],
+           [2, 2, 0]], dtype=uint32)
+    """
+    num_frame_axes = classes.ndim - rule.ndim
+    if num_frame_axes < 0:
+        raise LabelsError(f"classes have {classes.ndim} axes; give {rule.ndim} or more")
+    if num_frame_axes == 0:
+        whole = connected(classes == rule.object_class, connectivity=rule.connectivity)
+        return whole.view(np.uint32)
+    labels = np.empty(classes.shape, np.uint32)
+    before = 0
+    for frame in np.ndindex(*classes.shape[:num_frame_axes]):
+        inside = classes[frame] == rule.object_class
+        local = connected(inside, connectivity=rule.connectivity)
+        labels[frame] = local
+        if before:
+            np.add(labels[frame], before, out=labels[frame], where=inside)
+        before += int(local.max(initial=0))
+    return labels
+
+
+def fragments_of_labels(
+    labels: np.ndarray, box: Box, volume: Box, *, ndim: int | None = None
+) -> BlockFragments:
     """Describe the fragments of one block.
 
     Parameters
     ----------
-    labels : ndarray of int, (*space)
-        The block's fragments, as :func:`bigunet.labels.connected` numbers them: from 1, in the
-        order of their first voxel.
+    labels : ndarray of int, (*frames, *space)
+        The block's fragments, as :func:`label_block` numbers them: from 1, in the order of their
+        first voxel.
     box : Box
         The voxels of the block.
     volume : Box
         The whole volume, in which first voxels are counted.
+    ndim : int, optional
+        Axes of space: objects touch over the faces of the last ``ndim`` axes; by default, of all.
 
     Raises
     ------
@@ -153,9 +207,9 @@ def fragments_of_labels(labels: np.ndarray, box: Box, volume: Box) -> BlockFragm
     moved = tuple(place + start for place, start in zip(places, origin))
     first_voxels = np.ravel_multi_index(moved, volume.shape).astype(np.int64, copy=False)
     face_type = np.min_scalar_type(len(sizes))
+    axes = range(labels.ndim - (ndim or labels.ndim), labels.ndim)
     lows, highs = [
-        tuple(np.asarray(labels.take(place, axis), face_type) for axis in range(labels.ndim))
-        for place in (0, -1)
+        tuple(np.asarray(labels.take(place, axis), face_type) for axis in axes) for place in (0, -1)
     ]
     return BlockFragments(sizes, first_voxels, lows, highs)
 

@@ -11,10 +11,10 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.errors import LabelsError, OptionError
 from bigunet.geometry import Box
-from bigunet.labels import connected
-from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels
+from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
 from bigunet.objects.numbering import number_objects
 from bigunet.objects.relabelling import box_to_read, grown_block, ids_of_labels
+from bigunet.objects.rule import ObjectRule
 from bigunet.objects.stitching import stitch
 
 _BLOCK_SIDES = {1: 2**24, 2: 2**12, 3: 2**8}
@@ -40,18 +40,20 @@ def label_objects(
     border: int | None = None,
     border_width: int = 1,
     smallest: int = 0,
+    connectivity: int = 1,
+    frames: int = 0,
     block_shape: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Number the objects of one class: its voxels that are connected over faces are one object.
+    """Number the objects of one class: its connected voxels are one object.
 
     Objects have the ids 1, 2, 3 and so on, in the order of their first voxel in C order. The result
     is the same, to the byte, for any shape of blocks.
 
     Parameters
     ----------
-    classes : array of int or bool, (*space)
-        One to three axes. Of arrays that are not in memory (zarr, h5py, dask), one block is read at
-        a time.
+    classes : array of int or bool, (*frames, *space)
+        One to three axes of space. Of arrays that are not in memory (zarr, h5py, dask), one block
+        is read at a time.
     object_class : int
         The class of the objects.
     border : int, optional
@@ -62,20 +64,28 @@ def label_objects(
     smallest : int
         Objects with fewer voxels of their class are left out. Voxels that return from the border
         do not count.
+    connectivity : int
+        Which voxels are neighbours: 1 over faces, 2 over edges as well, 3 over corners as well; at
+        most the number of axes of space. As in scikit-image.
+    frames : int
+        How many of the first axes are frames, such as time points: objects neither join nor grow
+        across them. Ids go on from frame to frame.
     block_shape : sequence of int, optional
-        Voxels of a block along each axis. By default a block has up to 16 million voxels.
+        Voxels of a block along each axis. By default a block has up to 16 million voxels
+        of one frame.
 
     Returns
     -------
-    ndarray of uint32, (*space)
+    ndarray of uint32, (*frames, *space)
         0 is no object. The type is uint64 if there are more than 4,294,967,295 objects.
 
     Raises
     ------
     LabelsError
-        If the classes are no whole numbers, or have no axis or more than three.
+        If the classes are no whole numbers, or have no axis of space or more than three.
     OptionError
-        If the border is the class of the objects, or a number is negative.
+        If the border is the class of the objects, a number is negative, or there is no such
+        connectivity.
     GeometryError
         If the block shape does not fit the axes.
 
@@ -84,38 +94,34 @@ def label_objects(
     >>> label_objects(np.array([0, 1, 1, 2, 2, 1, 2, 0]), border=2)
     array([0, 1, 1, 1, 2, 2, 2, 0], dtype=uint32)
     """
-    grid = _grid(classes, block_shape)
-    _check(object_class, border, border_width, smallest)
+    grid = _grid(classes, frames, block_shape)
+    rule = ObjectRule(
+        object_class, border, border_width, smallest, connectivity, grid.region.ndim - frames
+    )
     labels = np.zeros(grid.region.shape, np.uint32)
-    stitched = stitch(grid, _labelled(classes, object_class, grid, labels))
+    stitched = stitch(grid, _labelled(classes, rule, grid, labels), connectivity=connectivity)
     numbers = number_objects(stitched, smallest=smallest)
     ids = labels.astype(numbers.ids.dtype, copy=False)
     for number, box in enumerate(_boxes(grid)):
         where = box.within(grid.region)
         ids[where] = ids_of_labels(labels[where], numbers.of_block(number))
-    if border is None or border_width == 0:
-        return ids
-    return _grown(ids, classes, border, border_width, grid)
+    return ids if border is None or border_width == 0 else _grown(ids, classes, rule, grid)
 
 
-def _grid(classes: Sliceable, block_shape: Sequence[int] | None) -> BlockGrid:
+def _grid(classes: Sliceable, frames: int, block_shape: Sequence[int] | None) -> BlockGrid:
     shape = tuple(classes.shape)
-    if len(shape) not in _BLOCK_SIDES:
-        raise LabelsError(f"classes have {len(shape)} axes; give 1 to 3, such as one time point")
+    if frames < 0:
+        raise OptionError(f"frames {frames} must be 0 or more axes")
+    if len(shape) - frames not in _BLOCK_SIDES:
+        raise LabelsError(
+            f"classes have {len(shape)} axes; give 1 to 3 and those that frames counts ({frames})"
+        )
     if np.dtype(classes.dtype).kind not in "bui":
         raise LabelsError(f"classes are of type {classes.dtype}; give whole numbers")
     if block_shape is None:
-        block_shape = (_BLOCK_SIDES[len(shape)],) * len(shape)
+        num_axes = len(shape) - frames
+        block_shape = (1,) * frames + (_BLOCK_SIDES[num_axes],) * num_axes
     return BlockGrid(Box.of_shape(shape), tuple(operator.index(n) for n in block_shape))
-
-
-def _check(object_class: int, border: int | None, border_width: int, smallest: int) -> None:
-    if border == object_class:
-        raise OptionError(f"border {border} is the class of the objects; give another class")
-    if border_width < 0 or smallest < 0:
-        raise OptionError(
-            f"border_width {border_width} and smallest {smallest} must be 0 or more voxels"
-        )
 
 
 def _boxes(grid: BlockGrid) -> Iterator[Box]:
@@ -124,25 +130,23 @@ def _boxes(grid: BlockGrid) -> Iterator[Box]:
 
 
 def _labelled(
-    classes: Sliceable, object_class: int, grid: BlockGrid, labels: np.ndarray
+    classes: Sliceable, rule: ObjectRule, grid: BlockGrid, labels: np.ndarray
 ) -> Iterator[BlockFragments]:
     """Label block by block; local labels are written into ``labels``."""
     for box in _boxes(grid):
         where = box.within(grid.region)
-        local = connected(np.asarray(classes[where]) == object_class)
+        local = label_block(np.asarray(classes[where]), rule)
         labels[where] = local
-        yield fragments_of_labels(local, box, grid.region)
+        yield fragments_of_labels(local, box, grid.region, ndim=rule.ndim)
 
 
-def _grown(
-    ids: np.ndarray, classes: Sliceable, border: int, width: int, grid: BlockGrid
-) -> np.ndarray:
+def _grown(ids: np.ndarray, classes: Sliceable, rule: ObjectRule, grid: BlockGrid) -> np.ndarray:
     grown = np.empty_like(ids)
     for box in _boxes(grid):
-        read = box_to_read(box, grid.region, width)
+        read = box_to_read(box, grid.region, rule.border_width, ndim=rule.ndim)
         where = read.within(grid.region)
-        free = np.asarray(classes[where]) == border
+        free = np.asarray(classes[where]) == rule.border
         grown[box.within(grid.region)] = grown_block(
-            ids[where], free, read=read, write=box, width=width
+            ids[where], free, read=read, write=box, width=rule.border_width, ndim=rule.ndim
         )
     return grown

@@ -50,17 +50,27 @@ def ids_of_labels(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return np.asarray(ids[labels])
 
 
-def box_to_read(write: Box, volume: Box, width: int) -> Box:
+def box_to_read(write: Box, volume: Box, width: int, *, ndim: int | None = None) -> Box:
     """The box to read for growth by ``width``: the block and its halo, inside the volume.
+
+    The halo is along the last ``ndim`` axes, as the growth; by default along all.
 
     >>> print(box_to_read(Box((0, 8), (8, 16)), Box((0, 0), (20, 20)), 2))
     [0:10, 6:18]
     """
-    return write.grow((width,) * write.ndim).intersection(volume)
+    num_frame_axes = 0 if ndim is None else write.ndim - ndim
+    margin = (0,) * num_frame_axes + (width,) * (write.ndim - num_frame_axes)
+    return write.grow(margin).intersection(volume)
 
 
 def grown_block(
-    ids: np.ndarray, border: np.ndarray, *, read: Box, write: Box, width: int
+    ids: np.ndarray,
+    border: np.ndarray,
+    *,
+    read: Box,
+    write: Box,
+    width: int,
+    ndim: int | None = None,
 ) -> np.ndarray:
     """Ids of one block after growth into the border class.
 
@@ -76,6 +86,8 @@ def grown_block(
         The block.
     width : int
         How far objects grow, in voxels.
+    ndim : int, optional
+        Objects grow along the last ``ndim`` axes only; by default, along all.
 
     Returns
     -------
@@ -89,4 +101,4 @@ def grown_block(
     """
     if ids.shape != read.shape or border.shape != read.shape:
         raise GeometryError(f"ids {ids.shape} and border {border.shape} are not those of {read}")
-    return grow(ids, border, width)[write.within(read)]
+    return grow(ids, border, width, ndim=ndim)[write.within(read)]

@@ -99,10 +99,9 @@ def _find_finished(
     if request.existing != "resume" or request.part is not None:
         return None
     with MemoryWatch() as memory:
-        totals = find_finished(planned.plan, record)
-    if totals is None:
+        written = find_finished(planned.plan, record)
+    if written is None:
         return None
-    written = Written(0, totals, finished=True)
     return Outcome(planned.plan, written, 0.0, "", memory.peak_bytes, already_finished=True)
 
 

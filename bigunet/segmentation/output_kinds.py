@@ -21,7 +21,7 @@ class OutputKind:
     per_class : bool
         Whether there is a channel for each class of the model; otherwise there is no channel.
     dtype : str
-        Type of a voxel, in the words of numpy.
+        Type of a voxel, in the words of numpy. Where ids of objects need it, it is uint64.
     """
 
     group: str
@@ -36,9 +36,13 @@ class OutputKind:
 
 OUTPUT_KINDS: Mapping[Output, OutputKind] = {
     "classes": OutputKind("labels/classes", is_label=True, per_class=False, dtype="uint8"),
+    "instances": OutputKind("labels/instances", is_label=True, per_class=False, dtype="uint32"),
     "probabilities": OutputKind("probabilities", is_label=False, per_class=True, dtype="uint8"),
 }
 """One entry for each name in :data:`bigunet.options.choices.Output`."""
+
+MADE_OF_CLASSES = frozenset({"instances"})
+"""Outputs that are made of the classes, when the classes of all blocks are written."""
 
 OUTPUT_FOLDERS = frozenset(kind.group.split("/")[0] for kind in OUTPUT_KINDS.values())
 """Names of the folders at the root of an output that a run may write."""

@@ -86,7 +86,7 @@ def choose_place(image: Multiscale, target: str | Path | None, options: SegmentO
 def check_inside_options(options: SegmentOptions) -> None:
     """Raise OptionError if the options ask for more than the classes of all of level 0."""
     is_refused = {
-        f"output {', '.join(options.outputs)}": options.outputs != ("classes",),
+        f"output {', '.join(options.outputs)}": options.outputs not in ((), ("classes",)),
         f"roi {', '.join(options.roi)}": bool(options.roi),
         f"level {options.level}": options.level != 0,
     }

@@ -13,6 +13,8 @@ from bigunet.geometry import Box, hull
 from bigunet.io.images.volume import VolumeReader
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.score_maps import labels_of, score_margin
+from bigunet.objects.relabelling import box_to_read
+from bigunet.segmentation.instances.window_check import wrong_ids
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.verify_report import TOLERANCE, VerifyReport
 from bigunet.tiling import Tile, Tiling
@@ -51,13 +53,16 @@ class Recomputation:
     reader : VolumeReader
         Reads the image, in voxels of its level.
     stored : VolumeReader
-        Reads the labels of the output, in voxels of the region.
+        Reads the classes of the output, in voxels of the region.
+    instances : VolumeReader, optional
+        Reads the ids of the objects of the output, if it has any.
     """
 
     plan: SegmentPlan
     predictor: Predictor
     reader: VolumeReader
     stored: VolumeReader
+    instances: VolumeReader | None = None
 
     def compare(self, windows: list[Box]) -> VerifyReport:
         """Recompute all windows and add up what differs."""
@@ -70,6 +75,24 @@ class Recomputation:
             max_difference=max((one.scores for one in differences), default=0.0),
             labels_differ=sum(one.labels_differ for one in differences),
             labels_wrong=sum(one.labels_wrong for one in differences),
+            ids_wrong=sum(map(self._wrong_ids, windows)),
+        )
+
+    def _wrong_ids(self, window: Box) -> int:
+        """Voxels of a window that cannot have their id, if the stored classes are right."""
+        rule = self.plan.objects
+        if rule is None or self.instances is None:
+            return 0
+        local = window.shift(tuple(-v for v in self.plan.region.start))
+        volume = Box.of_shape(self.plan.region.shape)
+        read = box_to_read(local, volume, rule.border_width, ndim=rule.ndim)
+        return wrong_ids(
+            self.stored.read(read)[0],
+            self.instances.read(read)[0],
+            read=read,
+            window=local,
+            volume=volume,
+            rule=rule,
         )
 
     def _difference(self, window: Box) -> WindowDifference:
@@ -126,17 +149,7 @@ class Recomputation:
 
     def _run_tiles(self, window: Box) -> Iterator[Tile]:
         """The tiles of the run that wrote a part of the window."""
-        for index in self._block_indices(window):
+        for index in self.plan.grid.overlapping(window):
             for tile in self.plan.tiling.tiles(self.plan.grid.box(index)):
                 if tile.output.intersection(window).size:
                     yield tile
-
-    def _block_indices(self, window: Box) -> Iterator[tuple[int, ...]]:
-        """Indices of the blocks that overlap the window."""
-        local = window.shift(tuple(-v for v in self.plan.region.start))
-        axes = [
-            range(a // n, (b - 1) // n + 1)
-            for a, b, n in zip(local.start, local.stop, self.plan.grid.block_shape)
-        ]
-        for index in np.ndindex(*(len(axis) for axis in axes)):
-            yield tuple(axis[i] for axis, i in zip(axes, index))

@@ -108,6 +108,7 @@ def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> S
         fit=planned.fit,
         seconds=outcome.seconds,
         blocks_done=written.blocks_done,
+        objects=written.objects,
         finished=written.finished,
         peak_memory_bytes=outcome.peak_memory_bytes,
         dashboard=outcome.dashboard,

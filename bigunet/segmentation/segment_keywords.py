@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from bigunet.options.choices import (
     BackendChoice,
+    Connectivity,
     DeviceChoice,
     LevelChoice,
     Nonfinite,
@@ -19,6 +20,11 @@ from bigunet.options.choices import (
 class SegmentKeywords(TypedDict, total=False):
     """Fields of SegmentOptions as keywords; sequences stand for tuples."""
 
+    object_class: str
+    border_class: str
+    border_width: int
+    smallest: str
+    connectivity: Connectivity
     outputs: Sequence[Output]
     level: LevelChoice
     channels: Sequence[int | str]

@@ -22,6 +22,7 @@ from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
 from bigunet.options.image_kinds import Channel, LevelNumber, Region, Size
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
+from bigunet.segmentation.object_options import ObjectOptions
 from bigunet.urls import shown_url
 
 IMAGE, NETWORK, GREY = "Image", "Network", "Grey values"
@@ -31,7 +32,7 @@ _SHAPE = Commas(Whole(), "whole numbers", "512,512")
 
 @documented
 @dataclass(frozen=True, slots=True)
-class SegmentOptions:
+class SegmentOptions(ObjectOptions):
     """How an image is segmented, apart from model, output and workers.
 
     Raises
@@ -41,11 +42,12 @@ class SegmentOptions:
     """
 
     outputs: tuple[Output, ...] = option(
-        ("classes",),
+        (),
         Each(Choice(Output, "output"), "names, such as ('classes',)"),
-        "What to write.",
+        "What to write. instances are numbered objects, made of the classes.",
         section=OUTPUT,
         flag="--output",
+        usual="classes, and instances if the model file says what its objects are",
     )
     level: LevelChoice = option(
         0,
@@ -198,8 +200,9 @@ class SegmentOptions:
             raise OptionError(f"OpenVINO runs on CPUs in fp32 or bf16, not with {asked}")
         if self.memory_limit < 0:
             raise OptionError(f"memory limit {self.memory_limit}: give bytes, or 0 for a default")
-        if not self.outputs or len(set(self.outputs)) != len(self.outputs):
+        if len(set(self.outputs)) != len(self.outputs):
             raise OptionError(f"outputs {self.outputs}: name each output once")
+        self._check_objects()
         for name in ("block_shape", "tile_shape"):
             if any(n < 1 for n in getattr(self, name)):
                 raise OptionError(f"{name} {getattr(self, name)}: every axis needs at least 1")

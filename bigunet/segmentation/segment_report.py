@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.plan.fit import Fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -30,6 +31,8 @@ class SegmentReport:
         Blocks that this run segmented itself; earlier runs or other parts did the others.
     finished : bool
         Whether the output is complete; False if other parts must still end.
+    objects : ObjectSummary or None
+        Number and sizes of the objects, if they are written.
     class_shares : mapping of str to float
         Share of the voxels of each class, 0 to 1.
     bytes_read : int
@@ -58,6 +61,7 @@ class SegmentReport:
     seconds: float
     blocks_done: int
     finished: bool
+    objects: ObjectSummary | None
     class_shares: Mapping[str, float]
     bytes_read: int
     tiles_computed: int
@@ -83,6 +87,7 @@ class SegmentReport:
             "megapixels_per_second": round(voxels / 1e6 / max(self.seconds, 1e-9), 3),
             "blocks_done": self.blocks_done,
             "finished": self.finished,
+            "objects": None if self.objects is None else asdict(self.objects),
             "class_shares": {name: round(share, 6) for name, share in self.class_shares.items()},
             "bytes_read": self.bytes_read,
             "bytes_read_per_image_byte": round(self.plan.read_ratio(self.bytes_read), 4),

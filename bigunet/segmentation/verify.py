@@ -16,6 +16,7 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
+from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -81,7 +82,11 @@ def verify(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
             f"{plan.image.url} was segmented: it is another image's output"
         )
-    recomputation = Recomputation(plan, predictor, reader, stored)
+    instances = None
+    if "instances" in plan.options.outputs:
+        group = OUTPUT_KINDS["instances"].group
+        instances = VolumeReader(open_multiscale(join_url(output.store, group)))
+    recomputation = Recomputation(plan, predictor, reader, stored, instances)
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
 
 

@@ -32,6 +32,8 @@ class VerifyReport:
     labels_wrong : int
         Those among them with a larger difference between the two best scores than rounding can
         explain.
+    ids_wrong : int
+        Voxels of numbered objects with an id that contradicts the classes in the window.
     """
 
     windows: int
@@ -41,11 +43,13 @@ class VerifyReport:
     max_difference: float
     labels_differ: int
     labels_wrong: int
+    ids_wrong: int = 0
 
     @property
     def passed(self) -> bool:
         """Whether the output is what one pass over the whole image would give."""
-        return self.labels_wrong == 0 and self.max_difference <= TOLERANCE[self.precision]
+        wrong = self.labels_wrong + self.ids_wrong
+        return wrong == 0 and self.max_difference <= TOLERANCE[self.precision]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet verify --json` prints."""

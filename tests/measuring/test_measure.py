@@ -203,3 +203,12 @@ def test_what_cannot_be_measured_is_refused(
 ) -> None:
     with pytest.raises(bigunet.BigUNetError, match=reason):
         bigunet.measure(labels, image, **options)
+
+
+@given(labelled(tuple(shape for shape in SHAPES if len(shape) == 3)))
+def test_frames_are_measured_as_single_images(labels: np.ndarray) -> None:
+    table = bigunet.measure(labels, labels, frames=1)
+    for frame, single in enumerate(labels):
+        rows = table["frame"] == frame if len(labels) > 1 else np.ones(len(table["label"]), bool)
+        for name, column in bigunet.measure(single, single).items():
+            assert table[name][rows].tobytes() == column.tobytes()

@@ -153,3 +153,15 @@ def test_labels_that_are_classes_are_refused(tmp_path: Path) -> None:
     group.attrs["ome"] = ome | {"image-label": {"version": "0.5", "properties": names}}
     with pytest.raises(bigunet.BigUNetError, match=r"holds classes \(sky, sea\), not objects"):
         measure_files(image, "cells")
+
+
+def test_boxes_of_one_plane_have_its_thickness_and_frames_their_time(tmp_path: Path) -> None:
+    labels = objects((2, 1, 20, 18))
+    write_labelled(tmp_path / "a.zarr", labels, np.ones((1, *labels.shape)), "tzyx", um=0.25)
+    done = measure_files(tmp_path / "a.zarr", "cells")
+    table = pandas.read_parquet(f"{done.table}/table.parquet")
+    boxes = pandas.read_parquet(f"{done.table}_ROI_table/table.parquet")
+    assert done.unit == "µm²"
+    assert "z" not in table
+    assert set(boxes["len_z_micrometer"]) == {0.25}
+    assert boxes["t_second"].tolist() == table["t"].tolist()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.object_cases import BORDER, Case, cases, checkerboard, numbered_whole, spiral
 
@@ -21,13 +22,20 @@ def assert_same(ours: np.ndarray, expected: np.ndarray) -> None:
     assert ours.tobytes() == expected.tobytes()
 
 
+@settings(max_examples=max(150, settings.default.max_examples))
 @given(cases(), st.sampled_from([None, BORDER]), st.integers(0, 3), st.integers(0, 9))
 def test_objects_are_those_of_the_whole_for_any_blocks(
     case: Case, border: int | None, border_width: int, smallest: int
 ) -> None:
     rules = {"border": border, "border_width": border_width, "smallest": smallest}
-    ours = bigunet.label_objects(case.classes, block_shape=case.block_shape, **rules)
-    assert_same(ours, numbered_whole(case.classes, **rules))
+    ours = bigunet.label_objects(
+        case.classes,
+        block_shape=case.block_shape,
+        connectivity=case.connectivity,
+        frames=case.frames,
+        **rules,
+    )
+    assert_same(ours, numbered_whole(case, **rules))
 
 
 @pytest.mark.parametrize("block_shape", [(1, 1), (5, 7), (16, 16), (31, 31), (99, 1)])
@@ -37,15 +45,38 @@ def test_a_spiral_through_all_blocks_is_one_object(block_shape: Point) -> None:
     assert_same(bigunet.label_objects(arm, block_shape=block_shape), arm.astype(np.uint32))
 
 
-def test_objects_that_touch_at_a_corner_of_four_blocks_are_two() -> None:
-    classes = np.zeros((8, 8), np.uint8)
-    classes[:4, 4:] = 1
-    classes[4:, :4] = 1
-    ours = bigunet.label_objects(classes, block_shape=(4, 4))
-    # The one that begins in the first row is the first, though its block is not.
-    assert (ours[:4, 4:] == 1).all()
-    assert (ours[4:, :4] == 2).all()
-    assert np.count_nonzero(ours) == 32
+@pytest.mark.parametrize(
+    ("ndim", "apart", "least"),
+    [(2, (1, -1), 2), (2, (1, 1), 2)]
+    + [(3, (*plane, 0), 2) for plane in [(1, 1), (1, -1)]]
+    + [(3, (0, 1, -1), 2), (3, (1, 0, -1), 2)]
+    + [(3, (1, *rest), 3) for rest in itertools.product((-1, 1), repeat=2)],
+)
+def test_objects_that_touch_at_a_corner_of_blocks_are_one_from_the_connectivity_that_says_so(
+    ndim: int, apart: Point, least: int
+) -> None:
+    first = tuple(3 if step >= 0 else 4 for step in apart)
+    classes = np.zeros((8,) * ndim, np.uint8)
+    classes[first] = classes[tuple(a + b for a, b in zip(first, apart))] = 1
+    for connectivity in range(1, ndim + 1):
+        ours = bigunet.label_objects(classes, connectivity=connectivity, block_shape=(4,) * ndim)
+        assert ours.max() == (1 if connectivity >= least else 2)
+        assert ours[first] == 1
+
+
+@pytest.mark.parametrize("block_shape", [None, (1, 2), (2, 1), (3, 2)])
+def test_objects_do_not_grow_into_other_frames(block_shape: Point | None) -> None:
+    classes = np.array([[1, 2], [2, 2], [2, 1]])
+    ours = bigunet.label_objects(classes, border=2, frames=1, block_shape=block_shape)
+    assert ours.tolist() == [[1, 1], [0, 0], [2, 2]]
+
+
+def test_frames_never_share_an_object_and_ids_go_on() -> None:
+    classes = np.tile(np.array([1, 2, 0, 1], np.uint8), (2, 2, 1))
+    for block_shape in [(1, 1, 4), (2, 2, 4), (2, 1, 1), None]:
+        ours = bigunet.label_objects(classes, border=2, frames=2, block_shape=block_shape)
+        assert ours.reshape(4, 4).tolist() == [[n, n, 0, n + 1] for n in (1, 3, 5, 7)]
+    assert bigunet.label_objects(classes).max() == 2
 
 
 def test_ids_follow_the_first_voxel_and_not_the_blocks() -> None:
@@ -99,6 +130,12 @@ def test_no_more_than_a_block_and_its_halo_is_read_at_a_time() -> None:
     ("classes", "rules", "error", "match"),
     [
         (np.zeros((1, 2, 3, 4), int), {}, LabelsError, "classes have 4 axes; give 1 to 3"),
+        (np.zeros((1, 2), int), {"frames": 2}, LabelsError, "2 axes; give 1 to 3 and those"),
+        (np.zeros((1, 2), int), {"frames": -1}, OptionError, "frames -1 must be 0 or more"),
+        (np.zeros((1, 2), int), {"connectivity": 3}, OptionError, "objects of 2 axes; give 1 to 2"),
+        (np.zeros((1, 2), int), {"connectivity": 0}, OptionError, "objects of 2 axes; give 1 to 2"),
+        (np.ones(3, int), {"object_class": -1}, OptionError, "object_class -1 and border None"),
+        (np.ones(3, int), {"border": -1}, OptionError, "border -1 must be classes, 0 or more"),
         (np.array(1), {}, LabelsError, "classes have 0 axes; give 1 to 3"),
         (np.zeros(3), {}, LabelsError, "of type float64; give whole numbers"),
         (np.ones(3, int), {"border": 1}, OptionError, "border 1 is the class of the objects"),

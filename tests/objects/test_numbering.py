@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.object_cases import OBJECT, Case, blocks_of, cases
+from support.object_cases import Case, blocks_of, cases
 
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, LabelsError, OptionError
@@ -21,9 +21,8 @@ from bigunet.objects.stitching import stitch
 def test_ids_go_on_after_those_before_also_past_32_bits(
     case: Case, smallest: int, before: int
 ) -> None:
-    mask = case.classes == OBJECT
-    grid = BlockGrid(Box.of_shape(mask.shape), case.block_shape)
-    stitched = stitch(grid, blocks_of(mask, grid))
+    grid = BlockGrid(Box.of_shape(case.classes.shape), case.block_shape)
+    stitched = stitch(grid, blocks_of(case, grid), connectivity=case.connectivity)
     plain = number_objects(stitched, smallest=smallest)
     later = number_objects(stitched, smallest=smallest, before=before)
     highest = before + plain.num_objects
@@ -44,6 +43,16 @@ def test_ids_past_32_bits_stay_whole_in_a_block_that_grows() -> None:
     grown = grown_block(ids, labels == 0, read=box, write=Box((1,), (5,)), width=2)
     assert grown.dtype == np.uint64
     assert grown.tolist() == [2**32 + 1, 2**32 + 1, 2**32 + 2, 2**32 + 2]
+
+
+def test_growth_reads_no_other_frame() -> None:
+    volume = Box((0, 0), (3, 9))
+    write = Box((1, 3), (2, 6))
+    read = box_to_read(write, volume, 2, ndim=1)
+    assert read == Box((1, 1), (2, 8))
+    ids = np.array([[0, 4, 0, 0, 0, 0, 9]])
+    grown = grown_block(ids, ids == 0, read=read, write=write, width=2, ndim=1)
+    assert grown.tolist() == [[4, 4, 9]]
 
 
 def test_the_least_ids_of_64_bits_are_one_past_those_of_32() -> None:

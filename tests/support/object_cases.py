@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Point
-from bigunet.labels import connected
-from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels
+from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
+from bigunet.objects.rule import ObjectRule
 
 OBJECT, BORDER = 1, 2
 
@@ -49,6 +49,11 @@ def comb(shape: Point) -> np.ndarray:
     return mask
 
 
+def diagonals(shape: Point) -> np.ndarray:
+    """Lines of voxels that touch at corners only, along the diagonal of all axes."""
+    return np.asarray(np.all(np.diff(np.indices(shape), axis=0) % 4 == 0, axis=0))
+
+
 def checkerboard(shape: Point) -> np.ndarray:
     return np.asarray(np.indices(shape).sum(0) % 2 == 0)
 
@@ -63,6 +68,7 @@ PATTERNS: tuple[Callable[[Point], np.ndarray], ...] = (
     spiral,
     comb,
     checkerboard,
+    diagonals,
     rings,
     lambda shape: np.ones(shape, bool),
     lambda shape: np.zeros(shape, bool),
@@ -71,23 +77,43 @@ PATTERNS: tuple[Callable[[Point], np.ndarray], ...] = (
 
 @dataclass(frozen=True)
 class Case:
-    """Classes, and the shape of blocks that they are cut into."""
+    """Classes, the shape of blocks that they are cut into, and which voxels are neighbours.
+
+    The last ``ndim`` axes are space; those before are frames.
+    """
 
     classes: np.ndarray
     block_shape: Point
+    connectivity: int = 1
+    ndim: int = 2
+
+    @property
+    def frames(self) -> int:
+        return self.classes.ndim - self.ndim
+
+    @property
+    def rule(self) -> ObjectRule:
+        return ObjectRule(OBJECT, connectivity=self.connectivity, ndim=self.ndim)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Patterns with some voxels changed, in one to three axes; blocks from 1 voxel to too large."""
+    """Patterns with some voxels changed, in one to three axes; blocks from 1 voxel to too large.
+
+    Before them are up to two axes of frames, of which a block may hold several.
+    """
     ndim = draw(st.sampled_from([2, 3, 1]))
+    connectivity = draw(st.integers(1, ndim))
     longest = {1: 60, 2: 16, 3: 8}[ndim]
     shape = tuple(draw(st.integers(2, longest)) for _ in range(ndim))
     if draw(st.integers(0, 9)) == 9:
         shape = (1, *shape[1:])
+    frames = tuple(draw(st.sampled_from([(), (), (3,), (2, 3)])))
+    shape = frames + shape
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     if draw(st.booleans()):
-        mask = draw(st.sampled_from(PATTERNS))(shape)
+        pattern = draw(st.sampled_from(PATTERNS))
+        mask = pattern(shape[-ndim:]) | np.zeros(shape, bool)
         mask ^= rng.random(shape) < draw(st.sampled_from([0, 0.02]))
     else:
         mask = rng.random(shape) < draw(st.sampled_from([0.1, 0.4, 0.6, 0.9]))
@@ -95,21 +121,33 @@ def cases(draw: st.DrawFn) -> Case:
     dtype = draw(st.sampled_from(["u1", "i2", ">u4", "i8"]))
     classes = np.where(mask, OBJECT, others).astype(dtype)
     sides = [draw(st.sampled_from([3, 2, 5, 1, n, n + 2])) for n in shape]
-    return Case(classes, tuple(sides))
+    return Case(classes, tuple(sides), connectivity, ndim)
 
 
-def blocks_of(mask: np.ndarray, grid: BlockGrid) -> Iterator[BlockFragments]:
-    """The fragments of every block of a mask, in C order."""
+def blocks_of(case: Case, grid: BlockGrid) -> Iterator[BlockFragments]:
+    """The fragments of every block, in C order."""
     for index in np.ndindex(*grid.shape):
         box = grid.box(index)
-        yield fragments_of_labels(connected(mask[box.within(grid.region)]), box, grid.region)
+        labels = label_block(case.classes[box.within(grid.region)], case.rule)
+        yield fragments_of_labels(labels, box, grid.region, ndim=case.ndim)
+
+
+def components_of(case: Case) -> tuple[np.ndarray, int]:
+    """Components that scipy finds in each frame, numbered through all frames, and their count."""
+    structure = ndimage.generate_binary_structure(case.ndim, case.connectivity)
+    components, count = np.zeros(case.classes.shape, int), 0
+    for frame in np.ndindex(*case.classes.shape[: case.frames]):
+        local, more = ndimage.label(case.classes[frame] == OBJECT, structure)
+        components[frame] = np.where(local, local + count, 0)
+        count += more
+    return components, count
 
 
 def numbered_whole(
-    classes: np.ndarray, *, border: int | None, border_width: int, smallest: int
+    case: Case, *, border: int | None, border_width: int, smallest: int
 ) -> np.ndarray:
     """Number the objects of the whole, in plain numpy with scipy's components."""
-    components, count = ndimage.label(classes == OBJECT)
+    components, count = components_of(case)
     flat = components.ravel()
     sizes = np.bincount(flat, minlength=count + 1)
     _, firsts = np.unique(np.append(flat, np.arange(count + 1)), return_index=True)
@@ -120,7 +158,10 @@ def numbered_whole(
     numbered = ids[components]
     if border is None:
         return numbered
-    return _with_nearest(numbered, np.asarray(classes == border), border_width)
+    for frame in np.ndindex(*case.classes.shape[: case.frames]):
+        free = np.asarray(case.classes[frame] == border)
+        numbered[frame] = _with_nearest(numbered[frame], free, border_width)
+    return numbered
 
 
 def _with_nearest(ids: np.ndarray, free: np.ndarray, width: int) -> np.ndarray:

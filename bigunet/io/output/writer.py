@@ -43,6 +43,11 @@ class OutputWriter:
     def __reduce__(self) -> tuple[type[OutputWriter], tuple[OutputImage]]:
         return OutputWriter, (self._output,)
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of a voxel."""
+        return np.dtype(self._output.dtype)
+
     def write_block(self, group: int, box: Box, values: Voxels) -> Files:
         """Write a block of the first level of a group, and the part of the other levels below it.
 
@@ -112,8 +117,21 @@ class OutputWriter:
             raise GeometryError("group 0 has no level before it: write its blocks instead")
         self._check_box(level, box)
         source = self._output.layout.finer(box, level)
-        values = self._downsample(self._read(level - 1, source), level)
+        values = self._downsample(self.read_box(level - 1, source), level)
         return self.write_block(group, box, values)
+
+    def read_box(self, level: int, box: Box) -> Voxels:
+        """Read voxels of a level, along the canonical axes, with channels first if there are any.
+
+        Raises
+        ------
+        ImageError
+            If the level cannot be read.
+        """
+        array = open_array(self._output.store, f"{self._output.group}/{level}")
+        with reading(self._path(level)):
+            stored = np.asarray(array[self._selection(level, box)])
+        return stored.transpose(np.argsort(self._output.storage_order))
 
     def _cropped(self, values: Voxels, kept: tuple[slice, ...]) -> Voxels:
         channels = (slice(None),) * self._output.has_channels
@@ -132,12 +150,6 @@ class OutputWriter:
             store = array.store_path.store
             assert isinstance(store, _WholeShardStore)
             return store.pop_written(_keys(array, selection))
-
-    def _read(self, level: int, box: Box) -> Voxels:
-        array = open_array(self._output.store, f"{self._output.group}/{level}")
-        with reading(self._path(level)):
-            stored = np.asarray(array[self._selection(level, box)])
-        return stored.transpose(np.argsort(self._output.storage_order))
 
     def _selection(self, level: int, box: Box) -> tuple[slice, ...]:
         whole = Box.of_shape(self._output.layout.levels[level].shape)

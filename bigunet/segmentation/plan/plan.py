@@ -17,6 +17,7 @@ from bigunet.geometry import Box, Point
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.label_classes import is_labels
 from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.units import scale_um
 from bigunet.io.output.extents import chunk_limit
 from bigunet.io.output.layout import PyramidLayout, lay_out, plan_pyramid
 from bigunet.model.files.model_file import load_model
@@ -26,8 +27,10 @@ from bigunet.model.model import Model
 from bigunet.options.choices import Precision
 from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
+from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.memory_share import MemoryShare
+from bigunet.segmentation.plan.object_choice import choose_objects, choose_outputs
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, output_bytes
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.plan.shapes import block_shape, tile_shape
@@ -110,7 +113,15 @@ def make_plan(
     region = _region(image, image.volume_shape(level), options)
     channels = _channels(image, model, options)
     precision = _precision(model, options)
-    options = replace(options, level=level, channels=channels, precision=precision)
+    outputs = choose_outputs(model.description, options, inside_image=inside_image)
+    options = replace(options, level=level, channels=channels, precision=precision, outputs=outputs)
+    size = scale_um(image, level)
+    objects = choose_objects(
+        model.description,
+        options,
+        ndim=model.ndim,
+        voxel_size_um=None if size is None else size[-model.ndim :],
+    )
     model = _turned(image, model, level) if options.tta else model
     share = MemoryShare.of(
         options.memory_limit or memory_bytes, workers, gpu_bytes, machine_bytes=machine_bytes
@@ -129,6 +140,7 @@ def make_plan(
         if inside_image
         else _own_layout(region.shape, block, model.ndim),
         selection=Selection.of(image, options, channels),
+        objects=objects,
     )
 
 
@@ -201,7 +213,7 @@ def _block_bytes(
 ) -> Callable[[Point], int]:
     """A function from a block's shape to the bytes of its pixels, halo included, and outputs."""
     pixel = np.dtype(image.level(options.chosen_level).dtype).itemsize * len(options.channels)
-    output = output_bytes(model, options)
+    output = output_bytes(model, [name for name in options.outputs if name not in MADE_OF_CLASSES])
 
     def block_bytes(block: Point) -> int:
         return math.prod(field.input_shape(block)) * pixel + math.prod(block) * output

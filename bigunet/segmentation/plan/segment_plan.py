@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,12 +13,14 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box, Point
 from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.units import scale_um
 from bigunet.io.output.layout import PyramidLayout
 from bigunet.model.inference.flops import flop_counter
 from bigunet.model.inference.turning import num_turns
 from bigunet.model.model import Model
-from bigunet.options.choices import Precision
-from bigunet.segmentation.output_kinds import OUTPUT_KINDS
+from bigunet.objects.rule import ObjectRule
+from bigunet.options.choices import Output, Precision
+from bigunet.segmentation.output_kinds import MADE_OF_CLASSES, OUTPUT_KINDS
 from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -48,6 +50,8 @@ class SegmentPlan:
         Voxels of the region that are segmented; the others become label 0.
     share : MemoryShare
         Memory that one worker may use.
+    objects : ObjectRule, optional
+        Which voxels are one object, if numbered objects are written.
     """
 
     image: Multiscale
@@ -59,6 +63,12 @@ class SegmentPlan:
     layout: PyramidLayout
     selection: Selection
     share: MemoryShare
+    objects: ObjectRule | None = None
+
+    @property
+    def output_grid(self) -> BlockGrid:
+        """The same blocks as boxes of the output, which begins at voxel 0."""
+        return BlockGrid(Box.of_shape(self.region.shape), self.layout.block_shape(0))
 
     @property
     def grid(self) -> BlockGrid:
@@ -85,6 +95,12 @@ class SegmentPlan:
     def network_axes(self) -> int:
         """Number of the last axes that the network sees."""
         return self.model.ndim
+
+    @property
+    def voxel_size_um(self) -> tuple[float, ...] | None:
+        """Size of a voxel in micrometres along the network's axes, if the image states it."""
+        size = scale_um(self.image, self.level)
+        return None if size is None else tuple(size[-self.network_axes :])
 
     @property
     def turns(self) -> int:
@@ -135,7 +151,7 @@ class SegmentPlan:
     def bytes_written(self) -> int:
         """Bytes of all levels of all outputs, uncompressed."""
         voxels = sum(math.prod(level.shape) for level in self.layout.levels)
-        return voxels * self._bytes_per_voxel()
+        return voxels * output_bytes(self.model, self.options.outputs)
 
     def block_memory_bytes(self) -> int:
         """Memory for the pixels and the outputs of the largest block, in bytes."""
@@ -157,7 +173,9 @@ class SegmentPlan:
         return dtype.itemsize * len(self.channels)
 
     def _bytes_per_voxel(self) -> int:
-        return output_bytes(self.model, self.options)
+        """Bytes that a block holds for one voxel while it is segmented."""
+        outputs = [output for output in self.options.outputs if output not in MADE_OF_CLASSES]
+        return output_bytes(self.model, outputs)
 
     def kinds_of_blocks(self) -> list[tuple[Box, int]]:
         """One block of each size and phase, and the number of such blocks.
@@ -208,8 +226,8 @@ class SegmentPlan:
         }
 
 
-def output_bytes(model: Model, options: SegmentOptions) -> int:
-    """Bytes that all outputs together hold for one voxel of the segmented level."""
+def output_bytes(model: Model, outputs: Iterable[Output]) -> int:
+    """Bytes that outputs together hold for one voxel of the segmented level."""
     num_classes = len(model.description.classes)
-    kinds = [OUTPUT_KINDS[output] for output in options.outputs]
+    kinds = [OUTPUT_KINDS[output] for output in outputs]
     return sum(k.num_channels(num_classes) * np.dtype(k.dtype).itemsize for k in kinds)

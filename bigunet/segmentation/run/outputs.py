@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -18,22 +19,41 @@ from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.urls import shown_url
 
 
-def describe_outputs(plan: SegmentPlan, place: Place) -> dict[Output, OutputImage]:
-    """Names and numbers of the images that a run of the plan writes to a place."""
-    return {output: _describe(plan, place, output) for output in plan.options.outputs}
+def describe_outputs(
+    plan: SegmentPlan, place: Place, *, id_type: str = ""
+) -> dict[Output, OutputImage]:
+    """Names and numbers of the images that a run of the plan writes to a place.
+
+    Parameters
+    ----------
+    plan : SegmentPlan
+    place : Place
+    id_type : str
+        Type of the ids of objects, in the words of numpy; empty if they are not numbered yet.
+    """
+    outputs = {output: _describe(plan, place, output) for output in plan.options.outputs}
+    if id_type and "instances" in outputs:
+        outputs["instances"] = replace(outputs["instances"], dtype=id_type)
+    return outputs
 
 
-def create_outputs(plan: SegmentPlan, place: Place) -> dict[Output, OutputImage]:
+def create_outputs(
+    plan: SegmentPlan, place: Place, *, id_type: str = ""
+) -> dict[Output, OutputImage]:
     """Create the arrays of all outputs, where they are missing.
+
+    Parameters are those of `describe_outputs`. The array of the instances is created when their
+    type is known.
 
     Raises
     ------
     OutputError
         If one cannot be created, or another array is there.
     """
-    outputs = describe_outputs(plan, place)
-    for output in outputs.values():
-        create_arrays(output)
+    outputs = describe_outputs(plan, place, id_type=id_type)
+    for name, output in outputs.items():
+        if id_type or name != "instances":
+            create_arrays(output)
     create_record_node(place.store, place.record, version=place.version)
     return outputs
 
@@ -75,7 +95,7 @@ def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
         scale=scale,
         translation=translation,
         version=place.version,
-        classes=classes,
+        classes=() if output == "instances" else classes,
         placements=_placements(plan.image) if place.inside_image else (),
     )
 

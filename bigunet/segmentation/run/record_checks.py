@@ -7,15 +7,15 @@ from typing import Any
 
 from bigunet.engine.ledger_lines import Judge, Record, is_count
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-from bigunet.segmentation.run.stages import SEGMENT, stage_name
+from bigunet.segmentation.run.stages import LABEL, SEGMENT
+from bigunet.segmentation.run.wholeness import num_blocks
 
 _COUNTS = ("voxels", "bytes_read", "tiles_computed")
 
 
 def judge_of(plan: SegmentPlan) -> Judge:
     """A function that says why no run of this plan can have written a record."""
-    groups = range(len(plan.layout.groups))
-    sizes = {stage_name(group): math.prod(plan.layout.grid_shape(group)) for group in groups}
+    sizes = num_blocks(plan.layout, instances=plan.objects is not None)
     num_classes = len(plan.model.description.classes)
 
     def judge(stage: str, block: int, record: Record) -> str:
@@ -25,6 +25,8 @@ def judge_of(plan: SegmentPlan) -> Judge:
             return f"block {block}, but {stage} has {sizes[stage]}"
         if not _is_pair(record.get("files")):
             return "no count of files"
+        if stage == LABEL and not is_count(record.get("fragments")):
+            return "no number of fragments"
         return _segment_fault(record, num_classes) if stage == SEGMENT else ""
 
     return judge

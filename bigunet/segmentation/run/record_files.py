@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bigunet.segmentation.instances.object_files import OBJECTS_FOLDER, SUMMARY
 from bigunet.segmentation.output_kinds import OUTPUT_FOLDERS
 from bigunet.segmentation.place import RUN_FOLDER
 from bigunet.segmentation.report_file import REPORT
 
 _LEDGER = "ledger.jsonl"
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
-_RECORD_NAMES = {_LEDGER, REPORT, "report.partial", *_ZARR_NAMES}
+_RECORD_NAMES = {_LEDGER, REPORT, "report.partial", OBJECTS_FOLDER, SUMMARY, *_ZARR_NAMES}
 _PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl")
 # A file that another part writes at this moment, or that a killed writer left.
 _PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")

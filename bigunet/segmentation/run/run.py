@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import Stage
 from bigunet.errors import BusyError, OutputError
+from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.upkeep import is_whole, remove_damaged_metadata
 from bigunet.io.output.writing import sweep_partial_files
 from bigunet.options.choices import Output
+from bigunet.segmentation.instances.object_files import ObjectFiles
+from bigunet.segmentation.instances.object_ids import write_ids
+from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -22,9 +24,9 @@ from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.run.progress import has_begun
 from bigunet.segmentation.run.record import RunRecord
 from bigunet.segmentation.run.stage_runner import StageRunner
-from bigunet.segmentation.run.stages import SEGMENT, build_stages, stage_name
+from bigunet.segmentation.run.stages import RELABEL, SEGMENT, StageBuilder
 from bigunet.segmentation.run.totals import Totals
-from bigunet.segmentation.run.wholeness import list_lost, lost_blocks
+from bigunet.segmentation.run.wholeness import Lost, list_lost, lost_blocks, num_blocks
 
 # A run gives up if files are lost more often than this while it writes.
 _ATTEMPTS = 2
@@ -40,12 +42,15 @@ class Written:
         Blocks that this run segmented itself.
     totals : Totals
         Sums over all finished blocks, those of earlier runs and other parts included.
+    objects : ObjectSummary or None
+        Numbers of the objects, if they are written.
     finished : bool
         Whether the output is complete and published.
     """
 
     blocks_done: int
     totals: Totals
+    objects: ObjectSummary | None
     finished: bool
 
 
@@ -80,16 +85,30 @@ class Run:
         for attempt in range(_ATTEMPTS + 1):
             sweep_partial_files(place.folder)
             remove_damaged_metadata(place.folder)
-            outputs = create_outputs(self.plan, place)
-            lost = lost_blocks(list(outputs.values()), ledger)
+            lost = lost_blocks(self._create(), ledger, self._files)
             if not lost and attempt:
                 break
             if lost:
                 self._forget(lost, ledger, last=attempt == _ATTEMPTS)
-            num_done += self._run_stages(self._stages(outputs), ledger)
+            num_done += self._write_outputs(ledger)
         self._check_contents(ledger)
-        publish(outputs, self.plan, self.normalisation, place)
-        return Written(num_done, Totals.of(self.plan, ledger), finished=True)
+        publish(self._create(), self.plan, self.normalisation, place)
+        self._files.remove()
+        return Written(num_done, Totals.of(self.plan, ledger), self._summary(), finished=True)
+
+    def _write_outputs(self, ledger: Ledger) -> int:
+        """Run all stages; the number of blocks that were segmented."""
+        if self.plan.objects is None:
+            return self._run_stages((self._segment(), *self._stages().downsample()), ledger)
+        create_arrays(self._files.fragments_array(self.plan.layout))
+        num_done = self._run_stages((self._segment(), self._stages().label()), ledger)
+        if not self._is_whole(ledger):
+            # Files are missing, so that the next attempt computes these blocks again.
+            return num_done
+        if not self._is_done(ledger, RELABEL) or self._summary() is None:
+            write_ids(self._files, self.plan.output_grid, self.plan.objects)
+        self._run_stages((self._stages().relabel(), *self._stages().downsample()), ledger)
+        return num_done
 
     def write_part(self, part: Part, locks: contextlib.ExitStack) -> Written:
         """Write the blocks of a part. The part that ends last also finishes the output.
@@ -104,7 +123,7 @@ class Run:
         part_lock = locks.enter_context(contextlib.ExitStack())
         ledger = part_lock.enter_context(self.record.open_part(part))
         blocks_done = self._write_blocks(part, ledger)
-        written = Written(blocks_done, Totals.of(self.plan, ledger), finished=False)
+        written = Written(blocks_done, Totals.of(self.plan, ledger), None, finished=False)
         part_lock.close()
         try:
             whole = locks.enter_context(self.record.open("resume"))
@@ -120,8 +139,7 @@ class Run:
 
     def _write_blocks(self, part: Part, ledger: Ledger) -> int:
         """Segment the blocks of a part; the number of them that were not done."""
-        grid = self.plan.grid
-        first, *_ = self._stages(create_outputs(self.plan, self.record.place))
+        grid, first = self.plan.grid, self._segment()
         numbers = [grid.number(index) for index in part.traversal(grid)]
         blocks_left = len(set(numbers) - ledger.done(SEGMENT))
         stage = replace(first, num_blocks=len(numbers), traversal=lambda: part.traversal(grid))
@@ -133,24 +151,43 @@ class Run:
 
         It ends between two stages if files are lost: the next stage would read them.
         """
-
-        def nothing_is_lost() -> bool:
-            outputs = create_outputs(self.plan, self.record.place)
-            return not lost_blocks(list(outputs.values()), ledger)
-
         return self.stage_runner.run(
-            stages, ledger, output=str(self.record.place.folder), may_go_on=nothing_is_lost
+            stages,
+            ledger,
+            output=str(self.record.place.folder),
+            may_go_on=lambda: self._is_whole(ledger),
         )
 
-    def _stages(self, outputs: Mapping[Output, OutputImage]) -> tuple[Stage, ...]:
-        return build_stages(
-            self.plan,
-            outputs,
-            self.normalisation,
-            workers_per_host=self.stage_runner.workers_per_host,
-        )
+    def _is_whole(self, ledger: Ledger) -> bool:
+        """Whether all finished blocks have their files."""
+        return not lost_blocks(self._create(), ledger, self._files)
 
-    def _forget(self, lost: dict[str, list[int]], ledger: Ledger, *, last: bool) -> None:
+    def _is_done(self, ledger: Ledger, stage: str) -> bool:
+        return len(ledger.done(stage)) == self.plan.grid.num_blocks
+
+    @property
+    def _files(self) -> ObjectFiles:
+        return ObjectFiles.of(self.record.place)
+
+    def _summary(self) -> ObjectSummary | None:
+        """The numbers of the objects, once they are numbered."""
+        return ObjectSummary.read(self._files.summary) if self.plan.objects else None
+
+    def _create(self) -> dict[Output, OutputImage]:
+        """Create the arrays of the outputs; those of instances when the objects are numbered."""
+        summary = self._summary()
+        id_type = summary.id_type if summary else ""
+        return create_outputs(self.plan, self.record.place, id_type=id_type)
+
+    def _stages(self) -> StageBuilder:
+        return StageBuilder(self.plan, self._create(), self._files)
+
+    def _segment(self) -> Stage:
+        """The stage that runs the network."""
+        workers = self.stage_runner.workers_per_host
+        return self._stages().segment(self.normalisation, workers_per_host=workers)
+
+    def _forget(self, lost: Lost, ledger: Ledger, *, last: bool) -> None:
         """Take lost blocks out of the ledger, so that they are computed again."""
         if last:
             raise OutputError(
@@ -168,8 +205,8 @@ class Run:
         check_contents(self.record.place.folder, before, now)
 
 
-def find_finished(plan: SegmentPlan, record: RunRecord) -> Totals | None:
-    """Totals of the run at a place if it is finished and no file is missing; None otherwise.
+def find_finished(plan: SegmentPlan, record: RunRecord) -> Written | None:
+    """What the run at a place has written, if it is finished and no file is missing; else None.
 
     This needs no workers and changes nothing.
 
@@ -182,11 +219,14 @@ def find_finished(plan: SegmentPlan, record: RunRecord) -> Totals | None:
     if not has_begun(place.folder):
         return None
     with record.open("resume") as ledger:
-        outputs, layout = list(describe_outputs(plan, place).values()), plan.layout
-        if not is_whole(outputs, record=place.record, inside_image=place.inside_image):
+        files = ObjectFiles.of(place)
+        summary = ObjectSummary.read(files.summary) if plan.objects else None
+        outputs = describe_outputs(plan, place, id_type=summary.id_type if summary else "")
+        published = list(outputs.values())
+        if not is_whole(published, record=place.record, inside_image=place.inside_image):
             return None
-        undone = any(
-            len(ledger.done(stage_name(group))) < math.prod(layout.grid_shape(group))
-            for group in range(len(layout.groups))
-        )
-        return None if undone or lost_blocks(outputs, ledger) else Totals.of(plan, ledger)
+        stages = num_blocks(plan.layout, instances=plan.objects is not None)
+        undone = any(len(ledger.done(stage)) < number for stage, number in stages.items())
+        if undone or lost_blocks(outputs, ledger, files):
+            return None
+        return Written(0, Totals.of(plan, ledger), summary, finished=True)

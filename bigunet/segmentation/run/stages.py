@@ -1,8 +1,15 @@
-"""The stages of a segmentation: one that segments, then one per further group of levels."""
+"""The stages of a run::
+
+segment       each block: its classes, and the levels that one task can write with it
+label         each block: fragments of objects, from the classes    } only with instances
+relabel       each block: numbered objects, when all are numbered   }
+downsample1   each block of the next group of levels, and so on
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Stage, Work
@@ -11,6 +18,11 @@ from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.options.choices import Output
+from bigunet.segmentation.instances.label_work import LabelWork
+from bigunet.segmentation.instances.object_files import ObjectFiles
+from bigunet.segmentation.instances.object_ids import FragmentIds
+from bigunet.segmentation.instances.relabel_work import RelabelWork
+from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.run.block import SegmentWork
@@ -18,56 +30,94 @@ from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.segmentation.run.downsampling import DownsampleWork
 from bigunet.segmentation.run.finite import FiniteVoxels
 
-SEGMENT = "segment"
-"""Name of the stage that segments."""
+SEGMENT, LABEL, RELABEL = "segment", "label", "relabel"
 
 
 def stage_name(group: int) -> str:
-    """Name of the stage that writes a group of levels, on the dashboard and in the ledger."""
+    """Name of the stage that writes a group of levels of the classes."""
     return f"downsample{group}" if group else SEGMENT
 
 
-def build_stages(
-    plan: SegmentPlan,
-    outputs: Mapping[Output, OutputImage],
-    normalisation: FixedNormalisation,
-    *,
-    workers_per_host: int,
-) -> tuple[Stage, ...]:
-    """All stages of a run, in their order.
+@dataclass(frozen=True)
+class StageBuilder:
+    """Makes the stages of a run.
 
     Parameters
     ----------
     plan : SegmentPlan
     outputs : mapping of str to OutputImage
-    normalisation : FixedNormalisation
-    workers_per_host : int
-        Workers that share the cores of a host.
+    files : ObjectFiles
+        Files between the stages that make objects.
     """
-    writers = {name: OutputWriter(output) for name, output in outputs.items()}
-    work = SegmentWork(
-        VolumeReader(plan.image, level=plan.level, channels=plan.channels),
-        writers,
-        grid=plan.grid,
-        tiling=plan.tiling,
-        selection=plan.selection,
-        finite=FiniteVoxels(plan.image, plan.options, plan.channels, plan.selection),
-        model=plan.model,
-        grey_range=normalisation.values,
-        device=DeviceChoices(
-            plan.options.device, plan.options.backend, plan.precision, workers_per_host
-        ),
-        blocks_in_work=plan.share.blocks_in_work(plan.block_memory_bytes()),
-    )
-    axes = tuple(axis.name for axis in plan.image.axes if axis.name != "c")
-    stages = [_stage(SEGMENT, plan.grid, work, axes)]
-    for group in range(1, len(plan.layout.groups)):
-        shape = plan.layout.levels[plan.layout.groups[group][0]].shape
-        grid = BlockGrid(Box.of_shape(shape), plan.layout.block_shape(group))
-        downsample = DownsampleWork(tuple(writers.values()), group, grid)
-        stages.append(_stage(stage_name(group), grid, downsample, axes))
-    return tuple(stages)
 
+    plan: SegmentPlan
+    outputs: Mapping[Output, OutputImage]
+    files: ObjectFiles
 
-def _stage(name: str, grid: BlockGrid, work: Work, axes: tuple[str, ...]) -> Stage:
-    return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, grid, axes)
+    def segment(self, normalisation: FixedNormalisation, *, workers_per_host: int) -> Stage:
+        """The stage that runs the network.
+
+        Parameters
+        ----------
+        normalisation : FixedNormalisation
+        workers_per_host : int
+            Workers that share the cores of a host.
+        """
+        plan = self.plan
+        work = SegmentWork(
+            VolumeReader(plan.image, level=plan.level, channels=plan.channels),
+            {k: OutputWriter(v) for k, v in self.outputs.items() if k not in MADE_OF_CLASSES},
+            grid=plan.grid,
+            tiling=plan.tiling,
+            selection=plan.selection,
+            finite=FiniteVoxels(plan.image, plan.options, plan.channels, plan.selection),
+            model=plan.model,
+            grey_range=normalisation.values,
+            device=DeviceChoices(
+                plan.options.device, plan.options.backend, plan.precision, workers_per_host
+            ),
+            blocks_in_work=plan.share.blocks_in_work(plan.block_memory_bytes()),
+        )
+        return self._stage(SEGMENT, plan.grid, work)
+
+    def label(self) -> Stage:
+        """The stage that labels the fragments of objects in each block."""
+        assert self.plan.objects is not None
+        work = LabelWork(
+            classes=OutputWriter(self.outputs["classes"]),
+            fragments=OutputWriter(self.files.fragments_array(self.plan.layout)),
+            files=self.files,
+            rule=self.plan.objects,
+            grid=self._grid(0),
+        )
+        return self._stage(LABEL, work.grid, work)
+
+    def relabel(self) -> Stage:
+        """The stage that writes the ids of the objects."""
+        assert self.plan.objects is not None
+        work = RelabelWork(
+            classes=OutputWriter(self.outputs["classes"]),
+            fragments=OutputWriter(self.files.fragments_array(self.plan.layout)),
+            instances=OutputWriter(self.outputs["instances"]),
+            ids=FragmentIds(self.files),
+            rule=self.plan.objects,
+            grid=self._grid(0),
+        )
+        return self._stage(RELABEL, work.grid, work)
+
+    def downsample(self) -> tuple[Stage, ...]:
+        """The stages that write the other levels of all outputs, a group of levels each."""
+        writers = tuple(OutputWriter(output) for output in self.outputs.values())
+        groups = range(1, len(self.plan.layout.groups))
+        works = [DownsampleWork(writers, group, self._grid(group)) for group in groups]
+        return tuple(self._stage(stage_name(work.group), work.grid, work) for work in works)
+
+    def _grid(self, group: int) -> BlockGrid:
+        """Blocks of a group of levels, from voxel 0 of the output on."""
+        layout = self.plan.layout
+        shape = layout.levels[layout.groups[group][0]].shape
+        return BlockGrid(Box.of_shape(shape), layout.block_shape(group))
+
+    def _stage(self, name: str, grid: BlockGrid, work: Work) -> Stage:
+        axes = tuple(axis.name for axis in self.plan.image.axes if axis.name != "c")
+        return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, grid, axes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,63 +12,122 @@ from bigunet.engine.ledger import Ledger
 from bigunet.io.output.block_files import files_of_blocks, sources_of_block
 from bigunet.io.output.layout import PyramidLayout
 from bigunet.io.output.output_image import OutputImage
-from bigunet.segmentation.run.stages import stage_name
+from bigunet.options.choices import Output
+from bigunet.segmentation.instances.object_files import ObjectFiles
+from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
+from bigunet.segmentation.run.stages import LABEL, RELABEL, SEGMENT, stage_name
 
 Mask = npt.NDArray[np.bool_]
+Lost = dict[str, list[int]]
 
 
-def lost_blocks(outputs: Sequence[OutputImage], ledger: Ledger) -> dict[str, list[int]]:
+def lost_blocks(outputs: Mapping[Output, OutputImage], ledger: Ledger, files: ObjectFiles) -> Lost:
     """Blocks that the ledger calls done, but that must be computed again; by their stage.
 
     A block is lost if its files differ in number or size from those in the ledger. A block of a
     later level is also lost if a block that it was made from is lost or not done: this one may
-    have been lost before.
+    have been lost before. If a block of the classes is lost, all numbered objects are, too.
 
     Parameters
     ----------
-    outputs : sequence of OutputImage
+    outputs : mapping of str to OutputImage
         All outputs of the run; they have the same layout.
     ledger : Ledger
+    files : ObjectFiles
+        Files between the stages that make objects.
 
     Raises
     ------
     OutputError
         If the outputs or the ledger cannot be read.
     """
-    layout = outputs[0].layout
-    lost: dict[str, list[int]] = {}
-    before: Mask | None = None
-    for group in range(len(layout.groups)):
-        stage = stage_name(group)
-        done = _done(layout, group, ledger.done(stage))
-        kept = done.copy()
-        if done.any():
-            kept &= _has_files(outputs, group, ledger)
-            if before is not None:
-                kept &= _has_sources(outputs[0], group, before)
-        if (gone := np.flatnonzero(done & ~kept)).size:
-            lost[stage] = gone.tolist()
-        before = kept.reshape(layout.grid_shape(group))
+    layout = next(iter(outputs.values())).layout
+    direct = [output for name, output in outputs.items() if name not in MADE_OF_CLASSES]
+    lost: Lost = {}
+    kept = _kept(lost, SEGMENT, _stored(direct, 0), ledger)
+    if "instances" in outputs:
+        kept &= _kept_objects(lost, outputs["instances"], ledger, files)
+    for group in range(1, len(layout.groups)):
+        stage, before = stage_name(group), kept.reshape(layout.grid_shape(group - 1))
+        stored = _stored(list(outputs.values()), group)
+        done = _done(ledger, stage, len(stored))
+        has_sources = (
+            _has_sources(next(iter(outputs.values())), group, before) if done.any() else ()
+        )
+        kept = _kept(lost, stage, stored, ledger, has_sources=has_sources)
     return lost
 
 
-def list_lost(lost: dict[str, list[int]]) -> str:
+def list_lost(lost: Lost) -> str:
     """The first of the lost blocks, as text for messages."""
     numbers = [f"{stage} block {number}" for stage, blocks in lost.items() for number in blocks]
     more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
     return ", ".join(numbers[:3]) + more
 
 
-def _done(layout: PyramidLayout, group: int, numbers: set[int]) -> Mask:
-    done = np.zeros(math.prod(layout.grid_shape(group)), bool)
-    done[list(numbers)] = True
+def _kept_objects(lost: Lost, instances: OutputImage, ledger: Ledger, files: ObjectFiles) -> Mask:
+    """Which blocks of the numbered objects are kept; those of both stages that are lost are added.
+
+    Ids depend on all blocks. So no block of them is kept if a block of the classes or of the
+    fragments is lost. Fragments are removed at the end of a run, when all ids are written.
+    """
+    stored = _stored([instances], 0)
+    with_classes = np.ones(len(stored), bool)
+    with_classes[lost.get(SEGMENT, [])] = False
+    finished = with_classes.all() and files.summary.is_file() and not files.folder.exists()
+    relabelled = _kept({}, RELABEL, stored, ledger)
+    if not (finished and relabelled.all()):
+        labelled = _stored([files.fragments_array(instances.layout)], 0)
+        sizes = files.sizes_of_blocks(len(stored))
+        labelled += np.stack([sizes >= 0, np.maximum(sizes, 0)], axis=1)
+        _kept(lost, LABEL, labelled, ledger, has_sources=with_classes)
+    intact = with_classes.all() and LABEL not in lost
+    return _kept(lost, RELABEL, stored, ledger, whole=bool(intact))
+
+
+def _stored(outputs: Sequence[OutputImage], group: int) -> npt.NDArray[np.int64]:
+    """Number and bytes of the files of each block; int64 (blocks, 2)."""
+    return files_of_blocks(outputs, group)
+
+
+def _kept(
+    lost: Lost,
+    stage: str,
+    stored: npt.NDArray[np.int64],
+    ledger: Ledger,
+    *,
+    has_sources: Sequence[bool] | Mask = (),
+    whole: bool = True,
+) -> Mask:
+    """Which blocks of a stage are done and have their files; the lost ones are added to ``lost``.
+
+    Parameters
+    ----------
+    has_sources : sequence of bool
+        Whether the blocks that a block was made from are kept; empty if a block has no such blocks.
+    whole : bool
+        Whether any block can be kept.
+    """
+    done = _done(ledger, stage, len(stored))
+    kept = done & whole
+    if kept.any():
+        kept &= _has_files(stage, stored, ledger)
+        if len(has_sources):
+            kept &= np.asarray(has_sources)
+    if (gone := np.flatnonzero(done & ~kept)).size:
+        lost[stage] = gone.tolist()
+    return kept
+
+
+def _done(ledger: Ledger, stage: str, num_blocks: int) -> Mask:
+    done = np.zeros(num_blocks, bool)
+    done[list(ledger.done(stage))] = True
     return done
 
 
-def _has_files(outputs: Sequence[OutputImage], group: int, ledger: Ledger) -> Mask:
-    stored = files_of_blocks(outputs, group)
+def _has_files(stage: str, stored: npt.NDArray[np.int64], ledger: Ledger) -> Mask:
     recorded = np.full_like(stored, -1)
-    for result in ledger.results(stage_name(group)):
+    for result in ledger.results(stage):
         recorded[result["block"]] = result["files"]
     same: Mask = (stored == recorded).all(axis=1)
     return same
@@ -78,3 +137,10 @@ def _has_sources(output: OutputImage, group: int, before: Mask) -> Mask:
     grid = output.layout.grid_shape(group)
     has = [before[sources_of_block(output, group, index)].all() for index in np.ndindex(*grid)]
     return np.array(has, bool)
+
+
+def num_blocks(layout: PyramidLayout, *, instances: bool) -> dict[str, int]:
+    """Number of blocks of each stage of a run, by the name of the stage."""
+    groups = range(len(layout.groups))
+    numbers = {stage_name(group): math.prod(layout.grid_shape(group)) for group in groups}
+    return numbers | (dict.fromkeys((LABEL, RELABEL), numbers[SEGMENT]) if instances else {})

@@ -1,0 +1,71 @@
+"""What an object is: its class, its border, its least size, and which voxels are neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bigunet.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRule:
+    """Which voxels of classes are one object.
+
+    Parameters
+    ----------
+    object_class : int
+        The class of the objects.
+    border : int, optional
+        The class that separates touching objects. Its voxels return to the nearest object within
+        ``border_width``.
+    border_width : int
+        Width of the border on each side of an object, in voxels along each axis.
+    smallest : int
+        Objects with fewer voxels of their class are left out.
+    connectivity : int
+        Which voxels are neighbours: 1 over faces, 2 over edges as well, 3 over corners as well; at
+        most ``ndim``.
+    ndim : int
+        Axes of one object, 1 to 3: the last axes of the classes. Axes before them are frames, such
+        as time points, or planes for a 2D network: objects never join across them.
+
+    Raises
+    ------
+    OptionError
+        If the border is the class of the objects, or a number is out of its range.
+
+    Examples
+    --------
+    >>> ObjectRule(1, border=2, ndim=3).connectivity
+    1
+    """
+
+    object_class: int
+    border: int | None = None
+    border_width: int = 1
+    smallest: int = 0
+    connectivity: int = 1
+    ndim: int = 2
+
+    def __post_init__(self) -> None:
+        if self.object_class < 0 or (self.border is not None and self.border < 0):
+            raise OptionError(
+                f"object_class {self.object_class} and border {self.border} must be classes, "
+                "0 or more"
+            )
+        if self.border == self.object_class:
+            raise OptionError(
+                f"border {self.border} is the class of the objects; give another class"
+            )
+        if self.border_width < 0 or self.smallest < 0:
+            raise OptionError(
+                f"border_width {self.border_width} and smallest {self.smallest} "
+                "must be 0 or more voxels"
+            )
+        if not 1 <= self.ndim <= 3:
+            raise OptionError(f"objects have {self.ndim} axes; give 1 to 3")
+        if not 1 <= self.connectivity <= self.ndim:
+            raise OptionError(
+                f"connectivity {self.connectivity} for objects of {self.ndim} axes; "
+                f"give 1 to {self.ndim}"
+            )

@@ -1,0 +1,145 @@
+"""The files between the stages that make objects; they lie beside the ledger until the run ends.
+
+::
+
+    objects.json           numbers of the objects; it stays
+    objects/fragments/0    zarr array: the fragment of each voxel, numbered block by block
+    objects/blocks/0/17.npz   what other blocks must know of the fragments of block 17
+    objects/ids.npy        id of each fragment of the image
+    objects/offsets.npy    number of fragments before each block
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bigunet.errors import OutputError
+from bigunet.io.images.multiscale import VOLUME_AXES, Axis
+from bigunet.io.output.block_files import Files
+from bigunet.io.output.layout import PyramidLayout
+from bigunet.io.output.output_image import OutputImage
+from bigunet.io.output.writing import writing
+from bigunet.machine.files import replacing
+from bigunet.objects.block_fragments import BlockFragments
+from bigunet.segmentation.place import Place
+
+OBJECTS_FOLDER = "objects"
+SUMMARY = "objects.json"
+_FOLDER_SIZE = 1000
+"""Files of blocks in one folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFiles:
+    """Paths of the files between the stages.
+
+    Parameters
+    ----------
+    record : Path
+        Folder of the ledger.
+    """
+
+    record: Path
+
+    @classmethod
+    def of(cls, place: Place) -> ObjectFiles:
+        """The files of a run that writes to a place."""
+        return cls(Path(place.store, place.record))
+
+    @property
+    def folder(self) -> Path:
+        return self.record / OBJECTS_FOLDER
+
+    @property
+    def summary(self) -> Path:
+        return self.record / SUMMARY
+
+    @property
+    def ids(self) -> Path:
+        return self.folder / "ids.npy"
+
+    @property
+    def offsets(self) -> Path:
+        return self.folder / "offsets.npy"
+
+    def block(self, number: int) -> Path:
+        """File with the fragments of a block."""
+        return self.folder / "blocks" / str(number // _FOLDER_SIZE) / f"{number}.npz"
+
+    def fragments_array(self, layout: PyramidLayout) -> OutputImage:
+        """The array with the fragment of each voxel, in blocks of the first level of a layout."""
+        level = layout.levels[0]
+        num_axes = len(level.shape)
+        return OutputImage(
+            store=str(self.folder),
+            group="fragments",
+            kind="image",
+            dtype="uint32",
+            axes=tuple(Axis(name, "space") for name in VOLUME_AXES[-num_axes:]),
+            layout=PyramidLayout((level,), ((0,),)),
+            num_channels=1,
+            scale=(1.0,) * num_axes,
+            translation=(0.0,) * num_axes,
+            version="0.5",
+        )
+
+    def write_block(self, number: int, fragments: BlockFragments) -> Files:
+        """Write the fragments of a block; number and size of the files.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        path, content = self.block(number), fragments.to_bytes()
+        with writing(str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as partial:
+                partial.write_bytes(content)
+        return Files(1, len(content))
+
+    def read_block(self, number: int) -> BlockFragments:
+        """Read the fragments of a block.
+
+        Raises
+        ------
+        OutputError
+            If the file is missing or damaged.
+        """
+        path = self.block(number)
+        try:
+            return BlockFragments.from_bytes(path.read_bytes())
+        except OSError as error:
+            raise OutputError(f"cannot read {path}: {error.strerror}; run with --resume") from error
+
+    def sizes_of_blocks(self, num_blocks: int) -> np.ndarray:
+        """Size of the file of each block, or -1 where it is missing; int64 (num_blocks,)."""
+        sizes = np.full(num_blocks, -1, np.int64)
+        for start in range(0, num_blocks, _FOLDER_SIZE):
+            try:
+                entries = os.scandir(self.block(start).parent)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            with entries:
+                for entry in entries:
+                    name = entry.name.removesuffix(".npz")
+                    if name.isdecimal() and int(name) < num_blocks and entry.is_file():
+                        sizes[int(name)] = entry.stat().st_size
+        return sizes
+
+    def remove(self) -> None:
+        """Remove all but the summary.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be removed.
+        """
+        with writing(str(self.folder)):
+            if self.folder.is_dir():
+                shutil.rmtree(self.folder)

@@ -1,0 +1,95 @@
+"""The objects of a whole output in a few numbers, in a file that stays beside the ledger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bigunet.errors import OutputError
+from bigunet.io.output.writing import writing
+from bigunet.machine.files import replacing
+from bigunet.objects.numbering import ObjectIds, id_type
+from bigunet.objects.stitching import StitchedFragments
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSummary:
+    """Number and sizes of the objects of an output.
+
+    Parameters
+    ----------
+    num_objects : int
+        Objects that have an id.
+    num_small : int
+        Objects that were left out because they are too small.
+    median_voxels : float
+        Median of their sizes, in voxels of the object class; 0 without objects.
+    sizes : tuple of int
+        Histogram of their sizes: entry k counts the objects of 2**k to 2**(k + 1) - 1 voxels.
+    """
+
+    num_objects: int
+    num_small: int
+    median_voxels: float
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, stitched: StitchedFragments, numbered: ObjectIds) -> ObjectSummary:
+        """Count the objects of all blocks."""
+        with_id = (stitched.sizes > 0) & (numbered.ids > 0)
+        sizes = stitched.sizes[with_id]
+        # frexp is exact, where the logarithm of a number near a power of two may be rounded.
+        exponents = np.frexp(sizes.astype(np.float64))[1] - 1
+        return cls(
+            numbered.num_objects,
+            numbered.num_small,
+            float(np.median(sizes)) if sizes.size else 0.0,
+            tuple(map(int, np.bincount(exponents))) if sizes.size else (),
+        )
+
+    @property
+    def id_type(self) -> str:
+        """The type of the ids, in the words of numpy."""
+        return id_type(self.num_objects).name
+
+    def write(self, path: Path) -> None:
+        """Write the numbers as JSON.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        with writing(str(path)), replacing(path) as partial:
+            partial.write_text(json.dumps(asdict(self)) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> ObjectSummary | None:
+        """The numbers that :meth:`write` wrote; None if the file is missing or damaged.
+
+        Raises
+        ------
+        OutputError
+            If the file is there and cannot be read.
+        """
+        try:
+            return _summary(json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise OutputError(f"cannot read {path}: {error.strerror}") from error
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return None
+
+
+def _summary(data: dict[str, Any]) -> ObjectSummary:
+    return ObjectSummary(
+        int(data["num_objects"]),
+        int(data["num_small"]),
+        float(data["median_voxels"]),
+        tuple(map(int, data["sizes"])),
+    )

@@ -1,0 +1,85 @@
+"""What a worker does for one block of the stage "relabel": fragments become numbered objects."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigunet.blocks import BlockGrid
+from bigunet.engine.stage import Index, Result
+from bigunet.errors import OutputError
+from bigunet.geometry import Box
+from bigunet.io.output.writer import OutputWriter
+from bigunet.objects.relabelling import box_to_read, grown_block
+from bigunet.objects.rule import ObjectRule
+from bigunet.segmentation.instances.object_ids import FragmentIds
+
+
+@dataclass(frozen=True)
+class RelabelWork:
+    """Writes the ids of the objects in blocks, grown into the border class.
+
+    Parameters
+    ----------
+    classes, fragments : OutputWriter
+        The classes of the run, and the fragment of each voxel.
+    instances : OutputWriter
+        Gets the ids.
+    ids : FragmentIds
+    rule : ObjectRule
+    grid : BlockGrid
+        Blocks of the output, from voxel 0 on.
+    """
+
+    classes: OutputWriter
+    fragments: OutputWriter
+    instances: OutputWriter
+    ids: FragmentIds
+    rule: ObjectRule
+    grid: BlockGrid
+
+    def __call__(self, index: Index) -> Result:
+        """Write the ids of one block."""
+        box = self.grid.box(index)
+        begun = time.perf_counter()
+        values = self._ids(box)
+        computed = time.perf_counter()
+        files = self.instances.write_block(0, box, values)
+        return {
+            "voxels": box.size,
+            "files": files.to_list(),
+            "compute_seconds": round(computed - begun, 4),
+            "write_seconds": round(time.perf_counter() - computed, 4),
+        }
+
+    def _ids(self, box: Box) -> np.ndarray:
+        """Ids of a block, after growth."""
+        if self.rule.border is None or self.rule.border_width == 0:
+            return self._without_growth(box)
+        width, ndim = self.rule.border_width, self.rule.ndim
+        read = box_to_read(box, self.grid.region, width, ndim=ndim)
+        border = self.classes.read_box(0, read) == self.rule.border
+        ids = self._without_growth(read)
+        return grown_block(ids, border, read=read, write=box, width=width, ndim=ndim)
+
+    def _without_growth(self, read: Box) -> np.ndarray:
+        """Ids of a box that reaches into the blocks beside a block."""
+        fragments = self.fragments.read_box(0, read)
+        ids = np.zeros(read.shape, self.instances.dtype)
+        for index in self.grid.overlapping(read):
+            where = self.grid.box(index).intersection(read).within(read)
+            ids[where] = self._of_block(index, fragments[where])
+        return ids
+
+    def _of_block(self, index: Index, fragments: np.ndarray) -> np.ndarray:
+        """Ids of the voxels of one block, from their fragments."""
+        number, whole = self.grid.number(index), fragments.shape == self.grid.box(index).shape
+        ids, highest = self.ids.of_block(number), int(fragments.max(initial=0))
+        if highest >= len(ids) or (whole and highest != len(ids) - 1):
+            raise OutputError(
+                f"the fragments of block {number} in {self.ids.files.folder} are not those that "
+                "were numbered: remove this folder and run with --resume"
+            )
+        return np.asarray(ids[fragments])

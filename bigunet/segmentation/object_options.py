@@ -1,0 +1,67 @@
+"""The options about objects: what of the classes is one object, and which objects count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bigunet.errors import OptionError
+from bigunet.options.choices import Connectivity
+from bigunet.options.option_fields import option
+from bigunet.options.option_kinds import Choice, Text, Whole
+
+OBJECTS = "Objects"
+NO_BORDER = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectOptions:
+    """How the objects of ``labels/instances`` are made of the classes."""
+
+    object_class: str = option(
+        "",
+        Text(),
+        "Class of the objects, by name or number.",
+        section=OBJECTS,
+        metavar="CLASS",
+        usual="what the model file says",
+    )
+    border_class: str = option(
+        "",
+        Text(),
+        "Class that separates touching objects; its voxels return to the nearest object. none if "
+        "there is no such class.",
+        section=OBJECTS,
+        metavar="CLASS",
+        usual="what the model file says",
+    )
+    border_width: int = option(
+        0,
+        Whole(),
+        "How far objects grow into the border class, in voxels.",
+        section=OBJECTS,
+        usual="what the model file says, or 1",
+    )
+    smallest: str = option(
+        "",
+        Text(),
+        "Size of the smallest object that counts: voxels such as 20, or 30um2 or 500um3.",
+        section=OBJECTS,
+        metavar="SIZE",
+        usual="what the model file says",
+    )
+    connectivity: Connectivity = option(
+        "faces",
+        Choice(Connectivity, "connectivity"),
+        "Which neighbours belong to one object: voxels that share a face, an edge too, or a "
+        "corner too. In 2D, faces are 4 neighbours, edges and corners are 8.",
+        section=OBJECTS,
+    )
+
+    def _check_objects(self) -> None:
+        """Raise OptionError for values that no model allows."""
+        if self.border_width < 0:
+            raise OptionError(f"border width {self.border_width}: give 1 or more voxels")
+        if self.border_class and self.border_class == self.object_class:
+            raise OptionError(
+                f"border class {self.border_class}: this is the class of the objects; give another"
+            )

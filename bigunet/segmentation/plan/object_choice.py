@@ -1,0 +1,114 @@
+"""Chooses the outputs of a run, and which voxels are one object, from model and options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bigunet.errors import OptionError
+from bigunet.model.description import ModelDescription
+from bigunet.objects.rule import ObjectRule
+from bigunet.options.choices import Output
+from bigunet.segmentation.object_options import NO_BORDER
+from bigunet.segmentation.segment_options import SegmentOptions
+
+_CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
+
+
+def choose_outputs(
+    description: ModelDescription, options: SegmentOptions, *, inside_image: bool
+) -> tuple[Output, ...]:
+    """The outputs of the options; by default classes, and instances if the model has objects.
+
+    Instances are made of classes, so that these are written, too.
+
+    Parameters
+    ----------
+    description : ModelDescription
+    options : SegmentOptions
+    inside_image : bool
+        Whether the outputs are labels inside the image, which are classes only.
+    """
+    has_objects = description.objects is not None or bool(options.object_class)
+    if not options.outputs:
+        return ("classes", "instances") if has_objects and not inside_image else ("classes",)
+    if "instances" in options.outputs and "classes" not in options.outputs:
+        return ("classes", *options.outputs)
+    return options.outputs
+
+
+def choose_objects(
+    description: ModelDescription,
+    options: SegmentOptions,
+    *,
+    ndim: int,
+    voxel_size_um: Sequence[float] | None,
+) -> ObjectRule | None:
+    """Which voxels are one object; None if no instances are written.
+
+    Parameters
+    ----------
+    description : ModelDescription
+    options : SegmentOptions
+        With the chosen outputs.
+    ndim : int
+        Number of axes that the network sees.
+    voxel_size_um : sequence of float or None
+        Size of a voxel in micrometres along the last axes, if the image states it.
+
+    Raises
+    ------
+    OptionError
+        If nothing says which class the objects are, or an option does not fit the model.
+    """
+    if "instances" not in options.outputs:
+        _refuse_unused(options)
+        return None
+    stated = description.objects
+    name = options.object_class or (stated.object_class if stated else "")
+    if not name:
+        raise OptionError(
+            f"model {description.name!r} does not say which class its objects are: give "
+            f"--object-class, one of {_listed(description)}"
+        )
+    # What the model says of its border and sizes holds for its own objects only.
+    same = (
+        stated
+        if stated and _number(description, name) == _number(description, stated.object_class)
+        else None
+    )
+    border = options.border_class or (same.border if same and same.border else NO_BORDER)
+    smallest = int(options.smallest) if options.smallest else (same.smallest if same else 0)
+    return ObjectRule(
+        object_class=_number(description, name),
+        border=None if border == NO_BORDER else _number(description, border),
+        border_width=options.border_width or (same.border_width if same else 1),
+        smallest=smallest,
+        connectivity=min(_CONNECTIVITY[options.connectivity], ndim),
+        ndim=ndim,
+    )
+
+
+def _refuse_unused(options: SegmentOptions) -> None:
+    """Raise OptionError for an option that would have no effect."""
+    for name in ("object_class", "border_class", "border_width", "smallest"):
+        if value := getattr(options, name):
+            raise OptionError(
+                f"{name.replace('_', ' ')} {value}: no objects are written; give --output "
+                "instances, too"
+            )
+
+
+def _number(description: ModelDescription, name: str) -> int:
+    """Number of a class by its name or number."""
+    names = [one.name for one in description.classes]
+    if name in names:
+        return names.index(name)
+    if name.isascii() and name.isdigit() and int(name) < len(names):
+        return int(name)
+    raise OptionError(
+        f"model {description.name!r} has no class {name!r}; its classes are {_listed(description)}"
+    )
+
+
+def _listed(description: ModelDescription) -> str:
+    return ", ".join(f"{number} {one.name}" for number, one in enumerate(description.classes))
