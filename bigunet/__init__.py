@@ -15,6 +15,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.model.model import Model
     from bigunet.model.networks.unet import UNet, UNetConfig
     from bigunet.objects.label_objects import label_objects
+    from bigunet.objects.split_rule import SplitRule
     from bigunet.path_info import info
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
@@ -46,6 +47,7 @@ __all__ = [
     "SegmentOptions",
     "SegmentReport",
     "SegmentationClass",
+    "SplitRule",
     "TrainOptions",
     "TrainReport",
     "UNet",
@@ -80,6 +82,7 @@ _HOMES = {
     "SegmentOptions": "segmentation.segment_options",
     "SegmentReport": "segmentation.segment_report",
     "SegmentationClass": "model.description",
+    "SplitRule": "objects.split_rule",
     "TrainOptions": "training.train_options",
     "TrainReport": "training.run.train_report",
     "UNet": "model.networks.unet",

@@ -8,6 +8,10 @@
     stitching        all blocks: which fragments are one object
     numbering        all blocks: small objects are removed, the others get ids
     relabelling      one block: the ids of its voxels, and growth into the border class
+    split_rule       where touching objects are split
+    seeds            one block: the seeds of split objects
+    spreading        one block: its voxels go to the nearest seed
+    pieces           one block, and all: the pieces of split objects
     label_objects    all of it, for an array in memory
 
 An object's id follows from the image alone: objects are numbered from 1 in the order of their

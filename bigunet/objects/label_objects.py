@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,25 +11,16 @@ from bigunet.blocks import BlockGrid
 from bigunet.errors import LabelsError, OptionError
 from bigunet.geometry import Box
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
+from bigunet.objects.in_memory import Sliceable, all_boxes, ids_of_blocks
 from bigunet.objects.numbering import number_objects
-from bigunet.objects.relabelling import box_to_read, grown_block, ids_of_labels
+from bigunet.objects.relabelling import box_to_read, grown_block
 from bigunet.objects.rule import ObjectRule
+from bigunet.objects.split_blocks import split_objects
+from bigunet.objects.split_rule import SplitRule
 from bigunet.objects.stitching import stitch
 
 _BLOCK_SIDES = {1: 2**24, 2: 2**12, 3: 2**8}
 """Side of a block by number of axes: 16 million voxels; their labels take 64 MiB."""
-
-
-class Sliceable(Protocol):
-    """An array of which boxes can be read: of numpy, zarr, h5py, dask and others."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def dtype(self) -> Any: ...
-
-    def __getitem__(self, where: tuple[slice, ...], /) -> Any: ...
 
 
 def label_objects(
@@ -42,6 +32,7 @@ def label_objects(
     smallest: int = 0,
     connectivity: int = 1,
     frames: int = 0,
+    split: SplitRule | None = None,
     block_shape: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Number the objects of one class: its connected voxels are one object.
@@ -70,6 +61,8 @@ def label_objects(
     frames : int
         How many of the first axes are frames, such as time points: objects neither join nor grow
         across them. Ids go on from frame to frame.
+    split : SplitRule, optional
+        Where touching objects are split. By default they are not.
     block_shape : sequence of int, optional
         Voxels of a block along each axis. By default a block has up to 16 million voxels
         of one frame.
@@ -99,12 +92,11 @@ def label_objects(
         object_class, border, border_width, smallest, connectivity, grid.region.ndim - frames
     )
     labels = np.zeros(grid.region.shape, np.uint32)
-    stitched = stitch(grid, _labelled(classes, rule, grid, labels), connectivity=connectivity)
-    numbers = number_objects(stitched, smallest=smallest)
-    ids = labels.astype(numbers.ids.dtype, copy=False)
-    for number, box in enumerate(_boxes(grid)):
-        where = box.within(grid.region)
-        ids[where] = ids_of_labels(labels[where], numbers.of_block(number))
+    if split is None:
+        stitched = stitch(grid, _labelled(classes, rule, grid, labels), connectivity=connectivity)
+    else:
+        stitched = split_objects(classes, rule, split, grid, labels)
+    ids = ids_of_blocks(labels, number_objects(stitched, smallest=smallest), grid)
     return ids if border is None or border_width == 0 else _grown(ids, classes, rule, grid)
 
 
@@ -124,16 +116,11 @@ def _grid(classes: Sliceable, frames: int, block_shape: Sequence[int] | None) ->
     return BlockGrid(Box.of_shape(shape), tuple(operator.index(n) for n in block_shape))
 
 
-def _boxes(grid: BlockGrid) -> Iterator[Box]:
-    """Boxes of all blocks, in C order."""
-    return map(grid.box, np.ndindex(*grid.shape))
-
-
 def _labelled(
     classes: Sliceable, rule: ObjectRule, grid: BlockGrid, labels: np.ndarray
 ) -> Iterator[BlockFragments]:
     """Label block by block; local labels are written into ``labels``."""
-    for box in _boxes(grid):
+    for box in all_boxes(grid):
         where = box.within(grid.region)
         local = label_block(np.asarray(classes[where]), rule)
         labels[where] = local
@@ -142,7 +129,7 @@ def _labelled(
 
 def _grown(ids: np.ndarray, classes: Sliceable, rule: ObjectRule, grid: BlockGrid) -> np.ndarray:
     grown = np.empty_like(ids)
-    for box in _boxes(grid):
+    for box in all_boxes(grid):
         read = box_to_read(box, grid.region, rule.border_width, ndim=rule.ndim)
         where = read.within(grid.region)
         free = np.asarray(classes[where]) == rule.border

@@ -1,0 +1,121 @@
+"""The pieces of split objects in one block, and the objects of all blocks.
+
+A piece is the voxels of one split object in one block. Its seed says which object it is, so that
+pieces of several blocks are joined by their seeds, and no face is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigunet.errors import GeometryError
+from bigunet.geometry import Box
+from bigunet.objects.stitching import StitchedFragments
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockPieces:
+    """The pieces of one block, in the order of their first voxel.
+
+    Attributes
+    ----------
+    seeds : ndarray of uint32 or uint64, (num_pieces,)
+        Id of the seed of each piece.
+    sizes : ndarray of int64, (num_pieces,)
+        Voxels of each piece.
+    first_voxels : ndarray of int64, (num_pieces,)
+        First voxel of each piece: its index in C order of the whole volume.
+    """
+
+    seeds: np.ndarray
+    sizes: np.ndarray
+    first_voxels: np.ndarray
+
+
+def pieces_of_block(ids: np.ndarray, box: Box, volume: Box) -> tuple[np.ndarray, BlockPieces]:
+    """Number the pieces of one block.
+
+    Parameters
+    ----------
+    ids : ndarray of uint32 or uint64, (*frames, *space)
+        Id of the seed of each voxel of the block; 0 is no object.
+    box : Box
+        The voxels of the block.
+    volume : Box
+        The whole volume, in which first voxels are counted.
+
+    Returns
+    -------
+    labels : ndarray of uint32, (*frames, *space)
+        Pieces from 1 in the order of their first voxel in the block; 0 is no object.
+    pieces : BlockPieces
+
+    Raises
+    ------
+    GeometryError
+        If the ids do not have the shape of the box, or the volume does not contain the box.
+
+    Examples
+    --------
+    >>> volume = Box((0,), (9,))
+    >>> labels, pieces = pieces_of_block(np.array([8, 0, 5, 5], np.uint32), Box((5,), (9,)), volume)
+    >>> labels.tolist(), pieces.seeds.tolist(), pieces.first_voxels.tolist()
+    ([1, 0, 2, 2], [8, 5], [5, 7])
+    """
+    if ids.shape != box.shape:
+        raise GeometryError(f"ids of shape {ids.shape} for the block {box}")
+    origin = [side.start for side in box.within(volume)]
+    starts, lengths, of_run = _runs(ids.ravel())
+    inside = np.flatnonzero(of_run)
+    seeds, first_runs, seed_of_run = np.unique(
+        of_run[inside], return_index=True, return_inverse=True
+    )
+    order = np.argsort(first_runs)
+    piece_of_seed = np.empty(len(seeds), np.uint32)
+    piece_of_seed[order] = np.arange(1, len(seeds) + 1, dtype=np.uint32)
+    labels = np.zeros(len(starts), np.uint32)
+    labels[inside] = piece_of_seed[seed_of_run]
+    sizes = np.zeros(len(seeds) + 1, np.int64)
+    np.add.at(sizes, labels, lengths)
+    places = np.unravel_index(starts[inside[first_runs[order]]], box.shape)
+    moved = tuple(place + start for place, start in zip(places, origin))
+    first_voxels = np.ravel_multi_index(moved, volume.shape).astype(np.int64, copy=False)
+    pieces = BlockPieces(seeds[order], sizes[1:], first_voxels)
+    return np.repeat(labels, lengths).reshape(ids.shape), pieces
+
+
+def join_pieces(blocks: Iterable[BlockPieces]) -> StitchedFragments:
+    """The objects of all blocks: pieces of one seed are one object.
+
+    Parameters
+    ----------
+    blocks : iterable of BlockPieces
+        Those of every block, in C order of the blocks.
+    """
+    pieces = list(blocks)
+    offsets = np.cumsum([0, *(one.sizes.size for one in pieces)], dtype=np.int64)
+    sizes = np.concatenate([np.zeros(0, np.int64), *(one.sizes for one in pieces)])
+    firsts = np.concatenate([np.zeros(0, np.int64), *(one.first_voxels for one in pieces)])
+    seeds = np.concatenate([np.zeros(0, np.uint32), *(one.seeds for one in pieces)])
+    _, lowest, object_of, counts = np.unique(
+        seeds, return_index=True, return_inverse=True, return_counts=True
+    )
+    total = np.zeros(len(lowest), np.int64)
+    np.add.at(total, object_of, sizes)
+    first = np.full(len(lowest), np.iinfo(np.int64).max)
+    np.minimum.at(first, object_of, firsts)
+    sizes[:] = 0
+    sizes[lowest], firsts[lowest] = total, first
+    joined = np.flatnonzero(counts[object_of] > 1)
+    return StitchedFragments(offsets, sizes, firsts, joined, lowest[object_of[joined]])
+
+
+def _runs(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First place, length and value of each run of equal values."""
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1]) != 0)
+    starts = np.concatenate([np.zeros(min(1, flat.size), np.int64), starts])
+    lengths = np.diff(starts, append=flat.size)
+    return starts, lengths, flat[starts]
