@@ -44,16 +44,19 @@ def seed_voxels(
     >>> seed_voxels(line, SplitRule(merge=0), connectivity=1, ndim=1).astype(int)
     array([0, 0, 1, 1, 1, 0, 0, 1, 0])
     """
-    depth = squared_depth(inside, split.radius, split.steps(ndim))
+    spacing = split.steps(ndim)
+    depth = np.sqrt(squared_depth(inside, split.radius, spacing))
     highest = depth
     for _ in range(split.reach):
         before, highest = highest, risen(highest, inside, connectivity=connectivity, ndim=ndim)
         if np.array_equal(before, highest):
             break
-    seeds = inside & (depth >= np.float32(split.neck**2) * highest)
+    # Depths of voxels are a voxel uneven: thin objects would fall apart at every bend.
+    least = np.minimum(np.float32(split.neck) * highest, highest - np.float32(min(spacing)))
+    seeds = inside & (depth >= least)
     for _ in range(split.merge):
         seeds = risen(seeds, inside, connectivity=connectivity, ndim=ndim)
-    return seeds
+    return np.asarray(seeds)
 
 
 def squared_depth(inside: np.ndarray, radius: float, spacing: Sequence[float]) -> np.ndarray:

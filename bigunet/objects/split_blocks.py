@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bigunet.blocks import BlockGrid
+from bigunet.errors import LabelsError
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
 from bigunet.objects.in_memory import Sliceable, all_boxes, ids_of_blocks
 from bigunet.objects.numbering import number_objects
@@ -54,12 +55,17 @@ def split_objects(
     ------
     OptionError
         If the spacing does not have as many axes as the objects.
+    LabelsError
+        If the classes change between two reads.
     """
     fragments = _seeds(classes, rule, split, grid, labels)
     seeds = number_objects(stitch(grid, fragments, connectivity=rule.connectivity))
     ids, left = ids_of_blocks(labels, seeds, grid), True
     while left:
-        ids, left = _spread(ids, classes, rule, grid)
+        before = ids
+        ids, left = _spread(before, classes, rule, grid)
+        if left and np.array_equal(ids, before):  # for ever: an object has no seed
+            raise LabelsError("classes have changed while they were read; give those of one time")
     return join_pieces(_pieces(ids, grid, labels))
 
 

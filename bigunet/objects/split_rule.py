@@ -15,20 +15,22 @@ class SplitRule:
 
     The depth of a voxel is its distance to the nearest voxel that is not of the class. A voxel is a
     seed where its depth is at least ``neck`` times the largest depth within ``reach`` steps in the
-    object. Connected seed voxels are one seed, and each object has at least one. Every seed becomes
-    an object: it gets the voxels of the class that are fewer steps from it than from any other
-    seed. So an object is split at a neck thinner than ``neck`` times the parts on both sides.
+    object, or at most a voxel below it. Connected seed voxels are one seed, and each object has at
+    least one. Every seed becomes an object: it gets the voxels of the class that are fewer steps
+    from it than from any other seed. So two parts become two objects where what is between them is
+    thinner than ``neck`` times the thicker part, and each is the deepest place, or nearly, within
+    its reach.
 
     Parameters
     ----------
     neck : float
-        Above 0, up to 1. Less splits less.
+        Above 0, up to 1. A lower number splits less.
     radius : float
         Depths above are taken as this depth, in the unit of ``spacing``. More than this deep inside
         an object there is no neck.
     reach : int
-        Steps from voxel to voxel. Parts of an object that are as deep, and more than this apart,
-        count as several if there is a neck between them.
+        Steps from voxel to voxel. A part of an object becomes an object of its own only if no place
+        within this reach is much deeper.
     merge : int
         Seeds with up to twice this many steps between them are one.
     spacing : tuple of float, optional
@@ -42,14 +44,14 @@ class SplitRule:
     Examples
     --------
     >>> SplitRule().halo(2)
-    (65, 65)
+    (33, 33)
     >>> SplitRule(radius=6, reach=6, spacing=(2, 0.5, 0.5)).halo(3)
     (10, 19, 19)
     """
 
-    neck: float = 0.65
-    radius: float = 32
-    reach: int = 32
+    neck: float = 0.8
+    radius: float = 16
+    reach: int = 16
     merge: int = 2
     spacing: tuple[float, ...] | None = None
 

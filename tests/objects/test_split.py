@@ -15,12 +15,12 @@ from support.split_whole import split_whole
 
 import bigunet
 from bigunet.blocks import BlockGrid
-from bigunet.errors import GeometryError, OptionError
+from bigunet.errors import GeometryError, LabelsError, OptionError
 from bigunet.geometry import Box, Point
 from bigunet.objects import split_blocks
 from bigunet.objects.pieces import join_pieces, pieces_of_block
 from bigunet.objects.rule import ObjectRule
-from bigunet.objects.seeds import squared_depth
+from bigunet.objects.seeds import seed_voxels, squared_depth
 from bigunet.objects.split_rule import SplitRule
 from bigunet.objects.spreading import spread
 
@@ -69,7 +69,7 @@ def blobs(draw: st.DrawFn) -> Case:
     return Case(mask * OBJECT, blocks, draw(st.integers(1, ndim)), ndim)
 
 
-@settings(max_examples=max(60, settings.default.max_examples), deadline=None)
+@settings(max_examples=max(40, settings.default.max_examples), deadline=None)
 @given(st.data(), blobs() | cases(), st.integers(1, 4), st.sampled_from([0, 4]))
 def test_split_objects_are_those_of_the_whole_for_any_blocks(
     data: st.DataObject, case: Case, steps: int, smallest: int
@@ -87,7 +87,7 @@ def test_split_objects_are_those_of_the_whole_for_any_blocks(
     assert ours.dtype == np.uint32
 
 
-@settings(max_examples=max(60, settings.default.max_examples), deadline=None)
+@settings(max_examples=max(40, settings.default.max_examples), deadline=None)
 @given(blobs(), st.tuples(st.floats(0.2, 3), st.floats(0.2, 3), st.floats(0.2, 3)))
 def test_any_spacing_gives_the_bytes_of_one_block(
     case: Case, spacing: tuple[float, float, float]
@@ -96,6 +96,28 @@ def test_any_spacing_gives_the_bytes_of_one_block(
     whole = dataclasses.replace(case, block_shape=case.classes.shape)
     ours = split_by_blocks(case, split, border=2)
     assert ours.tobytes() == split_by_blocks(whole, split, border=2).tobytes()
+
+
+@settings(max_examples=max(100, settings.default.max_examples), deadline=None)
+@given(
+    st.lists(st.integers(1, 13), min_size=1, max_size=5),
+    st.sampled_from([1, 0.9, 0.7]),
+    st.integers(1, 6),
+    st.integers(1, 2),
+    st.integers(0, 1),
+)
+def test_the_halo_of_a_voxel_decides_whether_it_is_a_seed(
+    lengths: list[int], neck: float, radius: int, reach: int, merge: int
+) -> None:
+    split = SplitRule(neck, radius, reach, merge)
+    line = np.concatenate([[*[True] * n, False] for n in lengths])
+    whole = seed_voxels(line, split, connectivity=1, ndim=1)
+    volume = Box.of_shape(line.shape)
+    for place in range(line.size):
+        voxel = Box((place,), (place + 1,))
+        read = voxel.grow(split.halo(1)).intersection(volume)
+        seeds = seed_voxels(line[read.within(volume)], split, connectivity=1, ndim=1)
+        assert seeds[voxel.within(read)] == whole[place]
 
 
 @given(blobs() | cases())
@@ -115,7 +137,7 @@ BLOCKS: list[Any] = [None, 7, 16]
     ("mask", "count"),
     [
         (discs((40, 60), ((20, 18), 13), ((20, 41), 13)), 2),
-        (discs((40, 60), ((20, 18), 14), ((20, 38), 8)), 2),
+        (discs((40, 60), ((20, 18), 14), ((20, 40), 9)), 2),
         (discs((30, 90), *(((15, 12 + 16 * n), 9) for n in range(5))), 5),
         (discs((24, 24, 36), ((12, 12, 10), 8), ((12, 12, 25), 8)), 2),
         (discs((40, 40), ((20, 20), 15)), 1),
@@ -203,6 +225,18 @@ def test_pieces_of_one_seed_are_one_object_named_by_its_lowest_piece() -> None:
 def test_a_number_out_of_its_range_is_refused(rule: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         SplitRule(**rule)
+
+
+def test_classes_that_change_between_two_reads_are_refused() -> None:
+    class Changing:
+        shape, dtype, reads = (8,), np.dtype(np.uint8), 0
+
+        def __getitem__(self, where: tuple[slice, ...]) -> np.ndarray:
+            self.reads += 1
+            return np.full(where[0].stop - where[0].start, self.reads > 1, np.uint8)
+
+    with pytest.raises(LabelsError, match="have changed while they were read"):
+        bigunet.label_objects(Changing(), split=SplitRule())
 
 
 def test_a_spacing_of_other_axes_is_refused() -> None:

@@ -18,12 +18,17 @@ def split_whole(
     """Ids of one frame, in the order of the first voxel of each object."""
     graph = _Graph(inside, connectivity)
     depth = _depths(inside, split)
-    seeds = {v for v in graph.voxels if depth[v] >= split.neck * graph.most(depth, v, split.reach)}
+    voxel = np.float32(min(split.steps(inside.ndim)))
+    seeds = set()
+    for place in graph.voxels:
+        most = graph.most(depth, place, split.reach)
+        if depth[place] >= min(np.float32(split.neck) * most, most - voxel):
+            seeds.add(place)
     for _ in range(split.merge):
         seeds |= {w for v in seeds for w in graph.neighbours(v)}
     mask = np.zeros(inside.shape, bool)
-    for voxel in seeds:
-        mask[voxel] = True
+    for place in seeds:
+        mask[place] = True
     structure = ndimage.generate_binary_structure(inside.ndim, connectivity)
     return _in_order(graph.spread(ndimage.label(mask, structure)[0]), smallest)
 
@@ -42,12 +47,12 @@ class _Graph:
             if other in self.voxels:
                 yield other
 
-    def most(self, depth: np.ndarray, voxel: Point, reach: int) -> float:
+    def most(self, depth: np.ndarray, voxel: Point, reach: int) -> np.float32:
         known = front = {voxel}
         for _ in range(reach):
             front = {w for v in front for w in self.neighbours(v)} - known
             known = known | front
-        return max(float(depth[v]) for v in known)
+        return max((depth[v] for v in known), default=np.float32(0))
 
     def spread(self, ids: np.ndarray) -> np.ndarray:
         ids = ids.copy()
@@ -71,7 +76,7 @@ def _depths(inside: np.ndarray, split: SplitRule) -> np.ndarray:
         apart = (outside - voxel) * np.array(split.steps(inside.ndim))
         nearest = np.sqrt((apart**2).sum(1)).min(initial=np.inf)
         depth[tuple(voxel)] = min(split.radius, nearest)
-    return depth
+    return depth.astype(np.float32)
 
 
 def _in_order(ids: np.ndarray, smallest: int) -> np.ndarray:
