@@ -187,7 +187,9 @@ def test_a_block_reads_no_voxel_beyond_its_halo() -> None:
         def __getitem__(self, where: tuple[slice, ...]) -> np.ndarray:
             sides = [one.stop - one.start for one in where]
             self.widest = max(self.widest, *sides)
-            return np.ones(sides, np.uint8)
+            full = np.ones((300, 300), np.uint8)
+            full[100, 100] = 0
+            return full[where]
 
     watched, grid = Watched(), BlockGrid(Box.of_shape((300, 300)), (20, 20))
     rule, split = ObjectRule(1), SplitRule(radius=8, reach=9, merge=1)
