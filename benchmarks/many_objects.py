@@ -3,8 +3,8 @@
     python benchmarks/many_objects.py OUT.json [--objects 10000 100000 ...] [--plot OUT.png]
 
 A block of 256 x 256 voxels with 121 discs is repeated. Its neighbours are itself, so that discs on
-its faces are joined over the blocks beside it. No voxels are stored; each number of objects runs in a
-process of its own, which reports its peak memory.
+its faces are joined over the blocks beside it. No voxels are stored. Each number of objects runs in
+a process of its own, which reports its peak memory.
 """
 
 from __future__ import annotations
