@@ -43,7 +43,7 @@ class Run:
         output = self.folder / f"out{self.count}.zarr"
         report = bigunet.segment(
             source, output, model=MODELS[ndim], client=self.client, backend="torch",
-            outputs=("classes", "instances"), object_class="cell", tile_shape=(64,) * ndim,
+            outputs=("classes", "instances"), object_class="cell",
             **options,
         )  # fmt: skip
         return report, ids_of(output), output
