@@ -24,6 +24,7 @@ from bigunet.model.description import (
 )
 from bigunet.model.files.model_file import bundled_models, load_model, save_model
 from bigunet.model.networks.unet import UNet, UNetConfig
+from bigunet.model.object_description import ObjectDescription
 
 CONFIG = UNetConfig(width=2, depth=1, in_channels=2, classes=3, batch_norm=True)
 DESCRIPTION = ModelDescription(
@@ -34,6 +35,7 @@ DESCRIPTION = ModelDescription(
     normalisation=Normalisation("fixed", 10, 4000.5),
     precisions=("fp32", "bf16"),
     voxel_size_um=(0.5, 0.25),
+    objects=ObjectDescription("class 1", border="class 2", border_width=2, smallest=12),
     training={"steps": 7},
     card={"licence": "CC0-1.0"},
 )
