@@ -126,6 +126,11 @@ def test_a_size_is_read_as_dask_reads_it(text: str, size: int) -> None:
     assert Size().parse(text) == size == parse_bytes(text)
 
 
+@given(size=st.integers(0, 10**20))
+def test_a_size_that_is_printed_is_read_as_the_same_number(size: int) -> None:
+    assert Size().parse(Size().show(size)) == size
+
+
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "1XB", "1e999", "1 2", "8GBB", "nan"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no size, like 8GB or 500MB"):
