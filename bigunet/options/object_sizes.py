@@ -128,7 +128,7 @@ class ObjectSizeKind(Kind):
         except OptionError as error:
             raise ValueError(str(error)) from None
 
-    def check(self, value: Any, name: str) -> ObjectSize | None:
+    def check(self, value: Any, name: str) -> ObjectSize:
         if isinstance(value, ObjectSize):
             return value
         try:
@@ -139,15 +139,6 @@ class ObjectSizeKind(Kind):
         except (ValueError, OptionError) as error:
             raise OptionError(f"{name}: {error}") from error
         raise not_of_kind(name, value, _EXPECTED)
-
-
-class OptionalObjectSize(ObjectSizeKind):
-    """A size of objects, or None."""
-
-    doc = "ObjectSize, int or str, optional"
-
-    def check(self, value: Any, name: str) -> ObjectSize | None:
-        return None if value is None else super().check(value, name)
 
 
 def _plain(value: float) -> float:
