@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from bigunet_cli.block_bar import BlockBar
@@ -25,8 +26,12 @@ from bigunet_cli.words import print_json, say, summary
 
 from bigunet.engine.clusters.spec import WORKERS
 from bigunet.errors import BigUNetError, OptionError
+from bigunet.segmentation.object_options import OBJECTS
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
+
+if TYPE_CHECKING:
+    from bigunet.segmentation.segment_report import SegmentReport
 
 
 @click.command(cls=SectionedCommand, short_help="Segment an image, several images, or a plate.")
@@ -61,6 +66,13 @@ from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
     metavar="FILE.html",
     help="Write a page for the browser that shows what each worker did when, as Dask reports it.",
 )
+@option(
+    "--table",
+    section=OBJECTS,
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write the table of the objects to this file, too: .csv or .parquet.",
+)
 @quiet_option
 @json_option
 def segment(
@@ -72,6 +84,7 @@ def segment(
     resume: bool,
     overwrite: bool,
     performance_path: str | None,
+    table: str | None,
     quiet: bool,
     as_json: bool,
     **given: Any,
@@ -92,8 +105,13 @@ def segment(
         from bigunet_cli.several_images import one_image, segment_many
 
         from bigunet.io.images.plates import is_plate
+        from bigunet.measuring.files import check_suffix
         from bigunet.segmentation.segment import segment as run_segment
 
+    if table is not None:
+        check_suffix(Path(table))
+        if into is not None or is_plate(sources[0]):
+            raise OptionError("a table is of one image: each output has its own, in tables/")
     if into is not None:
         if part is not None:
             raise OptionError("images with --into have no parts: give some of them to each process")
@@ -107,10 +125,22 @@ def segment(
         return
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
+    if table is not None:
+        _copy_table(report, Path(table))
     if as_json:
         print_json(report.to_dict())
     if not quiet:
         say(summary(report))
+
+
+def _copy_table(report: SegmentReport, path: Path) -> None:
+    """Write the table of a finished run to a file of the user's choice."""
+    from bigunet.measuring.files import copy_table
+
+    if report.table:
+        copy_table(Path(report.table), path)
+    elif report.finished:
+        raise OptionError("no objects were measured, so there is no table: give --output instances")
 
 
 def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from bigunet.errors import OptionError
 from bigunet.options.choices import Connectivity
+from bigunet.options.composed_kinds import Optional
+from bigunet.options.object_sizes import ObjectSize, ObjectSizeKind
 from bigunet.options.option_fields import option
-from bigunet.options.option_kinds import Choice, Text, Whole
+from bigunet.options.option_kinds import Choice, Flag, Text, Whole
 
 OBJECTS = "Objects"
 NO_BORDER = "none"
@@ -41,19 +43,26 @@ class ObjectOptions:
         section=OBJECTS,
         usual="what the model file says, or 1",
     )
-    smallest: str = option(
-        "",
-        Text(),
+    smallest: ObjectSize | None = option(
+        None,
+        Optional(ObjectSizeKind()),
         "Size of the smallest object that counts: voxels such as 20, or 30um2 or 500um3.",
         section=OBJECTS,
-        metavar="SIZE",
-        usual="what the model file says",
+        usual="what the model file says, or 0",
     )
     connectivity: Connectivity = option(
         "faces",
         Choice(Connectivity, "connectivity"),
         "Which neighbours belong to one object: voxels that share a face, an edge too, or a "
         "corner too. In 2D, faces are 4 neighbours, edges and corners are 8.",
+        section=OBJECTS,
+    )
+
+    no_table: bool = option(
+        False,
+        Flag(),
+        "Write no table of the objects. Otherwise tables/instances of the output has a row for "
+        "each object: size, place, shape, and the grey values of all channels.",
         section=OBJECTS,
     )
 

@@ -15,6 +15,7 @@ from bigunet.options.choices import (
     Output,
     PrecisionChoice,
 )
+from bigunet.options.object_sizes import ObjectSize
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -23,8 +24,9 @@ class SegmentKeywords(TypedDict, total=False):
     object_class: str
     border_class: str
     border_width: int
-    smallest: str
+    smallest: ObjectSize | int | str | None
     connectivity: Connectivity
+    no_table: bool
     outputs: Sequence[Output]
     level: LevelChoice
     channels: Sequence[int | str]
