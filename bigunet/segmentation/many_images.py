@@ -28,7 +28,8 @@ from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
-from bigunet.segmentation.series import Member, segment_series
+from bigunet.segmentation.series import segment_series
+from bigunet.segmentation.series_member import Member
 from bigunet.stores.access import find_node
 from bigunet.urls import shown_url
 

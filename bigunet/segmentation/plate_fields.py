@@ -24,7 +24,8 @@ from bigunet.segmentation.place import check_inside_options
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
-from bigunet.segmentation.series import Member, segment_series
+from bigunet.segmentation.series import segment_series
+from bigunet.segmentation.series_member import Member
 from bigunet.stores.access import join_url, normal_url
 from bigunet.urls import shown_url
 
