@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -18,15 +17,20 @@ from bigunet_cli.common_options import (
     segment_options,
 )
 from bigunet_cli.declared_options import Parsed, described
-from bigunet_cli.help_sections import MESSAGES, SectionedCommand
+from bigunet_cli.help_sections import MESSAGES, PLATE, SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.engine.clusters.spec import WORKERS
-from bigunet.errors import BigUNetError, OptionError
+from bigunet.errors import OptionError
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(name.strip() for name in text.split(","))
 
 
 @click.command(cls=SectionedCommand, short_help="Segment an image, several images, or a plate.")
@@ -39,6 +43,23 @@ from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
     metavar="FOLDER",
     help="Write an output FOLDER/NAME.zarr for every image of IN: images, folders of images, or "
     "quoted patterns.",
+)
+@option(
+    "--wells",
+    section=PLATE,
+    keyword="segment_fields(wells=…)",
+    type=Parsed(_names, "NAMES"),
+    default=(),
+    help="Wells of a plate: names or patterns, such as A01,B*; A1 and A01 are the same.  "
+    "[default: all]",
+)
+@option(
+    "--fields",
+    section=PLATE,
+    keyword="segment_fields(fields=…)",
+    type=Parsed(_names, "NAMES"),
+    default=(),
+    help="Fields of each well of a plate: names or patterns, such as 0,3.  [default: all]",
 )
 @segment_options
 @existing_options("an output")
@@ -67,6 +88,8 @@ def segment(
     sources: tuple[str, ...],
     *,
     into: str | None,
+    wells: tuple[str, ...],
+    fields: tuple[str, ...],
     model: str,
     part: Part | None,
     resume: bool,
@@ -78,8 +101,9 @@ def segment(
 ) -> None:
     """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams.
 
-    Without OUT the labels go into the image itself; a plate IN gets them in every field. With
-    --into there may be several IN and no OUT; all of them share one set of workers.
+    Without OUT the labels go into the image itself; a plate IN gets them in every field, or in
+    those of --wells and --fields. With --into there may be several IN and no OUT. Fields and images
+    share one set of workers, and several are at work at a time.
     """
     arguments: dict[str, Any] = {
         "model": model,
@@ -89,12 +113,13 @@ def segment(
         "performance_path": performance_path,
     }
     with loading():
-        from bigunet_cli.several_images import one_image, segment_many
+        from bigunet_cli.several_images import one_image, segment_many, segment_plate
 
         from bigunet.io.images.plates import is_plate
         from bigunet.segmentation.segment import segment as run_segment
 
     if into is not None:
+        _check_no_plate(wells, fields, "--into is for images")
         if part is not None:
             raise OptionError("images with --into have no parts: give some of them to each process")
         segment_many(sources, into, arguments, quiet=quiet, as_json=as_json)
@@ -103,8 +128,9 @@ def segment(
     if target is None and is_plate(source):
         if part is not None:
             raise OptionError("a plate has no parts: give one field to each process")
-        _segment_plate(source, arguments, quiet=quiet, as_json=as_json)
+        segment_plate(source, arguments, wells=wells, fields=fields, quiet=quiet, as_json=as_json)
         return
+    _check_no_plate(wells, fields, f"{source} is none, or OUT is given")
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
     if as_json:
@@ -113,27 +139,8 @@ def segment(
         say(summary(report))
 
 
-def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
-    """Every field, one after the other; exit 1 if one of them failed."""
-    from bigunet.segmentation.plate_fields import local_plate, segment_fields
-
-    plate = local_plate(source)
-    for note in plate.notes:
-        say(f"Warning: {note}")
-    results: dict[str, Any] = {}
-    failed = 0
-    with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
-        for field, outcome in segment_fields(plate, **arguments, stop=stop, on_event=progress):
-            if isinstance(outcome, BigUNetError):
-                failed += 1
-                results[field] = {"error": " ".join(str(outcome).split())}
-                say(f"Error: field {field}: {results[field]['error']}")
-                continue
-            results[field] = outcome.to_dict()
-            if not quiet:
-                say(f"field {field}: {summary(outcome)}")
-    if as_json:
-        print_json({"fields": results, "missing": list(plate.missing)})
-    if failed:
-        say(f"Error: {failed} of {len(results)} fields failed; the others are done")
-        sys.exit(1)
+def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -> None:
+    """Raise OptionError if parts of a plate are asked for where there is no plate."""
+    for flag, names in (("--wells", wells), ("--fields", fields)):
+        if names:
+            raise OptionError(f"{flag} is for a plate without OUT, but {why}")

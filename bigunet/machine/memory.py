@@ -12,7 +12,7 @@ import psutil
 from bigunet.machine.cgroups import CgroupFiles, words
 
 _INTERVAL_SECONDS = 0.25
-# Runs that are at work at once share a measurement: it reads the files of all processes of the host.
+# Runs that are at work at once share a measurement, which asks for all processes of the host.
 _LOCK = threading.Lock()
 _measured = (-_INTERVAL_SECONDS, 0)
 # File with the limit of a control group, by the version of control groups.

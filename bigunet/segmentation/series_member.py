@@ -90,14 +90,14 @@ class Member:
 
 def weight_bytes(model: Model) -> int:
     """Memory of the weights of a model."""
-    parameters = model.module.parameters()
-    return sum(one.numel() * one.element_size() for one in parameters)
+    sizes = (one.numel() * one.element_size() for one in model.module.parameters())
+    return int(sum(sizes))
 
 
 def blocks_enough(client: Client) -> int:
     """Number of blocks that keep all workers busy; the runner has as many of one image."""
     try:
-        threads = sum(client.nthreads().values())
+        threads = int(sum(client.nthreads().values()))
     except OSError:
         # The scheduler is gone: each image says so.
         threads = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -69,7 +69,7 @@ class SideBySide(Generic[T]):
         self._next, self._count = 0, 0
         self._next_size: TaskSize | None = None
 
-    def run(self, count: int) -> Iterator[T]:
+    def run(self, count: int) -> Generator[T, None, None]:
         """Do the tasks 0 to ``count`` - 1, and yield their outcomes in this order.
 
         It ends before a task that did not begin because of ``stop``. If the caller leaves early,
