@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -88,13 +89,13 @@ def test_as_many_are_at_work_as_keep_the_workers_busy(count: int, enough: int) -
 def test_no_task_begins_after_stop(sizes: list[TaskSize], enough: int, last: int) -> None:
     tasks = Tasks(sizes, enough)
     outcomes = tasks.side_by_side().run(len(sizes))
-    taken = [outcome for outcome, _ in zip(outcomes, range(last))]
+    taken = list(itertools.islice(outcomes, last))
     tasks.stop.set()
     begun = len(tasks.begun)
     taken += outcomes
-    # One may have been between its begin and its first line.
     assert taken == [number * number for number in range(len(taken))]
-    assert begun <= len(tasks.begun) == len(taken)
+    assert len(tasks.begun) == len(taken)
+    assert begun <= len(taken)
 
 
 @given(st.integers(2, 6), st.data())
