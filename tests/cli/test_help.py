@@ -30,7 +30,7 @@ def options_in(text: str) -> list[str]:
     [
         (
             "segment",
-            "Image, Network, Grey values, Objects, Blocks and memory, Output, Begin or go on, "
+            "Image, Plate, Network, Grey values, Objects, Blocks and memory, Output, Begin or go on, "
             "Workers, Jobs of a batch system, Messages",
         ),
         ("plan", "Image, Network, Grey values, Objects, Blocks and memory, Output, Messages"),
