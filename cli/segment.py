@@ -130,7 +130,7 @@ def segment(
             raise OptionError("a plate has no parts: give one field to each process")
         segment_plate(source, arguments, wells=wells, fields=fields, quiet=quiet, as_json=as_json)
         return
-    _check_no_plate(wells, fields, f"{source} is none, or OUT is given")
+    _check_no_plate(wells, fields, f"{source} is no plate, or OUT is given")
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
     if as_json:

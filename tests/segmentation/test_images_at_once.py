@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def test_events_come_one_at_a_time_with_the_name_of_their_image(
     def keep(event: Event, dashboard: str) -> None:
         assert entered.acquire(blocking=False)
         events.append(event)
+        time.sleep(0.002)
         entered.release()
 
     done = dict(

@@ -25,6 +25,7 @@ class Tasks:
     enough: int
     stop: threading.Event = field(default_factory=threading.Event)
     left: dict[int, int] = field(default_factory=dict)
+    asked: list[int] = field(default_factory=list)
     begun: list[int] = field(default_factory=list)
     seen: list[dict[int, int]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -33,6 +34,7 @@ class Tasks:
         return SideBySide(self.do, size_of=self.size_of, enough=lambda: self.enough, stop=self.stop)
 
     def size_of(self, number: int) -> TaskSize:
+        self.asked.append(number)
         return self.sizes[number]
 
     def do(self, number: int, note: Callable[[int], None]) -> int:
@@ -91,11 +93,12 @@ def test_no_task_begins_after_stop(sizes: list[TaskSize], enough: int, last: int
     outcomes = tasks.side_by_side().run(len(sizes))
     taken = list(itertools.islice(outcomes, last))
     tasks.stop.set()
-    begun = len(tasks.begun)
+    asked = len(tasks.asked)
     taken += outcomes
     assert taken == [number * number for number in range(len(taken))]
     assert len(tasks.begun) == len(taken)
-    assert begun <= len(taken)
+    # The size of a task is asked for before it begins.
+    assert len(taken) <= asked == len(tasks.asked)
 
 
 @given(st.integers(2, 6), st.data())
