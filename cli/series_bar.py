@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from bigunet.engine.stage import BlockDone, Event, Notice, RunsDone, StageBegun
 
-_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {postfix} {remaining} left"
+_FORMAT = "{percentage:3.0f}%|{bar}| {unit}{postfix}, {remaining} left"
 _MOST_NAMES = 2
 # Later stages take a small part of the time, and do not move the bar.
 _STAGE = "segment"
@@ -94,7 +95,6 @@ class SeriesBar:
         self._num_runs, self._begun = num_runs, time.perf_counter()
         self._bar = tqdm(
             total=num_runs,
-            desc=f"{self._kind}s",
             bar_format=_FORMAT,
             disable=None,
         )
@@ -102,10 +102,11 @@ class SeriesBar:
     def _draw(self) -> None:
         if self._bar is None:
             return
-        names = list(self._shares)
+        names = [os.path.basename(name) if os.path.isabs(name) else name for name in self._shares]
         more = len(names) - _MOST_NAMES
         at_work = ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
         speed = self._voxels / 1e6 / max(time.perf_counter() - self._begun, 1e-9)
-        parts = [f"{self._num_done} of {self._num_runs} done", at_work, f"{speed:.1f} Mpx/s"]
-        self._bar.set_postfix_str("; ".join(part for part in parts if part), refresh=False)
+        self._bar.unit = f"{self._num_done} of {self._num_runs} {self._kind}s"
+        shown = [f"at work {at_work}"] if at_work else []
+        self._bar.set_postfix_str(", ".join([*shown, f"{speed:.1f} Mpx/s"]), refresh=False)
         self._bar.update(self._num_done + sum(self._shares.values()) - self._bar.n)

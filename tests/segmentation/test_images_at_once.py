@@ -21,6 +21,7 @@ from bigunet import SegmentOptions
 from bigunet.engine.stage import BlockDone, Event, Notice, RunsDone, StageBegun
 from bigunet.errors import ImageError, StoppedError
 from bigunet.segmentation import series
+from bigunet.segmentation.series_events import SeriesEvents
 
 OPTIONS = SegmentOptions(block_shape=(32, 32), outputs=("classes", "probabilities"))
 NAMES = [f"{number}.zarr" for number in range(4)]
@@ -81,20 +82,37 @@ def test_bytes_are_those_of_each_image_alone_for_any_number_at_once_and_any_stop
     assert contents(out) == alone
 
 
-def test_events_come_one_at_a_time_with_the_name_of_their_image(
+def test_events_of_several_threads_come_one_at_a_time() -> None:
+    entered = threading.Lock()
+    seen: list[tuple[str, bool]] = []
+
+    def keep(event: Event, dashboard: str) -> None:
+        seen.append((event.run, entered.acquire(blocking=False)))
+        time.sleep(0.001)
+        if seen[-1][1]:
+            entered.release()
+
+    events = SeriesEvents("image", 4, keep)
+
+    def send(run: str) -> None:
+        for number in range(10):
+            events.of(run, lambda left: None)(StageBegun("segment", number, 10), "")
+        events.end(run)
+
+    threads = [threading.Thread(target=send, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == sorted([("", True), *[(name, True) for name in "abcd"] * 11])
+
+
+def test_events_have_the_name_of_their_image_and_count_those_that_ended(
     images: Path, tmp_path: Path, tiny_model: Path, client: Client, write_image: Any
 ) -> None:
     # The model reads one channel.
     write_image(images / NAMES[1], "cyx", shape=(2, 40, 51))
     events: list[Event] = []
-    entered = threading.Lock()
-
-    def keep(event: Event, dashboard: str) -> None:
-        assert entered.acquire(blocking=False)
-        events.append(event)
-        time.sleep(0.002)
-        entered.release()
-
     done = dict(
         bigunet.segment_images(
             images,
@@ -102,7 +120,7 @@ def test_events_come_one_at_a_time_with_the_name_of_their_image(
             model=tiny_model,
             client=client,
             options=OPTIONS,
-            on_event=keep,
+            on_event=lambda event, _: events.append(event),
         )
     )
     paths = [str(images / name) for name in NAMES]
