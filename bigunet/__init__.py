@@ -14,6 +14,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.model.files.model_file import load_model, save_model
     from bigunet.model.model import Model
     from bigunet.model.networks.unet import UNet, UNetConfig
+    from bigunet.model.object_description import ObjectDescription
     from bigunet.objects.label_objects import label_objects
     from bigunet.path_info import info
     from bigunet.segmentation.many_images import segment_images
@@ -42,6 +43,7 @@ __all__ = [
     "Model",
     "ModelDescription",
     "Normalisation",
+    "ObjectDescription",
     "Recipe",
     "SegmentOptions",
     "SegmentReport",
@@ -76,6 +78,7 @@ _HOMES = {
     "Model": "model.model",
     "ModelDescription": "model.description",
     "Normalisation": "model.description",
+    "ObjectDescription": "model.object_description",
     "Recipe": "training.recipe",
     "SegmentOptions": "segmentation.segment_options",
     "SegmentReport": "segmentation.segment_report",

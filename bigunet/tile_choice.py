@@ -51,14 +51,14 @@ def tile_costs(
     cost: Callable[[Point], float],
     memory_bytes: Callable[[Point], int],
     limit_bytes: int,
+    num_seen: int | None = None,
 ) -> list[TileCost]:
     """All ways to cut a block into tiles that fit the memory, the cheapest first.
 
     Parameters
     ----------
     field : ReceptiveField
-        Receptive field of the network. Along an axis that the network does not see (stride 1, no
-        halo) a tile has one voxel.
+        Receptive field of the network.
     block : Box
     cost : callable
         Gives the cost of one forward pass, in seconds or operations, for the shape that the
@@ -67,6 +67,9 @@ def tile_costs(
         Gives the memory of one forward pass for that shape.
     limit_bytes : int
         The largest memory of a forward pass.
+    num_seen : int, optional
+        Number of the last axes that the network sees; by default all. Along the others, a tile has
+        one voxel.
 
     Returns
     -------
@@ -81,7 +84,8 @@ def tile_costs(
     if block.ndim != field.ndim or not block.size:
         raise GeometryError(f"{block} cannot be cut into tiles of a network of {field.ndim} axes")
     choices = []
-    for ways in itertools.product(*_ways(field, block)):
+    num_seen = field.ndim if num_seen is None else num_seen
+    for ways in itertools.product(*_ways(field, block, num_seen)):
         tile, counts = tuple(step for step, _ in ways), (count for _, count in ways)
         read, count = field.input_shape(tile), math.prod(counts)
         choices.append(TileCost(tile, read, count, count * cost(read), memory_bytes(read)))
@@ -90,15 +94,14 @@ def tile_costs(
     return sorted(fitting, key=lambda choice: (choice.cost, choice.memory_bytes)) or [smallest]
 
 
-def _ways(field: ReceptiveField, block: Box) -> list[list[tuple[int, int]]]:
+def _ways(field: ReceptiveField, block: Box, num_seen: int) -> list[list[tuple[int, int]]]:
     """For each axis, pairs of the length and the number of equal parts: 1, 2, 3, ... parts."""
-    seen = [stride > 1 or halo > 0 for stride, halo in zip(field.stride, field.halo)]
-    most = _MOST_TILES[max(1, min(3, sum(seen)))]
+    most = _MOST_TILES[max(1, min(3, num_seen))]
     ways = []
     for axis, stride in enumerate(field.stride):
         start, stop = block.start[axis], block.stop[axis]
         extent = stop - (start - start % stride)
-        if not seen[axis]:
+        if axis < field.ndim - num_seen:
             ways.append([(1, extent)])
             continue
         parts = range(1, min(most, ceil_div(extent, stride)) + 1)

@@ -8,7 +8,7 @@ import click
 from bigunet_cli.common_options import axes_option, json_option
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.words import print_json, say, shown
+from bigunet_cli.words import counted, print_json, say, shown
 
 _EXTENTS = {
     "block_shape",
@@ -40,8 +40,23 @@ def info(path: str, axes: str, as_json: bool) -> None:
         say(f"Warning: {warning}")
     if as_json:
         print_json(description)
-    else:
-        _print(shown(description), indent="")
+        return
+    if description["kind"] == "model":
+        description |= {"objects": objects_line(description.get("objects"))}
+    _print(shown(description), indent="")
+
+
+def objects_line(objects: dict[str, Any] | None) -> str:
+    """What a model file says of its objects, in one line."""
+    if objects is None:
+        return "none; --object-class names the class that is numbered"
+    line = f"connected {objects['object_class']}"
+    if objects["smallest"]:
+        line += f" of {objects['smallest']:,} or more voxels"
+    if objects["border"] is None:
+        return line
+    width = counted(objects["border_width"], "voxel")
+    return f"{line}, grown by {width} into {objects['border']}"
 
 
 def _print(value: dict[str, Any], indent: str, *, ranges: bool = False) -> None:

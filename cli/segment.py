@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from bigunet_cli.block_bar import BlockBar
@@ -24,8 +25,12 @@ from bigunet_cli.words import print_json, say, summary
 
 from bigunet.engine.clusters.spec import WORKERS
 from bigunet.errors import OptionError
+from bigunet.segmentation.object_options import OBJECTS
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
+
+if TYPE_CHECKING:
+    from bigunet.segmentation.segment_report import SegmentReport
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -82,6 +87,13 @@ def _names(text: str) -> tuple[str, ...]:
     metavar="FILE.html",
     help="Write a page for the browser that shows what each worker did when, as Dask reports it.",
 )
+@option(
+    "--table",
+    section=OBJECTS,
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write the table of the objects to this file, too: .csv or .parquet.",
+)
 @quiet_option
 @json_option
 def segment(
@@ -95,6 +107,7 @@ def segment(
     resume: bool,
     overwrite: bool,
     performance_path: str | None,
+    table: str | None,
     quiet: bool,
     as_json: bool,
     **given: Any,
@@ -116,8 +129,13 @@ def segment(
         from bigunet_cli.several_images import one_image, segment_many, segment_plate
 
         from bigunet.io.images.plates import is_plate
+        from bigunet.measuring.files import check_suffix
         from bigunet.segmentation.segment import segment as run_segment
 
+    if table is not None:
+        check_suffix(Path(table))
+        if into is not None or is_plate(sources[0]):
+            raise OptionError("a table is of one image: each output has its own, in tables/")
     if into is not None:
         _check_no_plate(wells, fields, "--into is for images")
         if part is not None:
@@ -133,6 +151,8 @@ def segment(
     _check_no_plate(wells, fields, f"{source} is no plate, or OUT is given")
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
+    if table is not None:
+        _copy_table(report, Path(table))
     if as_json:
         print_json(report.to_dict())
     if not quiet:
@@ -144,3 +164,13 @@ def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -
     for flag, names in (("--wells", wells), ("--fields", fields)):
         if names:
             raise OptionError(f"{flag} is for a plate without OUT, but {why}")
+
+
+def _copy_table(report: SegmentReport, path: Path) -> None:
+    """Write the table of a finished run to a file of the user's choice."""
+    from bigunet.measuring.files import copy_table
+
+    if report.table:
+        copy_table(Path(report.table), path)
+    elif report.finished:
+        raise OptionError("no objects were measured, so there is no table: give --output instances")

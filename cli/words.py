@@ -86,7 +86,9 @@ def objects(report: SegmentReport) -> str:
     if (size_um := report.plan.voxel_size_um) is not None:
         volume = found.median_voxels * math.prod(size_um)
         median += f" or {volume:.3g} µm{'²' if len(size_um) == 2 else '³'}"
-    return f"objects: {found.num_objects:,} of class {name}{small}, median size {median}\n"
+    return f"objects: {found.num_objects:,} of class {name}{small}, median size {median}\n" + (
+        f"table: {report.table}\n" if report.table else ""
+    )
 
 
 def grey_range(report: SegmentReport) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import compare
 import forward
 import limit
+import many_objects
 import numpy as np
 import ours
 import precision
@@ -52,6 +53,16 @@ def test_the_forward_pass_alone_is_timed(tmp_path: Path) -> None:
     microseconds = json.loads(done.stdout)["microseconds_per_voxel"]
     assert microseconds.keys() == {"32", "64"}
     assert min(microseconds.values()) > 0
+
+
+def test_many_objects_are_stitched_numbered_and_measured() -> None:
+    command = [sys.executable, many_objects.__file__, "--one", "500"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures = json.loads(done.stdout)
+    # Two blocks along each axis: discs are whole inside, and halves at the border of the image.
+    assert figures["blocks"] == 4
+    assert 4 * many_objects.PER_SIDE**2 < figures["objects"] < figures["fragments"]
+    assert figures["peak_memory_bytes"] > 0
 
 
 @pytest.mark.slow

@@ -87,8 +87,7 @@ def _of_frame(
     channels: Mapping[str, np.ndarray],
     probability: np.ndarray | None,
 ) -> ObjectSums:
-    ids = _native(ids)
-    runs = Runs.of(ids.astype(np.uint64 if ids.dtype.kind == "u" else np.int64, copy=False))
+    runs = Runs.of(_native(ids))
     voxels = runs.of_runs(runs.lengths)
     first, second = _moments(runs, voxels, start)
     box_start, box_stop = runs.box()

@@ -34,7 +34,8 @@ class ChannelSums:
 
     @classmethod
     def of(cls, name: str, grey: np.ndarray, runs: Runs) -> ChannelSums:
-        """Sums of grey values, (voxels,), that lie under these runs."""
+        """Sums of grey values, one a voxel of the block, that lie under these runs."""
+        grey = runs.inside(grey)
         return cls(
             name,
             _extreme(runs.least(grey)),

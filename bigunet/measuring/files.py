@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib.util
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,30 @@ def write_table(table: Mapping[str, np.ndarray] | Iterable[Columns], path: str |
     except OSError as error:
         if isinstance(error, BigUNetError):
             raise
+        reason = error.strerror or error
+        raise OutputError(f"the table {path} cannot be written: {reason}") from error
+
+
+def copy_table(source: Path, path: Path) -> None:
+    """Write a table that :func:`write_table` wrote to another file, as CSV or Parquet.
+
+    Raises
+    ------
+    OptionError
+        If the suffix is another one, or a CSV table is to become Parquet.
+    OutputError
+        If a file cannot be read or written.
+    """
+    check_suffix(path)
+    if source.suffix != path.suffix:
+        if source.suffix == ".csv":
+            raise OptionError(f"{source} is CSV; name the copy .csv as well")
+        write_table(_bands_of_parquet(source), path)
+        return
+    try:
+        with replacing(path) as partial:
+            shutil.copyfile(source, partial)
+    except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"the table {path} cannot be written: {reason}") from error
 
@@ -115,6 +140,16 @@ def _opened_parquet(path: Path) -> Iterator[Callable[[Columns], None]]:
             opened[0].write_table(rows)
 
         yield write
+
+
+def _bands_of_parquet(path: Path) -> Iterator[Columns]:
+    """The row groups of a table, one at a time."""
+    _, parquet = _pyarrow()
+    with parquet.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group)
+            names = rows.column_names
+            yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -36,6 +36,7 @@ class Runs:
     groups: np.ndarray
     lengths: np.ndarray
     first: np.ndarray
+    _inside: np.ndarray
     _starts: np.ndarray
     _order: np.ndarray
 
@@ -48,29 +49,39 @@ class Runs:
         begins[:: max(1, ids.shape[-1])] = True
         starts = np.flatnonzero(begins)
         kept = np.flatnonzero(flat[starts])
-        order = kept[np.argsort(flat[starts[kept]], kind="stable")]
-        sorted_ids = flat[starts[order]]
+        lengths = np.diff(starts, append=flat.size)[kept]
+        starts = starts[kept]
+        # Few numbers become wide, and not those of all voxels.
+        run_ids = flat[starts].astype(np.uint64 if flat.dtype.kind == "u" else np.int64)
+        order = np.argsort(run_ids, kind="stable")
+        starts, sorted_ids = starts[order], run_ids[order]
         groups = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
         groups = groups[: len(sorted_ids)]
-        lengths = np.diff(starts, append=flat.size)[order]
-        first = np.stack(np.unravel_index(starts[order], ids.shape)).astype(np.int64)
-        return cls(sorted_ids[groups], groups, lengths, first, starts, order)
+        first = np.stack(np.unravel_index(starts, ids.shape)).astype(np.int64)
+        begins_inside = np.cumsum(lengths) - lengths
+        return cls(
+            sorted_ids[groups], groups, lengths[order], first, flat != 0, begins_inside, order
+        )
+
+    def inside(self, values: np.ndarray) -> np.ndarray:
+        """Those of values, one a voxel of the block, that lie in objects; in C order."""
+        return np.asarray(values.reshape(-1)[self._inside])
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sum of values of int64, one a voxel in C order, of each object: (objects,)."""
-        return self.of_runs(np.add.reduceat(values, self._starts)[self._order])
+        """Sum of values of int64, those of :meth:`inside`, of each object: (objects,)."""
+        return self.of_runs(self._of_each_run(np.add, values))
 
     def of_runs(self, values: np.ndarray) -> np.ndarray:
         """Sum of values, one a run, of each object: (objects,)."""
         return self._reduced(np.add, values)
 
     def least(self, values: np.ndarray) -> np.ndarray:
-        """Least of values, one a voxel in C order, of each object; NaN if one is NaN."""
-        return self._reduced(np.minimum, np.minimum.reduceat(values, self._starts)[self._order])
+        """Least of values, those of :meth:`inside`, of each object; NaN if one is NaN."""
+        return self._reduced(np.minimum, self._of_each_run(np.minimum, values))
 
     def greatest(self, values: np.ndarray) -> np.ndarray:
-        """Greatest of values, one a voxel in C order, of each object; NaN if one is NaN."""
-        return self._reduced(np.maximum, np.maximum.reduceat(values, self._starts)[self._order])
+        """Greatest of values, those of :meth:`inside`, of each object; NaN if one is NaN."""
+        return self._reduced(np.maximum, self._of_each_run(np.maximum, values))
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:
         """First voxel, and the voxel after the last, of each object: (objects, axes)."""
@@ -98,6 +109,12 @@ class Runs:
     def _run_sums(self) -> list[np.ndarray]:
         n, a = self.lengths, self.first[-1]
         return [*(n * axis for axis in self.first[:-1]), n * a + n * (n - 1) // 2]
+
+    def _of_each_run(self, ufunc: np.ufunc, values: np.ndarray) -> np.ndarray:
+        """Values that are reduced run by run, in the order of the runs' objects."""
+        if not len(self._starts):
+            return values[:0]
+        return np.asarray(ufunc.reduceat(values, self._starts)[self._order])
 
     def _reduced(self, ufunc: np.ufunc, values: np.ndarray) -> np.ndarray:
         return np.asarray(ufunc.reduceat(values, self.groups) if len(self.groups) else values[:0])

@@ -10,6 +10,7 @@ from bigunet.geometry import Box, Point
 from bigunet.io.images.label_classes import class_names
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.reader import LevelReader
+from bigunet.io.images.units import scale_um
 from bigunet.io.sources.source import describe_image, open_reader
 from bigunet.measuring.block_sums import sums_of_block
 from bigunet.measuring.sums import ObjectSums
@@ -59,12 +60,12 @@ class StoredVoxels:
             )
         reader = open_reader(described, level=level)
         if image is None:
-            return cls(reader, None, (), _steps(described, reader, level))
+            return cls(reader, None, (), steps_of_frames(described, level))
         other = describe_image(image)
         grey = open_reader(
             other, level=_fitting(other, reader), channels=tuple(range(other.num_channels))
         )
-        return cls(reader, grey, _names(other), _steps(described, reader, level))
+        return cls(reader, grey, column_names(other), steps_of_frames(described, level))
 
     @property
     def shape(self) -> Point:
@@ -116,14 +117,16 @@ def _fitting(image: ImageDescription, labels: LevelReader) -> int:
     )
 
 
-def _steps(image: ImageDescription, reader: LevelReader, level: int) -> dict[str, float]:
+def steps_of_frames(image: ImageDescription, level: int) -> dict[str, float]:
+    """Step from frame to frame by axis: t in the unit of its axis, z in micrometres."""
     steps = {a: s for a, s in zip(image.volume_axes, image.volume_scale(level)) if a == "t"}
-    if "z" in image.volume_axes and reader.scale_um is not None:
-        steps["z"] = reader.scale_um[0]
+    size = scale_um(image, level)
+    if "z" in image.volume_axes and size is not None:
+        steps["z"] = size[0]
     return steps
 
 
-def _names(image: ImageDescription) -> tuple[str, ...]:
+def column_names(image: ImageDescription) -> tuple[str, ...]:
     """Names of channels, or their numbers where names are missing or alike."""
     if image.channel_axis is None and image.num_channels == 1 and not any(image.channel_names):
         return ("",)

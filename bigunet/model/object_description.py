@@ -76,6 +76,11 @@ class ObjectDescription:
                     f"objects name class {brief(name)}; the classes after the background are "
                     f"{', '.join(map(brief, names[1:]))}"
                 )
+            if name is not None and names.count(name) > 1:
+                raise ModelError(
+                    f"objects name class {brief(name)}, but {names.count(name)} classes have this "
+                    "name; give each class its own"
+                )
 
 
 def _is_whole(value: object, lowest: int, highest: int) -> bool:

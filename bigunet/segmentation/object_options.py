@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bigunet.errors import OptionError
 from bigunet.options.choices import Connectivity
 from bigunet.options.option_fields import option
-from bigunet.options.option_kinds import Choice, Text, Whole
+from bigunet.options.option_kinds import Choice, Flag, Text, Whole
 
 OBJECTS = "Objects"
 NO_BORDER = "none"
@@ -54,6 +54,14 @@ class ObjectOptions:
         Choice(Connectivity, "connectivity"),
         "Which neighbours belong to one object: voxels that share a face, an edge too, or a "
         "corner too. In 2D, faces are 4 neighbours, edges and corners are 8.",
+        section=OBJECTS,
+    )
+
+    no_table: bool = option(
+        False,
+        Flag(),
+        "Write no table of the objects. Otherwise tables/instances of the output has a row for "
+        "each object: size, place, shape, and the grey values of all channels.",
         section=OBJECTS,
     )
 

@@ -18,6 +18,7 @@ from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.segmentation.execution import Outcome, execute
+from bigunet.segmentation.instances.object_table import table_file
 from bigunet.segmentation.planned_run import PlannedRun, open_record, plan_run
 from bigunet.segmentation.report_file import keep_report, write_report
 from bigunet.segmentation.request import SegmentRequest, resolve_request
@@ -109,6 +110,7 @@ def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> S
         seconds=outcome.seconds,
         blocks_done=written.blocks_done,
         objects=written.objects,
+        table=str(table_file(request.place) or "") if outcome.plan.writes_table else "",
         finished=written.finished,
         peak_memory_bytes=outcome.peak_memory_bytes,
         dashboard=outcome.dashboard,

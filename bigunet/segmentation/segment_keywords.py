@@ -25,6 +25,7 @@ class SegmentKeywords(TypedDict, total=False):
     border_width: int
     smallest: str
     connectivity: Connectivity
+    no_table: bool
     outputs: Sequence[Output]
     level: LevelChoice
     channels: Sequence[int | str]

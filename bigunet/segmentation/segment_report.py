@@ -33,6 +33,8 @@ class SegmentReport:
         Whether the output is complete; False if other parts must still end.
     objects : ObjectSummary or None
         Number and sizes of the objects, if they are written.
+    table : str
+        Path of the file with the table of the objects; empty if there is none.
     class_shares : mapping of str to float
         Share of the voxels of each class, 0 to 1.
     bytes_read : int
@@ -62,6 +64,7 @@ class SegmentReport:
     blocks_done: int
     finished: bool
     objects: ObjectSummary | None
+    table: str
     class_shares: Mapping[str, float]
     bytes_read: int
     tiles_computed: int
@@ -88,6 +91,7 @@ class SegmentReport:
             "blocks_done": self.blocks_done,
             "finished": self.finished,
             "objects": None if self.objects is None else asdict(self.objects),
+            "table": self.table,
             "class_shares": {name: round(share, 6) for name, share in self.class_shares.items()},
             "bytes_read": self.bytes_read,
             "bytes_read_per_image_byte": round(self.plan.read_ratio(self.bytes_read), 4),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from bigunet.metrics.matches import Matches
 from bigunet.metrics.objects import match_objects
 from bigunet.metrics.partitions import v_rand
 from bigunet.metrics.pixels import dice
+from bigunet.model.object_description import ObjectDescription
 from bigunet.options.choices import ScoreName
 from bigunet.training.data.targets import BORDER, CELL, INTERIOR, TargetRule, classes_of
 from bigunet.training.segmented_samples import Segmented
@@ -75,6 +76,22 @@ def objects_of(classes: np.ndarray, rule: TargetRule) -> np.ndarray:
         border=BORDER if rule.border_width else None,
         border_width=rule.border_width,
     )
+
+
+def described_objects(rule: TargetRule, names: Sequence[str]) -> ObjectDescription | None:
+    """What a model file says of the objects that validation scores; None for other targets.
+
+    Parameters
+    ----------
+    rule : TargetRule
+    names : sequence of str
+        Names of the rule's classes, in order.
+    """
+    if rule.kind != "cells":
+        return None
+    if not rule.border_width:
+        return ObjectDescription(names[CELL], smallest=SMALLEST_OBJECT)
+    return ObjectDescription(names[CELL], names[BORDER], rule.border_width, SMALLEST_OBJECT)
 
 
 def equal_labels(first: Iterable[Segmented], second: Iterable[Segmented]) -> float:

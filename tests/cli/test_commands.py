@@ -174,6 +174,21 @@ def test_info_tells_extents_ranges_and_lists_apart(bigunet: Any) -> None:
     assert re.search(r"class_weights: [0-9.]+, [0-9.]+, [0-9.]+\n", text)
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("nuclei", "connected nucleus of 12 or more voxels, grown by 1 voxel into border"),
+        ("em-boundaries", "none; --object-class names the class that is numbered"),
+    ],
+)
+def test_info_says_in_one_line_what_the_objects_of_a_model_are(
+    bigunet: Any, name: str, line: str
+) -> None:
+    assert f"\nobjects: {line}\n" in bigunet("info", name).out
+    described = library.load_model(name).description.to_dict()
+    assert bigunet("info", name, "--json").json.get("objects") == described.get("objects")
+
+
 def test_a_summary_counts_one_block(
     bigunet: Any, tmp_path: Path, tiny_model: Path, write_image: Any, client: Client
 ) -> None:

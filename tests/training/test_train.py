@@ -21,6 +21,7 @@ from support.training_images import OPTIONS, quick, write_array, write_folders
 from bigunet import Recipe, SegmentOptions, load_model, segment, train
 from bigunet.errors import OutputError
 from bigunet.geometry import Box
+from bigunet.model.object_description import ObjectDescription
 from bigunet.training.data.augment import NO_AUGMENTATION
 from bigunet.training.data.training_set import open_training_set
 from bigunet.training.run import final_model
@@ -34,7 +35,7 @@ from bigunet.training.run.train_events import (
 )
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.segmented_samples import segment_samples
-from bigunet.training.validate import score_of
+from bigunet.training.validate import SMALLEST_OBJECT, score_of
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,7 @@ def test_the_model_file_holds_the_whole_recipe(report: TrainReport) -> None:
     assert known.training["validation_score"] == round(report.score, 4)
     assert known.card["licence"] == "CC0-1.0"
     assert [c.name for c in known.classes] == ["background", "cell", "border"]
+    assert known.objects == ObjectDescription("cell", "border", 1, SMALLEST_OBJECT)
     assert "fp32" in known.precisions
 
 

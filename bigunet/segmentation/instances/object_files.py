@@ -5,6 +5,7 @@
     objects.json           numbers of the objects; it stays
     objects/fragments/0    zarr array: the fragment of each voxel, numbered block by block
     objects/blocks/0/17.npz   what other blocks must know of the fragments of block 17
+    objects/sums/0/17.npz     sums of the objects in block 17
     objects/ids.npy        id of each fragment of the image
     objects/offsets.npy    number of fragments before each block
 """
@@ -25,6 +26,7 @@ from bigunet.io.output.layout import PyramidLayout
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
+from bigunet.measuring.sums import ObjectSums
 from bigunet.objects.block_fragments import BlockFragments
 from bigunet.segmentation.place import Place
 
@@ -69,7 +71,11 @@ class ObjectFiles:
 
     def block(self, number: int) -> Path:
         """File with the fragments of a block."""
-        return self.folder / "blocks" / str(number // _FOLDER_SIZE) / f"{number}.npz"
+        return self._file("blocks", number)
+
+    def sums(self, number: int) -> Path:
+        """File with the sums of the objects in a block."""
+        return self._file("sums", number)
 
     def fragments_array(self, layout: PyramidLayout) -> OutputImage:
         """The array with the fragment of each voxel, in blocks of the first level of a layout."""
@@ -96,12 +102,17 @@ class ObjectFiles:
         OutputError
             If the file cannot be written.
         """
-        path, content = self.block(number), fragments.to_bytes()
-        with writing(str(path)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as partial:
-                partial.write_bytes(content)
-        return Files(1, len(content))
+        return _write(self.block(number), fragments.to_bytes())
+
+    def write_sums(self, number: int, sums: ObjectSums) -> Files:
+        """Write the sums of the objects in a block; number and size of the files.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        return _write(self.sums(number), sums.to_bytes())
 
     def read_block(self, number: int) -> BlockFragments:
         """Read the fragments of a block.
@@ -111,26 +122,42 @@ class ObjectFiles:
         OutputError
             If the file is missing or damaged.
         """
-        path = self.block(number)
-        try:
-            return BlockFragments.from_bytes(path.read_bytes())
-        except OSError as error:
-            raise OutputError(f"cannot read {path}: {error.strerror}; run with --resume") from error
+        return BlockFragments.from_bytes(_read(self.block(number)))
 
-    def sizes_of_blocks(self, num_blocks: int) -> np.ndarray:
-        """Size of the file of each block, or -1 where it is missing; int64 (num_blocks,)."""
-        sizes = np.full(num_blocks, -1, np.int64)
+    def read_sums(self, number: int) -> ObjectSums:
+        """Read the sums of the objects in a block.
+
+        Raises
+        ------
+        OutputError
+            If the file is missing or damaged.
+        """
+        return ObjectSums.from_bytes(_read(self.sums(number)))
+
+    def stored_blocks(self, num_blocks: int) -> np.ndarray:
+        """Number (0 or 1) and size of the file of fragments of each block; int64 (blocks, 2)."""
+        return self._stored("blocks", num_blocks)
+
+    def stored_sums(self, num_blocks: int) -> np.ndarray:
+        """Number (0 or 1) and size of the file of sums of each block; int64 (blocks, 2)."""
+        return self._stored("sums", num_blocks)
+
+    def _file(self, kind: str, number: int) -> Path:
+        return self.folder / kind / str(number // _FOLDER_SIZE) / f"{number}.npz"
+
+    def _stored(self, kind: str, num_blocks: int) -> np.ndarray:
+        stored = np.zeros((num_blocks, 2), np.int64)
         for start in range(0, num_blocks, _FOLDER_SIZE):
             try:
-                entries = os.scandir(self.block(start).parent)
+                entries = os.scandir(self._file(kind, start).parent)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             with entries:
                 for entry in entries:
                     name = entry.name.removesuffix(".npz")
                     if name.isdecimal() and int(name) < num_blocks and entry.is_file():
-                        sizes[int(name)] = entry.stat().st_size
-        return sizes
+                        stored[int(name)] = 1, entry.stat().st_size
+        return stored
 
     def remove(self) -> None:
         """Remove all but the summary.
@@ -143,3 +170,18 @@ class ObjectFiles:
         with writing(str(self.folder)):
             if self.folder.is_dir():
                 shutil.rmtree(self.folder)
+
+
+def _write(path: Path, content: bytes) -> Files:
+    with writing(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            partial.write_bytes(content)
+    return Files(1, len(content))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}; run with --resume") from error

@@ -97,6 +97,11 @@ class SegmentPlan:
         return self.model.ndim
 
     @property
+    def writes_table(self) -> bool:
+        """Whether the objects are measured."""
+        return self.objects is not None and not self.options.no_table
+
+    @property
     def voxel_size_um(self) -> tuple[float, ...] | None:
         """Size of a voxel in micrometres along the network's axes, if the image states it."""
         size = scale_um(self.image, self.level)

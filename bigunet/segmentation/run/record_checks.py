@@ -15,7 +15,7 @@ _COUNTS = ("voxels", "bytes_read", "tiles_computed")
 
 def judge_of(plan: SegmentPlan) -> Judge:
     """A function that says why no run of this plan can have written a record."""
-    sizes = num_blocks(plan.layout, instances=plan.objects is not None)
+    sizes = num_blocks(plan)
     num_classes = len(plan.model.description.classes)
 
     def judge(stage: str, block: int, record: Record) -> str:

@@ -16,6 +16,7 @@ from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_ids import write_ids
 from bigunet.segmentation.instances.object_summary import ObjectSummary
+from bigunet.segmentation.instances.object_table import table_file, write_object_table
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -92,6 +93,8 @@ class Run:
                 self._forget(lost, ledger, last=attempt == _ATTEMPTS)
             num_done += self._write_outputs(ledger)
         self._check_contents(ledger)
+        if self.plan.writes_table and self._files.folder.exists():
+            write_object_table(self.plan, place, self._files)
         publish(self._create(), self.plan, self.normalisation, place)
         self._files.remove()
         return Written(num_done, Totals.of(self.plan, ledger), self._summary(), finished=True)
@@ -107,7 +110,9 @@ class Run:
             return num_done
         if not self._is_done(ledger, RELABEL) or self._summary() is None:
             write_ids(self._files, self.plan.output_grid, self.plan.objects)
-        self._run_stages((self._stages().relabel(), *self._stages().downsample()), ledger)
+        stages = self._stages()
+        measure = (stages.measure(),) if self.plan.writes_table else ()
+        self._run_stages((stages.relabel(), *measure, *stages.downsample()), ledger)
         return num_done
 
     def write_part(self, part: Part, locks: contextlib.ExitStack) -> Written:
@@ -225,8 +230,10 @@ def find_finished(plan: SegmentPlan, record: RunRecord) -> Written | None:
         published = list(outputs.values())
         if not is_whole(published, record=place.record, inside_image=place.inside_image):
             return None
-        stages = num_blocks(plan.layout, instances=plan.objects is not None)
+        stages = num_blocks(plan)
         undone = any(len(ledger.done(stage)) < number for stage, number in stages.items())
         if undone or lost_blocks(outputs, ledger, files):
+            return None
+        if plan.writes_table and table_file(place) is None:
             return None
         return Written(0, Totals.of(plan, ledger), summary, finished=True)

@@ -1,9 +1,14 @@
-"""The stages of a run::
+"""The stages of a run. Each begins when the one before is done.
 
-segment       each block: its classes, and the levels that one task can write with it
-label         each block: fragments of objects, from the classes    } only with instances
-relabel       each block: numbered objects, when all are numbered   }
-downsample1   each block of the next group of levels, and so on
+::
+
+    segment       each block: its classes, and the levels that one task can write with it
+    label         each block: fragments of objects, from the classes    } only with instances
+    relabel       each block: numbered objects, when all are numbered   }
+    measure       each block: sums of its objects, for their table      }
+    downsample1   each block of the next group of levels, and so on
+
+Between "label" and "relabel", the process that runs the stages numbers the objects.
 """
 
 from __future__ import annotations
@@ -17,8 +22,10 @@ from bigunet.geometry import Box
 from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
+from bigunet.measuring.stored_voxels import column_names
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.label_work import LabelWork
+from bigunet.segmentation.instances.measure_work import MeasureWork
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_ids import FragmentIds
 from bigunet.segmentation.instances.relabel_work import RelabelWork
@@ -30,7 +37,7 @@ from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.segmentation.run.downsampling import DownsampleWork
 from bigunet.segmentation.run.finite import FiniteVoxels
 
-SEGMENT, LABEL, RELABEL = "segment", "label", "relabel"
+SEGMENT, LABEL, RELABEL, MEASURE = "segment", "label", "relabel", "measure"
 
 
 def stage_name(group: int) -> str:
@@ -104,6 +111,23 @@ class StageBuilder:
             grid=self._grid(0),
         )
         return self._stage(RELABEL, work.grid, work)
+
+    def measure(self) -> Stage:
+        """The stage that measures the objects."""
+        plan, probabilities = self.plan, self.outputs.get("probabilities")
+        assert plan.objects is not None
+        channels = range(plan.image.num_channels)
+        work = MeasureWork(
+            instances=OutputWriter(self.outputs["instances"]),
+            probabilities=OutputWriter(probabilities) if probabilities else None,
+            image=VolumeReader(plan.image, level=plan.level, channels=channels),
+            channel_names=column_names(plan.image),
+            origin=plan.region.start,
+            files=self.files,
+            rule=plan.objects,
+            grid=self._grid(0),
+        )
+        return self._stage(MEASURE, work.grid, work)
 
     def downsample(self) -> tuple[Stage, ...]:
         """The stages that write the other levels of all outputs, a group of levels each."""

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from bigunet.engine.ledger import Ledger
 from bigunet.io.output.block_files import files_of_blocks, sources_of_block
-from bigunet.io.output.layout import PyramidLayout
 from bigunet.io.output.output_image import OutputImage
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
-from bigunet.segmentation.run.stages import LABEL, RELABEL, SEGMENT, stage_name
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.run.stages import LABEL, MEASURE, RELABEL, SEGMENT, stage_name
 
 Mask = npt.NDArray[np.bool_]
 Lost = dict[str, list[int]]
@@ -78,11 +78,15 @@ def _kept_objects(lost: Lost, instances: OutputImage, ledger: Ledger, files: Obj
     relabelled = _kept({}, RELABEL, stored, ledger)
     if not (finished and relabelled.all()):
         labelled = _stored([files.fragments_array(instances.layout)], 0)
-        sizes = files.sizes_of_blocks(len(stored))
-        labelled += np.stack([sizes >= 0, np.maximum(sizes, 0)], axis=1)
+        labelled += files.stored_blocks(len(stored))
         _kept(lost, LABEL, labelled, ledger, has_sources=with_classes)
     intact = with_classes.all() and LABEL not in lost
-    return _kept(lost, RELABEL, stored, ledger, whole=bool(intact))
+    relabelled = _kept(lost, RELABEL, stored, ledger, whole=bool(intact))
+    if files.folder.exists() or RELABEL in lost:
+        # Sums that were made of ids that are lost may be wrong.
+        sums = files.stored_sums(len(stored))
+        _kept(lost, MEASURE, sums, ledger, whole=RELABEL not in lost)
+    return relabelled
 
 
 def _stored(outputs: Sequence[OutputImage], group: int) -> npt.NDArray[np.int64]:
@@ -139,8 +143,11 @@ def _has_sources(output: OutputImage, group: int, before: Mask) -> Mask:
     return np.array(has, bool)
 
 
-def num_blocks(layout: PyramidLayout, *, instances: bool) -> dict[str, int]:
+def num_blocks(plan: SegmentPlan) -> dict[str, int]:
     """Number of blocks of each stage of a run, by the name of the stage."""
+    layout = plan.layout
     groups = range(len(layout.groups))
     numbers = {stage_name(group): math.prod(layout.grid_shape(group)) for group in groups}
-    return numbers | (dict.fromkeys((LABEL, RELABEL), numbers[SEGMENT]) if instances else {})
+    of_objects = [LABEL, RELABEL] if plan.objects else []
+    of_objects += [MEASURE] if plan.writes_table else []
+    return numbers | dict.fromkeys(of_objects, numbers[SEGMENT])

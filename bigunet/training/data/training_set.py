@@ -210,4 +210,7 @@ def _rule(samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage) -
             f"{len(options.class_names)} class names for {rule.num_classes} classes: "
             f"{', '.join(rule.class_names)}"
         )
+    twice = [name for name in options.class_names if options.class_names.count(name) > 1]
+    if twice and rule.kind == "cells":
+        raise OptionError(f"class name {twice[0]!r:.60} comes twice; give each class its own")
     return rule

@@ -24,7 +24,7 @@ from bigunet.training.checkpoint import TrainingState
 from bigunet.training.data.training_set import TrainingSet
 from bigunet.training.recipe import Recipe
 from bigunet.training.train_options import TrainOptions
-from bigunet.training.validate import score_name
+from bigunet.training.validate import described_objects, score_name
 from bigunet.urls import shown_url
 
 _MOST_NAMES = 200
@@ -76,16 +76,18 @@ class ModelWriter:
         return load_model(self.path)
 
     def _description(self, module: Network, state: TrainingState) -> ModelDescription:
+        classes = self.classes
         return ModelDescription(
             name=self.options.name or self.path.stem,
             architecture=dict(architecture_of(module)),
-            classes=self.classes,
+            classes=classes,
             channels=self._channels(),
             normalisation=Normalisation(
                 self.options.normalise, self.options.low, self.options.high
             ),
             voxel_size_um=self.training_set.voxel_size_um or None,
             grey_median=self.training_set.grey_median,
+            objects=described_objects(self.training_set.rule, [one.name for one in classes]),
             training=self._training_record(module, state),
             card=dict(self.card),
         )

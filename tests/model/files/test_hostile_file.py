@@ -23,6 +23,7 @@ from bigunet.model.description import ModelDescription, default_classes
 from bigunet.model.files.model_file import load_model, save_model
 from bigunet.model.networks.architectures import build
 from bigunet.model.networks.unet import UNet, UNetConfig
+from bigunet.model.object_description import ObjectDescription
 
 CONFIG = UNetConfig(width=2, depth=1)
 DESCRIPTION = ModelDescription(
@@ -31,6 +32,7 @@ DESCRIPTION = ModelDescription(
     classes=default_classes(2),
     channels=("nuclei",),
     voxel_size_um=(0.5, 0.25),
+    objects=ObjectDescription("class 1", smallest=12),
 )
 # Memory that loading the file itself may take: its weights twice, and a little for torch.
 _ROOM_BYTES = 100_000
@@ -128,6 +130,12 @@ def test_absurdly_large_numbers_are_refused(
         ({"normalisation": {"low": [1]}}, r"low is \[1\]; give a number"),
         ({"normalisation": {"low": True}}, "low is True; give a number"),
         ({"normalisation": 3}, "description is damaged"),
+        ({"objects": "class 1"}, "damaged: objects 'class 1'"),
+        ({"objects": {}}, "damaged: objects {}"),
+        ({"objects": {"object_class": "class 1", "colour": 1}}, "damaged: objects {'colour': 1"),
+        ({"objects": {"object_class": 1}}, "object_class is 1; give a class's name"),
+        ({"objects": {"object_class": "x" * 10**6}}, r"objects name class 'xx\S*; the classes"),
+        ({"objects": {"object_class": "class 1", "smallest": 10**400}}, "smallest is 10+"),
         ({"precisions": "fp32"}, "damaged: precisions 'fp32'"),
         ({"name": "x" * 10**6}, "the model's name has 1000000 letters; give at most 1000"),
         ({"name": None}, "the model's name is None; give a text"),

@@ -24,6 +24,9 @@ from bigunet.model.description import (
 )
 from bigunet.model.files.model_file import bundled_models, load_model, save_model
 from bigunet.model.networks.unet import UNet, UNetConfig
+from bigunet.model.object_description import ObjectDescription
+from bigunet.training.data.targets import TargetRule
+from bigunet.training.validate import described_objects
 
 CONFIG = UNetConfig(width=2, depth=1, in_channels=2, classes=3, batch_norm=True)
 DESCRIPTION = ModelDescription(
@@ -34,6 +37,7 @@ DESCRIPTION = ModelDescription(
     normalisation=Normalisation("fixed", 10, 4000.5),
     precisions=("fp32", "bf16"),
     voxel_size_um=(0.5, 0.25),
+    objects=ObjectDescription("class 1", border="class 2", border_width=2, smallest=12),
     training={"steps": 7},
     card={"licence": "CC0-1.0"},
 )
@@ -225,6 +229,19 @@ def test_bundled_models_load_by_name() -> None:
         model = load_model(name)
         assert model.path == str(path.resolve())
         assert model.description.name == name
+
+
+def test_nuclei_are_objects_with_a_border_of_the_size_that_its_score_counts() -> None:
+    options = load_model("nuclei").description.training["options"]
+    objects = described_objects(
+        TargetRule(options["target"], border_width=options["border_width"]), options["class_names"]
+    )
+    assert objects == ObjectDescription("nucleus", "border", 1, 12)
+    assert load_model("nuclei").description.objects == objects
+
+
+def test_the_interior_of_boundaries_is_pieces_of_cells_and_no_objects() -> None:
+    assert load_model("em-boundaries").description.objects is None
 
 
 def test_an_unknown_name_is_refused_with_the_names_of_models(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What a worker does for one block of the stage "measure": exact sums of its objects."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigunet.blocks import BlockGrid
+from bigunet.engine.stage import Index, Result
+from bigunet.geometry import Box, Point
+from bigunet.io.images.volume import VolumeReader
+from bigunet.io.output.writer import OutputWriter
+from bigunet.measuring.block_sums import sums_of_block
+from bigunet.objects.rule import ObjectRule
+from bigunet.segmentation.instances.object_files import ObjectFiles
+
+
+@dataclass(frozen=True)
+class MeasureWork:
+    """Adds up sizes, places and grey values of the objects in blocks.
+
+    Parameters
+    ----------
+    instances : OutputWriter
+        The ids of the run.
+    probabilities : OutputWriter, optional
+        The probabilities of the run, if it writes them.
+    image : VolumeReader
+        Reads all channels of the segmented level.
+    channel_names : tuple of str
+        Their names in the table.
+    origin : tuple of int
+        Voxel of the image where the output begins.
+    files : ObjectFiles
+    rule : ObjectRule
+    grid : BlockGrid
+        Blocks of the output, from voxel 0 on.
+    """
+
+    instances: OutputWriter
+    probabilities: OutputWriter | None
+    image: VolumeReader
+    channel_names: tuple[str, ...]
+    origin: Point
+    files: ObjectFiles
+    rule: ObjectRule
+    grid: BlockGrid
+
+    def __call__(self, index: Index) -> Result:
+        """Measure one block; the result has the number of objects that have voxels in it."""
+        box = self.grid.box(index)
+        begun = time.perf_counter()
+        ids = self.instances.read_box(0, box)
+        grey = self._grey(box, is_needed=bool(ids.any()))
+        probability = None
+        if self.probabilities is not None:
+            probability = self.probabilities.read_box(0, box)[self.rule.object_class]
+        sums = sums_of_block(
+            ids,
+            box,
+            Box.of_shape(self.grid.region.shape),
+            dict(zip(self.channel_names, grey)),
+            probability=probability,
+            ndim=self.rule.ndim,
+        )
+        files = self.files.write_sums(self.grid.number(index), sums)
+        return {
+            "voxels": box.size,
+            "objects": len(sums),
+            "files": files.to_list(),
+            "compute_seconds": round(time.perf_counter() - begun, 4),
+        }
+
+    def _grey(self, box: Box, *, is_needed: bool) -> np.ndarray:
+        """Grey values of all channels, (channel, *box); zeros if no object needs them."""
+        if is_needed:
+            return self.image.read(box.shift(self.origin))
+        nothing = np.zeros((), self.image.dtype)
+        return np.broadcast_to(nothing, (len(self.channel_names), *box.shape))
