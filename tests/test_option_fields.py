@@ -16,6 +16,7 @@ from bigunet.errors import BigUNetError, OptionError
 from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
 from bigunet.jobs.job_request import JobRequest
 from bigunet.options.composed_kinds import Commas, Each
+from bigunet.options.object_sizes import ObjectSize
 from bigunet.options.option_fields import (
     check_fields,
     check_keywords,
@@ -138,6 +139,8 @@ def test_a_value_of_no_kind_is_refused_in_one_line(described: Callable, value: A
 def as_keyword(hint: Any) -> Any:
     """The type of a keyword for a field of this type."""
     parts = typing.get_args(hint)
+    if hint == ObjectSize | None:
+        return ObjectSize | int | str | None
     if typing.get_origin(hint) is tuple:
         return Sequence[as_keyword(parts[0])]  # type: ignore[misc]
     if parts and parts[0] is str and len(parts) == 2:

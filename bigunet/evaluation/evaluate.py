@@ -15,6 +15,7 @@ from bigunet.evaluation.class_names import numbered
 from bigunet.evaluation.compared import OpenPair
 from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
 from bigunet.evaluation.evaluate_options import EvaluateOptions
+from bigunet.evaluation.numbered_objects import with_objects
 from bigunet.evaluation.tallies import (
     BoundaryTally,
     ClassTally,
@@ -107,7 +108,8 @@ def evaluate(
     ----------
     prediction : path or URL
         OME-Zarr image or label image, zarr array, TIFF or PNG, or a folder of them. Or a CSV table
-        with the columns ``image`` (the prediction) and ``labels`` (the truth).
+        with the columns ``image`` (the prediction) and ``labels`` (the truth). Of an output of
+        `segment`, the classes are scored, and with ``kind="instances"`` its numbered objects.
     truth : path or URL
         Labels of the same shape. For a folder of predictions: a folder with files of the same
         names; suffixes may differ.
@@ -128,7 +130,8 @@ def evaluate(
     options = chosen(EvaluateOptions, options, fields, evaluate)
     tallies, images = [], []
     doubts: dict[str, list[str]] = {}
-    for pair in find_pairs(prediction, truth, called=_CALLED):
+    for given in find_pairs(prediction, truth, called=_CALLED):
+        pair = with_objects(given, options)
         tally, lines = _tally(pair, options)
         tallies.append(tally)
         images.append(

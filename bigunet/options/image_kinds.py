@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from bigunet.errors import OptionError
@@ -124,12 +125,13 @@ class Size(Kind):
         size = math.inf
         if match:
             number, exponent, prefix, binary = match.groups()
-            base = 1024 if binary else 1000
-            size = float(f"{number}e{exponent or 0}")
-            size *= base ** _POWERS[prefix.lower()] if prefix else 1
+            unit = (1024 if binary else 1000) ** _POWERS[prefix.lower()] if prefix else 1
+            written = f"{number}e{exponent or 0}"
+            size = float(written) * unit
         if math.isinf(size):
             raise ValueError(f"{text!r} is no size, like 8GB or 500MB")
-        return int(size)
+        # Floats do not hold every large number.
+        return int(size) if size < 2**53 else int(Fraction(written) * unit)
 
     def show(self, value: Any) -> str:
         return f"{value // _MEGABYTE}MB" if value % _MEGABYTE == 0 else str(value)

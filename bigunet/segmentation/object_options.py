@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from bigunet.errors import OptionError
 from bigunet.options.choices import Connectivity
+from bigunet.options.composed_kinds import Optional
+from bigunet.options.object_sizes import ObjectSize, ObjectSizeKind
 from bigunet.options.option_fields import option
 from bigunet.options.option_kinds import Choice, Flag, Text, Whole
 
@@ -41,13 +43,12 @@ class ObjectOptions:
         section=OBJECTS,
         usual="what the model file says, or 1",
     )
-    smallest: str = option(
-        "",
-        Text(),
+    smallest: ObjectSize | None = option(
+        None,
+        Optional(ObjectSizeKind()),
         "Size of the smallest object that counts: voxels such as 20, or 30um2 or 500um3.",
         section=OBJECTS,
-        metavar="SIZE",
-        usual="what the model file says",
+        usual="what the model file says, or 0",
     )
     connectivity: Connectivity = option(
         "faces",

@@ -15,6 +15,7 @@ from bigunet.options.choices import (
     Output,
     PrecisionChoice,
 )
+from bigunet.options.object_sizes import ObjectSize
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -23,7 +24,7 @@ class SegmentKeywords(TypedDict, total=False):
     object_class: str
     border_class: str
     border_width: int
-    smallest: str
+    smallest: ObjectSize | int | str | None
     connectivity: Connectivity
     no_table: bool
     outputs: Sequence[Output]

@@ -21,6 +21,7 @@ from bigunet.errors import BigUNetError
 from bigunet.jobs.job_request import Duration, JobRequest
 from bigunet.options.composed_kinds import Commas, Each, Optional, TwoNumbers
 from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Region, Size
+from bigunet.options.object_sizes import ObjectSizeKind
 from bigunet.options.option_fields import OptionField, option_fields, option_words
 from bigunet.options.option_kinds import Choice, Flag, Kind, Number, Path, Text, Whole
 from bigunet.training.augmentation import Changes
@@ -70,6 +71,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         Region: st.dictionaries(st.sampled_from("tzyx"), st.just((2, 5))),
         Size: st.integers(0, 2**70) | st.integers(0, 99).map(lambda n: n * 10**9),
         Duration: st.integers(1, 2**40),
+        ObjectSizeKind: st.integers(0, 2**60) | st.sampled_from(["30um2", "1e3 µm³", "7"]),
         Changes: st.builds(
             Augmentation,
             flips=st.booleans(),
@@ -124,6 +126,11 @@ def test_a_size_is_read_as_dask_reads_it(text: str, size: int) -> None:
     from dask.utils import parse_bytes
 
     assert Size().parse(text) == size == parse_bytes(text)
+
+
+@given(size=st.integers(0, 10**20))
+def test_a_size_that_is_printed_is_read_as_the_same_number(size: int) -> None:
+    assert Size().parse(Size().show(size)) == size
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "1XB", "1e999", "1 2", "8GBB", "nan"])

@@ -138,7 +138,7 @@ def broad(run: Run) -> tuple[np.ndarray, Path, Callable[..., SegmentReport]]:
     classes = some_classes((500, 400), 3, 0.5)
     options = SegmentOptions(
         block_shape=(128, 128), border_class="border", object_class="cell", backend="torch",
-        smallest="3", outputs=("classes", "instances"), tile_shape=(64, 64),
+        smallest="3", outputs=("classes", "instances"),
     )  # fmt: skip
     _, _, output = run(classes, block_shape=(128, 128), border_class="border", smallest="3")
     source = run.folder / f"in{run.count}.zarr"

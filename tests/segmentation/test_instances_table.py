@@ -167,10 +167,21 @@ def test_the_command_copies_the_table_and_says_what_it_counted(
     assert "name it .csv or .parquet" in refused.err
 
 
-def test_text_that_is_no_size_is_refused(client: Any, tmp_path: Path) -> None:
-    write_classes(tmp_path / "in.zarr", some_classes(8, 8))
-    with pytest.raises(OptionError, match="many"):
-        bigunet.segment(
-            tmp_path / "in.zarr", tmp_path / "out.zarr", model=MODEL, client=client,
-            outputs=("instances",), smallest="many", **OPTIONS,
-        )  # fmt: skip
+def test_the_smallest_size_may_be_given_in_micrometres(client: Any, tmp_path: Path) -> None:
+    classes = some_classes(60, 70)
+    image_with_channels(tmp_path / "in.zarr", classes)
+    arguments: dict[str, Any] = {
+        "model": MODEL, "client": client, "outputs": ("instances",), "channels": ("classes",),
+        **OPTIONS,
+    }  # fmt: skip
+    report = bigunet.segment(
+        tmp_path / "in.zarr", tmp_path / "out.zarr", smallest="1um2", **arguments
+    )
+    assert report.plan.objects is not None
+    assert report.plan.objects.smallest == 4
+    expected = bigunet.label_objects(classes, border=2, smallest=4).max()
+    assert report.objects is not None
+    assert report.objects.num_objects == expected
+    for wrong, reason in (("1um3", "µm³"), ("many", "a size such as 20")):
+        with pytest.raises(OptionError, match=reason):
+            bigunet.segment(tmp_path / "in.zarr", tmp_path / "b.zarr", smallest=wrong, **arguments)

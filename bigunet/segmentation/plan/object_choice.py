@@ -77,7 +77,9 @@ def choose_objects(
         else None
     )
     border = options.border_class or (same.border if same and same.border else NO_BORDER)
-    smallest = int(options.smallest) if options.smallest else (same.smallest if same else 0)
+    smallest = same.smallest if same else 0
+    if options.smallest is not None:
+        smallest = options.smallest.voxels(voxel_size_um, ndim)
     return ObjectRule(
         object_class=_number(description, name),
         border=None if border == NO_BORDER else _number(description, border),
@@ -91,7 +93,7 @@ def choose_objects(
 def _refuse_unused(options: SegmentOptions) -> None:
     """Raise OptionError for an option that would have no effect."""
     for name in ("object_class", "border_class", "border_width", "smallest"):
-        if value := getattr(options, name):
+        if (value := getattr(options, name)) not in ("", 0, None):
             raise OptionError(
                 f"{name.replace('_', ' ')} {value}: no objects are written; give --output "
                 "instances, too"

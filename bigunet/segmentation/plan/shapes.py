@@ -22,8 +22,8 @@ _LARGEST_PLANE_BYTES = 1_000_000_000
 _NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 # Measured peaks, with grey values and scores in fp32, were 0.7 to 1.3 times the activations.
 _MARGIN = 1.2
-# A pass takes some 4 ms besides its operations, on a core that does 100 to 200 GFLOP/s. Without this,
-# a network that computes nothing twice would get the smallest tiles.
+# A pass takes some 4 ms besides its operations, on a core that does 100 to 200 GFLOP/s. Without
+# this, a network that computes nothing twice would get the smallest tiles.
 _PASS_FLOPS, _PASS_VOXELS = 500_000_000, 50_000
 # Numbers per voxel that are assumed for a module of unknown structure: those of a 64-wide U-Net.
 _UNKNOWN_ACTIVATIONS = 256
