@@ -46,7 +46,7 @@ class BlockBar:
         if isinstance(event, StageBegun):
             self._say_dashboard(dashboard, event.panel)
             self._begin(event)
-        else:
+        elif isinstance(event, BlockDone):
             self._advance(event)
 
     def _say_dashboard(self, dashboard: str, panel: str) -> None:

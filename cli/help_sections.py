@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-RUN, MESSAGES = "Begin or go on", "Messages"
+RUN, MESSAGES, PLATE = "Begin or go on", "Messages", "Plate"
 # Other sections stand between these two groups, in the order of the options.
-_FIRST = ("Image", "Images", "Images and labels", "Labels and classes", "Network", "Grey values")
+_FIRST = ("Image", PLATE, "Images", "Images and labels", "Labels and classes", "Network",
+          "Grey values")  # fmt: skip
 _LAST = ("Output", "Model file", RUN, "Machine", "Workers", "Jobs of a batch system", "Jobs",
          MESSAGES)  # fmt: skip
 _WIDEST_NAME = 26

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +18,24 @@ from bigunet_cli.common_options import (
     segment_options,
 )
 from bigunet_cli.declared_options import Parsed, described
-from bigunet_cli.help_sections import MESSAGES, SectionedCommand
+from bigunet_cli.help_sections import MESSAGES, PLATE, SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.engine.clusters.spec import WORKERS
-from bigunet.errors import BigUNetError, OptionError
+from bigunet.errors import OptionError
 from bigunet.segmentation.object_options import OBJECTS
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
 
 if TYPE_CHECKING:
     from bigunet.segmentation.segment_report import SegmentReport
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(name.strip() for name in text.split(","))
 
 
 @click.command(cls=SectionedCommand, short_help="Segment an image, several images, or a plate.")
@@ -44,6 +48,23 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Write an output FOLDER/NAME.zarr for every image of IN: images, folders of images, or "
     "quoted patterns.",
+)
+@option(
+    "--wells",
+    section=PLATE,
+    keyword="segment_fields(wells=…)",
+    type=Parsed(_names, "NAMES"),
+    default=(),
+    help="Wells of a plate: names or patterns, such as A01,B*; A1 and A01 are the same.  "
+    "[default: all]",
+)
+@option(
+    "--fields",
+    section=PLATE,
+    keyword="segment_fields(fields=…)",
+    type=Parsed(_names, "NAMES"),
+    default=(),
+    help="Fields of each well of a plate: names or patterns, such as 0,3.  [default: all]",
 )
 @segment_options
 @existing_options("an output")
@@ -79,6 +100,8 @@ def segment(
     sources: tuple[str, ...],
     *,
     into: str | None,
+    wells: tuple[str, ...],
+    fields: tuple[str, ...],
     model: str,
     part: Part | None,
     resume: bool,
@@ -91,8 +114,9 @@ def segment(
 ) -> None:
     """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams.
 
-    Without OUT the labels go into the image itself; a plate IN gets them in every field. With
-    --into there may be several IN and no OUT; all of them share one set of workers.
+    Without OUT the labels go into the image itself; a plate IN gets them in every field, or in
+    those of --wells and --fields. With --into there may be several IN and no OUT. Fields and images
+    share one set of workers, and several are at work at a time.
     """
     arguments: dict[str, Any] = {
         "model": model,
@@ -102,7 +126,7 @@ def segment(
         "performance_path": performance_path,
     }
     with loading():
-        from bigunet_cli.several_images import one_image, segment_many
+        from bigunet_cli.several_images import one_image, segment_many, segment_plate
 
         from bigunet.io.images.plates import is_plate
         from bigunet.measuring.files import check_suffix
@@ -113,6 +137,7 @@ def segment(
         if into is not None or is_plate(sources[0]):
             raise OptionError("a table is of one image: each output has its own, in tables/")
     if into is not None:
+        _check_no_plate(wells, fields, "--into is for images")
         if part is not None:
             raise OptionError("images with --into have no parts: give some of them to each process")
         segment_many(sources, into, arguments, quiet=quiet, as_json=as_json)
@@ -121,8 +146,9 @@ def segment(
     if target is None and is_plate(source):
         if part is not None:
             raise OptionError("a plate has no parts: give one field to each process")
-        _segment_plate(source, arguments, quiet=quiet, as_json=as_json)
+        segment_plate(source, arguments, wells=wells, fields=fields, quiet=quiet, as_json=as_json)
         return
+    _check_no_plate(wells, fields, f"{source} is no plate, or OUT is given")
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
     if table is not None:
@@ -133,6 +159,13 @@ def segment(
         say(summary(report))
 
 
+def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -> None:
+    """Raise OptionError if parts of a plate are asked for where there is no plate."""
+    for flag, names in (("--wells", wells), ("--fields", fields)):
+        if names:
+            raise OptionError(f"{flag} is for a plate without OUT, but {why}")
+
+
 def _copy_table(report: SegmentReport, path: Path) -> None:
     """Write the table of a finished run to a file of the user's choice."""
     from bigunet.measuring.files import copy_table
@@ -141,29 +174,3 @@ def _copy_table(report: SegmentReport, path: Path) -> None:
         copy_table(Path(report.table), path)
     elif report.finished:
         raise OptionError("no objects were measured, so there is no table: give --output instances")
-
-
-def _segment_plate(source: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
-    """Every field, one after the other; exit 1 if one of them failed."""
-    from bigunet.segmentation.plate_fields import local_plate, segment_fields
-
-    plate = local_plate(source)
-    for note in plate.notes:
-        say(f"Warning: {note}")
-    results: dict[str, Any] = {}
-    failed = 0
-    with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
-        for field, outcome in segment_fields(plate, **arguments, stop=stop, on_event=progress):
-            if isinstance(outcome, BigUNetError):
-                failed += 1
-                results[field] = {"error": " ".join(str(outcome).split())}
-                say(f"Error: field {field}: {results[field]['error']}")
-                continue
-            results[field] = outcome.to_dict()
-            if not quiet:
-                say(f"field {field}: {summary(outcome)}")
-    if as_json:
-        print_json({"fields": results, "missing": list(plate.missing)})
-    if failed:
-        say(f"Error: {failed} of {len(results)} fields failed; the others are done")
-        sys.exit(1)

@@ -1,19 +1,25 @@
-"""``bigunet segment`` of several images: what its paths mean, and the message about each image."""
+"""``bigunet segment`` of several images or fields: what its paths mean, and the messages."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
-from bigunet_cli.block_bar import BlockBar
+from bigunet_cli.series_bar import SeriesBar
 from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import print_json, say, summary
 
 from bigunet.errors import BigUNetError, OptionError
+from bigunet.io.images.limits import some_of
 from bigunet.segmentation.image_list import example_of, is_several
 from bigunet.segmentation.many_images import segment_images
+from bigunet.segmentation.plate_fields import local_plate, segment_fields
+from bigunet.segmentation.segment_report import SegmentReport
+from bigunet.segmentation.well_choice import chosen_fields
 
 
 def one_image(paths: tuple[str, ...]) -> tuple[str, str | None]:
@@ -48,22 +54,74 @@ def one_image(paths: tuple[str, ...]) -> tuple[str, str | None]:
 def segment_many(
     sources: tuple[str, ...], folder: str, arguments: dict[str, Any], *, quiet: bool, as_json: bool
 ) -> None:
-    """Every image, one after the other, with a line for each; exit 1 if one of them failed."""
-    results: dict[str, Any] = {}
-    failed = 0
-    with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
-        outcomes = segment_images(sources, folder, **arguments, stop=stop, on_event=progress)
-        for image, outcome in outcomes:
+    """Every image, with a line for each; exit 1 if one of them failed."""
+    with _Report("image", quiet=quiet, as_json=as_json) as report:
+        report.tell(
+            segment_images(sources, folder, **arguments, stop=report.stop, on_event=report.progress)
+        )
+
+
+def segment_plate(
+    source: str,
+    arguments: dict[str, Any],
+    *,
+    wells: tuple[str, ...],
+    fields: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """The fields of a plate, with a line for each; exit 1 if one of them failed."""
+    plate = chosen_fields(local_plate(source), wells, fields)
+    for note in plate.notes:
+        say(f"Warning: {note}")
+    with _Report("field", quiet=quiet, as_json=as_json, missing=list(plate.missing)) as report:
+        report.tell(segment_fields(plate, **arguments, stop=report.stop, on_event=report.progress))
+
+
+class _Report:
+    """What the command says of several images: a line for each, and the failures at the end.
+
+    Parameters
+    ----------
+    kind : str
+        Word for an image: ``"field"`` or ``"image"``.
+    quiet, as_json : bool
+    **more
+        Further values of the JSON object.
+    """
+
+    def __init__(self, kind: str, *, quiet: bool, as_json: bool, **more: Any) -> None:
+        self._kind, self._quiet, self._as_json, self._more = kind, quiet, as_json, more
+        self._context = contextlib.ExitStack()
+
+    def __enter__(self) -> _Report:
+        bar = SeriesBar(self._kind, shown=not self._quiet)
+        self.progress = self._context.enter_context(bar)
+        self.stop = self._context.enter_context(asked_to_end())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+    def tell(self, outcomes: Iterable[tuple[str, SegmentReport | BigUNetError]]) -> None:
+        """Print a line for each outcome, and the failures again at the end; exit 1 for them."""
+        results: dict[str, Any] = {}
+        for name, outcome in outcomes:
             if isinstance(outcome, BigUNetError):
-                failed += 1
-                results[image] = {"error": " ".join(str(outcome).split())}
-                say(f"Error: image {image}: {results[image]['error']}")
+                results[name] = {"error": " ".join(str(outcome).split())}
+                self.progress.say(f"Error: {self._kind} {name}: {results[name]['error']}")
                 continue
-            results[image] = outcome.to_dict()
-            if not quiet:
-                say(f"image {image}: {'; '.join(summary(outcome).splitlines())}")
-    if as_json:
-        print_json({"images": results})
-    if failed:
-        say(f"Error: {failed} of {len(results)} images failed; the others are done")
-        sys.exit(1)
+            results[name] = outcome.to_dict()
+            if not self._quiet:
+                text = "; ".join(summary(outcome).splitlines())
+                self.progress.say(f"{self._kind} {name}: {text}")
+        self._context.close()
+        if self._as_json:
+            print_json({f"{self._kind}s": results, **self._more})
+        failed = [name for name, result in results.items() if set(result) == {"error"}]
+        if failed:
+            say(
+                f"Error: {len(failed)} of {len(results)} {self._kind}s failed "
+                f"({some_of(failed, len(failed))}); the others are done"
+            )
+            sys.exit(1)

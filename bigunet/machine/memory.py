@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,9 @@ import psutil
 from bigunet.machine.cgroups import CgroupFiles, words
 
 _INTERVAL_SECONDS = 0.25
+# Runs that are at work at once share a measurement, which asks for all processes of the host.
+_LOCK = threading.Lock()
+_measured = (-_INTERVAL_SECONDS, 0)
 # File with the limit of a control group, by the version of control groups.
 _LIMIT_FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
 
@@ -69,11 +73,21 @@ class MemoryWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        this_process = psutil.Process()
         while True:
-            self.peak_bytes = max(self.peak_bytes, _tree_bytes(this_process))
+            self.peak_bytes = max(self.peak_bytes, _recent_bytes())
             if self._stop.wait(_INTERVAL_SECONDS):
                 return
+
+
+def _recent_bytes() -> int:
+    """Memory of this process and its children, as of now or of a moment ago."""
+    global _measured
+    with _LOCK:
+        moment, num_bytes = _measured
+        if time.monotonic() - moment > _INTERVAL_SECONDS / 2:
+            num_bytes = _tree_bytes(psutil.Process())
+            _measured = (time.monotonic(), num_bytes)
+        return num_bytes
 
 
 def _tree_bytes(root: psutil.Process) -> int:

@@ -28,7 +28,8 @@ from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
-from bigunet.segmentation.series import Member, segment_series
+from bigunet.segmentation.series import segment_series
+from bigunet.segmentation.series_member import Member
 from bigunet.stores.access import find_node
 from bigunet.urls import shown_url
 
@@ -48,9 +49,11 @@ def segment_images(
     performance_path: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
-    """Segment images into ``folder/NAME.zarr`` each, one after the other.
+    """Segment images into ``folder/NAME.zarr`` each.
 
-    Before the first block, all images are opened, and all outputs are checked.
+    Before the first block, all images are opened, and all outputs are checked. Several images are
+    at work at a time if one of them does not keep all workers busy. Images that are at work when
+    the caller leaves the loop are interrupted, and can be resumed.
 
     Parameters
     ----------
@@ -62,12 +65,13 @@ def segment_images(
     model, options, client, existing, stop, on_event, performance_path, **fields
         As for `segment`. The model is loaded once, the workers are started once, and there is one
         performance report for all images. With ``existing="resume"`` finished outputs stay,
-        unfinished ones are continued, and missing ones are begun.
+        unfinished ones are continued, and missing ones are begun. Events have the name of their
+        image, and come from several threads, but never two at a time.
 
     Yields
     ------
     tuple of str and (SegmentReport or BigUNetError)
-        Path of an image, and its report or its error.
+        Path of an image, and its report or its error; in the order of the images.
 
     Raises
     ------

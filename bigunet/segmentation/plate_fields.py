@@ -1,10 +1,10 @@
-"""Segments the fields of a plate, one after the other. After a failure it goes on."""
+"""Segments the fields of a plate, several at a time. After a failure it goes on."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -24,7 +24,9 @@ from bigunet.segmentation.place import check_inside_options
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
-from bigunet.segmentation.series import Member, segment_series
+from bigunet.segmentation.series import segment_series
+from bigunet.segmentation.series_member import Member
+from bigunet.segmentation.well_choice import chosen_fields
 from bigunet.stores.access import join_url, normal_url
 from bigunet.urls import shown_url
 
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 def segment_fields(
     source: str | Path | Plate,
     *,
+    wells: Sequence[str] = (),
+    fields: Sequence[str] = (),
     model: str | Path | Model = "nuclei",
     options: SegmentOptions | None = None,
     client: Client | ClusterSpec | None = None,
@@ -41,34 +45,43 @@ def segment_fields(
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
-    **fields: Unpack[SegmentKeywords],
+    **keywords: Unpack[SegmentKeywords],
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
-    """Write labels into every stored field of a plate or well, one after the other.
+    """Write labels into the stored fields of a plate or well.
+
+    Several fields are at work at a time if one of them does not keep all workers busy. Fields
+    that are at work when the caller leaves the loop are interrupted, and can be resumed.
 
     Parameters
     ----------
     source : path or Plate
         A plate or well, or the result of `local_plate`.
-    model, options, client, existing, stop, on_event, performance_path, **fields
+    wells : sequence of str
+        Names or patterns of the wells, such as ``["A01", "B*"]``; by default all.
+    fields : sequence of str
+        Names or patterns of the fields of a well, such as ``["0", "3"]``; by default all.
+    model, options, client, existing, stop, on_event, performance_path, **keywords
         As for `segment`. The workers are started once, and there is one performance report for all
-        fields. Fields that the plate lists but does not store are a warning in the log.
+        fields. Events have the name of their field, and come from several threads, but never two
+        at a time. Fields that the plate lists but does not store are a warning in the log.
 
     Yields
     ------
     tuple of str and (SegmentReport or BigUNetError)
-        Path of a field relative to the plate, and its report or its error.
+        Path of a field relative to the plate, and its report or its error; in the order of the
+        plate.
 
     Raises
     ------
     BigUNetError
-        If there is no field, or model or options fit none of them; StoppedError, if ``stop`` was
-        set before the end.
+        If there is no such field, or model or options fit none of them; StoppedError, if ``stop``
+        was set before the end.
     """
     leave_if_imported_again()
     check_report(performance_path)
-    options = chosen(SegmentOptions, options, fields, segment_fields)
+    options = chosen(SegmentOptions, options, keywords, segment_fields)
     check_inside_options(options)
-    plate = local_plate(source)
+    plate = chosen_fields(local_plate(source), wells, fields)
     for note in plate.notes:
         logger.warning(note)
     yield from segment_series(

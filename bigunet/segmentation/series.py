@@ -1,10 +1,11 @@
-"""Segments images one after the other on the same workers. After a failure it goes on."""
+"""Segments images side by side on the same workers. After a failure it goes on."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +22,20 @@ from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.plan.plan import make_plan
-from bigunet.segmentation.plan.worker_choice import job_limit_bytes, settled, voxels_of
+from bigunet.segmentation.plan.worker_choice import WorkerMemory, job_limit_bytes, settled
 from bigunet.segmentation.run.clearing import begin_anew
 from bigunet.segmentation.segment import segment
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
+from bigunet.segmentation.series_events import SeriesEvents
+from bigunet.segmentation.series_member import Member, blocks_enough
+from bigunet.segmentation.side_by_side import SideBySide
 from bigunet.segmentation.workers import open_workers
 
 # Members that are opened to estimate the size of all.
 _MOST_LOOKED_AT = 16
 
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One image of a series.
-
-    Parameters
-    ----------
-    name : str
-        Name of the member in the results.
-    source : str
-        Path or URL of the image.
-    target : str or None
-        Path of its output; None for labels inside the image.
-    """
-
-    name: str
-    source: str
-    target: str | None
+Outcome = SegmentReport | BigUNetError
 
 
 def segment_series(
@@ -64,7 +51,9 @@ def segment_series(
     on_event: Callable[[Event, str], None] | None,
     performance_path: str | Path | None,
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
-    """Segment each member; the model is loaded once, and the workers are started once.
+    """Segment the members; the model is loaded once, and the workers are started once.
+
+    As many are at work at a time as keep all workers busy. Results come in the order of the list.
 
     Parameters
     ----------
@@ -92,44 +81,66 @@ def segment_series(
         open_multiscale(address, usual_axes=True)
     options = replace(options, memory_limit=options.memory_limit or job_limit_bytes(client))
     loaded = model if isinstance(model, Model) else load_model(model)
-    voxels = sum(_voxels(member, options) for member in members[:_MOST_LOOKED_AT])
+    voxels = sum(member.voxels(options) for member in members[:_MOST_LOOKED_AT])
     voxels *= max(1, len(members) / _MOST_LOOKED_AT)
     with (
         open_workers(settled(client, options.device, voxels), on_event, stop) as shared,
         performance_report(shared, performance_path, about),
     ):
         emptied = _emptied(members, loaded, options) if existing == "overwrite" else set()
-        for number, member in enumerate(members):
-            if stop is not None and stop.is_set():
-                raise StoppedError(f"stopped as asked: {number} of {len(members)} {kind}s are done")
-            yield (
-                member.name,
-                _outcome(
-                    member,
-                    kind=kind,
-                    model=loaded,
-                    options=options,
-                    client=shared,
-                    existing="resume" if member in emptied else existing,
-                    stop=stop,
-                    on_event=on_event,
-                ),
+        events = SeriesEvents(kind, len(members), on_event)
+
+        def do(number: int, left: Callable[[int], None]) -> Outcome | StoppedError:
+            member = members[number]
+            outcome = _outcome(
+                member,
+                kind=kind,
+                model=loaded,
+                options=options,
+                client=shared,
+                existing="resume" if member in emptied else existing,
+                stop=stop,
+                on_event=events.of(member.name, left),
             )
+            if not isinstance(outcome, StoppedError):
+                events.end(member.name)
+            return outcome
+
+        memory = WorkerMemory.of(shared, options.device)
+        tasks = SideBySide(
+            do,
+            size_of=lambda number: members[number].size(loaded, options, memory),
+            enough=lambda: blocks_enough(shared),
+            stop=stop,
+        )
+        yield from _in_order(members, tasks, kind)
 
 
-def _voxels(member: Member, options: SegmentOptions) -> float:
-    """Voxels of one image; 0 if it cannot be read. Its own turn reports that error."""
-    try:
-        return voxels_of(open_multiscale(member.source, axes=options.axes), options)
-    except BigUNetError:
-        return 0
+def _in_order(
+    members: Sequence[Member], tasks: SideBySide[Outcome | StoppedError], kind: str
+) -> Iterator[tuple[str, Outcome]]:
+    """Names and outcomes as listed; StoppedError if the series was stopped before its end."""
+    num_done, num_all = 0, f"of {len(members)} {kind}s are done"
+    with contextlib.closing(tasks.run(len(members))) as outcomes:
+        for member, outcome in zip(members, outcomes):
+            if isinstance(outcome, StoppedError):
+                others = tasks.finish()
+                if not others:
+                    raise outcome
+                num_done += sum(not isinstance(other, StoppedError) for other in others)
+                raise StoppedError(f"stopped as asked: {num_done} {num_all}") from outcome
+            num_done += 1
+            yield member.name, outcome
+    if num_done < len(members):
+        raise StoppedError(f"stopped as asked: {num_done} {num_all}")
 
 
-def _outcome(member: Member, *, kind: str, **arguments: Any) -> SegmentReport | BigUNetError:
+def _outcome(member: Member, *, kind: str, **arguments: Any) -> Outcome:
+    """The report or the error of a member; StoppedError says which member was stopped."""
     try:
         return segment(member.source, member.target, **arguments)
     except StoppedError as error:
-        raise StoppedError(f"{kind} {member.source}: {error}") from error
+        return StoppedError(f"{kind} {member.source}: {error}")
     except BigUNetError as error:
         return error
     except OSError as error:

@@ -30,8 +30,8 @@ def options_in(text: str) -> list[str]:
     [
         (
             "segment",
-            "Image, Network, Grey values, Objects, Blocks and memory, Output, Begin or go on, "
-            "Workers, Jobs of a batch system, Messages",
+            "Image, Plate, Network, Grey values, Objects, Blocks and memory, Output, "
+            "Begin or go on, Workers, Jobs of a batch system, Messages",
         ),
         ("plan", "Image, Network, Grey values, Objects, Blocks and memory, Output, Messages"),
         ("evaluate", "Images and labels, Scores, Objects, Boundaries, Messages"),

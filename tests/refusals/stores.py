@@ -156,6 +156,22 @@ CASES = (
         instead="Leave out OUT: every field gets its own labels.",
     ),
     Case(
+        "A well that the plate does not have",
+        command="segment plate.zarr --wells A1,C*",
+        make=lambda: plate("plate.zarr", "A1", "B1", A1=["0"], B1=["0"]),
+        says=r"wells 'C\*' matches no well with a stored field.*it has A/1, B/1",
+        why="A well that is left out by mistake would not be noticed.",
+        instead="Give names or patterns of wells that are listed.",
+    ),
+    Case(
+        "Fields of what is no plate",
+        command="segment cells.zarr out.zarr --fields 0",
+        make=lambda: image("cells.zarr"),
+        says="--fields is for a plate without OUT",
+        why="One image has no fields.",
+        instead="Leave out `--fields`, or give the plate.",
+    ),
+    Case(
         "A plate without stored fields",
         command="segment plate.zarr",
         make=lambda: plate("plate.zarr", "A1", "B1"),

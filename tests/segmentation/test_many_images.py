@@ -45,6 +45,12 @@ def workers(tiny_model: Path, client: Client) -> tuple[object, ...]:
     return ("--model", tiny_model, "--scheduler", client.scheduler.address, "--quiet", "--json")
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One image at a time, as if it kept all workers busy."""
+    monkeypatch.setattr(series, "blocks_enough", lambda client: 1)
+
+
 def labels(output: Path) -> np.ndarray:
     return np.asarray(zarr.open_group(output, mode="r")["labels/classes/0"])
 
@@ -113,12 +119,13 @@ def test_an_image_that_fails_is_said_in_one_line_and_the_others_go_on(
         False, True, False,
     ]  # fmt: skip
     assert len([line for line in done.messages if line.startswith(f"Error: image {bad}: ")]) == 1
-    assert done.messages[-1] == "Error: 1 of 3 images failed; the others are done"
+    assert done.messages[-1] == f"Error: 1 of 3 images failed ({bad}); the others are done"
     again = bigunet(*command, "--resume")
     assert again.code == 1
     assert [report.get("blocks_done") for report in again.json["images"].values()] == [0, None, 0]
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_series_goes_on_with_what_is_unfinished_and_what_is_missing(
     images: Path, tmp_path: Path, tiny_model: Path, client: Client
 ) -> None:
@@ -145,6 +152,7 @@ def test_a_series_goes_on_with_what_is_unfinished_and_what_is_missing(
     assert done[2] == totals[2]
 
 
+@pytest.mark.usefixtures("alone")
 def test_overwriting_that_is_stopped_leaves_nothing_of_the_earlier_run_to_resume(
     images: Path, tmp_path: Path, tiny_model: Path, write_model: Any, client: Client
 ) -> None:
@@ -181,6 +189,7 @@ def test_overwriting_with_options_that_do_not_fit_leaves_the_outputs_as_they_are
     assert contents(tmp_path / "out") == before
 
 
+@pytest.mark.usefixtures("alone")
 def test_interrupted_it_says_how_to_go_on(
     bigunet: Any, images: Path, tmp_path: Path, workers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,9 @@ from distributed import Client
 
 import bigunet as package
 from bigunet import SegmentOptions
+from bigunet.engine.stage import StageBegun
 from bigunet.errors import OptionError, StoppedError
+from bigunet.segmentation import series
 from bigunet.segmentation.plate_fields import segment_fields
 
 
@@ -35,6 +37,12 @@ def plate(tmp_path: Path, write_image: Any) -> Path:
     for number, field in enumerate(["A/1/0", "A/1/1", "B/1/0"]):
         write_image(path / field, shape=(50, 40 + number))
     return path
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One field at a time, as if it kept all workers busy."""
+    monkeypatch.setattr(series, "blocks_enough", lambda client: 1)
 
 
 def spoil(plate: Path, field: str) -> None:
@@ -82,11 +90,12 @@ def test_a_failed_field_gives_one_line_and_the_others_go_on(
     assert next(line for line in done.messages if "A/1/1" in line).startswith(
         "Error: field A/1/1: "
     )
-    assert done.messages[-1] == "Error: 1 of 3 fields failed; the others are done"
+    assert done.messages[-1] == "Error: 1 of 3 fields failed (A/1/1); the others are done"
     again = bigunet("segment", plate, *workers, "--resume", "--json")
     assert again.json["fields"]["A/1/0"]["blocks_done"] == 0
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_stopped_plate_goes_on_later_with_the_fields_that_are_left(
     plate: Path, tiny_model: Path, client: Client
 ) -> None:
@@ -100,12 +109,18 @@ def test_a_stopped_plate_goes_on_later_with_the_fields_that_are_left(
     assert [report.blocks_done for report in again.values()] == [0, 1, 1]
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_field_that_is_stopped_in_its_midst_is_no_failure(
     plate: Path, tiny_model: Path, client: Client
 ) -> None:
     stop = threading.Event()
+
+    def when_it_begins(event: object, dashboard: str) -> None:
+        if isinstance(event, StageBegun):
+            stop.set()
+
     outcomes = segment_fields(
-        plate, model=tiny_model, client=client, stop=stop, on_event=lambda *_: stop.set(),
+        plate, model=tiny_model, client=client, stop=stop, on_event=when_it_begins,
         options=SegmentOptions(block_shape=(16, 16)),
     )  # fmt: skip
     with pytest.raises(StoppedError, match=r"field .*A/1/0: stopped as asked: 0 of \d+ blocks"):
