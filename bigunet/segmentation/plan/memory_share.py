@@ -120,6 +120,10 @@ class MemoryShare:
         """Number of blocks of this size, 1 to 3, that a worker holds within half of its share."""
         return max(1, min(MOST_BLOCKS_IN_WORK, self.worker_bytes // 2 // max(1, block_bytes)))
 
+    def blocks_alone(self, block_bytes: int) -> int:
+        """Number of blocks of this size, 1 to 3, that a worker holds if it predicts nothing."""
+        return max(1, min(MOST_BLOCKS_IN_WORK, self.worker_bytes // max(1, block_bytes)))
+
     def pass_bytes(self, block_bytes: int) -> int:
         """Memory that blocks of this size leave for a forward pass."""
         left = self.worker_bytes - self.blocks_in_work(block_bytes) * block_bytes

@@ -29,9 +29,9 @@ from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.channel_choice import choose_channels
-from bigunet.segmentation.plan.memory_share import MemoryShare
+from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
 from bigunet.segmentation.plan.object_choice import choose_objects, choose_outputs
-from bigunet.segmentation.plan.segment_plan import SegmentPlan, output_bytes
+from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.plan.shapes import block_shape, tile_shape
 from bigunet.segmentation.plan.voxel_size import resolve_level
@@ -215,8 +215,13 @@ def _block_bytes(
     pixel = np.dtype(image.level(options.chosen_level).dtype).itemsize * len(options.channels)
     output = output_bytes(model, [name for name in options.outputs if name not in MADE_OF_CLASSES])
 
+    # While objects are labelled, one block may take all that a worker has for blocks and passes.
+    objects = object_bytes(image, options.chosen_level) if "instances" in options.outputs else 0
+    share = 2 * MOST_BLOCKS_IN_WORK
+
     def block_bytes(block: Point) -> int:
-        return math.prod(field.input_shape(block)) * pixel + math.prod(block) * output
+        segmented = math.prod(field.input_shape(block)) * pixel + math.prod(block) * output
+        return max(segmented, math.prod(block) * objects // share)
 
     return block_bytes
 

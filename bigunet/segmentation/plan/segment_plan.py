@@ -27,6 +27,9 @@ from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tiling import Tiling
 from bigunet.urls import shown_url
 
+# Measured peaks were 10 (label), 16 (relabel) and 13 (measure, besides the grey values) bytes.
+_OBJECT_BYTES = 16
+
 
 @dataclass(frozen=True)
 class SegmentPlan:
@@ -163,6 +166,11 @@ class SegmentPlan:
         block = self.grid.box((0,) * self.region.ndim)
         return self._read_bytes(block) + block.size * self._bytes_per_voxel()
 
+    def object_memory_bytes(self) -> int:
+        """Memory for the largest block while its objects are labelled or measured, in bytes."""
+        block = self.grid.box((0,) * self.region.ndim)
+        return block.size * object_bytes(self.image, self.level)
+
     def uncut_block_bytes(self) -> int:
         """Memory for a whole block that the end of the region does not cut, in bytes."""
         block = self.layout.block_shape(0)
@@ -229,6 +237,11 @@ class SegmentPlan:
             "skip_empty": self.options.skip_empty,
             "mask": shown_url(self.options.mask) or None,
         }
+
+
+def object_bytes(image: Multiscale, level: int) -> int:
+    """Bytes that a block holds for one voxel while its objects are labelled or measured."""
+    return _OBJECT_BYTES + image.num_channels * np.dtype(image.level(level).dtype).itemsize
 
 
 def output_bytes(model: Model, outputs: Iterable[Output]) -> int:

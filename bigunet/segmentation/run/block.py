@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.blocks import BlockGrid
+from bigunet.engine.room import Room
 from bigunet.engine.stage import Index, Result
 from bigunet.errors import StoppedError
 from bigunet.geometry import Box, hull
@@ -80,19 +81,16 @@ class SegmentWork:
         self._model = model
         self._grey_range = grey_range
         self._device = device
-        self._blocks_in_work = blocks_in_work
+        self._room = Room(blocks_in_work)
         self._begin()
 
     def _begin(self) -> None:
         """Set what belongs to this process alone, and is not pickled."""
         self._predictor: RecallingPredictor | None = None
         self._abandoned = False
-        self._room = threading.BoundedSemaphore(self._blocks_in_work)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            k: v for k, v in self.__dict__.items() if k not in ("_predictor", "_room", "_abandoned")
-        }
+        return {k: v for k, v in self.__dict__.items() if k not in ("_predictor", "_abandoned")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

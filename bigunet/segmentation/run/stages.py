@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bigunet.blocks import BlockGrid
+from bigunet.engine.room import Room
 from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
 from bigunet.io.images.volume import VolumeReader
@@ -96,6 +97,7 @@ class StageBuilder:
             files=self.files,
             rule=self.plan.objects,
             grid=self._grid(0),
+            room=self._room(),
         )
         return self._stage(LABEL, work.grid, work)
 
@@ -109,6 +111,7 @@ class StageBuilder:
             ids=FragmentIds(self.files),
             rule=self.plan.objects,
             grid=self._grid(0),
+            room=self._room(),
         )
         return self._stage(RELABEL, work.grid, work)
 
@@ -126,6 +129,7 @@ class StageBuilder:
             files=self.files,
             rule=plan.objects,
             grid=self._grid(0),
+            room=self._room(),
         )
         return self._stage(MEASURE, work.grid, work)
 
@@ -135,6 +139,11 @@ class StageBuilder:
         groups = range(1, len(self.plan.layout.groups))
         works = [DownsampleWork(writers, group, self._grid(group)) for group in groups]
         return tuple(self._stage(stage_name(work.group), work.grid, work) for work in works)
+
+    def _room(self) -> Room:
+        """Room for blocks while objects are labelled and measured; nothing is predicted then."""
+        plan = self.plan
+        return Room(plan.share.blocks_alone(plan.object_memory_bytes()))
 
     def _grid(self, group: int) -> BlockGrid:
         """Blocks of a group of levels, from voxel 0 of the output on."""
