@@ -92,9 +92,7 @@ def _check_known(truth: set[int], opened: OpenPair) -> None:
         )
 
 
-def _check_objects(
-    compared: Compared, opened: OpenPair, options: EvaluateOptions
-) -> Iterator[str]:
+def _check_objects(compared: Compared, opened: OpenPair, options: EvaluateOptions) -> Iterator[str]:
     is_class_unnamed = options.objects_of is not None and not opened.classes
     if is_class_unnamed and len(np.unique(compared.prediction)) > _FEW_VALUES:
         yield (
