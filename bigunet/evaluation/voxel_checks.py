@@ -41,7 +41,7 @@ def check_voxels(compared: Compared, opened: OpenPair, options: EvaluateOptions)
     if options.kind == "classes":
         yield from _check_classes(compared, opened, options)
     elif options.kind == "instances":
-        yield from _check_objects(compared, options)
+        yield from _check_objects(compared, opened, options)
     elif options.interior is None and options.threshold is None and len(opened.classes) > 2:
         yield "all classes of the prediction but 0 are taken as interior; --interior names one"
 
@@ -92,7 +92,13 @@ def _check_known(truth: set[int], opened: OpenPair) -> None:
         )
 
 
-def _check_objects(compared: Compared, options: EvaluateOptions) -> Iterator[str]:
+def _check_objects(compared: Compared, opened: OpenPair, options: EvaluateOptions) -> Iterator[str]:
+    is_class_unnamed = options.objects_of is not None and not opened.classes
+    if is_class_unnamed and len(np.unique(compared.prediction)) > _FEW_VALUES:
+        yield (
+            f"the prediction holds over {_FEW_VALUES} values, and names no classes; if it is "
+            "numbered objects, leave --objects-of out"
+        )
     if options.objects_of is None and _falls_apart(compared.prediction):
         yield (
             "the objects of the prediction fall apart into many pieces each; if it is classes, "

@@ -10,7 +10,7 @@ from bigunet.errors import ModelError
 from bigunet.model.brief import brief
 
 _MOST_VOXELS = 2**62
-_WIDEST_BORDER = 1000
+WIDEST_BORDER = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class ObjectDescription:
             raise ModelError(f"border is {brief(self.border)}; give a class's name, or none")
         if self.border == self.object_class:
             raise ModelError(f"objects and border are both {brief(self.border)}; give two classes")
-        if not _is_whole(self.border_width, 1, _WIDEST_BORDER):
+        if not _is_whole(self.border_width, 1, WIDEST_BORDER):
             raise ModelError(
-                f"border_width is {brief(self.border_width)}; give 1 to {_WIDEST_BORDER} voxels"
+                f"border_width is {brief(self.border_width)}; give 1 to {WIDEST_BORDER} voxels"
             )
         if not _is_whole(self.smallest, 0, _MOST_VOXELS):
             raise ModelError(f"smallest is {brief(self.smallest)}; give 0 or more voxels")

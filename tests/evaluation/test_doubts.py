@@ -47,6 +47,13 @@ def test_a_class_that_is_in_no_prediction_is_doubted(tmp_path: Path) -> None:
         evaluate(*files, options=EvaluateOptions("instances", objects_of="nucleus"))
 
 
+def test_one_number_of_many_objects_is_doubted_as_a_class(tmp_path: Path) -> None:
+    objects = np.kron(np.arange(1, 21).reshape(4, 5), np.ones((6, 6), int)).astype(np.uint16)
+    (doubt,) = compare(tmp_path, objects, objects, kind="instances", objects_of=1).warnings
+    assert "over 16 values, and names no classes; if it is numbered objects, leave" in doubt
+    assert compare(tmp_path, objects, objects, kind="instances").warnings == ()
+
+
 @pytest.mark.parametrize("kind", METRICS)
 def test_a_grey_image_is_no_prediction(tmp_path: Path, kind: str) -> None:
     grey, labels = noise((40, 50), 200), discs((40, 50), seed=2).astype(np.uint16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,8 +62,17 @@ def test_other_targets_have_no_objects(kind: TargetKind) -> None:
     assert described_objects(rule, ("boundary", "interior")) is None
 
 
-def test_one_name_for_two_classes_is_refused_before_training(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ("a", "b", "b")}, "class name 'b' comes twice; give each class its own"),
+        ({"border_width": 1001}, "border_width is 1001; give 0 to 1000 voxels"),
+    ],
+)
+def test_what_a_model_file_could_not_say_is_refused_before_training(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     write_folders(tmp_path)
-    options = replace(OPTIONS, class_names=("a", "b", "b"))
-    with pytest.raises(OptionError, match=r"^class name 'b' comes twice; give each class its own$"):
+    options = replace(OPTIONS, **changes)
+    with pytest.raises(OptionError, match=f"^{message}$"):
         open_training_set(tmp_path / "images", tmp_path / "labels", options, Recipe())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bigunet.errors import OptionError
 from bigunet.model.description import ModelDescription
+from bigunet.model.object_description import ObjectDescription
 from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.object_options import NO_BORDER
@@ -64,30 +65,38 @@ def choose_objects(
         _refuse_unused(options)
         return None
     stated = description.objects
-    name = options.object_class or (stated.object_class if stated else "")
-    if not name:
+    own = None if stated is None else _number(description, stated.object_class)
+    number = _number(description, options.object_class) if options.object_class else own
+    if number is None:
         raise OptionError(
             f"model {description.name!r} does not say which class its objects are: give "
             f"--object-class, one of {_listed(description)}"
         )
     # What the model says of its border and sizes holds for its own objects only.
-    same = (
-        stated
-        if stated and _number(description, name) == _number(description, stated.object_class)
-        else None
-    )
-    border = options.border_class or (same.border if same and same.border else NO_BORDER)
+    same = stated if number == own else None
     smallest = same.smallest if same else 0
     if options.smallest is not None:
         smallest = options.smallest.voxels(voxel_size_um, ndim)
     return ObjectRule(
-        object_class=_number(description, name),
-        border=None if border == NO_BORDER else _number(description, border),
+        object_class=number,
+        border=_border(description, options, same),
         border_width=options.border_width or (same.border_width if same else 1),
         smallest=smallest,
         connectivity=min(_CONNECTIVITY[options.connectivity], ndim),
         ndim=ndim,
     )
+
+
+def _border(
+    description: ModelDescription, options: SegmentOptions, stated: ObjectDescription | None
+) -> int | None:
+    """Number of the class that separates objects; the word none is one of options only."""
+    if options.border_class:
+        word = options.border_class
+        return None if word == NO_BORDER else _number(description, word)
+    if stated is None or stated.border is None:
+        return None
+    return _number(description, stated.border)
 
 
 def _refuse_unused(options: SegmentOptions) -> None:
@@ -103,6 +112,11 @@ def _refuse_unused(options: SegmentOptions) -> None:
 def _number(description: ModelDescription, name: str) -> int:
     """Number of a class by its name or number."""
     names = [one.name for one in description.classes]
+    if names.count(name) > 1:
+        raise OptionError(
+            f"model {description.name!r} has {names.count(name)} classes named {name!r}: give a "
+            f"number of {_listed(description)}"
+        )
     if name in names:
         return names.index(name)
     if name.isascii() and name.isdigit() and int(name) < len(names):

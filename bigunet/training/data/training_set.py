@@ -12,6 +12,7 @@ import numpy as np
 from bigunet.errors import OptionError, TrainingError
 from bigunet.io.sources.pairs import find_pairs
 from bigunet.io.sources.source import Source
+from bigunet.model.object_description import WIDEST_BORDER
 from bigunet.training.data.census import Census, take_census, weigh
 from bigunet.training.data.doubts import doubts_of
 from bigunet.training.data.label_checks import check_labels, label_values, refuse_lone_mask
@@ -213,4 +214,6 @@ def _rule(samples: Sequence[Sample], options: TrainOptions, on_stage: OnStage) -
     twice = [name for name in options.class_names if options.class_names.count(name) > 1]
     if twice and rule.kind == "cells":
         raise OptionError(f"class name {twice[0]!r:.60} comes twice; give each class its own")
+    if rule.kind == "cells" and rule.border_width > WIDEST_BORDER:
+        raise OptionError(f"border_width is {rule.border_width}; give 0 to {WIDEST_BORDER} voxels")
     return rule
