@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bigunet.errors import OptionError
+from bigunet.io.images.multiscale import ImageDescription
+from bigunet.io.images.units import scale_um
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +66,21 @@ class Described:
             for name, size, index in zip(self.frames, sizes, indices)
             if size > 1
         }
+
+
+def steps_of_frames(image: ImageDescription, level: int) -> dict[str, float]:
+    """Step from frame to frame by axis: t in the unit of its axis, z in micrometres."""
+    steps = {a: s for a, s in zip(image.volume_axes, image.volume_scale(level)) if a == "t"}
+    size = scale_um(image, level)
+    if "z" in image.volume_axes and size is not None:
+        steps["z"] = size[0]
+    return steps
+
+
+def column_names(image: ImageDescription) -> tuple[str, ...]:
+    """Names of channels, or their numbers where names are missing or alike."""
+    if image.channel_axis is None and image.num_channels == 1 and not any(image.channel_names):
+        return ("",)
+    names = image.shown_channels
+    alike = {name for name in names if names.count(name) > 1}
+    return tuple(str(k) if name in alike else name for k, name in enumerate(names))

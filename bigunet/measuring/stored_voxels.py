@@ -10,9 +10,9 @@ from bigunet.geometry import Box, Point
 from bigunet.io.images.label_classes import class_names
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.reader import LevelReader
-from bigunet.io.images.units import scale_um
 from bigunet.io.sources.source import describe_image, open_reader
 from bigunet.measuring.block_sums import sums_of_block
+from bigunet.measuring.described import column_names, steps_of_frames
 from bigunet.measuring.sums import ObjectSums
 
 
@@ -115,24 +115,6 @@ def _fitting(image: ImageDescription, labels: LevelReader) -> int:
         f"{tuple(labels.shape)}; the image {image.url} has {axes} and {shapes[0]}, and no level "
         "that fits; give the image of these labels"
     )
-
-
-def steps_of_frames(image: ImageDescription, level: int) -> dict[str, float]:
-    """Step from frame to frame by axis: t in the unit of its axis, z in micrometres."""
-    steps = {a: s for a, s in zip(image.volume_axes, image.volume_scale(level)) if a == "t"}
-    size = scale_um(image, level)
-    if "z" in image.volume_axes and size is not None:
-        steps["z"] = size[0]
-    return steps
-
-
-def column_names(image: ImageDescription) -> tuple[str, ...]:
-    """Names of channels, or their numbers where names are missing or alike."""
-    if image.channel_axis is None and image.num_channels == 1 and not any(image.channel_names):
-        return ("",)
-    names = image.shown_channels
-    alike = {name for name in names if names.count(name) > 1}
-    return tuple(str(k) if name in alike else name for k, name in enumerate(names))
 
 
 def label_url(labels: str | Path, image: str | Path) -> str | Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import zarr
+from zarr.errors import ContainsGroupError
 
 from bigunet.errors import BigUNetError, OutputError
 from bigunet.stores.access import join_url
@@ -52,13 +53,19 @@ def open_group(store: str, path: str, version: Literal["0.4", "0.5"]) -> zarr.Gr
         If the group cannot be written.
     """
     with writing(join_url(store, path)):
-        return zarr.open_group(
-            store,
-            path=path,
-            mode="a",
-            zarr_format=ZARR_FORMAT[version],
-            use_consolidated=False,
-        )
+        try:
+            return _open_group(store, path, version, mode="a")
+        except ContainsGroupError:
+            # Another process made it since zarr looked; parts of a run begin at the same time.
+            return _open_group(store, path, version, mode="r+")
+
+
+def _open_group(
+    store: str, path: str, version: Literal["0.4", "0.5"], *, mode: Literal["a", "r+"]
+) -> zarr.Group:
+    return zarr.open_group(
+        store, path=path, mode=mode, zarr_format=ZARR_FORMAT[version], use_consolidated=False
+    )
 
 
 def sweep_partial_files(store: str | Path) -> int:

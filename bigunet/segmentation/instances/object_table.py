@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bigunet.measuring.described import Described
+from bigunet.measuring.described import Described, steps_of_frames
 from bigunet.measuring.image_tables import write_image_tables
 from bigunet.measuring.merging import merged_bands
-from bigunet.measuring.stored_voxels import steps_of_frames
 from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_bands
 from bigunet.segmentation.instances.object_files import ObjectFiles

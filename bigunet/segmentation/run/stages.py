@@ -23,7 +23,7 @@ from bigunet.geometry import Box
 from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
-from bigunet.measuring.stored_voxels import column_names
+from bigunet.measuring.described import column_names
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.label_work import LabelWork
 from bigunet.segmentation.instances.measure_work import MeasureWork

@@ -17,11 +17,12 @@ from support.outputs import (
     random_values,
     write_all,
 )
+from zarr.errors import ContainsGroupError
 
 from bigunet.errors import OutputError
 from bigunet.io.images.multiscale import Axis
 from bigunet.io.output.arrays import create_arrays
-from bigunet.io.output.writing import sweep_partial_files
+from bigunet.io.output.writing import open_group, sweep_partial_files
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -87,3 +88,19 @@ def test_sweeping_removes_partial_files_and_nothing_else(tmp_path: Path) -> None
     assert sweep_partial_files(output.store) == 2
     assert sweep_partial_files(output.store) == 0
     assert set(fingerprints(output.store)) == {*before, "mine.partial"}
+
+
+def test_a_group_that_another_process_makes_at_the_same_time_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = zarr.open_group
+
+    def beaten(store: str, *, mode: str, **arguments: Any) -> zarr.Group:
+        group = original(store, mode=mode, **arguments)
+        if mode == "a":
+            # What zarr raises if the group appears between its look and its own attempt.
+            raise ContainsGroupError(store, arguments["path"])
+        return group
+
+    monkeypatch.setattr(zarr, "open_group", beaten)
+    assert open_group(str(tmp_path / "out.zarr"), "labels", "0.5").path == "labels"
