@@ -134,12 +134,27 @@ def _opened_parquet(path: Path) -> Iterator[Callable[[Columns], None]]:
         opened: list[Any] = []
 
         def write(band: Columns) -> None:
-            rows = arrow.table(dict(band))
+            columns = [_arrow_array(arrow, column) for column in band.values()]
+            rows = arrow.Table.from_arrays(columns, names=list(band))
             if not opened:
                 opened.append(stack.enter_context(parquet.ParquetWriter(path, rows.schema)))
             opened[0].write_table(rows)
 
         yield write
+
+
+def _arrow_array(arrow: Any, column: np.ndarray) -> Any:
+    """A column without missing values; ``pyarrow.array`` would import pandas, if it is there."""
+    if column.dtype.kind == "U":
+        texts = [text.encode() for text in column.tolist()]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        data, offsets = arrow.py_buffer(b"".join(texts)), arrow.py_buffer(ends)
+        return arrow.StringArray.from_buffers(len(texts), offsets, data)
+    if column.dtype.kind == "b":
+        kind, values = arrow.bool_(), np.packbits(column, bitorder="little")
+    else:
+        kind, values = arrow.from_numpy_dtype(column.dtype), np.ascontiguousarray(column)
+    return arrow.Array.from_buffers(kind, len(column), [None, arrow.py_buffer(values)])
 
 
 def _bands_of_parquet(path: Path) -> Iterator[Columns]:
