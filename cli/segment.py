@@ -129,11 +129,10 @@ def segment(
         from bigunet_cli.several_images import one_image, segment_many, segment_plate
 
         from bigunet.io.images.plates import is_plate
-        from bigunet.measuring.files import check_suffix
         from bigunet.segmentation.segment import segment as run_segment
 
     if table is not None:
-        check_suffix(Path(table))
+        _check_table(Path(table), no_table=arguments["options"].no_table)
         if into is not None or is_plate(sources[0]):
             raise OptionError("a table is of one image: each output has its own, in tables/")
     if into is not None:
@@ -151,12 +150,12 @@ def segment(
     _check_no_plate(wells, fields, f"{source} is no plate, or OUT is given")
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
-    if table is not None:
-        _copy_table(report, Path(table))
     if as_json:
         print_json(report.to_dict())
     if not quiet:
         say(summary(report))
+    if table is not None:
+        _copy_table(report, Path(table))
 
 
 def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -> None:
@@ -164,6 +163,17 @@ def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -
     for flag, names in (("--wells", wells), ("--fields", fields)):
         if names:
             raise OptionError(f"{flag} is for a plate without OUT, but {why}")
+
+
+def _check_table(path: Path, *, no_table: bool) -> None:
+    """Refuse a table that cannot be written, before hours of work."""
+    from bigunet.measuring.files import check_suffix
+
+    check_suffix(path)
+    if no_table:
+        raise OptionError("--table and --no-table contradict each other: give one of them")
+    if not path.absolute().parent.is_dir():
+        raise OptionError(f"table {path}: there is no folder {path.parent}; make it first")
 
 
 def _copy_table(report: SegmentReport, path: Path) -> None:

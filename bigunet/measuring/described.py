@@ -10,7 +10,7 @@ import numpy as np
 
 from bigunet.errors import OptionError
 from bigunet.io.images.multiscale import ImageDescription
-from bigunet.io.images.units import scale_um
+from bigunet.io.images.units import scale_um, to_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,11 @@ class Described:
 
 
 def steps_of_frames(image: ImageDescription, level: int) -> dict[str, float]:
-    """Step from frame to frame by axis: t in the unit of its axis, z in micrometres."""
-    steps = {a: s for a, s in zip(image.volume_axes, image.volume_scale(level)) if a == "t"}
+    """Step from frame to frame by axis, where the image states it: t in seconds, z in µm."""
+    steps = {}
+    for axis, scale in zip(image.volume_axes, image.volume_scale(level)):
+        if axis == "t" and (seconds := to_seconds(image.unit("t"))) is not None:
+            steps["t"] = scale * seconds
     size = scale_um(image, level)
     if "z" in image.volume_axes and size is not None:
         steps["z"] = size[0]
@@ -83,4 +86,6 @@ def column_names(image: ImageDescription) -> tuple[str, ...]:
         return ("",)
     names = image.shown_channels
     alike = {name for name in names if names.count(name) > 1}
-    return tuple(str(k) if name in alike else name for k, name in enumerate(names))
+    mixed = tuple(str(k) if name in alike else name for k, name in enumerate(names))
+    # A number may be the name of another channel.
+    return mixed if len(set(mixed)) == len(mixed) else tuple(map(str, range(len(names))))

@@ -19,6 +19,7 @@ from typing import IO
 import numpy as np
 
 from bigunet.errors import LabelsError
+from bigunet.io.output.writing import writing
 from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.wide import merged_rows
 
@@ -109,10 +110,11 @@ def merged_bands(
     ------
     LabelsError
         If the parts differ in axes, in channels, or in the type of ids or grey values.
-    OSError
+    OutputError
         If the folder has no space left.
     """
-    with contextlib.ExitStack() as files:
+    where = str(scratch or tempfile.gettempdir())
+    with writing(f"temporary files in {where}"), contextlib.ExitStack() as files:
 
         def spilled(bands: Iterator[ObjectSums]) -> Iterator[ObjectSums]:
             return _written(bands, files.enter_context(tempfile.TemporaryFile(dir=scratch)))

@@ -44,5 +44,9 @@ OUTPUT_KINDS: Mapping[Output, OutputKind] = {
 MADE_OF_CLASSES = frozenset({"instances"})
 """Outputs that are made of the classes, when the classes of all blocks are written."""
 
-OUTPUT_FOLDERS = frozenset({"tables", *(k.group.split("/")[0] for k in OUTPUT_KINDS.values())})
+TABLES_FOLDER = "tables"
+OBJECT_TABLE = "instances"
+"""Name of the table of the objects, which is that of their labels."""
+
+OUTPUT_FOLDERS = frozenset({TABLES_FOLDER, *(k.group.split("/")[0] for k in OUTPUT_KINDS.values())})
 """Names of the folders at the root of an output that a run may write."""

@@ -78,9 +78,10 @@ class Member:
         except (BigUNetError, OSError):
             return TaskSize(1, _MOST_TOGETHER)
         blocks = plan.grid.num_blocks
-        if options.tune or plan.share.blocks_in_work(plan.block_memory_bytes()) < (
-            MOST_BLOCKS_IN_WORK
-        ):
+        in_work = plan.share.blocks_in_work(plan.block_memory_bytes())
+        if plan.objects is not None:
+            in_work = min(in_work, plan.share.blocks_in_work(plan.object_memory_bytes()))
+        if options.tune or in_work < MOST_BLOCKS_IN_WORK:
             # Other images would change what is measured, or take memory that its blocks need.
             return TaskSize(blocks, 1)
         copy_bytes = _COPIES_PER_IMAGE * weight_bytes(model)

@@ -27,6 +27,32 @@ _SHORT = {
 }
 
 
+_SECONDS = {
+    "nanosecond": 1e-9,
+    "microsecond": 1e-6,
+    "millisecond": 1e-3,
+    "second": 1.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+}
+_SHORT_TIMES = {"ns": "nanosecond", "us": "microsecond", "ms": "millisecond", "s": "second"}
+_SHORT_TIMES |= {"sec": "second", "min": "minute", "h": "hour", "hr": "hour", "d": "day"}
+
+
+def to_seconds(unit: str | None) -> float | None:
+    """Seconds in one unit of time; None if it is no unit of time.
+
+    Examples
+    --------
+    >>> to_seconds("minute"), to_seconds("ms"), to_seconds(None)
+    (60.0, 0.001, None)
+    """
+    text = re.sub("µ|μ", "u", (unit or "").strip()).lower()
+    name = _SHORT_TIMES.get(text, text)
+    return _SECONDS.get(name, _SECONDS.get(name.removesuffix("s")))
+
+
 def to_um(unit: str | None) -> float | None:
     r"""Micrometres in one unit of length; None if it is no unit of length, such as pixels.
 

@@ -120,8 +120,15 @@ class OutputWriter:
         values = self._downsample(self.read_box(level - 1, source), level)
         return self.write_block(group, box, values)
 
-    def read_box(self, level: int, box: Box) -> Voxels:
+    def read_box(self, level: int, box: Box, *, channel: int | None = None) -> Voxels:
         """Read voxels of a level, along the canonical axes, with channels first if there are any.
+
+        Parameters
+        ----------
+        level : int
+        box : Box
+        channel : int, optional
+            The only channel to read; the result has no axis of channels.
 
         Raises
         ------
@@ -129,9 +136,13 @@ class OutputWriter:
             If the level cannot be read.
         """
         array = open_array(self._output.store, f"{self._output.group}/{level}")
+        channels = slice(None) if channel is None else slice(channel, channel + 1)
+        whole = Box.of_shape(self._output.layout.levels[level].shape)
         with reading(self._path(level)):
-            stored = np.asarray(array[self._selection(level, box)])
-        return stored.transpose(np.argsort(self._output.storage_order))
+            selection = self._output.as_stored(box.within(whole), channel=channels)
+            stored = np.asarray(array[selection])
+        values = stored.transpose(np.argsort(self._output.storage_order))
+        return values if channel is None else values[0]
 
     def _cropped(self, values: Voxels, kept: tuple[slice, ...]) -> Voxels:
         channels = (slice(None),) * self._output.has_channels

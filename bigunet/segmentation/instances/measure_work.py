@@ -64,7 +64,7 @@ class MeasureWork:
         grey = self._grey(box, is_needed=bool(ids.any()))
         probability = None
         if self.probabilities is not None:
-            probability = self.probabilities.read_box(0, box)[self.rule.object_class]
+            probability = self.probabilities.read_box(0, box, channel=self.rule.object_class)
         sums = sums_of_block(
             ids,
             box,

@@ -12,10 +12,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,10 +31,13 @@ from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
 from bigunet.measuring.sums import ObjectSums
 from bigunet.objects.block_fragments import BlockFragments
+from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.place import Place
 
 OBJECTS_FOLDER = "objects"
+REMOVED_FOLDER = "objects.removed"
 SUMMARY = "objects.json"
+T = TypeVar("T")
 _FOLDER_SIZE = 1000
 """Files of blocks in one folder."""
 
@@ -56,6 +62,11 @@ class ObjectFiles:
     @property
     def folder(self) -> Path:
         return self.record / OBJECTS_FOLDER
+
+    @property
+    def removed(self) -> Path:
+        """Where the folder lies while it is removed."""
+        return self.record / REMOVED_FOLDER
 
     @property
     def summary(self) -> Path:
@@ -122,7 +133,7 @@ class ObjectFiles:
         OutputError
             If the file is missing or damaged.
         """
-        return BlockFragments.from_bytes(_read(self.block(number)))
+        return _parsed(BlockFragments.from_bytes, self.block(number))
 
     def read_sums(self, number: int) -> ObjectSums:
         """Read the sums of the objects in a block.
@@ -132,7 +143,7 @@ class ObjectFiles:
         OutputError
             If the file is missing or damaged.
         """
-        return ObjectSums.from_bytes(_read(self.sums(number)))
+        return _parsed(ObjectSums.from_bytes, self.sums(number))
 
     def stored_blocks(self, num_blocks: int) -> np.ndarray:
         """Number (0 or 1) and size of the file of fragments of each block; int64 (blocks, 2)."""
@@ -148,28 +159,28 @@ class ObjectFiles:
     def _stored(self, kind: str, num_blocks: int) -> np.ndarray:
         stored = np.zeros((num_blocks, 2), np.int64)
         for start in range(0, num_blocks, _FOLDER_SIZE):
-            try:
-                entries = os.scandir(self._file(kind, start).parent)
-            except (FileNotFoundError, NotADirectoryError):
+            folder = self._file(kind, start).parent
+            if not folder.is_dir():
                 continue
-            with entries:
+            with writing(str(folder)), os.scandir(folder) as entries:
                 for entry in entries:
                     name = entry.name.removesuffix(".npz")
                     if name.isdecimal() and int(name) < num_blocks and entry.is_file():
                         stored[int(name)] = 1, entry.stat().st_size
         return stored
 
-    def remove(self) -> None:
-        """Remove all but the summary.
+    def are_numbered(self) -> bool:
+        """Whether the fragments are removed, because all ids are written."""
+        summary = ObjectSummary.read(self.summary)
+        return summary is not None and not (self.folder / "fragments").exists()
 
-        Raises
-        ------
-        OutputError
-            If a file cannot be removed.
-        """
-        with writing(str(self.folder)):
-            if self.folder.is_dir():
-                shutil.rmtree(self.folder)
+    def remove(self) -> None:
+        """Remove all but the summary, as far as that is possible."""
+        shutil.rmtree(self.removed, ignore_errors=True)
+        # In one step: what is left by a kill does not look as if it were in use.
+        with contextlib.suppress(OSError):
+            self.folder.rename(self.removed)
+        shutil.rmtree(self.removed, ignore_errors=True)
 
 
 def _write(path: Path, content: bytes) -> Files:
@@ -180,8 +191,12 @@ def _write(path: Path, content: bytes) -> Files:
     return Files(1, len(content))
 
 
-def _read(path: Path) -> bytes:
+def _parsed(parse: Callable[[bytes], T], path: Path) -> T:
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}; run with --resume") from error
+    try:
+        return parse(content)
+    except OutputError as error:
+        raise OutputError(f"{path} is damaged: delete it, then run with --resume") from error

@@ -11,23 +11,25 @@ from bigunet.measuring.merging import merged_bands
 from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_bands
 from bigunet.segmentation.instances.object_files import ObjectFiles
-from bigunet.segmentation.output_kinds import OUTPUT_KINDS
+from bigunet.segmentation.output_kinds import OBJECT_TABLE, TABLES_FOLDER
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-
-NAME = OUTPUT_KINDS["instances"].group.rpartition("/")[2]
-"""Name of the table, which is that of the labels."""
 
 
 def table_folder(place: Place) -> Path:
     """Folder of the table in an output."""
-    return place.folder / "tables" / NAME
+    return place.folder / TABLES_FOLDER / OBJECT_TABLE
 
 
 def table_file(place: Place) -> Path | None:
     """The file of the table, CSV or Parquet; None if it is not written."""
     files = [table_folder(place) / f"table{suffix}" for suffix in (".parquet", ".csv")]
     return next((path for path in files if path.is_file()), None)
+
+
+def has_table(plan: SegmentPlan, place: Place) -> bool:
+    """Whether the table of a run is there, or the run writes none."""
+    return not plan.writes_table or table_file(place) is not None
 
 
 def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> None:
@@ -42,8 +44,8 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
     write_image_tables(
         table_bands(sums, _described(plan)),
         place.folder,
-        NAME,
-        labels=NAME,
+        OBJECT_TABLE,
+        labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
     )
 

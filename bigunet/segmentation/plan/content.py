@@ -25,7 +25,9 @@ def contents_of(plan: SegmentPlan) -> dict[str, Content]:
     """
     level = plan.level
     region = plan.tiling.read_box(plan.region)
-    contents = {"image": content_of(plan.image, level=level, channels=plan.channels, region=region)}
+    # The table has the grey values of all channels.
+    channels = range(plan.image.num_channels) if plan.writes_table else plan.channels
+    contents = {"image": content_of(plan.image, level=level, channels=channels, region=region)}
     if plan.options.mask:
         mask = open_multiscale(plan.options.mask, usual_axes=True)
         contents |= {f"mask level {k}": content_of(mask, level=k) for k in range(len(mask.levels))}

@@ -12,6 +12,12 @@ from bigunet.options.choices import Output
 from bigunet.segmentation.object_options import NO_BORDER
 from bigunet.segmentation.segment_options import SegmentOptions
 
+# Growth looks at each of them for each voxel of the border.
+_MOST_NEIGHBOURS = 40_000
+_USUAL = {
+    "object_class": "", "border_class": "", "border_width": 0, "smallest": None,
+    "connectivity": "faces", "no_table": False,
+}  # fmt: skip
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
 
@@ -77,10 +83,15 @@ def choose_objects(
     smallest = same.smallest if same else 0
     if options.smallest is not None:
         smallest = options.smallest.voxels(voxel_size_um, ndim)
+    border = _border(description, options, same)
+    if border is None and options.border_width:
+        raise OptionError(f"border width {options.border_width}: give --border-class, too")
+    width = options.border_width or (same.border_width if same else 1)
+    _check_width(width, ndim)
     return ObjectRule(
         object_class=number,
-        border=_border(description, options, same),
-        border_width=options.border_width or (same.border_width if same else 1),
+        border=border,
+        border_width=width,
         smallest=smallest,
         connectivity=min(_CONNECTIVITY[options.connectivity], ndim),
         ndim=ndim,
@@ -99,13 +110,20 @@ def _border(
     return _number(description, stated.border)
 
 
+def _check_width(width: int, ndim: int) -> None:
+    """Raise OptionError for a border so wide that growth would take hours."""
+    if (2 * width + 1) ** ndim > _MOST_NEIGHBOURS:
+        most = (round(_MOST_NEIGHBOURS ** (1 / ndim)) - 1) // 2
+        raise OptionError(f"border width {width}: give at most {most} voxels in {ndim}D")
+
+
 def _refuse_unused(options: SegmentOptions) -> None:
     """Raise OptionError for an option that would have no effect."""
-    for name in ("object_class", "border_class", "border_width", "smallest"):
-        if (value := getattr(options, name)) not in ("", 0, None):
+    for name, usual in _USUAL.items():
+        if (value := getattr(options, name)) != usual:
             raise OptionError(
                 f"{name.replace('_', ' ')} {value}: no objects are written; give --output "
-                "instances, too"
+                "instances, and an OUT"
             )
 
 

@@ -20,6 +20,7 @@ from bigunet.io.images.multiscale import Multiscale
 from bigunet.io.images.units import scale_um
 from bigunet.io.output.extents import chunk_limit
 from bigunet.io.output.layout import PyramidLayout, lay_out, plan_pyramid
+from bigunet.measuring.block_sums import MOST_VOXELS
 from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.hardware import native_precision
 from bigunet.model.inference.turning import turned
@@ -128,6 +129,8 @@ def make_plan(
     )
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
     block, tile = _shapes(image, model, options, field=field, region=region, share=share)
+    if objects is not None and not options.no_table:
+        _check_measurable(block[-model.ndim :])
     return SegmentPlan(
         image=image,
         model=model,
@@ -173,6 +176,15 @@ def _shapes(
         limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
     )
     return block, tile
+
+
+def _check_measurable(block: Point) -> None:
+    """Raise OptionError for blocks that are too large for exact sums; only a user asks for them."""
+    if math.prod(block) >= MOST_VOXELS:
+        raise OptionError(
+            f"block shape {block}: objects are measured in blocks of less than 2^28 voxels; give "
+            "a smaller block shape, or --no-table"
+        )
 
 
 def _refuse_labels(image: Multiscale) -> None:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bigunet.segmentation.instances.object_files import OBJECTS_FOLDER, SUMMARY
-from bigunet.segmentation.output_kinds import OUTPUT_FOLDERS
+from bigunet.measuring.image_tables import BOXES
+from bigunet.segmentation.instances.object_files import OBJECTS_FOLDER, REMOVED_FOLDER, SUMMARY
+from bigunet.segmentation.output_kinds import OBJECT_TABLE, OUTPUT_FOLDERS
 from bigunet.segmentation.place import RUN_FOLDER
 from bigunet.segmentation.report_file import REPORT
 
 _LEDGER = "ledger.jsonl"
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
-_RECORD_NAMES = {_LEDGER, REPORT, "report.partial", OBJECTS_FOLDER, SUMMARY, *_ZARR_NAMES}
+_RECORD_NAMES = {
+    _LEDGER,
+    REPORT,
+    "report.partial",
+    OBJECTS_FOLDER,
+    REMOVED_FOLDER,
+    SUMMARY,
+    *_ZARR_NAMES,
+}
 _PART_LEDGER = re.compile(r"part-\d+-of-\d+\.jsonl")
 # A file that another part writes at this moment, or that a killed writer left.
 _PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")
@@ -38,6 +47,12 @@ def is_partial(name: str) -> bool:
 def is_record_name(name: str) -> bool:
     """Whether a run gives this name to a file of its record."""
     return name in _RECORD_NAMES or bool(_PART_LEDGER.fullmatch(name)) or is_partial(name)
+
+
+def is_table_name(name: str) -> bool:
+    """Whether a run gives this name to a file or folder beside its tables."""
+    known = {OBJECT_TABLE, f"{OBJECT_TABLE}{BOXES}", *_ZARR_NAMES}
+    return name in known or name.endswith(".partial")
 
 
 def is_output_name(name: str) -> bool:

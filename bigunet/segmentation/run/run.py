@@ -16,7 +16,7 @@ from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_ids import write_ids
 from bigunet.segmentation.instances.object_summary import ObjectSummary
-from bigunet.segmentation.instances.object_table import table_file, write_object_table
+from bigunet.segmentation.instances.object_table import has_table, write_object_table
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -86,14 +86,14 @@ class Run:
         for attempt in range(_ATTEMPTS + 1):
             sweep_partial_files(place.folder)
             remove_damaged_metadata(place.folder)
-            lost = lost_blocks(self._create(), ledger, self._files)
+            lost = self._lost(ledger)
             if not lost and attempt:
                 break
             if lost:
                 self._forget(lost, ledger, last=attempt == _ATTEMPTS)
             num_done += self._write_outputs(ledger)
         self._check_contents(ledger)
-        if self.plan.writes_table and self._files.folder.exists():
+        if not self._has_table():
             write_object_table(self.plan, place, self._files)
         publish(self._create(), self.plan, self.normalisation, place)
         self._files.remove()
@@ -103,12 +103,13 @@ class Run:
         """Run all stages; the number of blocks that were segmented."""
         if self.plan.objects is None:
             return self._run_stages((self._segment(), *self._stages().downsample()), ledger)
-        create_arrays(self._files.fragments_array(self.plan.layout))
-        num_done = self._run_stages((self._segment(), self._stages().label()), ledger)
-        if not self._is_whole(ledger):
-            # Files are missing, so that the next attempt computes these blocks again.
-            return num_done
-        if not self._is_done(ledger, RELABEL) or self._summary() is None:
+        num_done = 0
+        if not (self._is_done(ledger, RELABEL) and self._files.are_numbered()):
+            create_arrays(self._files.fragments_array(self.plan.layout))
+            num_done = self._run_stages((self._segment(), self._stages().label()), ledger)
+            if self._lost(ledger):
+                # The next attempt computes these blocks again.
+                return num_done
             write_ids(self._files, self.plan.output_grid, self.plan.objects)
         stages = self._stages()
         measure = (stages.measure(),) if self.plan.writes_table else ()
@@ -160,12 +161,16 @@ class Run:
             stages,
             ledger,
             output=str(self.record.place.folder),
-            may_go_on=lambda: self._is_whole(ledger),
+            may_go_on=lambda: not self._lost(ledger),
         )
 
-    def _is_whole(self, ledger: Ledger) -> bool:
-        """Whether all finished blocks have their files."""
-        return not lost_blocks(self._create(), ledger, self._files)
+    def _lost(self, ledger: Ledger) -> Lost:
+        """Blocks that must be computed again."""
+        return lost_blocks(self._create(), ledger, self._files, has_table=self._has_table())
+
+    def _has_table(self) -> bool:
+        """Whether the table of the objects is there, or none is asked for."""
+        return has_table(self.plan, self.record.place)
 
     def _is_done(self, ledger: Ledger, stage: str) -> bool:
         return len(ledger.done(stage)) == self.plan.grid.num_blocks
@@ -232,8 +237,8 @@ def find_finished(plan: SegmentPlan, record: RunRecord) -> Written | None:
             return None
         stages = num_blocks(plan)
         undone = any(len(ledger.done(stage)) < number for stage, number in stages.items())
-        if undone or lost_blocks(outputs, ledger, files):
+        with_table = has_table(plan, place)
+        if undone or not with_table or lost_blocks(outputs, ledger, files, has_table=with_table):
             return None
-        if plan.writes_table and table_file(place) is None:
-            return None
+        files.remove()
         return Written(0, Totals.of(plan, ledger), summary, finished=True)

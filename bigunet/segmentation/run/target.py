@@ -9,11 +9,13 @@ from pathlib import Path
 from bigunet.errors import OptionError, OutputError
 from bigunet.io.output.writing import writing
 from bigunet.options.choices import Existing
+from bigunet.segmentation.output_kinds import TABLES_FOLDER
 from bigunet.segmentation.place import RUN_FOLDER, Place
 from bigunet.segmentation.run.record_files import (
     is_output_name,
     is_partial,
     is_record_name,
+    is_table_name,
     ledger_path,
 )
 
@@ -101,6 +103,9 @@ def _is_ours(target: Path) -> bool:
     if not record.is_dir() or not all(is_record_name(path.name) for path in record.iterdir()):
         return False
     if not all(is_output_name(entry.name) for entry in target.iterdir()):
+        return False
+    tables = target / TABLES_FOLDER
+    if tables.is_dir() and not all(is_table_name(entry.name) for entry in tables.iterdir()):
         return False
     # A run that was killed at its very first step leaves an empty record. Any other record
     # without a ledger may belong to something else.

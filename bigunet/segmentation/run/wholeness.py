@@ -21,7 +21,9 @@ Mask = npt.NDArray[np.bool_]
 Lost = dict[str, list[int]]
 
 
-def lost_blocks(outputs: Mapping[Output, OutputImage], ledger: Ledger, files: ObjectFiles) -> Lost:
+def lost_blocks(
+    outputs: Mapping[Output, OutputImage], ledger: Ledger, files: ObjectFiles, *, has_table: bool
+) -> Lost:
     """Blocks that the ledger calls done, but that must be computed again; by their stage.
 
     A block is lost if its files differ in number or size from those in the ledger. A block of a
@@ -35,6 +37,8 @@ def lost_blocks(outputs: Mapping[Output, OutputImage], ledger: Ledger, files: Ob
     ledger : Ledger
     files : ObjectFiles
         Files between the stages that make objects.
+    has_table : bool
+        Whether the table of the objects is written, or none is asked for.
 
     Raises
     ------
@@ -46,7 +50,8 @@ def lost_blocks(outputs: Mapping[Output, OutputImage], ledger: Ledger, files: Ob
     lost: Lost = {}
     kept = _kept(lost, SEGMENT, _stored(direct, 0), ledger)
     if "instances" in outputs:
-        kept &= _kept_objects(lost, outputs["instances"], ledger, files)
+        instances = outputs["instances"]
+        kept &= _kept_objects(lost, kept, instances, ledger, files, has_table=has_table)
     for group in range(1, len(layout.groups)):
         stage, before = stage_name(group), kept.reshape(layout.grid_shape(group - 1))
         stored = _stored(list(outputs.values()), group)
@@ -65,27 +70,31 @@ def list_lost(lost: Lost) -> str:
     return ", ".join(numbers[:3]) + more
 
 
-def _kept_objects(lost: Lost, instances: OutputImage, ledger: Ledger, files: ObjectFiles) -> Mask:
-    """Which blocks of the numbered objects are kept; those of both stages that are lost are added.
+def _kept_objects(
+    lost: Lost,
+    classes: Mask,
+    instances: OutputImage,
+    ledger: Ledger,
+    files: ObjectFiles,
+    *,
+    has_table: bool,
+) -> Mask:
+    """Which blocks of the numbered objects are kept; lost ones of three stages are added.
 
-    Ids depend on all blocks. So no block of them is kept if a block of the classes or of the
-    fragments is lost. Fragments are removed at the end of a run, when all ids are written.
+    Ids depend on all blocks: none of them is kept unless all classes and all fragments are. The
+    table depends on all ids. Fragments are removed when all ids are written, and sums when the
+    table is.
     """
     stored = _stored([instances], 0)
-    with_classes = np.ones(len(stored), bool)
-    with_classes[lost.get(SEGMENT, [])] = False
-    finished = with_classes.all() and files.summary.is_file() and not files.folder.exists()
-    relabelled = _kept({}, RELABEL, stored, ledger)
-    if not (finished and relabelled.all()):
+    relabelled = _kept({}, RELABEL, stored, ledger, whole=bool(classes.all()))
+    if not (relabelled.all() and files.are_numbered()):
         labelled = _stored([files.fragments_array(instances.layout)], 0)
         labelled += files.stored_blocks(len(stored))
-        _kept(lost, LABEL, labelled, ledger, has_sources=with_classes)
-    intact = with_classes.all() and LABEL not in lost
-    relabelled = _kept(lost, RELABEL, stored, ledger, whole=bool(intact))
-    if files.folder.exists() or RELABEL in lost:
-        # Sums that were made of ids that are lost may be wrong.
+        fragments = _kept(lost, LABEL, labelled, ledger, has_sources=classes)
+        relabelled = _kept(lost, RELABEL, stored, ledger, whole=bool(fragments.all()))
+    if not has_table:
         sums = files.stored_sums(len(stored))
-        _kept(lost, MEASURE, sums, ledger, whole=RELABEL not in lost)
+        _kept(lost, MEASURE, sums, ledger, whole=bool(relabelled.all()))
     return relabelled
 
 
