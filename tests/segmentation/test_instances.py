@@ -19,6 +19,7 @@ from support.stored import contents
 
 import bigunet
 from bigunet import SegmentOptions, SegmentReport
+from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import BlockDone
 from bigunet.errors import OptionError
 from bigunet.io.output.pyramid import downsample_mode
@@ -255,3 +256,69 @@ def test_instances_bring_the_classes_with_them(run: Run, tmp_path: Path) -> None
     assert report.plan.options.outputs == ("classes", "instances")
     listed = json.loads((tmp_path / "out.zarr/labels/zarr.json").read_text())
     assert listed["attributes"]["ome"]["labels"] == ["classes", "instances"]
+
+
+def stages_of(seen: list[Any]) -> set[str]:
+    return {event.stage for event in seen if isinstance(event, BlockDone)}
+
+
+def test_a_lost_file_of_a_later_level_does_not_number_the_objects_anew(
+    run: Run, tmp_path: Path
+) -> None:
+    source = write_classes(tmp_path / "in.zarr", some_classes((1100, 300), 4, 0.5))
+    seen: list[Any] = []
+
+    def segment(**arguments: Any) -> None:
+        seen.clear()
+        bigunet.segment(
+            source, tmp_path / "out.zarr", model=MODELS[2], client=run.client, backend="torch",
+            outputs=("instances",), object_class="cell", block_shape=(256, 256),
+            on_event=lambda event, _: seen.append(event), **arguments,
+        )  # fmt: skip
+
+    segment()
+    whole = contents(tmp_path / "out.zarr")
+    for array in ("labels/classes/2", "labels/instances/0"):
+        lost = [path for path in (tmp_path / "out.zarr" / array).rglob("*") if path.is_file()]
+        next(path for path in lost if path.name != "zarr.json").unlink()
+        segment(existing="resume")
+        assert ("label" in stages_of(seen)) == (array == "labels/instances/0")
+        assert contents(tmp_path / "out.zarr") == whole
+
+
+def test_losses_that_were_recorded_for_the_classes_alone_reach_the_objects(
+    run: Run, broad: tuple[Any, Path, Callable[..., SegmentReport]]
+) -> None:
+    """A kill between two lines of the ledger must not keep what was made of lost voxels."""
+    _, whole, segment = broad
+    output = run.folder / "torn.zarr"
+
+    class Ended(Exception):
+        pass
+
+    def end(event: Any, _: str) -> None:
+        if isinstance(event, BlockDone) and event.stage == "measure":
+            raise Ended
+
+    with pytest.raises(Ended):
+        segment(output, on_event=end)
+    with Ledger(output / "bigunet/ledger.jsonl") as ledger:
+        ledger.forget({"segment": [5]})
+    seen: list[Any] = []
+    segment(output, existing="resume", on_event=lambda event, _: seen.append(event))
+    relabelled = [e for e in seen if isinstance(e, BlockDone) and e.stage == "relabel"]
+    assert len(relabelled) == 16
+    assert contents(output) == contents(whole)
+
+
+def test_a_border_that_is_too_wide_is_refused_before_the_first_block(
+    run: Run, tmp_path: Path
+) -> None:
+    source = write_classes(tmp_path / "in.zarr", np.ones((8, 8), np.uint8))
+    arguments: dict[str, Any] = {
+        "model": MODELS[2], "outputs": ["instances"], "object_class": "cell", "border_width": 500,
+    }  # fmt: skip
+    with pytest.raises(OptionError, match="at most 99 voxels in 2D"):
+        bigunet.segment(source, tmp_path / "a", border_class="border", **arguments)
+    with pytest.raises(OptionError, match="give --border-class"):
+        bigunet.segment(source, tmp_path / "a", **arguments)

@@ -14,7 +14,7 @@ from support.classes_as_image import classes_model, write_classes
 
 import bigunet
 from bigunet import SegmentReport
-from bigunet.errors import OptionError
+from bigunet.errors import OptionError, OutputError, ResumeError
 
 MODEL = classes_model(2)
 OPTIONS: dict[str, Any] = {
@@ -185,3 +185,30 @@ def test_the_smallest_size_may_be_given_in_micrometres(client: Any, tmp_path: Pa
     for wrong, reason in (("1um3", "µm³"), ("many", "a size such as 20")):
         with pytest.raises(OptionError, match=reason):
             bigunet.segment(tmp_path / "in.zarr", tmp_path / "b.zarr", smallest=wrong, **arguments)
+
+
+def test_a_channel_that_is_only_measured_must_not_change_either(
+    client: Any, tmp_path: Path
+) -> None:
+    grey = image_with_channels(tmp_path / "in.zarr", some_classes(60, 70))
+    arguments: dict[str, Any] = {
+        "model": MODEL, "client": client, "outputs": ("instances",), "channels": ("classes",),
+        **OPTIONS,
+    }  # fmt: skip
+    bigunet.segment(tmp_path / "in.zarr", tmp_path / "out.zarr", **arguments)
+    zarr.open_array(str(tmp_path / "in.zarr/0"))[1] = grey[1][::-1]
+    with pytest.raises(ResumeError):
+        bigunet.segment(tmp_path / "in.zarr", tmp_path / "out.zarr", existing="resume", **arguments)
+
+
+def test_tables_of_others_are_not_removed(client: Any, tmp_path: Path) -> None:
+    write_classes(tmp_path / "in.zarr", some_classes(40, 50))
+    arguments: dict[str, Any] = {
+        "model": MODEL, "client": client, "outputs": ("instances",), **OPTIONS,
+    }  # fmt: skip
+    bigunet.segment(tmp_path / "in.zarr", tmp_path / "out.zarr", **arguments)
+    (tmp_path / "out.zarr/tables/mine").mkdir()
+    with pytest.raises(OutputError, match="will not be touched"):
+        bigunet.segment(
+            tmp_path / "in.zarr", tmp_path / "out.zarr", existing="overwrite", **arguments
+        )
