@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,6 +177,9 @@ def loaders_watched() -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, BigUNetError) or "DataLoader worker" not in str(error):
             raise
+        if threading.current_thread() is threading.main_thread():
+            # Torch's handler would raise the same error again when other processes end.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         raise _lost(error) from error
 
 
