@@ -23,6 +23,10 @@ class Documented(griffe.Extension):
             return
         living = getattr(importlib.import_module(cls.module.path), cls.name)
         cls.docstring = griffe.Docstring(living.__doc__, parent=cls)
-        for one in option_fields(living):
-            cls.members[one.name].value = repr(one.default)
-            cls.parameters[one.name].default = repr(one.default)
+        defaults = {one.name: repr(one.default) for one in option_fields(living)}
+        for name, member in cls.members.items():
+            # Inherited fields are members of another class.
+            if name in defaults:
+                member.value = defaults[name]
+        for parameter in cls.parameters:
+            parameter.default = defaults.get(parameter.name, parameter.default)
