@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from bigunet_cli.block_bar import BlockBar
@@ -28,9 +28,6 @@ from bigunet.errors import OptionError
 from bigunet.segmentation.object_options import OBJECTS
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_options import OUTPUT, SegmentOptions
-
-if TYPE_CHECKING:
-    from bigunet.segmentation.segment_report import SegmentReport
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -129,12 +126,13 @@ def segment(
         from bigunet_cli.several_images import one_image, segment_many, segment_plate
 
         from bigunet.io.images.plates import is_plate
+        from bigunet.measuring.files import copy_table
         from bigunet.segmentation.segment import segment as run_segment
 
     if table is not None:
-        _check_table(Path(table), no_table=arguments["options"].no_table)
         if into is not None or is_plate(sources[0]):
             raise OptionError("a table is of one image: each output has its own, in tables/")
+        _check_table(Path(table), sources, model, arguments["options"])
     if into is not None:
         _check_no_plate(wells, fields, "--into is for images")
         if part is not None:
@@ -154,8 +152,10 @@ def segment(
         print_json(report.to_dict())
     if not quiet:
         say(summary(report))
-    if table is not None:
-        _copy_table(report, Path(table))
+    if table is not None and report.table:
+        copy_table(Path(report.table), Path(table))
+        if not quiet:
+            say(f"table: {table}")
 
 
 def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -> None:
@@ -165,22 +165,21 @@ def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -
             raise OptionError(f"{flag} is for a plate without OUT, but {why}")
 
 
-def _check_table(path: Path, *, no_table: bool) -> None:
-    """Refuse a table that cannot be written, before hours of work."""
+def _check_table(path: Path, sources: tuple[str, ...], model: str, options: SegmentOptions) -> None:
+    """Refuse a table that will not be there, or cannot be written, before hours of work."""
     from bigunet.measuring.files import check_suffix
+    from bigunet.model.files.model_file import load_model
+    from bigunet.segmentation.plan.object_choice import choose_outputs
 
     check_suffix(path)
-    if no_table:
+    if options.no_table:
         raise OptionError("--table and --no-table contradict each other: give one of them")
+    if len(sources) < 2:
+        raise OptionError("--table: objects are numbered in an output of their own; give an OUT")
+    outputs = choose_outputs(load_model(model).description, options, inside_image=False)
+    if "instances" not in outputs:
+        raise OptionError(
+            "--table: no objects are numbered; give --output instances and --object-class"
+        )
     if not path.absolute().parent.is_dir():
         raise OptionError(f"table {path}: there is no folder {path.parent}; make it first")
-
-
-def _copy_table(report: SegmentReport, path: Path) -> None:
-    """Write the table of a finished run to a file of the user's choice."""
-    from bigunet.measuring.files import copy_table
-
-    if report.table:
-        copy_table(Path(report.table), path)
-    elif report.finished:
-        raise OptionError("no objects were measured, so there is no table: give --output instances")

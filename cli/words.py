@@ -63,7 +63,8 @@ def summary(report: SegmentReport) -> str:
         "not finished"
     )
     return (
-        f"{shape} voxels ({', '.join(data['axes'])}) in {counted(data['blocks'], 'block')}: "
+        f"{shape} voxels ({', '.join(data['axes'])}) in {counted(data['blocks'], 'block')}"
+        f"{_share_done(report)}: "
         f"{data['seconds']:.1f} s, {data['megapixels_per_second']:.2f} megapixels per second, "
         f"{size(data['peak_memory_bytes'])} of memory at the peak\n"
         f"{grey_range(report)}\n"
@@ -73,6 +74,12 @@ def summary(report: SegmentReport) -> str:
     )
 
 
+def _share_done(report: SegmentReport) -> str:
+    """What this run did itself, if earlier runs or other parts did something."""
+    done, blocks = report.blocks_done, report.plan.grid.num_blocks
+    return "" if done == blocks else f", {done} of them in this run"
+
+
 def objects(report: SegmentReport) -> str:
     """A line about the objects, with its end of line; empty if no objects were numbered."""
     found, rule = report.objects, report.plan.objects
@@ -80,15 +87,13 @@ def objects(report: SegmentReport) -> str:
         return ""
     name = report.plan.model.description.classes[rule.object_class].name
     small = f" ({found.num_small:,} below {rule.smallest} voxels left out)" if rule.smallest else ""
-    if not found.num_objects:
-        return f"objects: none of class {name}{small}\n"
-    median = f"{found.median_voxels:,.0f} voxels"
-    if (size_um := report.plan.voxel_size_um) is not None:
-        volume = found.median_voxels * math.prod(size_um)
-        median += f" or {volume:.3g} µm{'²' if len(size_um) == 2 else '³'}"
-    return f"objects: {found.num_objects:,} of class {name}{small}, median size {median}\n" + (
-        f"table: {report.table}\n" if report.table else ""
-    )
+    line = f"objects: {found.num_objects:,} of class {name}{small}"
+    if found.num_objects and found.median_voxels is not None:
+        line += f", median size {found.median_voxels:,.0f} voxels"
+        if (size_um := report.plan.voxel_size_um) is not None:
+            volume = found.median_voxels * math.prod(size_um)
+            line += f" or {volume:.3g} µm{'²' if len(size_um) == 2 else '³'}"
+    return f"{line}\n" + (f"table: {report.table}\n" if report.table else "")
 
 
 def grey_range(report: SegmentReport) -> str:

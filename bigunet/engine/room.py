@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+
+from bigunet.engine.stage import Index, Result, Work
 
 
 class Room:
@@ -28,3 +31,16 @@ class Room:
 
     def __exit__(self, *_: object) -> None:
         self._free.release()
+
+
+@dataclass(frozen=True)
+class WithRoom:
+    """Work that waits for room before each block; see :class:`bigunet.engine.stage.Work`."""
+
+    work: Work
+    room: Room
+
+    def __call__(self, index: Index) -> Result:
+        """Do one block."""
+        with self.room:
+            return self.work(index)

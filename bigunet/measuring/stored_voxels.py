@@ -118,7 +118,21 @@ def _fitting(image: ImageDescription, labels: LevelReader) -> int:
 
 
 def label_url(labels: str | Path, image: str | Path) -> str | Path:
-    """Labels as a user names them: a path, or the name of a label in ``labels/`` of the image."""
+    """Labels as a user names them: a path, an output of bigunet, or a name in the image.
+
+    An output stands for its ``labels/instances``; a name for a label in ``labels/`` of the image.
+
+    Raises
+    ------
+    LabelsError
+        If the name is neither a path nor that of a label.
+    """
+    numbered = Path(labels, "labels", "instances")
+    if numbered.is_dir():
+        return numbered
+    if "/" in str(labels) or Path(labels).exists():
+        return labels
     inside = Path(image, "labels", labels)
-    is_name = "/" not in str(labels) and not Path(labels).exists() and inside.is_dir()
-    return inside if is_name else labels
+    if not inside.is_dir():
+        raise LabelsError(f"no such labels: neither {Path(labels).absolute()} nor {inside} exists")
+    return inside

@@ -225,14 +225,14 @@ def test_files_that_are_lost_between_the_stages_are_made_again(
 def test_a_finished_output_says_what_its_objects_are(
     broad: tuple[np.ndarray, Path, Callable[..., SegmentReport]],
 ) -> None:
-    classes, whole, segment = broad
+    _, whole, segment = broad
     report = segment(whole, existing="resume")
     assert report.already_finished
     assert report.objects is not None
     assert report.objects.num_objects == ids_of(whole).max()
     kept = json.loads((whole / "bigunet/report.json").read_text())["objects"]
     assert kept["num_objects"] == report.objects.num_objects
-    sizes = np.bincount(bigunet.label_objects(classes, smallest=3).ravel())[1:]
+    sizes = np.bincount(ids_of(whole).ravel())[1:]
     assert kept["median_voxels"] == np.median(sizes)
     assert kept["sizes"][2] == np.count_nonzero((sizes >= 4) & (sizes < 8))
 

@@ -110,6 +110,8 @@ def test_no_table_is_written_if_nobody_wants_one(client: Any, tmp_path: Path) ->
         outputs=("instances",), no_table=True, **OPTIONS,
     )  # fmt: skip
     assert report.table == ""
+    assert report.objects is not None
+    assert report.objects.median_voxels is None
     assert not (tmp_path / "out.zarr/tables").exists()
 
 
@@ -162,9 +164,28 @@ def test_the_command_copies_the_table_and_says_what_it_counted(
     table = pandas.read_csv(tmp_path / "cells.csv")
     assert f"objects: {len(table):,} of class" in done.err
     assert "tables/instances/table.parquet" in done.err
-    refused = bigunet(*arguments, tmp_path / "b.zarr", "--table", tmp_path / "cells.txt")
+    assert done.err.rstrip().endswith(f"table: {tmp_path / 'cells.csv'}")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["b.zarr", "--object-class", "1", "--table", "cells.txt"], "name it .csv or .parquet"),
+        (["b.zarr", "--object-class", "1", "--table", "no/cells.csv"], "make it first"),
+        (["b.zarr", "--table", "cells.csv"], "no objects are numbered"),
+        (["b.zarr", "--object-class", "1", "--table", "a.csv", "--no-table"], "contradict"),
+        (["--object-class", "1", "--table", "cells.csv"], "give an OUT"),
+    ],
+)
+def test_a_table_that_would_not_be_written_is_refused_before_the_first_block(
+    bigunet: Any, tiny_model: Path, tmp_path: Path, words: list[str], reason: str
+) -> None:
+    write_classes(tmp_path / "in.zarr", some_classes(20, 30))
+    paths = [tmp_path / word if "." in word else word for word in words]
+    refused = bigunet("segment", tmp_path / "in.zarr", *paths, "--model", tiny_model)
     assert refused.code == 1
-    assert "name it .csv or .parquet" in refused.err
+    assert reason in refused.err
+    assert not (tmp_path / "b.zarr").exists()
 
 
 def test_the_smallest_size_may_be_given_in_micrometres(client: Any, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.room import Room
 from bigunet.engine.stage import Index, Result
 from bigunet.io.output.writer import OutputWriter
 from bigunet.objects.block_fragments import fragments_of_labels, label_block
@@ -28,8 +27,6 @@ class LabelWork:
     rule : ObjectRule
     grid : BlockGrid
         Blocks of the output, from voxel 0 on.
-    room : Room
-        For the blocks that a process holds at a time.
     """
 
     classes: OutputWriter
@@ -37,14 +34,9 @@ class LabelWork:
     files: ObjectFiles
     rule: ObjectRule
     grid: BlockGrid
-    room: Room
 
     def __call__(self, index: Index) -> Result:
         """Label one block; the result has the number of its fragments."""
-        with self.room:
-            return self._do(index)
-
-    def _do(self, index: Index) -> Result:
         box = self.grid.box(index)
         begun = time.perf_counter()
         labels = label_block(self.classes.read_box(0, box), self.rule)

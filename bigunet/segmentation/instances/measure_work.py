@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.room import Room
 from bigunet.engine.stage import Index, Result
 from bigunet.geometry import Box, Point
 from bigunet.io.images.volume import VolumeReader
@@ -38,8 +37,6 @@ class MeasureWork:
     rule : ObjectRule
     grid : BlockGrid
         Blocks of the output, from voxel 0 on.
-    room : Room
-        For the blocks that a process holds at a time.
     """
 
     instances: OutputWriter
@@ -50,14 +47,9 @@ class MeasureWork:
     files: ObjectFiles
     rule: ObjectRule
     grid: BlockGrid
-    room: Room
 
     def __call__(self, index: Index) -> Result:
         """Measure one block; the result has the number of objects that have voxels in it."""
-        with self.room:
-            return self._do(index)
-
-    def _do(self, index: Index) -> Result:
         box = self.grid.box(index)
         begun = time.perf_counter()
         ids = self.instances.read_box(0, box)

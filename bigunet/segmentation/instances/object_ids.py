@@ -20,7 +20,7 @@ from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_summary import ObjectSummary
 
 
-def write_ids(files: ObjectFiles, grid: BlockGrid, rule: ObjectRule) -> ObjectSummary:
+def write_ids(files: ObjectFiles, grid: BlockGrid, rule: ObjectRule) -> None:
     """Stitch and number the fragments of all blocks, and write the id of each fragment.
 
     Parameters
@@ -39,9 +39,7 @@ def write_ids(files: ObjectFiles, grid: BlockGrid, rule: ObjectRule) -> ObjectSu
     numbered = number_objects(stitched, smallest=rule.smallest)
     _save(files.offsets, numbered.offsets)
     _save(files.ids, numbered.ids)
-    summary = ObjectSummary.of(stitched, numbered)
-    summary.write(files.summary)
-    return summary
+    ObjectSummary(numbered.num_objects, numbered.num_small).write(files.summary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ import numpy as np
 from bigunet.errors import OutputError
 from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
-from bigunet.objects.numbering import ObjectIds, id_type
-from bigunet.objects.stitching import StitchedFragments
+from bigunet.objects.numbering import id_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +25,26 @@ class ObjectSummary:
         Objects that have an id.
     num_small : int
         Objects that were left out because they are too small.
-    median_voxels : float
-        Median of their sizes, in voxels of the object class; 0 without objects.
+    median_voxels : float, optional
+        Median of their sizes in the table, in voxels; None if they were not measured, and 0 without
+        objects.
     sizes : tuple of int
-        Histogram of their sizes: entry k counts the objects of 2**k to 2**(k + 1) - 1 voxels.
+        Histogram of these sizes: entry k counts the objects of 2**k to 2**(k + 1) - 1 voxels.
     """
 
     num_objects: int
     num_small: int
-    median_voxels: float
-    sizes: tuple[int, ...]
+    median_voxels: float | None = None
+    sizes: tuple[int, ...] = ()
 
-    @classmethod
-    def of(cls, stitched: StitchedFragments, numbered: ObjectIds) -> ObjectSummary:
-        """Count the objects of all blocks."""
-        with_id = (stitched.sizes > 0) & (numbered.ids > 0)
-        sizes = stitched.sizes[with_id]
+    def measured(self, areas: np.ndarray) -> ObjectSummary:
+        """The numbers with the sizes of all objects, in voxels."""
+        if not areas.size:
+            return replace(self, median_voxels=0.0, sizes=())
         # frexp is exact, where the logarithm of a number near a power of two may be rounded.
-        exponents = np.frexp(sizes.astype(np.float64))[1] - 1
-        return cls(
-            numbered.num_objects,
-            numbered.num_small,
-            float(np.median(sizes)) if sizes.size else 0.0,
-            tuple(map(int, np.bincount(exponents))) if sizes.size else (),
-        )
+        exponents = np.frexp(areas.astype(np.float64))[1] - 1
+        histogram = tuple(map(int, np.bincount(exponents)))
+        return replace(self, median_voxels=float(np.median(areas)), sizes=histogram)
 
     @property
     def id_type(self) -> str:
@@ -87,9 +82,10 @@ class ObjectSummary:
 
 
 def _summary(data: dict[str, Any]) -> ObjectSummary:
+    median = data["median_voxels"]
     return ObjectSummary(
         int(data["num_objects"]),
         int(data["num_small"]),
-        float(data["median_voxels"]),
+        None if median is None else float(median),
         tuple(map(int, data["sizes"])),
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from bigunet.measuring.described import Described, steps_of_frames
+from bigunet.measuring.grey_columns import Columns
 from bigunet.measuring.image_tables import write_image_tables
 from bigunet.measuring.merging import merged_bands
 from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_bands
 from bigunet.segmentation.instances.object_files import ObjectFiles
+from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.output_kinds import OBJECT_TABLE, TABLES_FOLDER
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
@@ -28,12 +32,16 @@ def table_file(place: Place) -> Path | None:
 
 
 def has_table(plan: SegmentPlan, place: Place) -> bool:
-    """Whether the table of a run is there, or the run writes none."""
-    return not plan.writes_table or table_file(place) is not None
+    """Whether the table of a run is there with its summary, or the run writes none."""
+    if not plan.writes_table:
+        return True
+    summary = ObjectSummary.read(ObjectFiles.of(place).summary)
+    measured = summary is not None and summary.median_voxels is not None
+    return measured and table_file(place) is not None
 
 
 def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> None:
-    """Merge the sums of all blocks, and write the table into the output.
+    """Merge the sums of all blocks, write the table into the output, and sum up the sizes.
 
     Raises
     ------
@@ -41,13 +49,23 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         If a file cannot be read or written.
     """
     sums = merged_bands(_sums(files, plan.grid.num_blocks), scratch=files.folder)
+    areas: list[np.ndarray] = []
+
+    def counted() -> Iterator[Columns]:
+        for band in table_bands(sums, _described(plan)):
+            areas.append(band["area"])
+            yield band
+
     write_image_tables(
-        table_bands(sums, _described(plan)),
+        counted(),
         place.folder,
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
     )
+    summary = ObjectSummary.read(files.summary)
+    assert summary is not None, "the objects were numbered before they were measured"
+    summary.measured(np.concatenate(areas)).write(files.summary)
 
 
 def _described(plan: SegmentPlan) -> Described:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.room import Room
 from bigunet.engine.stage import Index, Result
 from bigunet.errors import OutputError
 from bigunet.geometry import Box
@@ -32,8 +31,6 @@ class RelabelWork:
     rule : ObjectRule
     grid : BlockGrid
         Blocks of the output, from voxel 0 on.
-    room : Room
-        For the blocks that a process holds at a time.
     """
 
     classes: OutputWriter
@@ -42,14 +39,9 @@ class RelabelWork:
     ids: FragmentIds
     rule: ObjectRule
     grid: BlockGrid
-    room: Room
 
     def __call__(self, index: Index) -> Result:
         """Write the ids of one block."""
-        with self.room:
-            return self._do(index)
-
-    def _do(self, index: Index) -> Result:
         box = self.grid.box(index)
         begun = time.perf_counter()
         values = self._ids(box)

@@ -218,7 +218,7 @@ class Run:
 def find_finished(plan: SegmentPlan, record: RunRecord) -> Written | None:
     """What the run at a place has written, if it is finished and no file is missing; else None.
 
-    This needs no workers and changes nothing.
+    This needs no workers. It removes what a run that was killed at its very end has left.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.room import Room
+from bigunet.engine.room import Room, WithRoom
 from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
 from bigunet.io.images.volume import VolumeReader
@@ -97,9 +97,8 @@ class StageBuilder:
             files=self.files,
             rule=self.plan.objects,
             grid=self._grid(0),
-            room=self._room(),
         )
-        return self._stage(LABEL, work.grid, work)
+        return self._stage(LABEL, work.grid, WithRoom(work, self._room()))
 
     def relabel(self) -> Stage:
         """The stage that writes the ids of the objects."""
@@ -111,9 +110,8 @@ class StageBuilder:
             ids=FragmentIds(self.files),
             rule=self.plan.objects,
             grid=self._grid(0),
-            room=self._room(),
         )
-        return self._stage(RELABEL, work.grid, work)
+        return self._stage(RELABEL, work.grid, WithRoom(work, self._room()))
 
     def measure(self) -> Stage:
         """The stage that measures the objects."""
@@ -129,9 +127,8 @@ class StageBuilder:
             files=self.files,
             rule=plan.objects,
             grid=self._grid(0),
-            room=self._room(),
         )
-        return self._stage(MEASURE, work.grid, work)
+        return self._stage(MEASURE, work.grid, WithRoom(work, self._room()))
 
     def downsample(self) -> tuple[Stage, ...]:
         """The stages that write the other levels of all outputs, a group of levels each."""
