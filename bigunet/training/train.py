@@ -11,7 +11,6 @@ from bigunet.machine.processes import leave_if_imported_again
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import check_keywords, with_keywords
 from bigunet.options.option_kinds import check_existing
-from bigunet.training.data.loader import loaders_watched
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.start import start_run
 from bigunet.training.run.train_events import OnEvent, TrainEvent
@@ -91,7 +90,7 @@ def train(
         existing=check_existing(existing),
     )
     run.check_place()
-    with loaders_watched(), folder_lock(run.folder, run.busy_message):
+    with folder_lock(run.folder, run.busy_message):
         run.check_files()
         return start_run(run, on_event or _ignore)
 

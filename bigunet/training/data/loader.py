@@ -134,6 +134,8 @@ def batches(
     ------
     BigUNetError
         The error that drawing a patch raised, in whichever process.
+    TrainingError
+        A process that draws patches ended before its time.
     """
     loader: DataLoader[Any] = DataLoader(
         _StepBatches(source, share),
@@ -147,7 +149,7 @@ def batches(
         collate_fn=_as_is,
         worker_init_fn=_hide_closed_sockets,
     )
-    with interrupts_postponed():
+    with interrupts_postponed(), _lost_processes_found_by_reading():
         incoming = iter(loader)
     try:
         for item in incoming:
@@ -159,28 +161,28 @@ def batches(
         if not loaders:
             raise
         raise _lost(error) from error
+    except RuntimeError as error:
+        # Torch looks for the process if no batch comes for five seconds.
+        if isinstance(error, BigUNetError) or "DataLoader worker" not in str(error):
+            raise
+        raise _lost(error) from error
 
 
 @contextmanager
-def loaders_watched() -> Iterator[None]:
-    """Turn torch's error about a lost process that draws patches into a clear one.
+def _lost_processes_found_by_reading() -> Iterator[None]:
+    """Start torch's loader without its handler of SIGCHLD.
 
-    Torch raises its error wherever this process is at that moment, and again while it ends.
-    Therefore this context is around everything that a run does, not only around its steps.
-
-    Raises
-    ------
-    TrainingError
+    The handler raises an error about a lost process wherever this process is at that moment, in a
+    clean-up or a destructor as well. Without it, the next batch that is read raises the error.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
     try:
         yield
-    except RuntimeError as error:
-        if isinstance(error, BigUNetError) or "DataLoader worker" not in str(error):
-            raise
-        if threading.current_thread() is threading.main_thread():
-            # Torch's handler would raise the same error again when other processes end.
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        raise _lost(error) from error
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
 
 
 def _lost(error: Exception) -> TrainingError:

@@ -10,7 +10,6 @@ import numpy as np
 
 from bigunet.errors import LabelsError, ModelError, TrainingError
 from bigunet.model.inference.forward import compute_exactly_on_cuda
-from bigunet.training.data.loader import loaders_watched
 from bigunet.training.loop import Machine, Step
 from bigunet.training.run.begin import begin
 from bigunet.training.run.final_model import finish_model
@@ -34,11 +33,10 @@ def learn(run: TrainingRun, rank: int, processes: int, on_event: OnEvent) -> Tra
         As :func:`bigunet.training.train.train`.
     """
     learning = begin(run, _machine(run, rank, processes), on_event)
-    with loaders_watched():
-        if learning.leads:
-            on_event(begun_event(learning))
-        stopped_early = _learn_to_the_end(learning)
-        return _finish(learning, stopped_early) if learning.leads else None
+    if learning.leads:
+        on_event(begun_event(learning))
+    stopped_early = _learn_to_the_end(learning)
+    return _finish(learning, stopped_early) if learning.leads else None
 
 
 def _machine(run: TrainingRun, rank: int, processes: int) -> Machine:
