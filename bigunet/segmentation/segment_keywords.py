@@ -14,6 +14,7 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SliceAxis,
     SplitChoice,
 )
 from bigunet.options.object_sizes import ObjectSize
@@ -34,6 +35,7 @@ class SegmentKeywords(TypedDict, total=False):
     level: LevelChoice
     channels: Sequence[int | str]
     axes: str
+    slice_axis: SliceAxis
     roi: Mapping[str, Sequence[int]]
     block_shape: Sequence[int]
     tile_shape: Sequence[int]

@@ -76,7 +76,7 @@ def verify(
         backend=plan.options.backend,
     )
     reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
-    stored = VolumeReader(open_multiscale(join_url(output.store, INSIDE_GROUP)))
+    stored = _open_stored(output, plan, INSIDE_GROUP)
     if stored.shape != plan.region.shape:
         raise OutputError(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
@@ -84,8 +84,7 @@ def verify(
         )
     instances = None
     if "instances" in plan.options.outputs:
-        group = OUTPUT_KINDS["instances"].group
-        instances = VolumeReader(open_multiscale(join_url(output.store, group)))
+        instances = _open_stored(output, plan, OUTPUT_KINDS["instances"].group)
     recomputation = Recomputation(plan, predictor, reader, stored, instances)
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
 
@@ -120,6 +119,12 @@ def _open_output(source: str | Path, target: str | Path | None) -> _Output:
         store = image.url
     path = str(target or join_url(store, group))
     return _Output(image, store, path, read_provenance(store, group))
+
+
+def _open_stored(output: _Output, plan: SegmentPlan, group: str) -> VolumeReader:
+    """A reader of level 0 of a group of the output, with the axes in the order of the plan."""
+    image = open_multiscale(join_url(output.store, group))
+    return VolumeReader(replace(image, slice_axis=plan.image.slice_axis))
 
 
 def _grey_range(values: Mapping[str, Any]) -> GreyRange:

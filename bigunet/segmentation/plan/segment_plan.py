@@ -47,7 +47,8 @@ class SegmentPlan:
     channels : tuple of int
         Channels of the image that the model reads.
     region : Box
-        The segmented box, along those of the axes t, z, y, x that the image has.
+        The segmented box, along the volume axes of the image: the slice axis comes before the
+        other axes of space.
     tiling : Tiling
     layout : PyramidLayout
         Levels of each output.
