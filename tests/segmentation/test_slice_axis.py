@@ -19,6 +19,11 @@ from support.stored import contents
 import bigunet
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.output.pyramid import downsample_mode
+from bigunet.segmentation.instances.object_files import ObjectFiles
+from bigunet.segmentation.place import Place
+from bigunet.segmentation.plan.normalisation import fix_normalisation
+from bigunet.segmentation.run.outputs import describe_outputs
+from bigunet.segmentation.run.stages import StageBuilder
 
 CLASSES = classes_model(2)
 NETWORK = {"precision": "fp32", "backend": "torch", "outputs": ("classes", "probabilities")}
@@ -26,7 +31,7 @@ OBJECTS = {
     "model": CLASSES, "backend": "torch", "object_class": "cell", "border_class": "border",
     "border_width": 2, "outputs": ("classes", "instances", "probabilities"),
 }  # fmt: skip
-SIZES = {"t": 2, "c": 2, "z": 6, "y": 9, "x": 11}
+SIZES = {"t": 2, "c": 2, "z": 6, "y": 7, "x": 8}
 
 
 class Segment:
@@ -82,7 +87,7 @@ def assert_turned(sliced: Path, turned: Path, turn: Turn) -> None:
         assert voxels.size == 1 or voxels.any(), path
 
 
-@settings(max_examples=10)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_sliced_equals_turned_for_any_axes_blocks_and_region(
     segment: Segment, data: st.DataObject
@@ -106,25 +111,25 @@ def test_sliced_equals_turned_for_any_axes_blocks_and_region(
     assert_turned(sliced, turned, turn)
 
 
-@pytest.mark.parametrize("slice_axis", ["y", "x"])
-@pytest.mark.parametrize("axes", ["zyx", "tzyx"])
+@pytest.mark.parametrize(("axes", "slice_axis"), [("zyx", "y"), ("tzyx", "x")])
 def test_objects_and_their_table_are_those_of_the_turned_image(
     segment: Segment, axes: str, slice_axis: str
 ) -> None:
     turn = Turn(axes, slice_axis)
     classes = blobs(tuple(SIZES[name] for name in axes))
     others = [name for name in "zyx" if name != slice_axis]
-    roi = {"z": (1, 6), "x": (2, 11)}
+    roi = {"z": (1, 6), "x": (1, 8)}
     place = dict(zip([slice_axis, *others], "zyx"))
     sliced, turned = segment.both(
-        classes, turn, block_shape=(4, 4, 9), roi=roi, smallest="0.3 um2", **OBJECTS,
+        classes, turn, block_shape=(2, 4, 4, 9)[-len(axes) :], roi=roi, smallest="0.3 um2",
+        **OBJECTS,
         alike={"roi": {place[axis]: ends for axis, ends in roi.items()}},
     )  # fmt: skip
     assert_turned(sliced, turned, turn)
     ours, theirs = table_of(sliced), table_of(turned)
     theirs = {slice_axis if name == "z" else name: column for name, column in theirs.items()}
     assert ours == theirs
-    assert len(ours["label"]) > 20
+    assert len(ours["label"]) > 10
     boxes = {name: table_of(store, "instances_ROI_table") for name, store in
              (("ours", sliced), ("theirs", turned))}  # fmt: skip
     for axis in "xyz":
@@ -143,7 +148,7 @@ def test_ids_go_by_planes_across_the_slice_axis_for_any_blocks(segment: Segment)
     expected = bigunet.label_objects(
         classes.transpose(2, 0, 1), frames=1, border=2, border_width=2
     ).transpose(1, 2, 0)
-    for block in ((4, 3, 5), (2, 7, 12)):
+    for block in ((8, 3, 7), (5, 7, 12)):
         image = write_classes(segment.new("in"), classes)
         output = segment(image, slice_axis="x", block_shape=block, **OBJECTS)
         ids = np.asarray(zarr.open_array(str(output / "labels/instances/0"), mode="r")[...])
@@ -178,7 +183,7 @@ def test_an_output_lies_over_its_image_at_each_level(segment: Segment, slice_axi
 
 
 def test_labels_inside_an_image_have_its_three_levels(segment: Segment) -> None:
-    levels = [noise((9, 40, 33)), noise((9, 20, 17)), noise((5, 10, 9))]
+    levels = [noise((5, 24, 17)), noise((5, 12, 9)), noise((3, 6, 5))]
     image = write_levels(segment.new("in"), levels, "zyx")
     bigunet.segment(
         image, model=segment.model, client=segment.client, slice_axis="x", block_shape=(16, 8, 16)
@@ -217,8 +222,7 @@ def test_level_auto_compares_the_voxels_of_the_planes_that_the_network_sees(
     model = bigunet.load_model(segment.model)
     shapes = [(6, 32, 32), (6, 16, 16), (3, 8, 8)]
     image = write_levels(segment.new("in"), [noise(shape) for shape in shapes], "zyx")
-    # Across y, level 1 has voxels of 2 and 0.5 µm; across z, of 1 and 0.5 µm.
-    sized = {(2.0, 0.5): ("y", 1), (1.0, 0.5): ("z", 1), (4.0, 4.0): ("x", 2)}
+    sized = {(2.0, 0.25): ("y", 0), (1.0, 0.5): ("z", 1), (2.0, 1.0): ("x", 1)}
     for size, (slice_axis, level) in sized.items():
         description = bigunet.ModelDescription(
             **{**_fields(model.description), "voxel_size_um": size}
@@ -228,7 +232,7 @@ def test_level_auto_compares_the_voxels_of_the_planes_that_the_network_sees(
         )
         planned = bigunet.plan(image, model=given, level="auto", slice_axis=slice_axis)
         assert planned.level == level
-        assert planned.voxel_size_um == size or slice_axis == "x"
+        assert planned.voxel_size_um == size
 
 
 def _fields(description: Any) -> dict[str, Any]:
@@ -239,33 +243,25 @@ def test_masks_and_chunks_that_are_not_stored_lie_where_they_should(segment: Seg
     turn = Turn("zyx", "x")
     voxels = noise((12, 20, 28), 255) + 1
     voxels[:, :16, 16:] = 0
-    mask = np.random.default_rng(1).integers(0, 2, (4, 5, 7)).astype(np.uint8)
-    plane = np.random.default_rng(2).integers(0, 2, (5, 7)).astype(np.uint8)
-    common: dict[str, Any] = {"skip_empty": True, "block_shape": (8, 8, 8), **NETWORK}
-    for part, other, names in ((mask, turn.there(mask), "zyx"), (plane, plane.T, "zx")):
-        own = str(write_classes(segment.new("mask"), part, "zyx" if part.ndim == 3 else "yx"))
-        across = {"mask": own}
-        turned_mask = (
-            str(write_classes(segment.new("mask"), other, "zyx")) if names == "zyx" else ""
-        )
-        if not turned_mask:
-            # A mask of y and x is one of z and x in the turned image, and needs all three axes.
-            filled = np.broadcast_to(part, (1, *part.shape))
-            turned_mask = str(write_classes(segment.new("mask"), turn.there(filled), "zyx"))
+    volume = np.random.default_rng(1).integers(0, 2, (4, 5, 7)).astype(np.uint8)
+    for part, axes in ((volume, "zyx"), (volume[0], "yx")):
+        # The turned image needs a mask of three axes.
+        filled = part if axes == "zyx" else part[np.newaxis]
+        turned_mask = write_classes(segment.new("mask"), turn.there(filled))
         sliced, turned = segment.both(
-            voxels, turn, alike={"mask": turned_mask}, **across, **common
+            voxels, turn, mask=str(write_classes(segment.new("mask"), part, axes)),
+            skip_empty=True, block_shape=(16, 16, 16), **NETWORK,
+            alike={"mask": str(turned_mask)},
         )  # fmt: skip
         assert_turned(sliced, turned, turn)
 
 
-@pytest.mark.parametrize("percentiles", [(1, 99), (5, 99.8)])
-def test_the_grey_range_is_that_of_the_turned_image(
-    segment: Segment, percentiles: tuple[float, float]
-) -> None:
+def test_the_grey_range_is_that_of_the_turned_image(segment: Segment) -> None:
     turn = Turn("zyx", "y")
+    percentiles = (1, 99.8)
     voxels = (noise((20, 33, 40)) // 3).astype(np.uint8)
-    voxels[:, 20:, 25:] = 0
-    voxels[3, 4, 5] = 255
+    # In the planes across y, but not in those across z, these lines are specks, which do not count.
+    voxels[2:18:5, :, 7] = 255
     sliced, turned = segment.both(voxels, turn, alike={}, percentiles=percentiles, **NETWORK)
     assert_turned(sliced, turned, turn)
     ours, theirs = (made(output)["normalisation"] for output in (sliced, turned))
@@ -274,8 +270,9 @@ def test_the_grey_range_is_that_of_the_turned_image(
     other = segment(
         image, slice_axis="y", percentiles=percentiles, grey_range_of=str(image), **NETWORK
     )
-    assert made(other)["normalisation"]["values_low"] == ours["values_low"]
+    across_z = segment(image, percentiles=percentiles, **NETWORK)
     assert made(other)["normalisation"]["values_high"] == ours["values_high"]
+    assert made(across_z)["normalisation"]["values_high"] == [255] != ours["values_high"]
 
 
 def made(output: Path) -> dict[str, Any]:
@@ -285,8 +282,8 @@ def made(output: Path) -> dict[str, Any]:
 
 
 def test_a_resumed_run_computes_a_lost_block_to_the_same_bytes(segment: Segment) -> None:
-    image = write_levels(segment.new("in"), [blobs((12, 20, 600))], "zyx")
-    options: dict[str, Any] = {"slice_axis": "y", "block_shape": (16, 8, 256), **OBJECTS}
+    image = write_levels(segment.new("in"), [blobs((4, 10, 520))], "zyx")
+    options: dict[str, Any] = {"slice_axis": "y", "block_shape": (5, 4, 512), **OBJECTS}
     output = segment(image, **options)
     before = contents(output)
     for name in ("labels/classes/0", "labels/instances/1", "probabilities/0"):
@@ -299,8 +296,8 @@ def test_a_resumed_run_computes_a_lost_block_to_the_same_bytes(segment: Segment)
 
 
 def test_parts_of_a_run_write_the_same_bytes(segment: Segment) -> None:
-    image = write_levels(segment.new("in"), [blobs((14, 20, 26))], "zyx")
-    options: dict[str, Any] = {"slice_axis": "x", "block_shape": (8, 7, 8), **OBJECTS}
+    image = write_levels(segment.new("in"), [blobs((10, 12, 18))], "zyx")
+    options: dict[str, Any] = {"slice_axis": "x", "block_shape": (16, 7, 8), **OBJECTS}
     whole, parts = segment(image, **options), segment.new("out")
     for part in ("1/3", "3/3", "2/3"):
         segment(image, parts, part=part, **options)
@@ -336,3 +333,14 @@ def test_planned_numbers_have_the_slice_axis_first(segment: Segment) -> None:
     assert numbers["shape"] == [40, 6, 40]
     assert numbers["block_shape"] == [1, 4, 16]
     assert numbers["blocks"] == 40 * 2 * 3
+
+
+def test_the_map_of_blocks_names_the_axes_in_the_order_of_the_blocks(segment: Segment) -> None:
+    image = write_levels(segment.new("in"), [noise((6, 20, 10))], "zyx")
+    planned = bigunet.plan(image, model=segment.model, slice_axis="x", block_shape=(5, 6, 10))
+    place = Place(str(segment.new("out")), "", "0.5")
+    stages = StageBuilder(planned, describe_outputs(planned, place), ObjectFiles.of(place))
+    stage = stages.segment(fix_normalisation(planned)[0], workers_per_host=1)
+    assert stage.axes == ("x", "z", "y")
+    assert stage.grid is not None
+    assert stage.grid.shape == (2, 1, 2)
