@@ -19,6 +19,7 @@ from bigunet.blocks import BlockGrid
 from bigunet.errors import LabelsError
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
 from bigunet.objects.in_memory import Sliceable, all_boxes, ids_of_blocks
+from bigunet.objects.joining import StitchedFragments
 from bigunet.objects.numbering import number_objects
 from bigunet.objects.pieces import BlockPieces, join_pieces, pieces_of_block
 from bigunet.objects.relabelling import box_to_read
@@ -26,7 +27,7 @@ from bigunet.objects.rule import ObjectRule
 from bigunet.objects.seeds import seed_voxels
 from bigunet.objects.split_rule import SplitRule
 from bigunet.objects.spreading import spread
-from bigunet.objects.stitching import StitchedFragments, stitch
+from bigunet.objects.stitching import stitch
 
 STEPS = 32
 """Steps of one round of spreading, and so its halo. Seeds of nuclei were up to 40 steps away."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -13,8 +15,9 @@ from bigunet.errors import OutputError
 from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
 from bigunet.objects.block_fragments import BlockFragments
-from bigunet.objects.numbering import number_objects
+from bigunet.objects.numbering import NumberedObjects, rank
 from bigunet.objects.rule import ObjectRule
+from bigunet.objects.scratch import Scratch
 from bigunet.objects.stitching import stitch
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_summary import ObjectSummary
@@ -22,6 +25,9 @@ from bigunet.segmentation.instances.object_summary import ObjectSummary
 
 def write_ids(files: ObjectFiles, grid: BlockGrid, rule: ObjectRule) -> None:
     """Stitch and number the fragments of all blocks, and write the id of each fragment.
+
+    Memory does not grow with the number of objects: what it cannot hold lies in files without names
+    beside those of the blocks.
 
     Parameters
     ----------
@@ -35,10 +41,36 @@ def write_ids(files: ObjectFiles, grid: BlockGrid, rule: ObjectRule) -> None:
     OutputError
         If a file cannot be read or written.
     """
-    stitched = stitch(grid, _blocks(files, grid.num_blocks), connectivity=rule.connectivity)
-    numbered = number_objects(stitched, smallest=rule.smallest)
-    _save(files.offsets, numbered.offsets)
-    _save(files.ids, numbered.ids)
+    with (
+        writing(f"temporary files in {files.folder}"),
+        Scratch(files.folder) as scratch,
+    ):
+        blocks = _blocks(files, grid.num_blocks)
+        stitched = stitch(grid, blocks, connectivity=rule.connectivity, scratch=scratch)
+        save_ids(files, rank(stitched, smallest=rule.smallest))
+
+
+def save_ids(files: ObjectFiles, numbered: NumberedObjects) -> None:
+    """Write the id of each fragment, batch by batch, and the number of objects.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    offsets = numbered.stitched.offsets
+    with _replaced(files.offsets) as file:
+        np.save(file, offsets, allow_pickle=False)
+    with _replaced(files.ids) as file:
+        dtype = numbered.ids.dtype
+        described = np.lib.format.dtype_to_descr(dtype)
+        shape = (numbered.stitched.num_fragments,)
+        header = {"descr": described, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        begin = file.tell()
+        for first, ids in numbered.of_batches():
+            file.seek(begin + first * dtype.itemsize)
+            file.write(ids.tobytes())
     ObjectSummary(numbered.num_objects, numbered.num_small).write(files.summary)
 
 
@@ -68,9 +100,11 @@ def _blocks(files: ObjectFiles, num_blocks: int) -> Iterator[BlockFragments]:
     return map(files.read_block, range(num_blocks))
 
 
-def _save(path: Path, values: np.ndarray) -> None:
+@contextlib.contextmanager
+def _replaced(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which takes the place of ``path`` at the end."""
     with writing(str(path)), replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, values, allow_pickle=False)
+        yield file
 
 
 def _load(path: Path) -> np.ndarray:
