@@ -39,8 +39,8 @@ from bigunet.objects.numbering import rank
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.scratch import Scratch
 from bigunet.objects.stitching import stitch
-from bigunet.segmentation.instances.object_files import ObjectFiles
-from bigunet.segmentation.instances.object_ids import FragmentIds, save_ids
+from bigunet.segmentation.instances.fragment_files import FragmentFiles
+from bigunet.segmentation.instances.object_ids import save_ids
 
 SIDES = {2: 256, 3: 128}
 PER_SIDE = {2: 11, 3: 5}
@@ -81,11 +81,13 @@ def fragments(grid: BlockGrid, labels: np.ndarray) -> Iterator[BlockFragments]:
 
 
 def sums(
-    grid: BlockGrid, labels: np.ndarray, grey: np.ndarray, ids: FragmentIds
+    grid: BlockGrid, labels: np.ndarray, grey: np.ndarray, files: FragmentFiles
 ) -> Iterator[ObjectSums]:
     """Sums of all blocks, in C order."""
-    for index in np.ndindex(*grid.shape):
-        numbers = ids.of_block(grid.number(index))
+    offsets, ids = np.load(files.offsets), np.load(files.ids, mmap_mode="r")
+    for number, index in enumerate(np.ndindex(*grid.shape)):
+        numbers = np.zeros(offsets[number + 1] - offsets[number] + 1, ids.dtype)
+        numbers[1:] = ids[offsets[number] : offsets[number + 1]]
         yield sums_of_block(numbers[labels], grid.box(index), grid.region, {"grey": grey})
 
 
@@ -99,13 +101,12 @@ def measure(num_objects: int, ndim: int, *, with_table: bool) -> dict[str, float
     labels, grey = template(ndim)
     grid = grid_of(num_objects, ndim)
     with tempfile.TemporaryDirectory(prefix="bigunet-") as folder:
-        files = ObjectFiles(Path(folder))
-        files.folder.mkdir()
+        files = FragmentFiles(Path(folder))
         figures = numbered(grid, labels, files)
         if with_table:
             begun = time.perf_counter()
             table = Path(folder, "table.parquet")
-            bands = merged_bands(sums(grid, labels, grey, FragmentIds(files)), scratch=Path(folder))
+            bands = merged_bands(sums(grid, labels, grey, files), scratch=Path(folder))
             described = Described(grid.region.shape, (0.5,) * ndim, class_name="disc")
             write_table(table_bands(bands, described), table)
             figures["measure_seconds"] = round(time.perf_counter() - begun, 3)
@@ -113,7 +114,7 @@ def measure(num_objects: int, ndim: int, *, with_table: bool) -> dict[str, float
     return figures | {"peak_memory_bytes": peak_bytes()}
 
 
-def numbered(grid: BlockGrid, labels: np.ndarray, files: ObjectFiles) -> dict[str, float]:
+def numbered(grid: BlockGrid, labels: np.ndarray, files: FragmentFiles) -> dict[str, float]:
     """Stitch and number the fragments of all blocks, as a run does, and write their ids."""
     before, begun = peak_bytes(), time.perf_counter()
     with Scratch(files.folder) as scratch:
