@@ -142,14 +142,26 @@ def numbered(grid: BlockGrid, labels: np.ndarray, files: FragmentFiles) -> dict[
 def reckoned(runs: list[dict[str, float]], ndim: int) -> dict[str, float]:
     """Time and memory of a thousand million objects, from the two largest runs.
 
-    Memory grows with the blocks of a layer, and by 8 bytes for each block. Here it grows in
-    proportion to the number of objects, which is more.
+    Times and files grow in proportion to the number of objects. Memory grows with the blocks of a
+    layer, by 8 bytes for each block, and by 8 bytes for 1024 objects. What grows between the two
+    runs is all counted for the layer.
     """
     one, other = sorted(runs, key=lambda run: run["objects"])[-2:]
-    more = (RECKONED - other["objects"]) / (other["objects"] - one["objects"])
-    names = ("stitch_seconds", "number_seconds", "stitch_memory_bytes", "scratch_bytes")
-    figures = {name: other[name] + more * (other[name] - one[name]) for name in names}
-    return {"objects": RECKONED, "ndim": ndim} | {k: round(v) for k, v in figures.items()}
+    grid, times = grid_of(RECKONED, ndim), RECKONED / other["objects"]
+    layers = [run["blocks_of_a_layer"] for run in (one, other)] + [math.prod(grid.shape[1:])]
+    memory = [run["stitch_memory_bytes"] for run in (one, other)]
+    per_block = max(0, memory[1] - memory[0]) / max(1, layers[1] - layers[0])
+    more = per_block * (layers[2] - layers[1]) + 8 * grid.num_blocks + 8 * RECKONED / 1024
+    names = ("stitch_seconds", "number_seconds", "scratch_bytes")
+    figures = {name: round(other[name] * times) for name in names}
+    return {
+        "objects": RECKONED,
+        "ndim": ndim,
+        "blocks": grid.num_blocks,
+        "blocks_of_a_layer": layers[2],
+        "stitch_memory_bytes": round(memory[1] + more),
+        **figures,
+    }
 
 
 def machine() -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import resource
 import sys
@@ -52,7 +53,7 @@ def bigunet(classes: np.ndarray, side: int) -> int:
         save_ids(files, numbered)
         offsets, all_ids = np.load(files.offsets), np.load(files.ids, mmap_mode="r")
         # A run reads labels that it has stored; here they are made again.
-        for begin, end in zip(offsets, offsets[1:]):
+        for begin, end in itertools.pairwise(offsets):
             ids = np.concatenate([np.zeros(1, all_ids.dtype), all_ids[begin:end]])
             highest = max(highest, int(ids_of_labels(label_block(classes, rule), ids).max()))
     return highest
