@@ -79,18 +79,14 @@ def main() -> None:
     arguments = parser.parse_args()
     chunks = [arguments.peers_python, "-c", CHUNKS]
     done = subprocess.run(chunks, check=True, capture_output=True, text=True)
+    runs: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         block = Path(folder, "classes.npy")
         np.save(block, classes())
-        figures = {
-            "chunks_of_dask_image": json.loads(done.stdout),
-            "runs": [
-                compared(arguments.peers_python, block, side, arguments.limit)
-                for side in arguments.sides
-            ],
-            "machine": machine(),
-        }
-    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+        for side in arguments.sides:
+            runs.append(compared(arguments.peers_python, block, side, arguments.limit))
+            figures = {"machine": machine(), "chunks_of_dask_image": json.loads(done.stdout)}
+            arguments.out.write_text(json.dumps(figures | {"runs": runs}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
