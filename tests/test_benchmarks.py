@@ -61,7 +61,7 @@ def test_many_objects_are_stitched_numbered_and_measured() -> None:
     figures = json.loads(done.stdout)
     # Two blocks along each axis: discs are whole inside, and halves at the border of the image.
     assert figures["blocks"] == 4
-    assert 4 * many_objects.PER_SIDE**2 < figures["objects"] < figures["fragments"]
+    assert 4 * many_objects.PER_SIDE[2] ** 2 < figures["objects"] < figures["fragments"]
     assert figures["peak_memory_bytes"] > 0
 
 
