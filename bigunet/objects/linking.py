@@ -20,7 +20,6 @@ from fractions import Fraction
 import numpy as np
 
 from bigunet.errors import GeometryError, OptionError
-from bigunet.objects.components import components
 from bigunet.objects.link_rule import LinkRule
 from bigunet.objects.numbering import ObjectIds, id_type
 from bigunet.objects.overlaps import BlockOverlaps, Overlaps, renamed, sum_overlaps
@@ -92,13 +91,11 @@ def link_objects(
     for link, overlaps in zip(links, sum_overlaps(blocks, len(links))):
         _check(overlaps, len(sizes))
         pairs = _linked_pairs(renamed(overlaps, lowest), sizes, link.least)
-        members, chain = components(pairs)
-        firsts = _first_of_each(members, chain)
-        names = np.arange(len(sizes))
-        names[members] = firsts
+        names = _first_of_chains(pairs, len(sizes))
         lowest = names[lowest]
-        moved, sizes[members] = sizes[members], 0
-        np.add.at(sizes, firsts, moved)
+        joined = np.flatnonzero(names != np.arange(len(names)))
+        np.add.at(sizes, names[joined], sizes[joined])
+        sizes[joined] = 0
     return _numbered(lowest, sizes, smallest)
 
 
@@ -112,22 +109,22 @@ def _check(overlaps: Overlaps, num_ids: int) -> None:
 
 
 def _linked_pairs(overlaps: Overlaps, sizes: np.ndarray, least: Fraction) -> np.ndarray:
-    """Pairs that are linked: int64, (2, num_linked)."""
+    """Pairs that are linked, of pairs in the order of their ids: int64, (2, num_linked)."""
     together = sizes[overlaps.earlier] + sizes[overlaps.later] - overlaps.voxels
     smaller = np.minimum(sizes[overlaps.earlier], sizes[overlaps.later])
     if (overlaps.voxels > smaller).any():
         raise GeometryError("objects overlap by more than their sizes; give each block once")
-    ious = overlaps.voxels, together
-    best = np.zeros(overlaps.num_pairs, np.int8)
-    for ours, theirs in (
-        (overlaps.earlier, overlaps.later),
-        (overlaps.later, overlaps.earlier),
-    ):
-        order = np.lexsort((theirs, ours))
-        best[order[_best_of_each(ours[order], *(part[order] for part in ious))]] += 1
     top, bottom = np.array([least.numerator]), np.array([least.denominator])
-    linked = (best == 2) & ~is_less(*ious, top, bottom)
-    return np.stack([overlaps.earlier[linked], overlaps.later[linked]])
+    # The best partner above the threshold is the best of all, if that is above it.
+    high = ~is_less(overlaps.voxels, together, top, bottom)
+    pairs = np.stack([overlaps.earlier[high], overlaps.later[high]])
+    tops, bottoms = overlaps.voxels[high], together[high]
+    best = np.zeros(tops.size, np.int8)
+    for ours in pairs:
+        # Stable: pairs are in the order of their ids, so that the first partner is the lowest.
+        order = np.argsort(ours, kind="stable")
+        best[order[_best_of_each(ours[order], tops[order], bottoms[order])]] += 1
+    return np.ascontiguousarray(pairs[:, best == 2])
 
 
 def _best_of_each(groups: np.ndarray, tops: np.ndarray, bottoms: np.ndarray) -> np.ndarray:
@@ -154,10 +151,22 @@ def _best_of_each(groups: np.ndarray, tops: np.ndarray, bottoms: np.ndarray) -> 
         left = np.delete(left, seconds)
 
 
-def _first_of_each(members: np.ndarray, chain: np.ndarray) -> np.ndarray:
-    """The lowest member of the chain of each member; members are in ascending order."""
-    _, firsts = np.unique(chain, return_index=True)
-    return np.asarray(members[firsts][chain])
+def _first_of_chains(pairs: np.ndarray, num_ids: int) -> np.ndarray:
+    """The lowest id in the chain of each id: int64, (num_ids,)."""
+    earlier, later = pairs
+    names = np.arange(num_ids)
+    names[later] = earlier  # no object has two before it
+    for _ in range(num_ids.bit_length()):  # each round doubles how far back an object sees
+        before, names = names, names[names]
+        if np.array_equal(before, names):
+            break
+    has_earlier = np.zeros(num_ids, bool)
+    has_earlier[later] = True
+    if has_earlier[names[later]].any():
+        raise GeometryError("objects follow one another in a circle; count their overlaps again")
+    lowest = np.arange(num_ids)
+    np.minimum.at(lowest, names[later], later)
+    return np.asarray(lowest[names])
 
 
 def _numbered(lowest: np.ndarray, sizes: np.ndarray, smallest: int) -> LinkedObjects:

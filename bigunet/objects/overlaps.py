@@ -184,21 +184,34 @@ def sum_overlaps(blocks: Iterable[BlockOverlaps], num_links: int) -> tuple[Overl
     GeometryError
         If a block has not counted for each link.
     """
-    waiting: list[list[Overlaps]] = [[_summed([])] for _ in range(num_links)]
-    limits = [_AT_ONCE] * num_links
+    sums = [_Sum() for _ in range(num_links)]
     for block in blocks:
         if len(block.of_links) != num_links:
             raise GeometryError(
                 f"a block has overlaps of {len(block.of_links)} links, and there are {num_links}; "
                 "count them again"
             )
-        for number, one in enumerate(block.of_links):
-            parts = waiting[number]
-            parts.append(one)
-            if sum(part.num_pairs for part in parts) > limits[number]:
-                parts[:] = [_summed(parts)]
-                limits[number] = _AT_ONCE + 2 * parts[0].num_pairs
-    return tuple(_summed(parts) for parts in waiting)
+        for one, overlaps in zip(sums, block.of_links):
+            one.add(overlaps)
+    return tuple(one.result() for one in sums)
+
+
+class _Sum:
+    """Overlaps that are summed when those that wait are more than those that are summed."""
+
+    def __init__(self) -> None:
+        self._parts = [_summed([])]
+        self._num_waiting = 0
+
+    def add(self, overlaps: Overlaps) -> None:
+        self._parts.append(overlaps)
+        self._num_waiting += overlaps.num_pairs
+        if self._num_waiting > max(_AT_ONCE, self._parts[0].num_pairs):
+            self.result()
+
+    def result(self) -> Overlaps:
+        self._parts, self._num_waiting = [_summed(self._parts)], 0
+        return self._parts[0]
 
 
 def renamed(overlaps: Overlaps, names: np.ndarray) -> Overlaps:

@@ -19,7 +19,7 @@ def is_less(
 
     Parameters
     ----------
-    tops, bottoms, other_tops, other_bottoms : ndarray of int, of shapes that fit together
+    tops, bottoms, other_tops, other_bottoms : ndarray of int64, of shapes that fit together
         From 0 to 2**63 - 1; bottoms are above 0.
 
     Returns
@@ -31,9 +31,16 @@ def is_less(
     >>> is_less(np.array([1, 1, 2]), np.array([3, 2, 3]), np.array([2]), np.array([4]))
     array([ True, False, False])
     """
+    if _fit(tops, other_bottoms) and _fit(other_tops, bottoms):
+        return np.asarray(tops * other_bottoms < other_tops * bottoms)
     high, low = _products(tops, other_bottoms)
     other_high, other_low = _products(other_tops, bottoms)
     return np.asarray((high < other_high) | ((high == other_high) & (low < other_low)))
+
+
+def _fit(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether all products fit into 64 bits."""
+    return int(first.max(initial=0)) * int(second.max(initial=0)) < 2**63
 
 
 def _products(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,6 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError
 from bigunet.objects.block_fragments import BlockFragments
-from bigunet.objects.components import components
 from bigunet.objects.touching import WaitingFaces
 
 
@@ -106,8 +105,15 @@ def _joined(
     offsets: np.ndarray, sizes: np.ndarray, firsts: np.ndarray, edges: np.ndarray
 ) -> StitchedFragments:
     """Join the fragments that edges connect; sizes and first voxels are changed in place."""
-    joined, numbers = components(edges)
-    count = int(numbers.max(initial=-1)) + 1
+    # Imported here: only the process that stitches needs it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    joined, ends = np.unique(edges, return_inverse=True)
+    first_ends, second_ends = ends.reshape(edges.shape).astype(np.int32)
+    ones = np.ones(len(first_ends), np.int8)
+    graph = coo_array((ones, (first_ends, second_ends)), shape=(len(joined), len(joined)))
+    count, numbers = connected_components(graph, directed=True, connection="weak")
     order = np.argsort(numbers, kind="stable")
     starts = np.searchsorted(numbers[order], np.arange(count))
     members = joined[order]

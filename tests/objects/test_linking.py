@@ -23,6 +23,7 @@ from bigunet.objects.ratios import is_less
 from bigunet.objects.rule import ObjectRule
 
 THRESHOLDS = (0.5, 0.25, 0.2, 1.0, 0.4, 0.75, 1e-6, 0.6, 1 / 3)
+LINK = (LinkRule(-3, Fraction(1, 10**6)),)
 
 
 @st.composite
@@ -154,6 +155,21 @@ def test_objects_link_to_the_best_partner_if_that_is_mutual(
     assert np.array_equal(in_time, ours)
 
 
+@given(st.integers(0, 10_000), st.integers(1, 400))
+def test_the_lowest_ids_win_among_any_number_of_equal_partners(seed: int, count: int) -> None:
+    earlier = np.random.default_rng(seed).integers(1, 50, count)
+    later = np.random.default_rng(seed + 1).integers(50, 100, count)
+    pairs = sorted(set(zip(earlier.tolist(), later.tolist())))
+    first = {a: min(d for c, d in pairs if c == a) for a, _ in pairs}
+    back = {b: min(c for c, d in pairs if d == b) for _, b in pairs}
+    linked = link_objects(
+        np.array([0, *[1000] * 99]), [overlaps(*((a, b, 1) for a, b in pairs))], LINK
+    )
+    together = {(a, b) for a, b in first.items() if back[b] == a}
+    assert {(a, b) for a, b in pairs if linked.ids[a] == linked.ids[b]} == together
+    assert linked.num_objects == 99 - len(together)
+
+
 @pytest.mark.parametrize(
     ("least", "linked"),
     [
@@ -260,5 +276,10 @@ def test_overlaps_that_are_not_of_these_objects_are_refused() -> None:
         link_objects(sizes, [overlaps((1, 2, 3))], links * 2)
     with pytest.raises(LabelsError, match="object 2 lies in two neighbouring frames"):
         overlaps((1, 2, 3), (2, 2, 1))
+    with pytest.raises(GeometryError, match="follow one another in a circle"):
+        link_objects(sizes, [overlaps((1, 2, 5), (2, 1, 5))], links)
+    circle = overlaps((1, 2, 5), (2, 3, 5), (3, 1, 5))
+    with pytest.raises(GeometryError, match="follow one another in a circle"):
+        link_objects(np.array([0, 5, 5, 5]), [circle], links)
     with pytest.raises(OptionError, match="smallest -1 must be 0 or more"):
         link_objects(sizes, [], links, smallest=-1)
