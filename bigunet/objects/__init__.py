@@ -16,6 +16,12 @@
     spreading        one block: its voxels go to the nearest seed
     pieces           one block, and all: the pieces of split objects
     stored_pieces    the pieces of all blocks, in columns
+    reaching         one block: its voxels go to the nearest seed, however far that is
+    split_blocks     splitting, for an array in memory
+    link_rule        when objects of neighbouring frames are one
+    overlaps         one block, and all: overlaps of objects in neighbouring frames
+    linking          all blocks: which objects are one over planes and time
+    linked_blocks    linking, for an array in memory
     label_objects    all of it, for an array in memory
 
 An object's id follows from the image alone: objects are numbered from 1 in the order of their

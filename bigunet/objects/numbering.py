@@ -121,6 +121,21 @@ def number_objects(stitched: StitchedFragments, *, smallest: int = 0, before: in
     return rank(stitched, smallest=smallest, before=before).in_memory()
 
 
+def sizes_of_objects(stitched: StitchedFragments, numbers: ObjectIds) -> np.ndarray:
+    """Voxels of each object by its id, from 1: int64, (num_objects + 1,); at 0 it is 0.
+
+    Parameters
+    ----------
+    stitched : StitchedFragments
+    numbers : ObjectIds
+        Of the same fragments, with ids from 1.
+    """
+    sizes = np.zeros(numbers.num_objects + 1, np.int64)
+    named = np.flatnonzero((stitched.sizes > 0) & (numbers.ids > 0))
+    sizes[numbers.ids[named]] = stitched.sizes[named]
+    return sizes
+
+
 def id_type(highest: int) -> np.dtype:
     """The type of ids up to ``highest``: uint32 where it is enough, and uint64 above.
 
