@@ -121,18 +121,18 @@ def number_objects(stitched: StitchedFragments, *, smallest: int = 0, before: in
     return rank(stitched, smallest=smallest, before=before).in_memory()
 
 
-def sizes_of_objects(stitched: StitchedFragments, numbers: ObjectIds) -> np.ndarray:
+def sizes_of_objects(numbered: NumberedObjects) -> np.ndarray:
     """Voxels of each object by its id, from 1: int64, (num_objects + 1,); at 0 it is 0.
 
     Parameters
     ----------
-    stitched : StitchedFragments
-    numbers : ObjectIds
-        Of the same fragments, with ids from 1.
+    numbered : NumberedObjects
+        With ids from 1.
     """
-    sizes = np.zeros(numbers.num_objects + 1, np.int64)
-    named = np.flatnonzero((stitched.sizes > 0) & (numbers.ids > 0))
-    sizes[numbers.ids[named]] = stitched.sizes[named]
+    ids = numbered.ids.read(0, len(numbered.ids))
+    sizes = np.zeros(numbered.num_objects + 1, np.int64)
+    sizes[ids] = numbered.stitched.sizes.read(0, len(ids))
+    sizes[0] = 0
     return sizes
 
 
