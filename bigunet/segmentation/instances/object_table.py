@@ -61,6 +61,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
+        axes=plan.image.volume_axes[-plan.network_axes :],
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"

@@ -173,5 +173,5 @@ class StageBuilder:
         return BlockGrid(Box.of_shape(shape), layout.block_shape(group))
 
     def _stage(self, name: str, grid: BlockGrid, work: Work) -> Stage:
-        axes = tuple(axis.name for axis in self.plan.image.axes if axis.name != "c")
+        axes = self.plan.image.volume_axes
         return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, grid, axes)
