@@ -24,12 +24,15 @@ class SegmentKeywords(TypedDict, total=False):
     """Fields of SegmentOptions as keywords; sequences stand for tuples."""
 
     object_class: str
+    object_threshold: float | None
     border_class: str
     border_width: int
     smallest: ObjectSize | int | str | None
     connectivity: Connectivity
     split: SplitChoice
     split_radius: int
+    link_planes: float | None
+    link_time: float | None
     no_table: bool
     outputs: Sequence[Output]
     level: LevelChoice

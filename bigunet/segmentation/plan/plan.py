@@ -30,6 +30,7 @@ from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
+from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.object_choice import choose_objects, choose_outputs
 from bigunet.segmentation.plan.seen_axes import seen_along
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
@@ -121,7 +122,8 @@ def make_plan(
         model.description,
         options,
         ndim=model.ndim,
-        voxel_size_um=None if size is None else size[-model.ndim :],
+        voxel_size_um=None if size is None else size[-linked_ndim(options, model.ndim) :],
+        axes=image.volume_axes,
     )
     model = _turned(image, model, level) if options.tta else model
     share = MemoryShare.of(
@@ -130,7 +132,7 @@ def make_plan(
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
     block, tile = _shapes(image, model, options, field=field, region=region, share=share)
     if objects is not None and not options.no_table:
-        _check_measurable(block[-model.ndim :])
+        _check_measurable(block[-linked_ndim(options, model.ndim) :])
     return SegmentPlan(
         image=image,
         model=model,
