@@ -77,32 +77,25 @@ def verify(
         backend=plan.options.backend,
     )
     reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
-    stored = _open_stored(output, plan, INSIDE_GROUP)
+    stored = _stored(output, plan, "classes")
     if stored.shape != plan.region.shape:
         raise OutputError(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
             f"{plan.image.url} was segmented: it is another image's output"
         )
-<<<<<<< HEAD
     instances = probabilities = None
     if plan.objects is not None:
-        instances = _stored(output, "instances")
+        instances = _stored(output, plan, "instances")
         if plan.options.object_threshold is not None:
-            probabilities = _stored(output, "probabilities", plan.objects.object_class)
+            probabilities = _stored(output, plan, "probabilities", plan.objects.object_class)
     recomputation = Recomputation(plan, predictor, reader, stored, instances, probabilities)
-=======
-    instances = None
-    if "instances" in plan.options.outputs:
-        instances = _open_stored(output, plan, OUTPUT_KINDS["instances"].group)
-    recomputation = Recomputation(plan, predictor, reader, stored, instances)
->>>>>>> slice
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
 
 
-def _stored(output: _Output, kind: Output, channel: int = 0) -> VolumeReader:
-    """Reads one of the outputs."""
+def _stored(output: _Output, plan: SegmentPlan, kind: Output, channel: int = 0) -> VolumeReader:
+    """Reads one of the outputs, with its axes in the order of the plan."""
     image = open_multiscale(join_url(output.store, OUTPUT_KINDS[kind].group))
-    return VolumeReader(image, channels=(channel,))
+    return VolumeReader(replace(image, slice_axis=plan.image.slice_axis), channels=(channel,))
 
 
 @dataclass(frozen=True)
@@ -135,12 +128,6 @@ def _open_output(source: str | Path, target: str | Path | None) -> _Output:
         store = image.url
     path = str(target or join_url(store, group))
     return _Output(image, store, path, read_provenance(store, group))
-
-
-def _open_stored(output: _Output, plan: SegmentPlan, group: str) -> VolumeReader:
-    """A reader of level 0 of a group of the output, with the axes in the order of the plan."""
-    image = open_multiscale(join_url(output.store, group))
-    return VolumeReader(replace(image, slice_axis=plan.image.slice_axis))
 
 
 def _grey_range(values: Mapping[str, Any]) -> GreyRange:

@@ -21,8 +21,8 @@ from bigunet.model.model import Model
 from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output, Precision
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES, OUTPUT_KINDS
-from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.link_choice import linked_ndim
+from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tiling import Tiling
