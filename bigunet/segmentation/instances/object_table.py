@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bigunet.io.images.multiscale import ordered_axes
+from bigunet.measuring.axis_order import in_image_order
 from bigunet.measuring.described import Described, steps_of_frames
 from bigunet.measuring.grey_columns import Columns
 from bigunet.measuring.image_tables import write_image_tables
@@ -53,7 +55,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
     def counted() -> Iterator[Columns]:
         for band in table_bands(sums, _described(plan)):
             sizes.add(band["area"])
-            yield band
+            yield in_image_order(band, plan.object_axes)
 
     write_image_tables(
         counted(),
@@ -61,7 +63,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
-        axes=plan.image.volume_axes[-plan.network_axes :],
+        axes=ordered_axes(plan.object_axes),
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"

@@ -95,8 +95,9 @@ def _size_warnings(plan: SegmentPlan, levels: dict[int, float]) -> list[str]:
 
 def _plane_warnings(plan: SegmentPlan) -> list[str]:
     """A warning if planes across y or x have long voxels, and the model does not say its size."""
-    size, across = plan.voxel_size_um, plan.options.slice_axis
-    if across == "z" or size is None or not min(size) or max(size) <= _SAME_SIZE * min(size):
+    size, across = scale_um(plan.image, plan.level), plan.options.slice_axis
+    plane = (size or ())[-plan.network_axes :]
+    if across == "z" or max(plane, default=0.0) <= _SAME_SIZE * min(plane, default=0.0):
         return []
     return [
         f"voxels of the planes across {across} are {_size(size, plan.network_axes)}; if model "
