@@ -16,7 +16,6 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
-from bigunet.options.choices import Output
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.plan.plan import make_plan
@@ -83,26 +82,14 @@ def verify(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
             f"{plan.image.url} was segmented: it is another image's output"
         )
-<<<<<<< HEAD
     instances = probabilities = None
     if plan.objects is not None:
-        instances = _stored(output, "instances")
-        if plan.options.object_threshold is not None:
-            probabilities = _stored(output, "probabilities", plan.objects.object_class)
-    recomputation = Recomputation(plan, predictor, reader, stored, instances, probabilities)
-=======
-    instances = None
-    if "instances" in plan.options.outputs:
         instances = _open_stored(output, plan, OUTPUT_KINDS["instances"].group)
-    recomputation = Recomputation(plan, predictor, reader, stored, instances)
->>>>>>> slice
+        if plan.options.object_threshold is not None:
+            group, channel = OUTPUT_KINDS["probabilities"].group, plan.objects.object_class
+            probabilities = _open_stored(output, plan, group, channel)
+    recomputation = Recomputation(plan, predictor, reader, stored, instances, probabilities)
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
-
-
-def _stored(output: _Output, kind: Output, channel: int = 0) -> VolumeReader:
-    """Reads one of the outputs."""
-    image = open_multiscale(join_url(output.store, OUTPUT_KINDS[kind].group))
-    return VolumeReader(image, channels=(channel,))
 
 
 @dataclass(frozen=True)
@@ -137,10 +124,10 @@ def _open_output(source: str | Path, target: str | Path | None) -> _Output:
     return _Output(image, store, path, read_provenance(store, group))
 
 
-def _open_stored(output: _Output, plan: SegmentPlan, group: str) -> VolumeReader:
+def _open_stored(output: _Output, plan: SegmentPlan, group: str, channel: int = 0) -> VolumeReader:
     """A reader of level 0 of a group of the output, with the axes in the order of the plan."""
     image = open_multiscale(join_url(output.store, group))
-    return VolumeReader(replace(image, slice_axis=plan.image.slice_axis))
+    return VolumeReader(replace(image, slice_axis=plan.image.slice_axis), channels=(channel,))
 
 
 def _grey_range(values: Mapping[str, Any]) -> GreyRange:

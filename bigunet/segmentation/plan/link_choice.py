@@ -39,9 +39,7 @@ def choose_links(
             f"link time {options.link_time}: the image has the axes {', '.join(axes)}, and no time "
             "points: leave out --link-time, or name the axes with --axes"
         )
-    return links_of(
-        len(frames), ndim, link_planes=options.link_planes, link_time=options.link_time
-    )
+    return links_of(len(frames), ndim, link_planes=options.link_planes, link_time=options.link_time)
 
 
 def linked_ndim(options: SegmentOptions, ndim: int) -> int:

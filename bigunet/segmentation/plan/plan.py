@@ -29,8 +29,8 @@ from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
-from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
 from bigunet.segmentation.plan.link_choice import linked_ndim
+from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
 from bigunet.segmentation.plan.object_choice import choose_objects, choose_outputs
 from bigunet.segmentation.plan.seen_axes import seen_along
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
