@@ -95,7 +95,6 @@ def link_objects(
         lowest = names[lowest]
         joined = np.flatnonzero(names != np.arange(len(names)))
         np.add.at(sizes, names[joined], sizes[joined])
-        sizes[joined] = 0
     return _numbered(lowest, sizes, smallest)
 
 

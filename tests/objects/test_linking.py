@@ -214,13 +214,13 @@ def test_counts_beyond_products_of_64_bits_are_compared_exactly() -> None:
     assert (linked.num_objects, linked.num_small) == (2, 0)
 
 
-counts = st.integers(0, 2**63 - 1) | st.integers(0, 9)
+counts = st.integers(0, 2**63 - 1) | st.integers(2**29, 2**36) | st.integers(0, 9)
 
 
 @given(st.lists(st.tuples(counts, counts, counts, counts), max_size=9))
 def test_ratios_are_compared_as_fractions_are(four: list[tuple[int, ...]]) -> None:
     columns = np.array(four, np.int64).reshape(-1, 4).T
-    columns[1::2] = np.maximum(columns[1::2], 1)
+    columns[1::2] = np.maximum(columns[1::2], 1)  # of bottoms
     expected = [Fraction(a, b) < Fraction(c, d) for a, b, c, d in columns.T.tolist()]
     assert is_less(*columns).tolist() == expected
 
