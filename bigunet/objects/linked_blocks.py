@@ -13,11 +13,11 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box
 from bigunet.objects.in_memory import all_boxes, ids_of_blocks
+from bigunet.objects.joining import StitchedFragments
 from bigunet.objects.linking import link_objects
-from bigunet.objects.numbering import number_objects, sizes_of_objects
+from bigunet.objects.numbering import rank, sizes_of_objects
 from bigunet.objects.overlaps import overlaps_of_block
 from bigunet.objects.rule import ObjectRule
-from bigunet.objects.stitching import StitchedFragments
 
 
 def linked_ids(
@@ -39,14 +39,14 @@ def linked_ids(
     -------
     ndarray of uint32 or uint64, (*frames, *space)
     """
-    unlinked = number_objects(stitched)
-    ids = ids_of_blocks(labels, unlinked, grid)
+    unlinked = rank(stitched)
+    ids = ids_of_blocks(labels, unlinked.in_memory(), grid)
 
     def read(box: Box) -> np.ndarray:
         return ids[box.within(grid.region)]
 
     blocks = (overlaps_of_block(read, box, grid.region, rule.links) for box in all_boxes(grid))
-    sizes = sizes_of_objects(stitched, unlinked)
+    sizes = sizes_of_objects(unlinked)
     linked = link_objects(sizes, blocks, rule.links, smallest=rule.smallest)
     for box in all_boxes(grid):
         ids[box.within(grid.region)] = linked.ids[read(box)]
