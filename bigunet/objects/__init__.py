@@ -8,6 +8,8 @@
     stitching        all blocks: which fragments are one object
     numbering        all blocks: small objects are removed, the others get ids
     relabelling      one block: the ids of its voxels, and growth into the border class
+    holes            one block: its fragments of holes, and its classes after holes are filled
+    filling          all blocks: which holes are filled
     split_rule       where touching objects are split
     seeds            one block: the seeds of split objects
     spreading        one block: its voxels go to the nearest seed

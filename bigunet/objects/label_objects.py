@@ -11,6 +11,7 @@ from bigunet.blocks import BlockGrid
 from bigunet.errors import LabelsError, OptionError
 from bigunet.geometry import Box
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
+from bigunet.objects.filling import with_filled_holes
 from bigunet.objects.in_memory import Sliceable, all_boxes, ids_of_blocks
 from bigunet.objects.numbering import number_objects
 from bigunet.objects.relabelling import box_to_read, grown_block
@@ -33,6 +34,7 @@ def label_objects(
     connectivity: int = 1,
     frames: int = 0,
     split: SplitRule | None = None,
+    fill_holes: int = 0,
     block_shape: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Number the objects of one class: its connected voxels are one object.
@@ -63,6 +65,11 @@ def label_objects(
         across them. Ids go on from frame to frame.
     split : SplitRule, optional
         Where touching objects are split. By default they are not.
+    fill_holes : int
+        Holes of at most so many voxels become voxels of the object class before all else. A hole is
+        voxels of other classes, the border included, that are connected over faces and touch no
+        side of the image (of their frame). 0 fills none. The holes are those of
+        ``scipy.ndimage.binary_fill_holes``, which fills all sizes.
     block_shape : sequence of int, optional
         Voxels of a block along each axis. By default a block has up to 16 million voxels
         of one frame.
@@ -89,9 +96,17 @@ def label_objects(
     """
     grid = _grid(classes, frames, block_shape)
     rule = ObjectRule(
-        object_class, border, border_width, smallest, connectivity, grid.region.ndim - frames, split
+        object_class,
+        border,
+        border_width,
+        smallest,
+        connectivity,
+        grid.region.ndim - frames,
+        split,
+        fill_holes,
     )
     labels = np.zeros(grid.region.shape, np.uint32)
+    classes = with_filled_holes(classes, rule, grid, labels)
     if split is None:
         stitched = stitch(grid, _labelled(classes, rule, grid, labels), connectivity=connectivity)
     else:

@@ -31,6 +31,9 @@ class ObjectRule:
         as time points, or planes for a 2D network: objects never join across them.
     split : SplitRule, optional
         Where touching objects are split; by default they are not.
+    fill_holes : int
+        Holes of at most so many voxels are filled before objects are labelled: see
+        :mod:`bigunet.objects.holes`. 0 fills none.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class ObjectRule:
     connectivity: int = 1
     ndim: int = 2
     split: SplitRule | None = None
+    fill_holes: int = 0
 
     def __post_init__(self) -> None:
         if self.object_class < 0 or (self.border is not None and self.border < 0):
@@ -67,6 +71,8 @@ class ObjectRule:
                 f"border_width {self.border_width} and smallest {self.smallest} "
                 "must be 0 or more voxels"
             )
+        if self.fill_holes < 0:
+            raise OptionError(f"fill_holes {self.fill_holes} must be 0 or more voxels")
         if not 1 <= self.ndim <= 3:
             raise OptionError(f"objects have {self.ndim} axes; give 1 to 3")
         if not 1 <= self.connectivity <= self.ndim:
