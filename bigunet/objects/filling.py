@@ -8,7 +8,7 @@ hole do not count for its size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,41 +24,20 @@ from bigunet.objects.holes import (
     holes_of_labels,
 )
 from bigunet.objects.in_memory import Sliceable, all_boxes
+from bigunet.objects.numbering import NumberedObjects
 from bigunet.objects.relabelling import ids_of_labels
 from bigunet.objects.rule import ObjectRule
+from bigunet.objects.scratch import Scratch
 from bigunet.objects.stitching import stitch
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FilledHoles:
-    """Whether each fragment of each block is filled.
-
-    Attributes
-    ----------
-    offsets : ndarray of int64, (num_blocks + 1,)
-        Number of fragments in all blocks before, in C order of the blocks.
-    is_filled : ndarray of bool, (num_fragments,)
-    num_filled : int
-        Holes that are filled.
-    """
-
-    offsets: np.ndarray
-    is_filled: np.ndarray
-    num_filled: int
-
-    def of_block(self, number: int) -> np.ndarray:
-        """Whether each local fragment is filled: index 0 is the object class, and holds False.
-
-        Parameters
-        ----------
-        number : int
-            Number of the block, as :meth:`bigunet.blocks.BlockGrid.number` gives it.
-        """
-        own = self.is_filled[self.offsets[number] : self.offsets[number + 1]]
-        return np.concatenate([np.zeros(1, bool), own])
-
-
-def choose_filled(grid: BlockGrid, blocks: Iterable[HoleFragments], *, largest: int) -> FilledHoles:
+def choose_filled(
+    grid: BlockGrid,
+    blocks: Iterable[HoleFragments],
+    *,
+    largest: int,
+    scratch: Scratch | None = None,
+) -> NumberedObjects:
     """Join the fragments of all blocks, and choose the holes that are filled.
 
     Parameters
@@ -68,6 +47,14 @@ def choose_filled(grid: BlockGrid, blocks: Iterable[HoleFragments], *, largest: 
         Those of every block, in C order of the blocks. Each is taken once.
     largest : int
         Holes with more voxels are not filled.
+    scratch : Scratch, optional
+        Holds what is known of holes; by default, memory does.
+
+    Returns
+    -------
+    NumberedObjects
+        Its ids are bool: whether a hole, and so each of its fragments, is filled. ``num_objects``
+        counts the holes that are.
 
     Raises
     ------
@@ -75,24 +62,33 @@ def choose_filled(grid: BlockGrid, blocks: Iterable[HoleFragments], *, largest: 
         If ``largest`` is negative.
     GeometryError
         If there are not as many blocks as the grid has, or a face does not fit its neighbour.
+    OSError
+        If the folder of the scratch has no space left.
     """
     if largest < 0:
         raise OptionError(f"largest {largest} must be 0 or more voxels")
-    sides = [np.zeros(0, bool)]
+    marked = map(_marked, blocks)
+    stitched = stitch(grid, marked, connectivity=HOLE_CONNECTIVITY, scratch=scratch)
+    is_filled, num_filled = stitched.scratch.column(bool), 0
+    for batch in stitched.batches:
+        closed = batch.closed.start, batch.closed.stop
+        sizes, firsts = stitched.sizes.read(*closed), stitched.first_voxels.read(*closed)
+        of_batch = (firsts != _AT_SIDE) & (sizes <= largest)
+        is_filled.append(of_batch)
+        num_filled += int(np.count_nonzero(of_batch))
+    return NumberedObjects(stitched, is_filled, num_filled, stitched.num_objects - num_filled)
 
-    def fragments() -> Iterator[BlockFragments]:
-        for block in blocks:
-            sides.append(block.at_side)
-            yield block.fragments
 
-    stitched = stitch(grid, fragments(), connectivity=HOLE_CONNECTIVITY)
-    at_side = np.concatenate(sides)
-    at_side[stitched.lowest[at_side[stitched.joined]]] = True
-    # Only the lowest fragment of a hole has a size: that of the whole hole.
-    is_filled = (stitched.sizes > 0) & (stitched.sizes <= largest) & ~at_side
-    num_filled = int(np.count_nonzero(is_filled))
-    is_filled[stitched.joined] = is_filled[stitched.lowest]
-    return FilledHoles(stitched.offsets, is_filled, num_filled)
+_AT_SIDE = -1
+
+
+def _marked(holes: HoleFragments) -> BlockFragments:
+    """The fragments of a block, in which the sides of the image come before its first voxel.
+
+    The first voxel of a hole is the lowest of its fragments: so a mark of one is a mark of all.
+    """
+    firsts = np.where(holes.at_side, _AT_SIDE, holes.fragments.first_voxels)
+    return replace(holes.fragments, first_voxels=firsts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +139,8 @@ def with_filled_holes(
     """
     if not rule.fill_holes:
         return classes
-    chosen = choose_filled(grid, _holes(classes, rule, grid, labels), largest=rule.fill_holes)
+    holes = _holes(classes, rule, grid, labels)
+    chosen = choose_filled(grid, holes, largest=rule.fill_holes).in_memory()
     is_filled = np.empty(grid.region.shape, bool)
     for number, box in enumerate(all_boxes(grid)):
         where = box.within(grid.region)

@@ -23,6 +23,7 @@ class SegmentKeywords(TypedDict, total=False):
     """Fields of SegmentOptions as keywords; sequences stand for tuples."""
 
     object_class: str
+    object_threshold: float | None
     border_class: str
     border_width: int
     smallest: ObjectSize | int | str | None

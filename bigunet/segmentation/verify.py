@@ -16,6 +16,7 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
+from bigunet.options.choices import Output
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.plan.plan import make_plan
@@ -82,12 +83,19 @@ def verify(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
             f"{plan.image.url} was segmented: it is another image's output"
         )
-    instances = None
-    if "instances" in plan.options.outputs:
-        group = OUTPUT_KINDS["instances"].group
-        instances = VolumeReader(open_multiscale(join_url(output.store, group)))
-    recomputation = Recomputation(plan, predictor, reader, stored, instances)
+    instances = probabilities = None
+    if plan.objects is not None:
+        instances = _stored(output, "instances")
+        if plan.options.object_threshold is not None:
+            probabilities = _stored(output, "probabilities", plan.objects.object_class)
+    recomputation = Recomputation(plan, predictor, reader, stored, instances, probabilities)
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
+
+
+def _stored(output: _Output, kind: Output, channel: int = 0) -> VolumeReader:
+    """Reads one of the outputs."""
+    image = open_multiscale(join_url(output.store, OUTPUT_KINDS[kind].group))
+    return VolumeReader(image, channels=(channel,))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +21,14 @@ import bigunet
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, OptionError, OutputError
 from bigunet.geometry import Box, Point
+from bigunet.objects import filling
 from bigunet.objects.filling import choose_filled
 from bigunet.objects.holes import HoleFragments, filled_block, hole_labels, holes_of_labels
 from bigunet.objects.rule import ObjectRule
+from bigunet.objects.stitching import stitch
 
 
-def filled_by_blocks(case: Case, largest: int) -> np.ndarray:
+def filled_by_blocks(case: Case, largest: int, batch_size: int = 2**19) -> np.ndarray:
     """Classes with filled holes as workers make them, over the bytes of files."""
     grid = BlockGrid(Box.of_shape(case.classes.shape), case.block_shape)
     boxes = [grid.box(index) for index in np.ndindex(*grid.shape)]
@@ -34,14 +37,18 @@ def filled_by_blocks(case: Case, largest: int) -> np.ndarray:
         holes_of_labels(one, box, grid.region, ndim=case.ndim).to_bytes()
         for one, box in zip(labels, boxes, strict=True)
     ]
-    chosen = choose_filled(grid, map(HoleFragments.from_bytes, files), largest=largest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filling, "stitch", functools.partial(stitch, batch_size=batch_size))
+        chosen = choose_filled(grid, map(HoleFragments.from_bytes, files), largest=largest)
+    flags = chosen.in_memory()
+    assert flags.ids.dtype == bool
     filled = np.empty_like(case.classes)
     for number, (one, box) in enumerate(zip(labels, boxes, strict=True)):
         where = box.within(grid.region)
-        is_filled = chosen.of_block(number)[one]
+        is_filled = flags.of_block(number)[one]
         filled[where] = filled_block(case.classes[where], is_filled, case.rule)
     others = filled_whole(case.classes, largest, ndim=case.ndim, object_class=OBJECT)
-    assert chosen.num_filled == num_holes(case, others)
+    assert chosen.num_objects == num_holes(case, others)
     return filled
 
 
@@ -52,9 +59,12 @@ def num_holes(case: Case, filled: np.ndarray) -> int:
     return int(ndimage.label((filled == OBJECT) & (case.classes != OBJECT), structure)[1])
 
 
-@given(cases(), LARGEST)
-def test_filled_holes_are_those_of_the_whole_for_any_blocks(case: Case, largest: int) -> None:
-    ours = filled_by_blocks(case, largest)
+@settings(max_examples=max(60, settings.default.max_examples))
+@given(cases(), LARGEST, st.sampled_from([1, 7, 2**19]))
+def test_filled_holes_are_those_of_the_whole_for_any_blocks(
+    case: Case, largest: int, batch_size: int
+) -> None:
+    ours = filled_by_blocks(case, largest, batch_size)
     expected = filled_whole(case.classes, largest, ndim=case.ndim, object_class=OBJECT)
     np.testing.assert_array_equal(ours, expected)
 

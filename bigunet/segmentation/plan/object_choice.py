@@ -11,14 +11,15 @@ from bigunet.model.object_description import ObjectDescription
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.split_rule import SplitRule
 from bigunet.options.choices import Output
-from bigunet.segmentation.object_options import NO_BORDER
+from bigunet.segmentation.object_options import NO_BORDER, UNSURE_CLASS
 from bigunet.segmentation.segment_options import SegmentOptions
 
 # Growth looks at each of them for each voxel of the border.
 _MOST_NEIGHBOURS = 40_000
 _USUAL = {
-    "object_class": "", "border_class": "", "border_width": 0, "smallest": None,
-    "connectivity": "faces", "split": "auto", "split_radius": 0, "no_table": False,
+    "object_class": "", "object_threshold": None, "border_class": "", "border_width": 0,
+    "smallest": None, "connectivity": "faces", "split": "auto", "split_radius": 0,
+    "no_table": False,
 }  # fmt: skip
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
@@ -39,10 +40,20 @@ def choose_outputs(
     """
     has_objects = description.objects is not None or bool(options.object_class)
     if not options.outputs:
-        return ("classes", "instances") if has_objects and not inside_image else ("classes",)
-    if "instances" in options.outputs and "classes" not in options.outputs:
-        return ("classes", *options.outputs)
-    return options.outputs
+        chosen: tuple[Output, ...] = ("classes",)
+        if has_objects and not inside_image:
+            chosen = ("classes", "instances")
+        return _with_sources(chosen, options)
+    return _with_sources(options.outputs, options)
+
+
+def _with_sources(outputs: tuple[Output, ...], options: SegmentOptions) -> tuple[Output, ...]:
+    """The outputs, and those that instances are made of."""
+    if "instances" in outputs and "classes" not in outputs:
+        outputs = ("classes", *outputs)
+    if "instances" in outputs and options.object_threshold is not None:
+        outputs = outputs if "probabilities" in outputs else (*outputs, "probabilities")
+    return outputs
 
 
 def choose_objects(
@@ -86,6 +97,10 @@ def choose_objects(
     if options.smallest is not None:
         smallest = options.smallest.voxels(voxel_size_um, ndim)
     border = _border(description, options, same)
+    if border is None and options.object_threshold is not None:
+        if len(description.classes) > UNSURE_CLASS:
+            raise OptionError("object threshold: the model has too many classes; give none")
+        border = UNSURE_CLASS
     if border is None and options.border_width:
         raise OptionError(f"border width {options.border_width}: give --border-class, too")
     width = options.border_width or (same.border_width if same else 1)
