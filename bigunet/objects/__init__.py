@@ -21,7 +21,8 @@
     reaching         one block: its voxels go to the nearest seed, however far that is
     split_blocks     splitting, for an array in memory
     link_rule        when objects of neighbouring frames are one
-    overlaps         one block, and all: overlaps of objects in neighbouring frames
+    overlaps         one block: overlaps of its objects with those of the frames that follow
+    overlap_sums     all blocks: their overlaps together
     linking          all blocks: which objects are one over planes and time
     linked_blocks    linking, for an array in memory
     label_objects    all of it, for an array in memory

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from bigunet.errors import OptionError
 from bigunet.objects.link_rule import LinkRule
@@ -92,3 +93,8 @@ class ObjectRule:
                 f"links along axes {axes} of objects of {self.ndim} axes; give axes of frames, "
                 f"below {-self.ndim}, the innermost first"
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rule as plain data for JSON."""
+        links = [[link.axis, str(link.least)] for link in self.links]
+        return asdict(self) | {"links": links}

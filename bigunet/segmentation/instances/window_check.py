@@ -7,6 +7,7 @@ follows from the classes in the window.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,9 +148,14 @@ def _wrong_components(
     mixed = flat_ids[inside] != first[flat_labels[inside]]
     of_object = first[1:]
     leaves = components.leaves
-    is_cut, too_small = leaves | components.is_cut, fragments.sizes < rule.smallest
+    # Of linked objects, other frames may hold the larger part.
+    is_cut = leaves | components.is_cut | bool(rule.links)
+    too_small = fragments.sizes < rule.smallest
     wrong = np.where(of_object > 0, ~is_cut & too_small, ~too_small)
-    # Two components with one id must meet outside of the window.
-    _, inverse, counts = np.unique(of_object, return_inverse=True, return_counts=True)
+    # Two components of one frame with one id must meet outside of the window.
+    frames = fragments.first_voxels // math.prod(volume.shape[-rule.ndim :])
+    in_frames = np.stack([frames, of_object.astype(np.int64)])
+    _, inverse, counts = np.unique(in_frames, axis=1, return_inverse=True, return_counts=True)
+    inverse = inverse.ravel()
     wrong |= (of_object > 0) & (counts[inverse] > 1) & ~leaves
     return int(np.count_nonzero(mixed)) + int(fragments.sizes[wrong].sum())

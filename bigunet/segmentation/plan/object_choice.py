@@ -12,6 +12,7 @@ from bigunet.objects.rule import ObjectRule
 from bigunet.objects.split_rule import SplitRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.object_options import NO_BORDER, UNSURE_CLASS
+from bigunet.segmentation.plan.link_choice import choose_links, linked_ndim
 from bigunet.segmentation.segment_options import SegmentOptions
 
 # Growth looks at each of them for each voxel of the border.
@@ -19,7 +20,7 @@ _MOST_NEIGHBOURS = 40_000
 _USUAL = {
     "object_class": "", "object_threshold": None, "border_class": "", "border_width": 0,
     "smallest": None, "connectivity": "faces", "split": "auto", "split_radius": 0,
-    "no_table": False,
+    "link_planes": None, "link_time": None, "no_table": False,
 }  # fmt: skip
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
@@ -62,6 +63,7 @@ def choose_objects(
     *,
     ndim: int,
     voxel_size_um: Sequence[float] | None,
+    axes: Sequence[str] = ("y", "x"),
 ) -> ObjectRule | None:
     """Which voxels are one object; None if no instances are written.
 
@@ -73,7 +75,10 @@ def choose_objects(
     ndim : int
         Number of axes that the network sees.
     voxel_size_um : sequence of float or None
-        Size of a voxel in micrometres along the last axes, if the image states it.
+        Size of a voxel in micrometres along the axes of an object: three if planes are linked, else
+        ``ndim``. None if the image does not state it.
+    axes : sequence of str
+        Names of the axes of the output; the network sees the last ``ndim``.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def choose_objects(
     same = stated if number == own else None
     smallest = same.smallest if same else 0
     if options.smallest is not None:
-        smallest = options.smallest.voxels(voxel_size_um, ndim)
+        smallest = options.smallest.voxels(voxel_size_um, linked_ndim(options, ndim))
     border = _border(description, options, same)
     if border is None and options.object_threshold is not None:
         if len(description.classes) > UNSURE_CLASS:
@@ -112,7 +117,8 @@ def choose_objects(
         smallest=smallest,
         connectivity=min(_CONNECTIVITY[options.connectivity], ndim),
         ndim=ndim,
-        split=_split(options, same, voxel_size_um),
+        split=_split(options, same, None if voxel_size_um is None else voxel_size_um[-ndim:]),
+        links=choose_links(options, axes=axes, ndim=ndim),
     )
 
 

@@ -67,7 +67,7 @@ def _settings(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[str,
             for name, value in plan.options.to_dict().items()
             if name not in _FREE_OPTIONS
         },
-        "objects": None if plan.objects is None else asdict(plan.objects),
+        "objects": None if plan.objects is None else plan.objects.to_dict(),
         "turns": plan.turns,
         "channels": plan.channels,
         "block_shape": plan.layout.block_shape(0),
