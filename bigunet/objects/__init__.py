@@ -11,6 +11,8 @@
     ranking          the order of first voxels, for more objects than memory holds
     scratch          columns of numbers in memory, or in files without names
     relabelling      one block: the ids of its voxels, and growth into the border class
+    holes            one block: its fragments of holes, and its classes after holes are filled
+    filling          all blocks: which holes are filled
     split_rule       where touching objects are split
     seeds            one block: the seeds of split objects
     spreading        one block: its voxels go to the nearest seed
