@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bigunet.io.images.multiscale import ordered_axes
-from bigunet.measuring.axis_order import in_image_order
 from bigunet.measuring.described import Described, steps_of_frames
 from bigunet.measuring.grey_columns import Columns
 from bigunet.measuring.image_tables import write_image_tables
@@ -55,7 +53,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
     def counted() -> Iterator[Columns]:
         for band in table_bands(sums, _described(plan)):
             sizes.add(band["area"])
-            yield in_image_order(band, plan.object_axes)
+            yield band
 
     write_image_tables(
         counted(),
@@ -63,7 +61,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
-        axes=ordered_axes(plan.object_axes),
+        axes=plan.object_axes,
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"
@@ -73,11 +71,12 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
 def _described(plan: SegmentPlan) -> Described:
     rule = plan.objects
     assert rule is not None
-    frames = plan.region.shape[: -rule.ndim]
+    ndim = len(plan.object_axes)
+    sizes = [plan.region.shape[axis] for axis in plan.measuring_order]
     return Described(
-        shape=plan.region.shape[-rule.ndim :],
+        shape=sizes[-ndim:],
         voxel_size_um=plan.voxel_size_um,
-        frames=dict(zip(plan.image.volume_axes, frames)),
+        frames=dict(zip(plan.image.volume_axes, sizes[:-ndim])),
         class_name=plan.model.description.classes[rule.object_class].name,
     )
 
