@@ -176,7 +176,7 @@ def _check_table(path: Path, sources: tuple[str, ...], model: str, options: Segm
         raise OptionError("--table and --no-table contradict each other: give one of them")
     if len(sources) < 2:
         raise OptionError("--table: objects are numbered in an output of their own; give an OUT")
-    outputs = choose_outputs(load_model(model).description, options, inside_image=False)
+    outputs = choose_outputs(load_model(model).description, options)
     if "instances" not in outputs:
         raise OptionError(
             "--table: no objects are numbered; give --output instances and --object-class"

@@ -159,7 +159,8 @@ def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -
         try:
             image = open_multiscale(member.source, axes=options.axes)
             place = choose_place(image, member.target, options)
-            make_plan(image, model, options, inside_image=place.inside_image)
+            plan = make_plan(image, model, options, inside_image=place.inside_image)
+            place = place.writing(plan.options.outputs, table=plan.writes_table)
             begin_anew(place, image.url, read=options.read_besides)
         except BusyError:
             raise

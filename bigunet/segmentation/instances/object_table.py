@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bigunet.io.output.table_group import is_table_whole
 from bigunet.measuring.described import Described, steps_of_frames
 from bigunet.measuring.grey_columns import Columns
 from bigunet.measuring.image_tables import write_image_tables
@@ -21,8 +22,8 @@ from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 
 def table_folder(place: Place) -> Path:
-    """Folder of the table in an output."""
-    return place.folder / TABLES_FOLDER / OBJECT_TABLE
+    """Folder of the table in an output, or in the image."""
+    return Path(place.store, TABLES_FOLDER, OBJECT_TABLE)
 
 
 def table_file(place: Place) -> Path | None:
@@ -32,12 +33,12 @@ def table_file(place: Place) -> Path | None:
 
 
 def has_table(plan: SegmentPlan, place: Place) -> bool:
-    """Whether the table of a run is there with its summary, or the run writes none."""
+    """Whether the table of a run is there and listed, with its summary; or the run writes none."""
     if not plan.writes_table:
         return True
     summary = ObjectSummary.read(ObjectFiles.of(place).summary)
     measured = summary is not None and summary.median_voxels is not None
-    return measured and table_file(place) is not None
+    return measured and table_file(place) is not None and is_table_whole(place.store, OBJECT_TABLE)
 
 
 def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> None:
@@ -58,7 +59,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
 
     write_image_tables(
         counted(),
-        place.folder,
+        place.store,
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
