@@ -117,7 +117,7 @@ def test_objects_and_tables_are_those_of_an_output_and_nothing_else_changes(
     scores = bigunet.evaluate(
         image / "labels/instances", tmp_path / "out.zarr/labels/instances", kind="instances"
     ).scores
-    assert scores["ap"]["mean"] == 1.0
+    assert scores["mean_average_precision"] == 1.0
 
 
 @settings(max_examples=4)
