@@ -14,9 +14,9 @@ import numpy as np
 
 from bigunet.errors import OutputError
 from bigunet.measuring.channel_sums import ChannelSums
-from bigunet.measuring.npz import DAMAGE, npz_arrays, npz_bytes
 from bigunet.measuring.runs import pairs
 from bigunet.measuring.wide import Wide
+from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
 
 _PROBABILITY = "probability"
 

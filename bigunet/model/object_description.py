@@ -27,6 +27,8 @@ class ObjectDescription:
         How far an object grows into the border, in voxels.
     smallest : int
         Objects with fewer voxels of their class do not count.
+    split : bool
+        Whether it helps to split objects at their necks.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class ObjectDescription:
     border: str | None = None
     border_width: int = 1
     smallest: int = 0
+    split: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.object_class, str):
@@ -52,6 +55,8 @@ class ObjectDescription:
             )
         if not _is_whole(self.smallest, 0, _MOST_VOXELS):
             raise ModelError(f"smallest is {brief(self.smallest)}; give 0 or more voxels")
+        if not isinstance(self.split, bool):
+            raise ModelError(f"split is {brief(self.split)}; give true or false")
 
     @classmethod
     def from_dict(cls, data: object) -> ObjectDescription:

@@ -7,10 +7,6 @@ block.
 
 from __future__ import annotations
 
-import io
-import struct
-import zipfile
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,23 +14,11 @@ import numpy as np
 from bigunet.errors import GeometryError, LabelsError, OutputError
 from bigunet.geometry import Box
 from bigunet.labels import connected
+from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
 from bigunet.objects.rule import ObjectRule
 
 _VOXELS_AT_ONCE = 2**22
 """Voxels that are counted at once: numpy counts in int64, so 32 MiB for each array."""
-
-_DAMAGE = (
-    AttributeError,  # another array, which is no npz
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,  # a damaged flag says that the file is encrypted
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,10 +78,8 @@ class BlockFragments:
             for side, of_axes in (("low", self.low_faces), ("high", self.high_faces))
             for axis, face in enumerate(of_axes)
         }
-        file = io.BytesIO()
         numbers = {"sizes": self.sizes, "first_voxels": self.first_voxels}
-        np.savez_compressed(file, allow_pickle=False, **numbers, **faces)
-        return file.getvalue()
+        return npz_bytes(numbers | faces, compressed=True)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> BlockFragments:
@@ -109,8 +91,7 @@ class BlockFragments:
             If the bytes are damaged.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = npz_arrays(content)
             num_axes, odd = divmod(len(arrays) - 2, 2)
             if odd:  # a damaged length in the list of members hides the one after it
                 raise ValueError("a face is missing")
@@ -119,7 +100,7 @@ class BlockFragments:
                 for side in ("low", "high")
             ]
             return cls(arrays["sizes"], arrays["first_voxels"], lows, highs)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise OutputError(
                 f"{len(content)} bytes are not the fragments of a block ({error}); "
                 "delete their file, and the block is labelled again"

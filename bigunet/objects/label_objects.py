@@ -89,13 +89,13 @@ def label_objects(
     """
     grid = _grid(classes, frames, block_shape)
     rule = ObjectRule(
-        object_class, border, border_width, smallest, connectivity, grid.region.ndim - frames
+        object_class, border, border_width, smallest, connectivity, grid.region.ndim - frames, split
     )
     labels = np.zeros(grid.region.shape, np.uint32)
     if split is None:
         stitched = stitch(grid, _labelled(classes, rule, grid, labels), connectivity=connectivity)
     else:
-        stitched = split_objects(classes, rule, split, grid, labels)
+        stitched = split_objects(classes, rule, grid, labels)
     ids = ids_of_blocks(labels, number_objects(stitched, smallest=smallest), grid)
     return ids if border is None or border_width == 0 else _grown(ids, classes, rule, grid)
 

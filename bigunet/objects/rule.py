@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bigunet.errors import OptionError
+from bigunet.objects.split_rule import SplitRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,14 @@ class ObjectRule:
     ndim : int
         Axes of one object, 1 to 3: the last axes of the classes. Axes before them are frames, such
         as time points, or planes for a 2D network: objects never join across them.
+    split : SplitRule, optional
+        Where touching objects are split; by default they are not.
 
     Raises
     ------
     OptionError
-        If the border is the class of the objects, or a number is out of its range.
+        If the border is the class of the objects, a number is out of its range, or the rule for
+        splitting has a spacing of other axes.
 
     Examples
     --------
@@ -46,6 +50,7 @@ class ObjectRule:
     smallest: int = 0
     connectivity: int = 1
     ndim: int = 2
+    split: SplitRule | None = None
 
     def __post_init__(self) -> None:
         if self.object_class < 0 or (self.border is not None and self.border < 0):
@@ -69,3 +74,5 @@ class ObjectRule:
                 f"connectivity {self.connectivity} for objects of {self.ndim} axes; "
                 f"give 1 to {self.ndim}"
             )
+        if self.split is not None:
+            self.split.steps(self.ndim)

@@ -2,38 +2,32 @@
 
 ::
 
-    seeds   each block reads its halo, and numbers the fragments of its seeds
-            the fragments are stitched and numbered, as those of objects are
-    spread  each block reads its halo of ids, and gives its voxels to seeds: in rounds, until no
-            voxel of an object is without a seed
-    pieces  each block numbers its pieces, which are joined by their seeds
+    seeds     each block reads its halo, and numbers the fragments of its seeds
+              the fragments are stitched and numbered, as those of objects are
+    reaching  each block reads a halo of ids, and gives its voxels to the nearest seeds
+    pieces    each block numbers its pieces, which are joined by their seeds
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from bigunet.blocks import BlockGrid
-from bigunet.errors import LabelsError
+from bigunet.geometry import Box
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
 from bigunet.objects.in_memory import Sliceable, all_boxes, ids_of_blocks
 from bigunet.objects.numbering import number_objects
 from bigunet.objects.pieces import BlockPieces, join_pieces, pieces_of_block
-from bigunet.objects.relabelling import box_to_read
+from bigunet.objects.reaching import nearest_seeds
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.seeds import seed_voxels
-from bigunet.objects.split_rule import SplitRule
-from bigunet.objects.spreading import spread
 from bigunet.objects.stitching import StitchedFragments, stitch
-
-STEPS = 32
-"""Steps of one round of spreading, and so its halo. Seeds of nuclei were up to 40 steps away."""
 
 
 def split_objects(
-    classes: Sliceable, rule: ObjectRule, split: SplitRule, grid: BlockGrid, labels: np.ndarray
+    classes: Sliceable, rule: ObjectRule, grid: BlockGrid, labels: np.ndarray
 ) -> StitchedFragments:
     """Label the pieces of split objects block by block; their labels are written into ``labels``.
 
@@ -41,7 +35,7 @@ def split_objects(
     ----------
     classes : array of int or bool, (*frames, *space)
     rule : ObjectRule
-    split : SplitRule
+        With a rule for splitting.
     grid : BlockGrid
         The blocks of the whole array.
     labels : ndarray of uint32, (*frames, *space)
@@ -58,54 +52,68 @@ def split_objects(
     LabelsError
         If the classes change between two reads.
     """
-    fragments = _seeds(classes, rule, split, grid, labels)
+    local = np.zeros_like(labels)
+    fragments = _seeds(classes, rule, grid, local)
     seeds = number_objects(stitch(grid, fragments, connectivity=rule.connectivity))
-    ids, left = ids_of_blocks(labels, seeds, grid), True
-    while left:
-        before = ids
-        ids, left = _spread(before, classes, rule, grid)
-        if left and np.array_equal(ids, before):  # for ever: an object has no seed
-            raise LabelsError("classes have changed while they were read; give those of one time")
-    return join_pieces(_pieces(ids, grid, labels))
+    ids = ids_of_blocks(local, seeds, grid)
+    return join_pieces(_pieces(classes, ids, rule, grid, labels))
+
+
+def seed_labels(
+    box: Box, region: Box, inside: Callable[[Box], np.ndarray], rule: ObjectRule
+) -> np.ndarray:
+    """The fragments of seeds in a block, numbered as :func:`label_block` numbers those of objects.
+
+    Parameters
+    ----------
+    box : Box
+        The block.
+    region : Box
+        The whole volume.
+    inside : callable
+        Gives the voxels of the object class in a box, as bool.
+    rule : ObjectRule
+        With a rule for splitting.
+
+    Returns
+    -------
+    ndarray of uint32, (*box)
+    """
+    assert rule.split is not None
+    halo = (0,) * (box.ndim - rule.ndim) + rule.split.halo(rule.ndim)
+    read = box.grow(halo).intersection(region)
+    seeds = seed_voxels(inside(read), rule.split, connectivity=rule.connectivity, ndim=rule.ndim)
+    one = ObjectRule(1, connectivity=rule.connectivity, ndim=rule.ndim)
+    return label_block(seeds[box.within(read)], one)
 
 
 def _seeds(
-    classes: Sliceable, rule: ObjectRule, split: SplitRule, grid: BlockGrid, labels: np.ndarray
+    classes: Sliceable, rule: ObjectRule, grid: BlockGrid, labels: np.ndarray
 ) -> Iterator[BlockFragments]:
     """Fragments of the seeds of each block; their labels are written into ``labels``."""
-    halo = (0,) * (grid.region.ndim - rule.ndim) + split.halo(rule.ndim)
-    one = ObjectRule(1, connectivity=rule.connectivity, ndim=rule.ndim)
+    region = grid.region
+
+    def inside(box: Box) -> np.ndarray:
+        return np.asarray(np.asarray(classes[box.within(region)]) == rule.object_class)
+
     for box in all_boxes(grid):
-        read = box.grow(halo).intersection(grid.region)
-        inside = np.asarray(classes[read.within(grid.region)]) == rule.object_class
-        seeds = seed_voxels(inside, split, connectivity=rule.connectivity, ndim=rule.ndim)
-        local = label_block(seeds[box.within(read)], one)
-        labels[box.within(grid.region)] = local
-        yield fragments_of_labels(local, box, grid.region, ndim=rule.ndim)
+        local = seed_labels(box, region, inside, rule)
+        labels[box.within(region)] = local
+        yield fragments_of_labels(local, box, region, ndim=rule.ndim)
 
 
-def _spread(
-    ids: np.ndarray, classes: Sliceable, rule: ObjectRule, grid: BlockGrid
-) -> tuple[np.ndarray, bool]:
-    """Ids after one round, and whether voxels of objects are left without one."""
-    after, left = ids.copy(), False
+def _pieces(
+    classes: Sliceable, ids: np.ndarray, rule: ObjectRule, grid: BlockGrid, labels: np.ndarray
+) -> Iterator[BlockPieces]:
+    """Pieces of each block; their labels are written into ``labels``."""
+    region = grid.region
+
+    def read(box: Box) -> tuple[np.ndarray, np.ndarray]:
+        where = box.within(region)
+        return ids[where], np.asarray(classes[where]) == rule.object_class
+
     for box in all_boxes(grid):
-        here = box.within(grid.region)
-        if not ((ids[here] == 0) & (np.asarray(classes[here]) == rule.object_class)).any():
-            continue
-        read = box_to_read(box, grid.region, STEPS, ndim=rule.ndim)
-        where = read.within(grid.region)
-        inside = np.asarray(classes[where]) == rule.object_class
-        wide = spread(ids[where], inside, STEPS, connectivity=rule.connectivity, ndim=rule.ndim)
-        write = box.within(read)
-        after[here] = wide[write]
-        left = left or bool((inside[write] & (wide[write] == 0)).any())
-    return after, left
-
-
-def _pieces(ids: np.ndarray, grid: BlockGrid, labels: np.ndarray) -> Iterator[BlockPieces]:
-    for box in all_boxes(grid):
-        where = box.within(grid.region)
-        local, pieces = pieces_of_block(ids[where], box, grid.region)
-        labels[where] = local
+        own = nearest_seeds(box, region, read, rule)
+        local, pieces = pieces_of_block(own, box, region)
+        labels[box.within(region)] = local
         yield pieces

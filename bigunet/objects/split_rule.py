@@ -80,6 +80,21 @@ class SplitRule:
             raise OptionError(f"spacing {spacing} for objects of {ndim} axes; give {ndim} numbers")
         return spacing
 
+    def most_steps(self, ndim: int) -> int:
+        """Steps within which each voxel of an object has a seed.
+
+        A voxel that is no seed has one within ``reach`` steps that is deeper by more than a voxel,
+        and by more than the neck allows. The deepest voxels are seeds.
+
+        >>> SplitRule().most_steps(2)
+        176
+        """
+        least = min(self.steps(ndim))
+        depth, hops = least, 1
+        while depth < self.radius:
+            depth, hops = max(depth / self.neck, depth + least), hops + 1
+        return hops * self.reach
+
     def halo(self, ndim: int) -> Point:
         """Voxels beyond each side of a voxel that decide whether it is a seed, per axis."""
         deep = (math.ceil(self.radius / step) for step in self.steps(ndim))

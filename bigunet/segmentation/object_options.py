@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bigunet.errors import OptionError
-from bigunet.options.choices import Connectivity
+from bigunet.options.choices import Connectivity, SplitChoice
 from bigunet.options.composed_kinds import Optional
 from bigunet.options.object_sizes import ObjectSize, ObjectSizeKind
 from bigunet.options.option_fields import option
@@ -13,6 +13,8 @@ from bigunet.options.option_kinds import Choice, Flag, Text, Whole
 
 OBJECTS = "Objects"
 NO_BORDER = "none"
+WIDEST_SPLIT = 200
+"""Each block reads a halo of this width and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,20 @@ class ObjectOptions:
         "corner too. In 2D, faces are 4 neighbours, edges and corners are 8.",
         section=OBJECTS,
     )
-
+    split: SplitChoice = option(
+        "auto",
+        Choice(SplitChoice, "split"),
+        "Whether objects are split at their necks, which are thin beside the parts that they join. "
+        "auto does what the model file says, or off.",
+        section=OBJECTS,
+    )
+    split_radius: int = option(
+        0,
+        Whole(least=0),
+        "About half the thickness of an object that is split, in voxels along the finest axis.",
+        section=OBJECTS,
+        usual="16",
+    )
     no_table: bool = option(
         False,
         Flag(),
@@ -70,6 +85,8 @@ class ObjectOptions:
         """Raise OptionError for values that no model allows."""
         if self.border_width < 0:
             raise OptionError(f"border width {self.border_width}: give 1 or more voxels")
+        if not 0 <= self.split_radius <= WIDEST_SPLIT:
+            raise OptionError(f"split radius {self.split_radius}: give 1 to {WIDEST_SPLIT} voxels")
         if self.border_class and self.border_class == self.object_class:
             raise OptionError(
                 f"border class {self.border_class}: this is the class of the objects; give another"

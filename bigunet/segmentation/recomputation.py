@@ -13,7 +13,6 @@ from bigunet.geometry import Box, hull
 from bigunet.io.images.volume import VolumeReader
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.score_maps import labels_of, score_margin
-from bigunet.objects.relabelling import box_to_read
 from bigunet.segmentation.instances.window_check import wrong_ids
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.verify_report import TOLERANCE, VerifyReport
@@ -85,11 +84,10 @@ class Recomputation:
             return 0
         local = window.shift(tuple(-v for v in self.plan.region.start))
         volume = Box.of_shape(self.plan.region.shape)
-        read = box_to_read(local, volume, rule.border_width, ndim=rule.ndim)
+        instances = self.instances
         return wrong_ids(
-            self.stored.read(read)[0],
-            self.instances.read(read)[0],
-            read=read,
+            lambda box: self.stored.read(box)[0],
+            lambda box: instances.read(box)[0],
             window=local,
             volume=volume,
             rule=rule,

@@ -14,6 +14,7 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SplitChoice,
 )
 from bigunet.options.object_sizes import ObjectSize
 
@@ -26,6 +27,8 @@ class SegmentKeywords(TypedDict, total=False):
     border_width: int
     smallest: ObjectSize | int | str | None
     connectivity: Connectivity
+    split: SplitChoice
+    split_radius: int
     no_table: bool
     outputs: Sequence[Output]
     level: LevelChoice

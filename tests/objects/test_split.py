@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.balls import balls
 from support.object_cases import OBJECT, Case, cases, comb, spiral
 from support.split_whole import split_whole
 
 import bigunet
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, LabelsError, OptionError
-from bigunet.geometry import Box, Point
-from bigunet.objects import split_blocks
+from bigunet.geometry import Box
+from bigunet.objects import reaching, split_blocks
 from bigunet.objects.pieces import join_pieces, pieces_of_block
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.seeds import seed_voxels, squared_depth
@@ -34,16 +35,6 @@ def split_by_blocks(case: Case, split: SplitRule, **rules: int) -> np.ndarray:
         split=split,
         **rules,
     )
-
-
-def discs(shape: Point, *centres: tuple[Point, float]) -> np.ndarray:
-    """Balls of given radii in any number of axes, joined."""
-    grid = np.indices(shape)
-    mask = np.zeros(shape, bool)
-    for centre, radius in centres:
-        apart = grid - np.reshape(centre, (-1,) + (1,) * len(shape))
-        mask |= (apart**2).sum(0) <= radius**2
-    return mask.astype(np.uint8)
 
 
 @st.composite
@@ -63,8 +54,8 @@ def blobs(draw: st.DrawFn) -> Case:
     """Balls that overlap, so that there are necks; blocks cut through them."""
     ndim = draw(st.sampled_from([2, 3]))
     side = {2: 24, 3: 11}[ndim]
-    balls = st.tuples(st.tuples(*[st.integers(0, side - 1)] * ndim), st.floats(1, side / 4))
-    mask = discs((side,) * ndim, *draw(st.lists(balls, min_size=2, max_size=6)))
+    ball = st.tuples(st.tuples(*[st.integers(0, side - 1)] * ndim), st.floats(1, side / 4))
+    mask = balls((side,) * ndim, *draw(st.lists(ball, min_size=2, max_size=6)))
     blocks = tuple(draw(st.sampled_from([3, 5, side // 2, side])) for _ in range(ndim))
     return Case(mask * OBJECT, blocks, draw(st.integers(1, ndim)), ndim)
 
@@ -75,7 +66,7 @@ def test_split_objects_are_those_of_the_whole_for_any_blocks(
     data: st.DataObject, case: Case, steps: int, smallest: int
 ) -> None:
     split = data.draw(split_rules(case.ndim))
-    with mock.patch.object(split_blocks, "STEPS", steps):
+    with mock.patch.object(reaching, "STEPS", steps):
         ours = split_by_blocks(case, split, smallest=smallest)
     before = 0
     for frame in np.ndindex(*case.classes.shape[: case.frames]):
@@ -136,11 +127,11 @@ BLOCKS: list[Any] = [None, 7, 16]
 @pytest.mark.parametrize(
     ("mask", "count"),
     [
-        (discs((40, 60), ((20, 18), 13), ((20, 41), 13)), 2),
-        (discs((40, 60), ((20, 18), 14), ((20, 40), 9)), 2),
-        (discs((30, 90), *(((15, 12 + 16 * n), 9) for n in range(5))), 5),
-        (discs((24, 24, 36), ((12, 12, 10), 8), ((12, 12, 25), 8)), 2),
-        (discs((40, 40), ((20, 20), 15)), 1),
+        (balls((40, 60), ((20, 18), 13), ((20, 41), 13)), 2),
+        (balls((40, 60), ((20, 18), 14), ((20, 40), 9)), 2),
+        (balls((30, 90), *(((15, 12 + 16 * n), 9) for n in range(5))), 5),
+        (balls((24, 24, 36), ((12, 12, 10), 8), ((12, 12, 25), 8)), 2),
+        (balls((40, 40), ((20, 20), 15)), 1),
         ((((np.indices((40, 70)).T - (20, 35)) / (9, 30)) ** 2).sum(-1).T < 1, 1),
         (spiral((31, 31)), 1),
         (comb((31, 31)), 1),
@@ -157,7 +148,7 @@ def test_necks_split_and_other_shapes_stay_one(
 
 
 def test_two_discs_are_cut_in_the_middle() -> None:
-    mask = discs((40, 60), ((20, 18), 13), ((20, 42), 13))
+    mask = balls((40, 60), ((20, 18), 13), ((20, 42), 13))
     ours = bigunet.label_objects(mask, split=SplitRule())
     assert np.array_equal(np.unique(ours[:, :30]), [0, 1])
     assert np.array_equal(np.unique(ours[:, 31:]), [0, 2])
@@ -192,9 +183,10 @@ def test_a_block_reads_no_voxel_beyond_its_halo() -> None:
             return full[where]
 
     watched, grid = Watched(), BlockGrid(Box.of_shape((300, 300)), (20, 20))
-    rule, split = ObjectRule(1), SplitRule(radius=8, reach=9, merge=1)
-    split_blocks.split_objects(watched, rule, split, grid, np.zeros((300, 300), np.uint32))
-    assert watched.widest == 20 + 2 * max(split_blocks.STEPS, *split.halo(2))
+    split = SplitRule(radius=8, reach=9, merge=1)
+    rule = ObjectRule(1, split=split)
+    split_blocks.split_objects(watched, rule, grid, np.zeros((300, 300), np.uint32))
+    assert watched.widest == 20 + 2 * max(reaching.STEPS, *split.halo(2))
 
 
 def test_pieces_of_one_seed_are_one_object_named_by_its_lowest_piece() -> None:

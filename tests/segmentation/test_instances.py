@@ -214,8 +214,9 @@ def test_files_that_are_lost_between_the_stages_are_made_again(
     with pytest.raises(Ended):
         segment(output, on_event=end_in_relabel)
     files = ObjectFiles(output / "bigunet")
-    shards = [path for path in (files.folder / "fragments/0/c").rglob("*") if path.is_file()]
-    for path in (*shards[:2], files.block(5), files.ids):
+    own = files.fragments("label")
+    shards = [path for path in (own.folder / "fragments/0/c").rglob("*") if path.is_file()]
+    for path in (*shards[:2], own.blocks.path(5), own.ids):
         path.unlink()
     segment(output, existing="resume")
     assert contents(output) == contents(whole)

@@ -14,7 +14,7 @@ from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.writer import OutputWriter
 from bigunet.measuring.block_sums import sums_of_block
 from bigunet.objects.rule import ObjectRule
-from bigunet.segmentation.instances.object_files import ObjectFiles
+from bigunet.segmentation.instances.numbered_files import NumberedFiles
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class MeasureWork:
         Their names in the table.
     origin : tuple of int
         Voxel of the image where the output begins.
-    files : ObjectFiles
+    files : NumberedFiles
+        Gets the sums of each block.
     rule : ObjectRule
     grid : BlockGrid
         Blocks of the output, from voxel 0 on.
@@ -44,7 +45,7 @@ class MeasureWork:
     image: VolumeReader
     channel_names: tuple[str, ...]
     origin: Point
-    files: ObjectFiles
+    files: NumberedFiles
     rule: ObjectRule
     grid: BlockGrid
 
@@ -65,7 +66,7 @@ class MeasureWork:
             probability=probability,
             ndim=self.rule.ndim,
         )
-        files = self.files.write_sums(self.grid.number(index), sums)
+        files = self.files.write(self.grid.number(index), sums.to_bytes())
         return {
             "voxels": box.size,
             "objects": len(sums),

@@ -83,4 +83,4 @@ def _described(plan: SegmentPlan) -> Described:
 
 def _sums(files: ObjectFiles, num_blocks: int) -> Iterator[ObjectSums]:
     """Sums of all blocks, in C order."""
-    return map(files.read_sums, range(num_blocks))
+    return (files.sums.read(number, ObjectSums.from_bytes) for number in range(num_blocks))

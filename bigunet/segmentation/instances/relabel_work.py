@@ -9,12 +9,11 @@ import numpy as np
 
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Index, Result
-from bigunet.errors import OutputError
 from bigunet.geometry import Box
 from bigunet.io.output.writer import OutputWriter
 from bigunet.objects.relabelling import box_to_read, grown_block
 from bigunet.objects.rule import ObjectRule
-from bigunet.segmentation.instances.object_ids import FragmentIds
+from bigunet.segmentation.instances.fragment_ids import FragmentIds
 
 
 @dataclass(frozen=True)
@@ -23,18 +22,18 @@ class RelabelWork:
 
     Parameters
     ----------
-    classes, fragments : OutputWriter
-        The classes of the run, and the fragment of each voxel.
+    classes : OutputWriter
+        The classes of the run.
     instances : OutputWriter
         Gets the ids.
     ids : FragmentIds
+        Ids of the objects, without growth.
     rule : ObjectRule
     grid : BlockGrid
         Blocks of the output, from voxel 0 on.
     """
 
     classes: OutputWriter
-    fragments: OutputWriter
     instances: OutputWriter
     ids: FragmentIds
     rule: ObjectRule
@@ -57,29 +56,9 @@ class RelabelWork:
     def _ids(self, box: Box) -> np.ndarray:
         """Ids of a block, after growth."""
         if self.rule.border is None or self.rule.border_width == 0:
-            return self._without_growth(box)
+            return self.ids.read(box)
         width, ndim = self.rule.border_width, self.rule.ndim
         read = box_to_read(box, self.grid.region, width, ndim=ndim)
         border = self.classes.read_box(0, read) == self.rule.border
-        ids = self._without_growth(read)
+        ids = self.ids.read(read)
         return grown_block(ids, border, read=read, write=box, width=width, ndim=ndim)
-
-    def _without_growth(self, read: Box) -> np.ndarray:
-        """Ids of a box that reaches into the blocks beside a block."""
-        fragments = self.fragments.read_box(0, read)
-        ids = np.zeros(read.shape, self.instances.dtype)
-        for index in self.grid.overlapping(read):
-            where = self.grid.box(index).intersection(read).within(read)
-            ids[where] = self._of_block(index, fragments[where])
-        return ids
-
-    def _of_block(self, index: Index, fragments: np.ndarray) -> np.ndarray:
-        """Ids of the voxels of one block, from their fragments."""
-        number, whole = self.grid.number(index), fragments.shape == self.grid.box(index).shape
-        ids, highest = self.ids.of_block(number), int(fragments.max(initial=0))
-        if highest >= len(ids) or (whole and highest != len(ids) - 1):
-            raise OutputError(
-                f"the fragments of block {number} in {self.ids.files.folder} are not those that "
-                "were numbered: remove this folder and run with --resume"
-            )
-        return np.asarray(ids[fragments])

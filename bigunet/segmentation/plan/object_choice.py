@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bigunet.errors import OptionError
 from bigunet.model.description import ModelDescription
 from bigunet.model.object_description import ObjectDescription
 from bigunet.objects.rule import ObjectRule
+from bigunet.objects.split_rule import SplitRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.object_options import NO_BORDER
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -16,7 +18,7 @@ from bigunet.segmentation.segment_options import SegmentOptions
 _MOST_NEIGHBOURS = 40_000
 _USUAL = {
     "object_class": "", "border_class": "", "border_width": 0, "smallest": None,
-    "connectivity": "faces", "no_table": False,
+    "connectivity": "faces", "split": "auto", "split_radius": 0, "no_table": False,
 }  # fmt: skip
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
@@ -91,7 +93,24 @@ def choose_objects(
         smallest=smallest,
         connectivity=min(_CONNECTIVITY[options.connectivity], ndim),
         ndim=ndim,
+        split=_split(options, same, voxel_size_um),
     )
+
+
+def _split(
+    options: SegmentOptions, stated: ObjectDescription | None, size_um: Sequence[float] | None
+) -> SplitRule | None:
+    """Where objects are split. Distances are in the unit of the finest axis."""
+    by_model = stated is not None and stated.split
+    if options.split == "off" or (options.split == "auto" and not by_model):
+        if options.split_radius:
+            raise OptionError(f"split radius {options.split_radius}: give --split on, too")
+        return None
+    spacing = None
+    if size_um is not None and len(set(size_um)) > 1:
+        spacing = tuple(size / min(size_um) for size in size_um)
+    usual = SplitRule()
+    return replace(usual, radius=options.split_radius or usual.radius, spacing=spacing)
 
 
 def _border(

@@ -15,6 +15,7 @@ from bigunet.io.output.writing import sweep_partial_files
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_ids import write_ids
+from bigunet.segmentation.instances.object_stages import object_stages
 from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.instances.object_table import has_table, write_object_table
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
@@ -106,12 +107,15 @@ class Run:
             return self._run_stages((self._segment(), *self._stages().downsample()), ledger)
         num_done = 0
         if not (self._is_done(ledger, RELABEL) and self._files.are_numbered()):
-            create_arrays(self._files.fragments_array(self.plan.layout))
-            num_done = self._run_stages((self._segment(), self._stages().label()), ledger)
-            if self._lost(ledger):
-                # The next attempt computes these blocks again.
-                return num_done
-            write_ids(self._files, self.plan.output_grid, self.plan.objects)
+            before: tuple[Stage, ...] = (self._segment(),)
+            for name in object_stages(self.plan.objects):
+                create_arrays(self._files.fragments(name).array(self.plan.layout))
+                num_done += self._run_stages((*before, self._stages().objects(name)), ledger)
+                if self._lost(ledger):
+                    # The next attempt computes these blocks again.
+                    return num_done
+                write_ids(name, self._files, self.plan.output_grid, self.plan.objects)
+                before = ()
         stages = self._stages()
         measure = (stages.measure(),) if self.plan.writes_table else ()
         self._run_stages((stages.relabel(), *measure, *stages.downsample()), ledger)
@@ -167,7 +171,8 @@ class Run:
 
     def _lost(self, ledger: Ledger) -> Lost:
         """Blocks that must be computed again."""
-        return lost_blocks(self._create(), ledger, self._files, has_table=self._has_table())
+        rule, has_table = self.plan.objects, self._has_table()
+        return lost_blocks(self._create(), ledger, self._files, rule=rule, has_table=has_table)
 
     def _has_table(self) -> bool:
         """Whether the table of the objects is there, or none is asked for."""
@@ -239,7 +244,9 @@ def find_finished(plan: SegmentPlan, record: RunRecord) -> Written | None:
         stages = num_blocks(plan)
         undone = any(len(ledger.done(stage)) < number for stage, number in stages.items())
         with_table = has_table(plan, place)
-        if undone or not with_table or lost_blocks(outputs, ledger, files, has_table=with_table):
+        if undone or not with_table:
+            return None
+        if lost_blocks(outputs, ledger, files, rule=plan.objects, has_table=True):
             return None
         files.remove()
         return Written(0, Totals.of(plan, ledger), summary, finished=True)

@@ -3,12 +3,13 @@
 ::
 
     segment       each block: its classes, and the levels that one task can write with it
+    seeds         each block: fragments of seeds, if objects are split  }
     label         each block: fragments of objects, from the classes    } only with instances
     relabel       each block: numbered objects, when all are numbered   }
     measure       each block: sums of its objects, for their table      }
     downsample1   each block of the next group of levels, and so on
 
-Between "label" and "relabel", the process that runs the stages numbers the objects.
+After "seeds" and after "label", the process that runs the stages joins and numbers the fragments.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.measuring.described import column_names
 from bigunet.options.choices import Output
-from bigunet.segmentation.instances.label_work import LabelWork
+from bigunet.segmentation.instances.fragment_ids import FragmentIds
+from bigunet.segmentation.instances.label_work import (
+    Labelling,
+    LabelWork,
+    ObjectLabelling,
+    PieceLabelling,
+    SeedLabelling,
+)
 from bigunet.segmentation.instances.measure_work import MeasureWork
 from bigunet.segmentation.instances.object_files import ObjectFiles
-from bigunet.segmentation.instances.object_ids import FragmentIds
+from bigunet.segmentation.instances.object_stages import LABEL, SEEDS
 from bigunet.segmentation.instances.relabel_work import RelabelWork
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
@@ -38,7 +46,7 @@ from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.segmentation.run.downsampling import DownsampleWork
 from bigunet.segmentation.run.finite import FiniteVoxels
 
-SEGMENT, LABEL, RELABEL, MEASURE = "segment", "label", "relabel", "measure"
+SEGMENT, RELABEL, MEASURE = "segment", "relabel", "measure"
 
 
 def stage_name(group: int) -> str:
@@ -88,26 +96,26 @@ class StageBuilder:
         )
         return self._stage(SEGMENT, plan.grid, work)
 
-    def label(self) -> Stage:
-        """The stage that labels the fragments of objects in each block."""
-        assert self.plan.objects is not None
-        work = LabelWork(
-            classes=OutputWriter(self.outputs["classes"]),
-            fragments=OutputWriter(self.files.fragments_array(self.plan.layout)),
-            files=self.files,
-            rule=self.plan.objects,
-            grid=self._grid(0),
-        )
-        return self._stage(LABEL, work.grid, WithRoom(work, self._room()))
+    def objects(self, name: str) -> Stage:
+        """A stage that numbers fragments: of objects, or of their seeds."""
+        plan, grid, files = self.plan, self._grid(0), self.files.fragments(name)
+        assert plan.objects is not None
+        parts = OutputWriter(self.outputs["classes"]), plan.objects, grid.region
+        labelling: Labelling = ObjectLabelling(*parts)
+        if name == SEEDS:
+            labelling = SeedLabelling(*parts)
+        elif plan.objects.split:
+            labelling = PieceLabelling(*parts, self._ids(SEEDS))
+        work = LabelWork(labelling, OutputWriter(files.array(plan.layout)), files, grid)
+        return self._stage(name, grid, WithRoom(work, self._room()))
 
     def relabel(self) -> Stage:
         """The stage that writes the ids of the objects."""
         assert self.plan.objects is not None
         work = RelabelWork(
             classes=OutputWriter(self.outputs["classes"]),
-            fragments=OutputWriter(self.files.fragments_array(self.plan.layout)),
             instances=OutputWriter(self.outputs["instances"]),
-            ids=FragmentIds(self.files),
+            ids=self._ids(LABEL),
             rule=self.plan.objects,
             grid=self._grid(0),
         )
@@ -124,7 +132,7 @@ class StageBuilder:
             image=VolumeReader(plan.image, level=plan.level, channels=channels),
             channel_names=column_names(plan.image),
             origin=plan.region.start,
-            files=self.files,
+            files=self.files.sums,
             rule=plan.objects,
             grid=self._grid(0),
         )
@@ -136,6 +144,10 @@ class StageBuilder:
         groups = range(1, len(self.plan.layout.groups))
         works = [DownsampleWork(writers, group, self._grid(group)) for group in groups]
         return tuple(self._stage(stage_name(work.group), work.grid, work) for work in works)
+
+    def _ids(self, stage: str) -> FragmentIds:
+        """The ids that a stage gave to its fragments."""
+        return FragmentIds.of(self.files.fragments(stage), self.plan.layout, self._grid(0))
 
     def _room(self) -> Room:
         """Room for blocks while objects are labelled and measured; nothing is predicted then."""

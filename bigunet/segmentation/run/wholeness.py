@@ -11,18 +11,25 @@ import numpy.typing as npt
 from bigunet.engine.ledger import Ledger
 from bigunet.io.output.block_files import files_of_blocks, sources_of_block
 from bigunet.io.output.output_image import OutputImage
+from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
+from bigunet.segmentation.instances.object_stages import LABEL, object_stages
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-from bigunet.segmentation.run.stages import LABEL, MEASURE, RELABEL, SEGMENT, stage_name
+from bigunet.segmentation.run.stages import MEASURE, RELABEL, SEGMENT, stage_name
 
 Mask = npt.NDArray[np.bool_]
 Lost = dict[str, list[int]]
 
 
 def lost_blocks(
-    outputs: Mapping[Output, OutputImage], ledger: Ledger, files: ObjectFiles, *, has_table: bool
+    outputs: Mapping[Output, OutputImage],
+    ledger: Ledger,
+    files: ObjectFiles,
+    *,
+    rule: ObjectRule | None,
+    has_table: bool,
 ) -> Lost:
     """Blocks that the ledger calls done, but that must be computed again; by their stage.
 
@@ -37,6 +44,8 @@ def lost_blocks(
     ledger : Ledger
     files : ObjectFiles
         Files between the stages that make objects.
+    rule : ObjectRule or None
+        What an object is; None if no instances are written.
     has_table : bool
         Whether the table of the objects is written, or none is asked for.
 
@@ -49,9 +58,9 @@ def lost_blocks(
     direct = [output for name, output in outputs.items() if name not in MADE_OF_CLASSES]
     lost: Lost = {}
     kept = _kept(lost, SEGMENT, _stored(direct, 0), ledger)
-    if "instances" in outputs:
+    if rule is not None:
         instances = outputs["instances"]
-        kept &= _kept_objects(lost, kept, instances, ledger, files, has_table=has_table)
+        kept &= _kept_objects(lost, kept, instances, ledger, files, rule, has_table=has_table)
     for group in range(1, len(layout.groups)):
         stage, before = stage_name(group), kept.reshape(layout.grid_shape(group - 1))
         stored = _stored(list(outputs.values()), group)
@@ -76,10 +85,11 @@ def _kept_objects(
     instances: OutputImage,
     ledger: Ledger,
     files: ObjectFiles,
+    rule: ObjectRule,
     *,
     has_table: bool,
 ) -> Mask:
-    """Which blocks of the numbered objects are kept; lost ones of three stages are added.
+    """Which blocks of the numbered objects are kept; lost ones of all their stages are added.
 
     Ids depend on all blocks: none of them is kept unless all classes and all fragments are. The
     table depends on all ids. Fragments are removed when all ids are written, and sums when the
@@ -88,14 +98,35 @@ def _kept_objects(
     stored = _stored([instances], 0)
     relabelled = _kept({}, RELABEL, stored, ledger, whole=bool(classes.all()))
     if not (relabelled.all() and files.are_numbered()):
-        labelled = _stored([files.fragments_array(instances.layout)], 0)
-        labelled += files.stored_blocks(len(stored))
-        fragments = _kept(lost, LABEL, labelled, ledger, has_sources=classes)
-        relabelled = _kept(lost, RELABEL, stored, ledger, whole=bool(fragments.all()))
+        whole = _keeps_fragments(lost, classes, instances, ledger, files, rule)
+        relabelled = _kept(lost, RELABEL, stored, ledger, whole=whole)
     if not has_table:
-        sums = files.stored_sums(len(stored))
+        sums = files.sums.stored(len(stored))
         _kept(lost, MEASURE, sums, ledger, whole=bool(relabelled.all()))
     return relabelled
+
+
+def _keeps_fragments(
+    lost: Lost,
+    classes: Mask,
+    instances: OutputImage,
+    ledger: Ledger,
+    files: ObjectFiles,
+    rule: ObjectRule,
+) -> bool:
+    """Whether the fragments of all stages are kept; lost ones are added.
+
+    If the first stage is "label", its blocks read one block of the classes each. All others read
+    more than one block of the stage before.
+    """
+    before = classes
+    for stage in object_stages(rule):
+        stored = files.fragments(stage).stored(instances.layout)
+        if stage == LABEL and before is classes:
+            before = _kept(lost, stage, stored, ledger, has_sources=classes)
+        else:
+            before = _kept(lost, stage, stored, ledger, whole=bool(before.all()))
+    return bool(before.all())
 
 
 def _stored(outputs: Sequence[OutputImage], group: int) -> npt.NDArray[np.int64]:
@@ -157,6 +188,6 @@ def num_blocks(plan: SegmentPlan) -> dict[str, int]:
     layout = plan.layout
     groups = range(len(layout.groups))
     numbers = {stage_name(group): math.prod(layout.grid_shape(group)) for group in groups}
-    of_objects = [LABEL, RELABEL] if plan.objects else []
+    of_objects = [*object_stages(plan.objects), RELABEL] if plan.objects else []
     of_objects += [MEASURE] if plan.writes_table else []
     return numbers | dict.fromkeys(of_objects, numbers[SEGMENT])
