@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def segment_series(
     stop: threading.Event | None,
     on_event: Callable[[Event, str], None] | None,
     performance_path: str | Path | None,
-) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
+) -> Generator[tuple[str, SegmentReport | BigUNetError], None, None]:
     """Segment the members; the model is loaded once, and the workers are started once.
 
     As many are at work at a time as keep all workers busy. Results come in the order of the list.

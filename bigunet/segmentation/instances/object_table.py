@@ -21,14 +21,15 @@ from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 
-def table_folder(place: Place) -> Path:
-    """Folder of the table in an output, or in the image."""
-    return Path(place.store, TABLES_FOLDER, OBJECT_TABLE)
-
-
 def table_file(place: Place) -> Path | None:
-    """The file of the table, CSV or Parquet; None if it is not written."""
-    files = [table_folder(place) / f"table{suffix}" for suffix in (".parquet", ".csv")]
+    """The file of the table of a run, CSV or Parquet; None if it is not written."""
+    return table_file_in(place.store)
+
+
+def table_file_in(store: str) -> Path | None:
+    """The file of the table of the objects in an output, an image or a plate, if there is one."""
+    folder = Path(store, TABLES_FOLDER, OBJECT_TABLE)
+    files = [folder / f"table{suffix}" for suffix in (".parquet", ".csv")]
     return next((path for path in files if path.is_file()), None)
 
 
