@@ -113,8 +113,8 @@ def segment(
     """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams.
 
     Without OUT the labels go into the image itself; a plate IN gets them in every field, or in
-    those of --wells and --fields. With --into there may be several IN and no OUT. Fields and images
-    share one set of workers, and several are at work at a time.
+    those of --wells and --fields, and one table of all objects. With --into there may be several IN
+    and no OUT. Fields and images share one set of workers, and several are at work at a time.
     """
     arguments: dict[str, Any] = {
         "model": model,

@@ -22,6 +22,7 @@ import bigunet
 from bigunet import SegmentReport
 from bigunet.engine.stage import BlockDone
 from bigunet.errors import OptionError, OutputError, ResumeError
+from bigunet.segmentation.run import clearing
 
 MODEL = classes_model(2)
 SHAPE = (64, 90)
@@ -153,25 +154,33 @@ def without_address(image: Path) -> dict[str, bytes]:
     return {path: data.replace(str(image).encode(), b"") for path, data in contents(image).items()}
 
 
-@settings(max_examples=4)
-@given(data=st.data())
-def test_what_is_lost_is_made_again(whole: Path, segment: Segment, data: st.DataObject) -> None:
+TABLE = "tables/instances"
+CHUNK = "labels/instances/0/c/1/0"
+LOST = [
+    {f"{TABLE}/table.parquet"},
+    {f"{TABLE}/zarr.json"},
+    {"tables/zarr.json"},
+    {"tables", CHUNK},
+    {CHUNK},
+    {"labels/instances/zarr.json", "labels/instances/0/zarr.json"},
+    {"labels/instances"},
+    {"labels/classes/0/c/0/0"},
+]
+
+
+@pytest.mark.parametrize("gone", LOST, ids=lambda gone: ", ".join(sorted(gone)))
+def test_what_is_lost_is_made_again(whole: Path, segment: Segment, gone: set[str]) -> None:
     image, kept = whole.parent / "lost.zarr", whole.parent / "kept.zarr"
     if not kept.exists():
         segment(write_classes_image(image, some_classes(*SHAPE)))
         shutil.copytree(image, kept)
     shutil.rmtree(image)
     shutil.copytree(kept, image)
-    segment_own = sorted(
-        p for p in image.rglob("*")
-        if str(p.relative_to(image)).startswith(OURS) and "bigunet" not in str(p.relative_to(image))
-    )  # fmt: skip
-    gone = data.draw(st.sets(st.sampled_from(segment_own), min_size=1, max_size=3), "gone")
     for path in gone:
-        if path.is_dir():
-            shutil.rmtree(path)
+        if (image / path).is_dir():
+            shutil.rmtree(image / path)
         else:
-            path.unlink(missing_ok=True)
+            (image / path).unlink()
     segment(image, existing="resume")
     assert contents(image) == contents(kept)
 
@@ -198,6 +207,47 @@ def test_overwriting_removes_the_objects_of_an_earlier_run_and_nothing_else(
     assert not (image / "labels/instances").exists()
     assert listed(image)[0] == ["classes"]
     assert set(beside(image)) == {*add, "tables/mine/zarr.json"}
+
+
+@pytest.mark.parametrize(
+    ("num_removed", "existing"), [(n, "resume") for n in (1, 3, 5, 7)] + [(6, "overwrite")]
+)
+def test_a_removal_that_is_cut_off_leaves_nothing_that_is_not_known(
+    tmp_path: Path, whole: Path, segment: Segment, monkeypatch: pytest.MonkeyPatch,
+    num_removed: int, existing: str,
+) -> None:  # fmt: skip
+    image = tmp_path / "in.zarr"
+    segment(write_classes_image(image, some_classes(*SHAPE)))
+    left, remove = [num_removed], clearing._remove
+
+    def end(entry: Path) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Ended
+        remove(entry)
+
+    monkeypatch.setattr(clearing, "_remove", end)
+    with pytest.raises(Ended):
+        segment(image, existing="overwrite")
+    assert listed(image) == ([], [])
+    monkeypatch.undo()
+    segment(image, existing=existing)
+    assert without_address(image) == without_address(whole)
+
+
+def test_the_command_counts_the_objects_of_an_image(
+    bigunet: Any, tmp_path: Path, tiny_model: Path, client: Any
+) -> None:
+    image = write_classes_image(tmp_path / "in.zarr", some_classes(40, 50))
+    done = bigunet(
+        "segment", image, "--model", tiny_model, "--scheduler", client.scheduler.address,
+        "--object-class", "1", "--channel", "0", "--grey-range", "0:2", "--table",
+        tmp_path / "cells.csv",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert any(line.startswith(f"objects: {ids(image).max():,} of class") for line in done.messages)
+    assert f"table: {image / 'tables/instances/table.parquet'}" in done.messages
+    assert len(pandas.read_csv(tmp_path / "cells.csv")) == ids(image).max()
 
 
 NO_OBJECTS = {"object_class": "", "border_class": ""}

@@ -148,6 +148,16 @@ def test_a_field_that_failed_is_left_out_until_it_is_done(
     assert len(pandas.read_csv(file)) == len(table_of(plate))
 
 
+def test_a_field_that_fails_now_is_left_out_though_it_was_done_before(
+    plate: Path, client: Client
+) -> None:
+    segment(plate, client)
+    zarr.open_array(plate / "A/01/1/0")[0, :9, :9] = 2
+    results = segment(plate, client, existing="resume")
+    assert [name for name, r in results.items() if isinstance(r, BigUNetError)] == ["A/01/1"]
+    same(table_of(plate), expected_of(plate, "B/02/0", "A/01/0"))
+
+
 def test_fields_of_other_runs_count_if_they_were_made_alike(plate: Path, client: Client) -> None:
     segment(plate, client, wells=["A01"], table=plate.parent / "a.parquet")
     same(table_of(plate), expected_of(plate, *ALL[1:]))

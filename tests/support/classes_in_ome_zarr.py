@@ -52,7 +52,12 @@ def write_classes_image(
     image: dict[str, Any] = {"axes": axes, "datasets": datasets}
     content: dict[str, Any] = {
         "multiscales": [image | ({"version": "0.4"} if version == "0.4" else {})],
-        "omero": {"channels": [{"label": name} for name in channels]},
+        "omero": {"channels": [_channel(name) for name in channels]},
     }
     group.attrs.update(content if version == "0.4" else {"ome": content | {"version": "0.5"}})
     return path
+
+
+def _channel(name: str) -> dict[str, Any]:
+    window = {"min": 0, "max": 65535, "start": 0, "end": 500}
+    return {"label": name, "color": "FFFFFF", "active": True, "window": window}
