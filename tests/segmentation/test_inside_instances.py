@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,28 +11,18 @@ import numpy as np
 import pandas
 import pytest
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.classes_as_image import classes_model
 from support.classes_in_ome_zarr import OBJECTS, some_classes, write_classes_image
-from support.stored import contents
+from support.inside import NO_OBJECTS, beside, ids, listed
 
 import bigunet
 from bigunet import SegmentReport
-from bigunet.engine.stage import BlockDone
 from bigunet.errors import OptionError, OutputError, ResumeError
-from bigunet.segmentation.run import clearing
 
 MODEL = classes_model(2)
 SHAPE = (64, 90)
-OURS = ("labels/classes/", "labels/instances/", "tables/instances/", "tables/instances_ROI_table/")
-LISTS = ("labels/zarr.json", "labels/.z", "tables/zarr.json", "tables/.z")
 
 Segment = Callable[..., SegmentReport]
-
-
-class Ended(Exception):
-    """A run that is cut off."""
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +53,6 @@ def add_theirs(image: Path, version: str = "0.5") -> None:
     tables.attrs.put({"tables": ["theirs"], "more": 1})
     tables.create_group("theirs").attrs["type"] = "feature_table"
     (image / "tables/theirs/table.csv").write_text("label\n1\n")
-
-
-def beside(image: Path) -> dict[str, bytes]:
-    """All bytes of the image, without those of the run and without the lists."""
-    held = {str(p.relative_to(image)): p.read_bytes() for p in image.rglob("*") if p.is_file()}
-    return {path: data for path, data in held.items() if not path.startswith((*OURS, *LISTS))}
-
-
-def listed(image: Path) -> tuple[list[str], list[str]]:
-    """Labels and tables that the image lists."""
-    labels = zarr.open_group(image / "labels", mode="r").attrs.asdict()
-    tables = zarr.open_group(image / "tables", mode="r").attrs.asdict()
-    return labels.get("ome", labels)["labels"], tables["tables"]
-
-
-def ids(store: Path, level: int = 0) -> np.ndarray:
-    return np.asarray(zarr.open_array(str(store / f"labels/instances/{level}"), mode="r")[:])
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
@@ -121,120 +93,6 @@ def test_objects_and_tables_are_those_of_an_output_and_nothing_else_changes(
     assert scores["mean_average_precision"] == 1.0
 
 
-@settings(max_examples=4)
-@given(ends=st.lists(st.integers(0, 26), min_size=1, max_size=2))
-def test_a_run_that_is_cut_off_at_any_block_gives_the_same_bytes(
-    whole: Path, segment: Segment, ends: list[int]
-) -> None:
-    image = whole.parent / "cut off" / "in.zarr"
-    shutil.rmtree(image, ignore_errors=True)
-    write_classes_image(image, some_classes(*SHAPE))
-    for end in ends:
-        left = [end]
-
-        def count(event: Any, _: str, left: list[int] = left) -> None:
-            left[0] -= isinstance(event, BlockDone)
-            if left[0] < 0:
-                raise Ended
-
-        with contextlib.suppress(Ended):
-            segment(image, existing="resume", on_event=count)
-            continue
-        assert "instances" not in listed_labels(image)
-    segment(image, existing="resume")
-    assert without_address(image) == without_address(whole)
-
-
-def listed_labels(image: Path) -> list[str]:
-    return list(zarr.open_group(image / "labels", mode="r").attrs.asdict()["ome"]["labels"])
-
-
-def without_address(image: Path) -> dict[str, bytes]:
-    """The bytes of an image and its run; where the image is does not matter."""
-    return {path: data.replace(str(image).encode(), b"") for path, data in contents(image).items()}
-
-
-TABLE = "tables/instances"
-CHUNK = "labels/instances/0/c/1/0"
-LOST = [
-    {f"{TABLE}/table.parquet"},
-    {f"{TABLE}/zarr.json"},
-    {"tables/zarr.json"},
-    {"tables", CHUNK},
-    {CHUNK},
-    {"labels/instances/zarr.json", "labels/instances/0/zarr.json"},
-    {"labels/instances"},
-    {"labels/classes/0/c/0/0"},
-]
-
-
-@pytest.mark.parametrize("gone", LOST, ids=lambda gone: ", ".join(sorted(gone)))
-def test_what_is_lost_is_made_again(whole: Path, segment: Segment, gone: set[str]) -> None:
-    image, kept = whole.parent / "lost.zarr", whole.parent / "kept.zarr"
-    if not kept.exists():
-        segment(write_classes_image(image, some_classes(*SHAPE)))
-        shutil.copytree(image, kept)
-    shutil.rmtree(image)
-    shutil.copytree(kept, image)
-    for path in gone:
-        if (image / path).is_dir():
-            shutil.rmtree(image / path)
-        else:
-            (image / path).unlink()
-    segment(image, existing="resume")
-    assert contents(image) == contents(kept)
-
-
-@pytest.mark.parametrize("cut", ["segment", "relabel", "measure"])
-def test_overwriting_removes_the_objects_of_an_earlier_run_and_nothing_else(
-    tmp_path: Path, whole: Path, segment: Segment, cut: str
-) -> None:
-    image = tmp_path / "in.zarr"
-    shutil.copytree(whole, image)
-    add = beside(image)
-    zarr.open_group(image / "tables/mine", mode="w")
-
-    def end(event: Any, _: str) -> None:
-        if isinstance(event, BlockDone) and event.stage == cut:
-            raise Ended
-
-    with pytest.raises(Ended):
-        segment(image, existing="overwrite", smallest="5", on_event=end)
-    assert listed(image) == ([], [])
-    assert not (image / "tables/instances").exists()
-    report = segment(image, existing="overwrite", outputs=("classes",), **NO_OBJECTS)
-    assert report.objects is None
-    assert not (image / "labels/instances").exists()
-    assert listed(image)[0] == ["classes"]
-    assert set(beside(image)) == {*add, "tables/mine/zarr.json"}
-
-
-@pytest.mark.parametrize(
-    ("num_removed", "existing"), [(n, "resume") for n in (1, 3, 5, 7)] + [(6, "overwrite")]
-)
-def test_a_removal_that_is_cut_off_leaves_nothing_that_is_not_known(
-    tmp_path: Path, whole: Path, segment: Segment, monkeypatch: pytest.MonkeyPatch,
-    num_removed: int, existing: str,
-) -> None:  # fmt: skip
-    image = tmp_path / "in.zarr"
-    segment(write_classes_image(image, some_classes(*SHAPE)))
-    left, remove = [num_removed], clearing._remove
-
-    def end(entry: Path) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Ended
-        remove(entry)
-
-    monkeypatch.setattr(clearing, "_remove", end)
-    with pytest.raises(Ended):
-        segment(image, existing="overwrite")
-    assert listed(image) == ([], [])
-    monkeypatch.undo()
-    segment(image, existing=existing)
-    assert without_address(image) == without_address(whole)
-
-
 def test_the_command_counts_the_objects_of_an_image(
     bigunet: Any, tmp_path: Path, tiny_model: Path, client: Any
 ) -> None:
@@ -248,9 +106,6 @@ def test_the_command_counts_the_objects_of_an_image(
     assert any(line.startswith(f"objects: {ids(image).max():,} of class") for line in done.messages)
     assert f"table: {image / 'tables/instances/table.parquet'}" in done.messages
     assert len(pandas.read_csv(tmp_path / "cells.csv")) == ids(image).max()
-
-
-NO_OBJECTS = {"object_class": "", "border_class": ""}
 
 
 def theirs_label(image: Path) -> None:
@@ -323,15 +178,6 @@ def test_another_rule_of_objects_is_another_run(whole: Path, segment: Segment) -
         segment(whole, existing="resume", smallest="5")
     with pytest.raises(OptionError, match=r"only classes and instances.*give an OUT"):
         segment(whole, outputs=("instances", "probabilities"))
-
-
-def test_parts_write_objects_into_the_image(tmp_path: Path, whole: Path, segment: Segment) -> None:
-    image = write_classes_image(tmp_path / "in.zarr", some_classes(*SHAPE))
-    assert not segment(image, part="1/2").finished
-    assert "instances" not in listed_labels(image)
-    assert segment(image, part="2/2").finished
-    kept = {p: d for p, d in without_address(image).items() if "bigunet/" not in p}
-    assert kept == {p: d for p, d in without_address(whole).items() if "bigunet/" not in p}
 
 
 def test_a_list_of_tables_that_cannot_be_read_is_refused_before_the_first_block(
