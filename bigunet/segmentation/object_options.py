@@ -9,10 +9,12 @@ from bigunet.options.choices import Connectivity, SplitChoice
 from bigunet.options.composed_kinds import Optional
 from bigunet.options.object_sizes import ObjectSize, ObjectSizeKind
 from bigunet.options.option_fields import option
-from bigunet.options.option_kinds import Choice, Flag, Text, Whole
+from bigunet.options.option_kinds import Choice, Flag, Number, Share, Text, Whole
 
 OBJECTS = "Objects"
 NO_BORDER = "none"
+UNSURE_CLASS = 255
+"""Class of voxels below the threshold where no class separates objects."""
 WIDEST_SPLIT = 200
 """Each block reads a halo of this width and more."""
 
@@ -28,6 +30,15 @@ class ObjectOptions:
         section=OBJECTS,
         metavar="CLASS",
         usual="what the model file says",
+    )
+    object_threshold: float | None = option(
+        None,
+        Optional(Number()),
+        "Make objects of the voxels where the class of the objects has a probability above this, "
+        "0 to 1. The other voxels of the class return to the nearest object, as the border does. "
+        "Writes the probabilities, too.",
+        section=OBJECTS,
+        usual="objects are made of the classes",
     )
     border_class: str = option(
         "",
@@ -73,6 +84,23 @@ class ObjectOptions:
         section=OBJECTS,
         usual="16",
     )
+    link_planes: float | None = option(
+        None,
+        Optional(Share()),
+        "Objects of neighbouring planes, which a 2D network sees one by one, become one object if "
+        "each overlaps most with the other, with at least this IoU, such as 0.5.",
+        section=OBJECTS,
+        metavar="IOU",
+        usual="planes are not linked",
+    )
+    link_time: float | None = option(
+        None,
+        Optional(Share()),
+        "The same for objects of neighbouring time points: an object keeps its number over time.",
+        section=OBJECTS,
+        metavar="IOU",
+        usual="time points are not linked",
+    )
     no_table: bool = option(
         False,
         Flag(),
@@ -85,6 +113,10 @@ class ObjectOptions:
         """Raise OptionError for values that no model allows."""
         if self.border_width < 0:
             raise OptionError(f"border width {self.border_width}: give 1 or more voxels")
+        if self.object_threshold is not None and not 0 < self.object_threshold < 1:
+            raise OptionError(
+                f"object threshold {self.object_threshold}: give a number above 0 and below 1"
+            )
         if not 0 <= self.split_radius <= WIDEST_SPLIT:
             raise OptionError(f"split radius {self.split_radius}: give 1 to {WIDEST_SPLIT} voxels")
         if self.border_class and self.border_class == self.object_class:

@@ -109,6 +109,8 @@ def check_inside_options(options: SegmentOptions) -> None:
     """Raise OptionError if the options ask for more than labels of all of level 0."""
     is_refused = {
         f"output {', '.join(options.outputs)}": "probabilities" in options.outputs,
+        # It is compared with the probabilities, which are written, too.
+        f"object threshold {options.object_threshold}": options.object_threshold is not None,
         f"roi {', '.join(options.roi)}": bool(options.roi),
         f"level {options.level}": options.level != 0,
     }

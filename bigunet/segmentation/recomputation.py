@@ -13,6 +13,7 @@ from bigunet.geometry import Box, hull
 from bigunet.io.images.volume import VolumeReader
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.score_maps import labels_of, score_margin
+from bigunet.segmentation.instances.object_classes import ReadBox, Thresholded
 from bigunet.segmentation.instances.window_check import wrong_ids
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.verify_report import TOLERANCE, VerifyReport
@@ -55,6 +56,8 @@ class Recomputation:
         Reads the classes of the output, in voxels of the region.
     instances : VolumeReader, optional
         Reads the ids of the objects of the output, if it has any.
+    probabilities : VolumeReader, optional
+        Reads the probabilities of the objects, if objects are made by a threshold.
     """
 
     plan: SegmentPlan
@@ -62,6 +65,7 @@ class Recomputation:
     reader: VolumeReader
     stored: VolumeReader
     instances: VolumeReader | None = None
+    probabilities: VolumeReader | None = None
 
     def compare(self, windows: list[Box]) -> VerifyReport:
         """Recompute all windows and add up what differs."""
@@ -85,8 +89,19 @@ class Recomputation:
         local = window.shift(tuple(-v for v in self.plan.region.start))
         volume = Box.of_shape(self.plan.region.shape)
         instances = self.instances
+
+        def classes(box: Box) -> np.ndarray:
+            return np.asarray(self.stored.read(box)[0])
+
+        threshold, probabilities = self.plan.options.object_threshold, self.probabilities
+        if threshold is None or probabilities is None:
+            objects_of: ReadBox = classes
+        else:
+            objects_of = Thresholded(
+                classes, lambda box: probabilities.read(box)[0], rule, threshold
+            )
         return wrong_ids(
-            lambda box: self.stored.read(box)[0],
+            objects_of,
             lambda box: instances.read(box)[0],
             window=local,
             volume=volume,

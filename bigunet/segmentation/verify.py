@@ -76,17 +76,19 @@ def verify(
         backend=plan.options.backend,
     )
     reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
-    stored = VolumeReader(open_multiscale(join_url(output.store, INSIDE_GROUP)))
+    stored = _open_stored(output, plan, INSIDE_GROUP)
     if stored.shape != plan.region.shape:
         raise OutputError(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
             f"{plan.image.url} was segmented: it is another image's output"
         )
-    instances = None
-    if "instances" in plan.options.outputs:
-        group = OUTPUT_KINDS["instances"].group
-        instances = VolumeReader(open_multiscale(join_url(output.store, group)))
-    recomputation = Recomputation(plan, predictor, reader, stored, instances)
+    instances = probabilities = None
+    if plan.objects is not None:
+        instances = _open_stored(output, plan, OUTPUT_KINDS["instances"].group)
+        if plan.options.object_threshold is not None:
+            channel, group = plan.objects.object_class, OUTPUT_KINDS["probabilities"].group
+            probabilities = _open_stored(output, plan, group, channel)
+    recomputation = Recomputation(plan, predictor, reader, stored, instances, probabilities)
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
 
 
@@ -120,6 +122,13 @@ def _open_output(source: str | Path, target: str | Path | None) -> _Output:
         store = image.url
     path = str(target or join_url(store, group))
     return _Output(image, store, path, read_provenance(store, group))
+
+
+def _open_stored(output: _Output, plan: SegmentPlan, group: str, channel: int = 0) -> VolumeReader:
+    """A reader of level 0 of a group of the output, with the axes in the order of the plan."""
+    image = open_multiscale(join_url(output.store, group))
+    image = replace(image, slice_axis=plan.image.slice_axis)
+    return VolumeReader(image, channels=(channel,))
 
 
 def _grey_range(values: Mapping[str, Any]) -> GreyRange:

@@ -178,6 +178,8 @@ def test_another_rule_of_objects_is_another_run(whole: Path, segment: Segment) -
         segment(whole, existing="resume", smallest="5")
     with pytest.raises(OptionError, match=r"only classes and instances.*give an OUT"):
         segment(whole, outputs=("instances", "probabilities"))
+    with pytest.raises(OptionError, match=r"object threshold 0\.5: .*give an OUT"):
+        segment(whole, object_threshold=0.5)
 
 
 def test_a_list_of_tables_that_cannot_be_read_is_refused_before_the_first_block(

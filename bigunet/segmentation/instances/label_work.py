@@ -19,6 +19,7 @@ from bigunet.objects.rule import ObjectRule
 from bigunet.objects.split_blocks import seed_labels
 from bigunet.segmentation.instances.fragment_files import FragmentFiles
 from bigunet.segmentation.instances.fragment_ids import FragmentIds
+from bigunet.segmentation.instances.object_classes import ReadBox
 
 
 class Fragments(Protocol):
@@ -82,25 +83,25 @@ class ObjectLabelling:
 
     Parameters
     ----------
-    classes : OutputWriter
-        Reads the classes of the run.
+    classes : callable
+        Reads the classes of a box.
     rule : ObjectRule
     volume : Box
         The whole output.
     """
 
-    classes: OutputWriter
+    classes: ReadBox
     rule: ObjectRule
     volume: Box
 
     def __call__(self, box: Box) -> tuple[np.ndarray, Fragments]:
         """Label one block."""
-        labels = label_block(self.classes.read_box(0, box), self.rule)
+        labels = label_block(self.classes(box), self.rule)
         return labels, fragments_of_labels(labels, box, self.volume, ndim=self.rule.ndim)
 
     def inside(self, box: Box) -> np.ndarray:
         """Which voxels of a box are of the object class."""
-        return np.asarray(self.classes.read_box(0, box) == self.rule.object_class)
+        return np.asarray(self.classes(box) == self.rule.object_class)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from bigunet.io.output.table_group import is_table_whole
 from bigunet.measuring.described import Described, steps_of_frames
 from bigunet.measuring.grey_columns import Columns
 from bigunet.measuring.image_tables import write_image_tables
 from bigunet.measuring.merging import merged_bands
+from bigunet.measuring.size_counts import SizeCounts
 from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_bands
 from bigunet.segmentation.instances.object_files import ObjectFiles
@@ -51,11 +50,11 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         If a file cannot be read or written.
     """
     sums = merged_bands(_sums(files, plan.grid.num_blocks), scratch=files.folder)
-    areas: list[np.ndarray] = []
+    sizes = SizeCounts()
 
     def counted() -> Iterator[Columns]:
         for band in table_bands(sums, _described(plan)):
-            areas.append(band["area"])
+            sizes.add(band["area"])
             yield band
 
     write_image_tables(
@@ -64,10 +63,11 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
+        axes=plan.image.volume_axes[-plan.network_axes :],
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"
-    summary.measured(np.concatenate(areas)).write(files.summary)
+    summary.measured(sizes).write(files.summary)
 
 
 def _described(plan: SegmentPlan) -> Described:

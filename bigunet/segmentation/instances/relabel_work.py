@@ -14,6 +14,7 @@ from bigunet.io.output.writer import OutputWriter
 from bigunet.objects.relabelling import box_to_read, grown_block
 from bigunet.objects.rule import ObjectRule
 from bigunet.segmentation.instances.fragment_ids import FragmentIds
+from bigunet.segmentation.instances.object_classes import ReadBox
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class RelabelWork:
 
     Parameters
     ----------
-    classes : OutputWriter
-        The classes of the run.
+    classes : callable
+        Reads the classes of a box.
     instances : OutputWriter
         Gets the ids.
     ids : FragmentIds
@@ -33,7 +34,7 @@ class RelabelWork:
         Blocks of the output, from voxel 0 on.
     """
 
-    classes: OutputWriter
+    classes: ReadBox
     instances: OutputWriter
     ids: FragmentIds
     rule: ObjectRule
@@ -59,6 +60,6 @@ class RelabelWork:
             return self.ids.read(box)
         width, ndim = self.rule.border_width, self.rule.ndim
         read = box_to_read(box, self.grid.region, width, ndim=ndim)
-        border = self.classes.read_box(0, read) == self.rule.border
+        border = self.classes(read) == self.rule.border
         ids = self.ids.read(read)
         return grown_block(ids, border, read=read, write=box, width=width, ndim=ndim)

@@ -11,14 +11,16 @@ from bigunet.model.object_description import ObjectDescription
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.split_rule import SplitRule
 from bigunet.options.choices import Output
-from bigunet.segmentation.object_options import NO_BORDER
+from bigunet.segmentation.object_options import NO_BORDER, UNSURE_CLASS
+from bigunet.segmentation.plan.link_choice import choose_links, linked_ndim
 from bigunet.segmentation.segment_options import SegmentOptions
 
 # Growth looks at each of them for each voxel of the border.
 _MOST_NEIGHBOURS = 40_000
 _USUAL = {
-    "object_class": "", "border_class": "", "border_width": 0, "smallest": None,
-    "connectivity": "faces", "split": "auto", "split_radius": 0, "no_table": False,
+    "object_class": "", "object_threshold": None, "border_class": "", "border_width": 0,
+    "smallest": None, "connectivity": "faces", "split": "auto", "split_radius": 0,
+    "link_planes": None, "link_time": None, "no_table": False,
 }  # fmt: skip
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
@@ -35,10 +37,17 @@ def choose_outputs(description: ModelDescription, options: SegmentOptions) -> tu
     """
     has_objects = description.objects is not None or bool(options.object_class)
     if not options.outputs:
-        return ("classes", "instances") if has_objects else ("classes",)
-    if "instances" in options.outputs and "classes" not in options.outputs:
-        return ("classes", *options.outputs)
-    return options.outputs
+        return _with_sources(("classes", "instances") if has_objects else ("classes",), options)
+    return _with_sources(options.outputs, options)
+
+
+def _with_sources(outputs: tuple[Output, ...], options: SegmentOptions) -> tuple[Output, ...]:
+    """The outputs, and those that instances are made of."""
+    if "instances" in outputs and "classes" not in outputs:
+        outputs = ("classes", *outputs)
+    if "instances" in outputs and options.object_threshold is not None:
+        outputs = outputs if "probabilities" in outputs else (*outputs, "probabilities")
+    return outputs
 
 
 def choose_objects(
@@ -47,6 +56,7 @@ def choose_objects(
     *,
     ndim: int,
     voxel_size_um: Sequence[float] | None,
+    axes: Sequence[str] = ("y", "x"),
 ) -> ObjectRule | None:
     """Which voxels are one object; None if no instances are written.
 
@@ -58,7 +68,10 @@ def choose_objects(
     ndim : int
         Number of axes that the network sees.
     voxel_size_um : sequence of float or None
-        Size of a voxel in micrometres along the last axes, if the image states it.
+        Size of a voxel in micrometres along the axes of an object: three if planes are linked, else
+        ``ndim``. None if the image does not state it.
+    axes : sequence of str
+        Names of the axes of the output; the network sees the last ``ndim``.
 
     Raises
     ------
@@ -80,8 +93,12 @@ def choose_objects(
     same = stated if number == own else None
     smallest = same.smallest if same else 0
     if options.smallest is not None:
-        smallest = options.smallest.voxels(voxel_size_um, ndim)
+        smallest = options.smallest.voxels(voxel_size_um, linked_ndim(options, ndim))
     border = _border(description, options, same)
+    if border is None and options.object_threshold is not None:
+        if len(description.classes) > UNSURE_CLASS:
+            raise OptionError("object threshold: the model has too many classes; give none")
+        border = UNSURE_CLASS
     if border is None and options.border_width:
         raise OptionError(f"border width {options.border_width}: give --border-class, too")
     width = options.border_width or (same.border_width if same else 1)
@@ -93,7 +110,8 @@ def choose_objects(
         smallest=smallest,
         connectivity=min(_CONNECTIVITY[options.connectivity], ndim),
         ndim=ndim,
-        split=_split(options, same, voxel_size_um),
+        split=_split(options, same, None if voxel_size_um is None else voxel_size_um[-ndim:]),
+        links=choose_links(options, axes=axes, ndim=ndim),
     )
 
 

@@ -100,6 +100,7 @@ def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
         version=place.version,
         classes=() if output == "instances" else classes,
         placements=_placements(plan.image) if place.inside_image else (),
+        slice_axis=plan.image.slice_axis,
     )
 
 

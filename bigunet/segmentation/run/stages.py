@@ -35,6 +35,7 @@ from bigunet.segmentation.instances.label_work import (
     SeedLabelling,
 )
 from bigunet.segmentation.instances.measure_work import MeasureWork
+from bigunet.segmentation.instances.object_classes import ReadBox, StoredChannel, Thresholded
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_stages import LABEL, SEEDS
 from bigunet.segmentation.instances.relabel_work import RelabelWork
@@ -100,7 +101,7 @@ class StageBuilder:
         """A stage that numbers fragments: of objects, or of their seeds."""
         plan, grid, files = self.plan, self._grid(0), self.files.fragments(name)
         assert plan.objects is not None
-        parts = OutputWriter(self.outputs["classes"]), plan.objects, grid.region
+        parts = self._classes(), plan.objects, grid.region
         labelling: Labelling = ObjectLabelling(*parts)
         if name == SEEDS:
             labelling = SeedLabelling(*parts)
@@ -113,7 +114,7 @@ class StageBuilder:
         """The stage that writes the ids of the objects."""
         assert self.plan.objects is not None
         work = RelabelWork(
-            classes=OutputWriter(self.outputs["classes"]),
+            classes=self._classes(),
             instances=OutputWriter(self.outputs["instances"]),
             ids=self._ids(LABEL),
             rule=self.plan.objects,
@@ -145,6 +146,17 @@ class StageBuilder:
         works = [DownsampleWork(writers, group, self._grid(group)) for group in groups]
         return tuple(self._stage(stage_name(work.group), work.grid, work) for work in works)
 
+    def _classes(self) -> ReadBox:
+        """Reads the classes that objects are made of."""
+        rule, threshold = self.plan.objects, self.plan.options.object_threshold
+        assert rule is not None
+        classes = StoredChannel(OutputWriter(self.outputs["classes"]))
+        if threshold is None:
+            return classes
+        probabilities = OutputWriter(self.outputs["probabilities"])
+        of_objects = StoredChannel(probabilities, rule.object_class)
+        return Thresholded(classes, of_objects, rule, threshold)
+
     def _ids(self, stage: str) -> FragmentIds:
         """The ids that a stage gave to its fragments."""
         return FragmentIds.of(self.files.fragments(stage), self.plan.layout, self._grid(0))
@@ -161,5 +173,5 @@ class StageBuilder:
         return BlockGrid(Box.of_shape(shape), layout.block_shape(group))
 
     def _stage(self, name: str, grid: BlockGrid, work: Work) -> Stage:
-        axes = tuple(axis.name for axis in self.plan.image.axes if axis.name != "c")
+        axes = self.plan.image.volume_axes
         return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, grid, axes)
