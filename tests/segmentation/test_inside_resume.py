@@ -121,6 +121,7 @@ def test_overwriting_removes_the_objects_of_an_earlier_run_and_nothing_else(
         segment(image, existing="overwrite", smallest="5", on_event=end)
     assert listed(image) == ([], [])
     assert not (image / "tables/instances").exists()
+    (image / "tables/.instances.partial").mkdir()
     report = segment(image, existing="overwrite", outputs=("classes",), **NO_OBJECTS)
     assert report.objects is None
     assert not (image / "labels/instances").exists()

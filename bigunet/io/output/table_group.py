@@ -64,7 +64,7 @@ def replacing_table_group(
     if not _NAME.fullmatch(name):
         raise OutputError(f"a table cannot be named {name!r}; use letters, digits, _, - and .")
     tables = Path(image, "tables")
-    partial = tables / f".{name}.partial"
+    partial = _partial(tables, name)
     with writing(f"the table {tables / name}"):
         _make_group(Path(image), "tables", zarr_format)
         shutil.rmtree(partial, ignore_errors=True)
@@ -107,6 +107,13 @@ def withdraw_tables(image: str | Path, names: Sequence[str]) -> None:
             _write_attributes(tables, attributes | {"tables": kept}, zarr_format)
 
 
+def remove_partial_table(image: str | Path, name: str) -> None:
+    """Remove what a killed writer of a table left; the table itself stays."""
+    tables = Path(image, "tables")
+    if not tables.is_symlink():
+        shutil.rmtree(_partial(tables, name), ignore_errors=True)
+
+
 def is_table_whole(image: str | Path, name: str) -> bool:
     """Whether a table is listed, and has its attributes."""
     try:
@@ -134,6 +141,10 @@ def _zarr_format(image: str | Path) -> int:
     raise OutputError(
         f"a table cannot be written into {image}: it is no local OME-Zarr; give --table FILE.csv"
     )
+
+
+def _partial(tables: Path, name: str) -> Path:
+    return tables / f".{name}.partial"
 
 
 def _make_group(image: Path, path: str, zarr_format: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bigunet.engine.ledger import Ledger
 from bigunet.errors import OutputError
 from bigunet.io.output.publish import withdraw_label
-from bigunet.io.output.table_group import withdraw_tables
+from bigunet.io.output.table_group import remove_partial_table, withdraw_tables
 from bigunet.segmentation.output_kinds import OBJECT_LABELS, OBJECT_TABLES
 from bigunet.segmentation.place import RUN_FOLDER, Place
 from bigunet.segmentation.run.ownership import is_occupied, owned_others
@@ -102,6 +102,8 @@ def _remove_others(place: Place) -> None:
 
     The folder that marks labels as those of a run goes last: what is left by a kill is still known.
     """
+    for group in (group for group in place.possible_others if group in OBJECT_TABLES):
+        remove_partial_table(place.store, group.rpartition("/")[2])
     for group in reversed(owned_others(place)):
         folder = Path(place.store, group)
         try:
