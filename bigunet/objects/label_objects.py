@@ -11,6 +11,7 @@ from bigunet.blocks import BlockGrid
 from bigunet.errors import LabelsError, OptionError
 from bigunet.geometry import Box
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
+from bigunet.objects.filling import with_filled_holes
 from bigunet.objects.in_memory import Sliceable, all_boxes, ids_of_blocks
 from bigunet.objects.link_rule import links_of
 from bigunet.objects.linked_blocks import linked_ids
@@ -35,6 +36,7 @@ def label_objects(
     connectivity: int = 1,
     frames: int = 0,
     split: SplitRule | None = None,
+    fill_holes: int = 0,
     link_planes: float | None = None,
     link_time: float | None = None,
     block_shape: Sequence[int] | None = None,
@@ -67,6 +69,11 @@ def label_objects(
         across them, unless they are linked. Ids go on from frame to frame.
     split : SplitRule, optional
         Where touching objects are split. By default they are not.
+    fill_holes : int
+        Holes of at most so many voxels become voxels of the object class before all else. A hole is
+        voxels of other classes, the border included, that are connected over faces and touch no
+        side of the image (of their frame). 0 fills none. The holes are those of
+        ``scipy.ndimage.binary_fill_holes``, which fills all sizes.
     link_planes : float, optional
         Least IoU, above 0 and up to 1, from which 2D objects of neighbouring planes are one object:
         if each overlaps most with the other, by IoU. The planes are the last axis of frames.
@@ -105,9 +112,18 @@ def label_objects(
     ndim = grid.region.ndim - frames
     links = links_of(frames, ndim, link_planes=link_planes, link_time=link_time)
     rule = ObjectRule(
-        object_class, border, border_width, smallest, connectivity, ndim, split, links
+        object_class,
+        border,
+        border_width,
+        smallest,
+        connectivity,
+        ndim,
+        split,
+        links,
+        fill_holes,
     )
     labels = np.zeros(grid.region.shape, np.uint32)
+    classes = with_filled_holes(classes, rule, grid, labels)
     if split is None:
         stitched = stitch(grid, _labelled(classes, rule, grid, labels), connectivity=connectivity)
     else:

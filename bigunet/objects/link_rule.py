@@ -28,27 +28,38 @@ class LinkRule:
     ----------
     axis : int
         An axis of frames, counted from the last axis, such as -3 for the planes of 2D objects.
-    least : Fraction
-        Above 0, up to 1.
+    least : str
+        Above 0, up to 1: a decimal number or a ratio. It is kept as a ratio, such as ``3/10``.
 
     Raises
     ------
     OptionError
         If the threshold is out of its range, or the axis is not counted from the last.
+
+    Examples
+    --------
+    >>> LinkRule(-3, "0.30").least
+    '3/10'
     """
 
     axis: int
-    least: Fraction
+    least: str
 
     def __post_init__(self) -> None:
         if self.axis >= 0:
             raise OptionError(f"axis {self.axis} of a link must be counted from the last: below 0")
-        if not 0 < self.least <= 1:
+        ratio = _ratio(self.least)
+        if not 0 < ratio <= 1:
             raise OptionError(f"link threshold {self.least} must be above 0, and 1 at most")
-        if self.least.denominator > _MOST:
+        if ratio.denominator > _MOST:
             raise OptionError(
                 f"link threshold {self.least} is too fine; give a number of at most 18 decimals"
             )
+        object.__setattr__(self, "least", str(ratio))
+
+    @property
+    def ratio(self) -> Fraction:
+        return Fraction(self.least)
 
 
 def links_of(
@@ -102,12 +113,16 @@ def links_of(
     return tuple(links)
 
 
-def _exact(name: str, value: Threshold) -> Fraction:
+def _exact(name: str, value: Threshold) -> str:
     """The decimal number that was given, and not the binary number nearest to it."""
-    try:
-        exact = Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        exact = Fraction(0)
-    if not 0 < exact <= 1:
+    if not 0 < _ratio(str(value)) <= 1:
         raise OptionError(f"{name} {value} must be a number above 0, and 1 at most")
-    return exact
+    return str(value)
+
+
+def _ratio(text: str) -> Fraction:
+    """The ratio, or 0 if the text is no number."""
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        return Fraction(0)

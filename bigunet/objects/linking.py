@@ -21,8 +21,9 @@ import numpy as np
 
 from bigunet.errors import GeometryError, OptionError
 from bigunet.objects.link_rule import LinkRule
-from bigunet.objects.numbering import ObjectIds, id_type
-from bigunet.objects.overlaps import BlockOverlaps, Overlaps, renamed, sum_overlaps
+from bigunet.objects.numbering import id_type
+from bigunet.objects.overlap_sums import sum_overlaps
+from bigunet.objects.overlaps import BlockOverlaps, Overlaps, renamed
 from bigunet.objects.ratios import is_less
 
 
@@ -34,6 +35,7 @@ class LinkedObjects:
     ----------
     ids : ndarray of uint32 or uint64, (num_unlinked + 1,)
         By the unlinked id: the id of the linked object, or 0 if that was removed. At 0 it is 0.
+        So ``ids[unlinked]`` are the ids of voxels or of fragments.
     num_objects : int
         Linked objects that have an id.
     num_small : int
@@ -43,17 +45,6 @@ class LinkedObjects:
     ids: np.ndarray
     num_objects: int
     num_small: int
-
-    def of_fragments(self, unlinked: ObjectIds) -> ObjectIds:
-        """The id of the linked object of each fragment.
-
-        Parameters
-        ----------
-        unlinked : ObjectIds
-            Those that the overlaps were counted with.
-        """
-        ids = self.ids[unlinked.ids]
-        return ObjectIds(unlinked.offsets, ids, self.num_objects, self.num_small)
 
 
 def link_objects(
@@ -90,12 +81,11 @@ def link_objects(
     sizes = sizes.copy()
     for link, overlaps in zip(links, sum_overlaps(blocks, len(links))):
         _check(overlaps, len(sizes))
-        pairs = _linked_pairs(renamed(overlaps, lowest), sizes, link.least)
+        pairs = _linked_pairs(renamed(overlaps, lowest), sizes, link.ratio)
         names = _first_of_chains(pairs, len(sizes))
         lowest = names[lowest]
         joined = np.flatnonzero(names != np.arange(len(names)))
         np.add.at(sizes, names[joined], sizes[joined])
-        sizes[joined] = 0
     return _numbered(lowest, sizes, smallest)
 
 

@@ -1,4 +1,4 @@
-"""Overlaps of objects in neighbouring frames: counted in each block, summed over all blocks.
+"""Overlaps of objects in neighbouring frames, counted in one block.
 
 A block reads one frame more along the axis of a link. So each pair of neighbouring frames is
 counted in the block of the earlier one, and in no other::
@@ -11,7 +11,7 @@ counted in the block of the earlier one, and in no other::
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,6 @@ from bigunet.errors import GeometryError, LabelsError, OutputError
 from bigunet.geometry import Box
 from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
 from bigunet.objects.link_rule import LinkRule
-
-_AT_ONCE = 2**22
-"""Pairs that wait until they are summed: 96 MiB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,47 +168,7 @@ def overlaps_along(ids: np.ndarray, axis: int) -> Overlaps:
     ([1, 2], [2, 3], [2, 1])
     """
     frames = np.moveaxis(ids, axis, 0)
-    return _summed([_overlaps(*pair) for pair in itertools.pairwise(frames)])
-
-
-def sum_overlaps(blocks: Iterable[BlockOverlaps], num_links: int) -> tuple[Overlaps, ...]:
-    """The overlaps of all blocks for each link: each pair once, in the order of its ids.
-
-    Memory holds each pair once, and some million pairs of blocks, or as many as there are.
-
-    Raises
-    ------
-    GeometryError
-        If a block has not counted for each link.
-    """
-    sums = [_Sum() for _ in range(num_links)]
-    for block in blocks:
-        if len(block.of_links) != num_links:
-            raise GeometryError(
-                f"a block has overlaps of {len(block.of_links)} links, and there are {num_links}; "
-                "count them again"
-            )
-        for one, overlaps in zip(sums, block.of_links):
-            one.add(overlaps)
-    return tuple(one.result() for one in sums)
-
-
-class _Sum:
-    """Overlaps that are summed when those that wait are more than those that are summed."""
-
-    def __init__(self) -> None:
-        self._parts = [_summed([])]
-        self._num_waiting = 0
-
-    def add(self, overlaps: Overlaps) -> None:
-        self._parts.append(overlaps)
-        self._num_waiting += overlaps.num_pairs
-        if self._num_waiting > max(_AT_ONCE, self._parts[0].num_pairs):
-            self.result()
-
-    def result(self) -> Overlaps:
-        self._parts, self._num_waiting = [_summed(self._parts)], 0
-        return self._parts[0]
+    return summed([_overlaps(*pair) for pair in itertools.pairwise(frames)])
 
 
 def renamed(overlaps: Overlaps, names: np.ndarray) -> Overlaps:
@@ -223,7 +180,7 @@ def renamed(overlaps: Overlaps, names: np.ndarray) -> Overlaps:
     names : ndarray of int64
         By the id until now.
     """
-    return _summed([Overlaps(names[overlaps.earlier], names[overlaps.later], overlaps.voxels)])
+    return summed([Overlaps(names[overlaps.earlier], names[overlaps.later], overlaps.voxels)])
 
 
 def _overlaps(earlier: np.ndarray, later: np.ndarray) -> Overlaps:
@@ -237,8 +194,8 @@ def _overlaps(earlier: np.ndarray, later: np.ndarray) -> Overlaps:
     return Overlaps(ours[both], theirs[both], lengths[both])
 
 
-def _summed(parts: Sequence[Overlaps]) -> Overlaps:
-    """Each pair once, in the order of its ids."""
+def summed(parts: Sequence[Overlaps]) -> Overlaps:
+    """The overlaps of several parts: each pair once, in the order of its ids."""
     none = np.zeros(0, np.int64)
     earlier = np.concatenate([none, *(part.earlier for part in parts)])
     later = np.concatenate([none, *(part.later for part in parts)])

@@ -34,6 +34,9 @@ class ObjectRule:
         Where touching objects are split; by default they are not.
     links : tuple of LinkRule
         Along which axes of frames objects are linked, the innermost first; by default none.
+    fill_holes : int
+        Holes of at most so many voxels are filled before objects are labelled: see
+        :mod:`bigunet.objects.holes`. 0 fills none.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class ObjectRule:
     ndim: int = 2
     split: SplitRule | None = None
     links: tuple[LinkRule, ...] = ()
+    fill_holes: int = 0
 
     def __post_init__(self) -> None:
         if self.object_class < 0 or (self.border is not None and self.border < 0):
@@ -71,6 +75,8 @@ class ObjectRule:
                 f"border_width {self.border_width} and smallest {self.smallest} "
                 "must be 0 or more voxels"
             )
+        if self.fill_holes < 0:
+            raise OptionError(f"fill_holes {self.fill_holes} must be 0 or more voxels")
         if not 1 <= self.ndim <= 3:
             raise OptionError(f"objects have {self.ndim} axes; give 1 to 3")
         if not 1 <= self.connectivity <= self.ndim:

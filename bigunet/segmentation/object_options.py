@@ -63,6 +63,14 @@ class ObjectOptions:
         section=OBJECTS,
         usual="what the model file says, or 0",
     )
+    fill_holes: ObjectSize | None = option(
+        None,
+        Optional(ObjectSizeKind()),
+        "Size of the largest hole that is filled before objects are labelled: voxels such as 20, "
+        "or 30um2 or 500um3. Holes touch no side of the image.",
+        section=OBJECTS,
+        usual="0: none is filled",
+    )
     connectivity: Connectivity = option(
         "faces",
         Choice(Connectivity, "connectivity"),

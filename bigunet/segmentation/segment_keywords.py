@@ -28,6 +28,7 @@ class SegmentKeywords(TypedDict, total=False):
     border_class: str
     border_width: int
     smallest: ObjectSize | int | str | None
+    fill_holes: ObjectSize | int | str | None
     connectivity: Connectivity
     split: SplitChoice
     split_radius: int

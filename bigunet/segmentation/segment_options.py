@@ -245,9 +245,10 @@ class SegmentOptions(ObjectOptions):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; addresses are without passwords and tokens."""
         roi = {axis: list(ends) for axis, ends in self.roi.items()}
-        smallest = None if self.smallest is None else str(self.smallest)
+        sizes = {"smallest": self.smallest, "fill_holes": self.fill_holes}
+        texts = {name: None if size is None else str(size) for name, size in sizes.items()}
         shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}
-        return {**asdict(self), "smallest": smallest, "roi": roi, **shown}
+        return {**asdict(self), **texts, "roi": roi, **shown}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:

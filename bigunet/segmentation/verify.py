@@ -86,7 +86,7 @@ def verify(
     if plan.objects is not None:
         instances = _open_stored(output, plan, OUTPUT_KINDS["instances"].group)
         if plan.options.object_threshold is not None:
-            channel, group = plan.objects.object_class, OUTPUT_KINDS["probabilities"].group
+            group, channel = OUTPUT_KINDS["probabilities"].group, plan.objects.object_class
             probabilities = _open_stored(output, plan, group, channel)
     recomputation = Recomputation(plan, predictor, reader, stored, instances, probabilities)
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
@@ -127,8 +127,7 @@ def _open_output(source: str | Path, target: str | Path | None) -> _Output:
 def _open_stored(output: _Output, plan: SegmentPlan, group: str, channel: int = 0) -> VolumeReader:
     """A reader of level 0 of a group of the output, with the axes in the order of the plan."""
     image = open_multiscale(join_url(output.store, group))
-    image = replace(image, slice_axis=plan.image.slice_axis)
-    return VolumeReader(image, channels=(channel,))
+    return VolumeReader(replace(image, slice_axis=plan.image.slice_axis), channels=(channel,))
 
 
 def _grey_range(values: Mapping[str, Any]) -> GreyRange:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -23,7 +25,7 @@ from bigunet.objects.ratios import is_less
 from bigunet.objects.rule import ObjectRule
 
 THRESHOLDS = (0.5, 0.25, 0.2, 1.0, 0.4, 0.75, 1e-6, 0.6, 1 / 3)
-LINK = (LinkRule(-3, Fraction(1, 10**6)),)
+LINK = (LinkRule(-3, "0.000001"),)
 
 
 @st.composite
@@ -208,13 +210,13 @@ def test_counts_beyond_products_of_64_bits_are_compared_exactly() -> None:
     huge = 2**61
     sizes = np.array([0, huge, huge - 1, huge])
     overlaps = Overlaps(np.array([1, 1]), np.array([2, 3]), np.array([2**60, 2**60]))
-    rule = LinkRule(-3, Fraction(1, 10**18))
+    rule = LinkRule(-3, "1e-18")
     linked = link_objects(sizes, [BlockOverlaps((overlaps,))], [rule])
     assert linked.ids.tolist() == [0, 1, 1, 2]
     assert (linked.num_objects, linked.num_small) == (2, 0)
 
 
-counts = st.integers(0, 2**63 - 1) | st.integers(0, 9)
+counts = st.integers(0, 2**63 - 1) | st.integers(2**29, 2**36) | st.integers(0, 9)
 
 
 @given(st.lists(st.tuples(counts, counts, counts, counts), max_size=9))
@@ -252,13 +254,15 @@ def test_links_that_cannot_be_meant_are_refused(
 def test_rules_of_links_that_do_not_fit_the_objects_are_refused() -> None:
     planes, time = links_of(2, 2, link_planes=0.5, link_time=0.5)
     assert ObjectRule(1, links=(planes, time)).links == (planes, time)
-    for links in [(time, planes), (planes, planes), (LinkRule(-2, Fraction(1)),)]:
+    assert planes == LinkRule(-3, "0.50")
+    assert json.loads(json.dumps(dataclasses.asdict(planes))) == {"axis": -3, "least": "1/2"}
+    for links in [(time, planes), (planes, planes), (LinkRule(-2, "1"),)]:
         with pytest.raises(OptionError, match="below -2, the innermost first"):
             ObjectRule(1, links=links)
     with pytest.raises(OptionError, match="axis 0 of a link must be counted from the last"):
-        LinkRule(0, Fraction(1))
+        LinkRule(0, "1")
     with pytest.raises(OptionError, match="threshold 2 must be above 0"):
-        LinkRule(-3, Fraction(2))
+        LinkRule(-3, "2")
 
 
 def overlaps(*pairs: Point) -> BlockOverlaps:

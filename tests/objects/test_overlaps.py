@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError, OutputError
 from bigunet.geometry import Box
-from bigunet.objects import overlaps as module
+from bigunet.objects import overlap_sums
 from bigunet.objects.link_rule import links_of
+from bigunet.objects.overlap_sums import sum_overlaps
 from bigunet.objects.overlaps import (
     BlockOverlaps,
     Overlaps,
     box_to_link,
     overlaps_of_block,
     renamed,
-    sum_overlaps,
 )
 
 LINKS = links_of(2, 2, link_planes=0.5, link_time=0.5)
@@ -59,7 +59,7 @@ def test_overlaps_of_all_blocks_are_those_of_the_whole(
         for box in boxes
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_AT_ONCE", at_once)
+        patch.setattr(overlap_sums, "_AT_ONCE", at_once)
         sums = sum_overlaps(iter(blocks), len(LINKS))
     for link, ours in zip(LINKS, sums, strict=True):
         pairs = list(zip(ours.earlier.tolist(), ours.later.tolist()))

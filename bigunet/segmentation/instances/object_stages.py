@@ -14,6 +14,19 @@ LABEL = "label"
 """Finds the fragments of objects."""
 
 
+LINK = "link"
+"""Counts overlaps of objects in neighbouring planes or time points."""
+WITH_ARRAY = frozenset({SEEDS, LABEL})
+"""Stages that write the fragment of each voxel."""
+
+
 def object_stages(rule: ObjectRule) -> tuple[str, ...]:
-    """The stages that number fragments: of seeds if objects are split, then of objects."""
-    return (SEEDS, LABEL) if rule.split else (LABEL,)
+    """The stages of a rule: of seeds if objects are split, of objects, and of links."""
+    before = (SEEDS,) if rule.split else ()
+    after = (LINK,) if rule.links else ()
+    return (*before, LABEL, *after)
+
+
+def last_stage(rule: ObjectRule) -> str:
+    """The stage after which the fragments of objects have their final ids."""
+    return object_stages(rule)[-1]

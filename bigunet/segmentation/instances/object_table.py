@@ -63,7 +63,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
-        axes=plan.image.volume_axes[-plan.network_axes :],
+        axes=plan.object_axes,
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"
@@ -73,11 +73,12 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
 def _described(plan: SegmentPlan) -> Described:
     rule = plan.objects
     assert rule is not None
-    frames = plan.region.shape[: -rule.ndim]
+    ndim = len(plan.object_axes)
+    sizes = [plan.region.shape[axis] for axis in plan.measuring_order]
     return Described(
-        shape=plan.region.shape[-rule.ndim :],
+        shape=sizes[-ndim:],
         voxel_size_um=plan.voxel_size_um,
-        frames=dict(zip(plan.image.volume_axes, frames)),
+        frames=dict(zip(plan.image.volume_axes, sizes[:-ndim])),
         class_name=plan.model.description.classes[rule.object_class].name,
     )
 

@@ -19,8 +19,8 @@ from bigunet.segmentation.segment_options import SegmentOptions
 _MOST_NEIGHBOURS = 40_000
 _USUAL = {
     "object_class": "", "object_threshold": None, "border_class": "", "border_width": 0,
-    "smallest": None, "connectivity": "faces", "split": "auto", "split_radius": 0,
-    "link_planes": None, "link_time": None, "no_table": False,
+    "smallest": None, "fill_holes": None, "connectivity": "faces", "split": "auto",
+    "split_radius": 0, "link_planes": None, "link_time": None, "no_table": False,
 }  # fmt: skip
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
@@ -112,6 +112,7 @@ def choose_objects(
         ndim=ndim,
         split=_split(options, same, None if voxel_size_um is None else voxel_size_um[-ndim:]),
         links=choose_links(options, axes=axes, ndim=ndim),
+        fill_holes=_largest_hole(options, ndim, voxel_size_um),
     )
 
 
@@ -129,6 +130,13 @@ def _split(
         spacing = tuple(size / min(size_um) for size in size_um)
     usual = SplitRule()
     return replace(usual, radius=options.split_radius or usual.radius, spacing=spacing)
+
+
+def _largest_hole(options: SegmentOptions, ndim: int, voxel_size_um: Sequence[float] | None) -> int:
+    """Voxels of the largest hole that is filled; linked objects have their holes in one frame."""
+    if options.fill_holes is None:
+        return 0
+    return options.fill_holes.most_voxels(voxel_size_um, ndim)
 
 
 def _border(

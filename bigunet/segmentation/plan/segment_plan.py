@@ -110,14 +110,28 @@ class SegmentPlan:
 
     @property
     def object_axes(self) -> tuple[str, ...]:
-        """Names of the axes of one object: those of the network, and that of linked planes."""
-        return self.image.volume_axes[-linked_ndim(self.options, self.network_axes) :]
+        """Names of the axes of one object, in the order of its table.
+
+        They are those of the network, and that of linked planes.
+        """
+        axes = self.image.volume_axes[-linked_ndim(self.options, self.network_axes) :]
+        return tuple(sorted(axes, key="zyx".index))
+
+    @property
+    def measuring_order(self) -> tuple[int, ...]:
+        """Axes of the output in the order of the table: frames, then those of an object."""
+        axes = self.image.volume_axes
+        frames = range(len(axes) - len(self.object_axes))
+        return (*frames, *map(axes.index, self.object_axes))
 
     @property
     def voxel_size_um(self) -> tuple[float, ...] | None:
         """Size of a voxel in micrometres along the axes of an object, if the image states it."""
         size = scale_um(self.image, self.level)
-        return None if size is None else tuple(size[-len(self.object_axes) :])
+        if size is None:
+            return None
+        of_axis = dict(zip(self.image.volume_axes[-len(size) :], size))
+        return tuple(of_axis[axis] for axis in self.object_axes)
 
     @property
     def turns(self) -> int:

@@ -15,7 +15,7 @@ from bigunet.io.output.writing import sweep_partial_files
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_ids import write_ids
-from bigunet.segmentation.instances.object_stages import object_stages
+from bigunet.segmentation.instances.object_stages import WITH_ARRAY, object_stages
 from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.instances.object_table import has_table, write_object_table
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
@@ -109,7 +109,8 @@ class Run:
         if not (self._is_done(ledger, RELABEL) and self._files.are_numbered()):
             before: tuple[Stage, ...] = (self._segment(),)
             for name in object_stages(self.plan.objects):
-                create_arrays(self._files.fragments(name).array(self.plan.layout))
+                if name in WITH_ARRAY:
+                    create_arrays(self._files.fragments(name).array(self.plan.layout))
                 num_done += self._run_stages((*before, self._stages().objects(name)), ledger)
                 if self._lost(ledger):
                     # The next attempt computes these blocks again.
