@@ -1,4 +1,4 @@
-"""What a worker does for a block of the stages "holes", "seeds" and "label": it numbers fragments."""
+"""What a worker does for a block of "holes", "seeds" or "label": it numbers the fragments."""
 
 from __future__ import annotations
 
