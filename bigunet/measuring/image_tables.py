@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bigunet.errors import OutputError
-from bigunet.io.output.table_group import replacing_table_group
+from bigunet.io.output.table_group import MADE_BY_KEY, replacing_table_group
 from bigunet.measuring.files import has_parquet, opened_table
 from bigunet.measuring.grey_columns import Columns
 
@@ -87,6 +88,7 @@ def _attributes(labels: str, suffix: str) -> dict[str, Any]:
         "index_key": "label",
         "index_type": "int",
         "instance_key": "label",
+        MADE_BY_KEY: {"version": version("bigunet")},
     }
 
 

@@ -56,11 +56,10 @@ def test_instances_are_written_by_default_where_the_model_or_the_user_says_what_
     None
 ):
     both, classes = ("classes", "instances"), ("classes",)
-    assert choose_outputs(described(), SegmentOptions(), inside_image=False) == both
-    assert choose_outputs(described(), SegmentOptions(), inside_image=True) == classes
-    assert choose_outputs(described(None), SegmentOptions(), inside_image=False) == classes
+    assert choose_outputs(described(), SegmentOptions()) == both
+    assert choose_outputs(described(None), SegmentOptions()) == classes
     named = SegmentOptions(object_class="cell")
-    assert choose_outputs(described(None), named, inside_image=False) == both
+    assert choose_outputs(described(None), named) == both
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from bigunet.blocks import BlockGrid
 from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
 from bigunet.objects.block_fragments import BlockFragments
+from bigunet.objects.filling import choose_filled
+from bigunet.objects.holes import HoleFragments
 from bigunet.objects.joining import StitchedFragments
 from bigunet.objects.linking import link_objects
 from bigunet.objects.numbering import NumberedObjects, rank, sizes_of_objects
@@ -24,7 +26,7 @@ from bigunet.objects.stitching import stitch
 from bigunet.segmentation.instances.fragment_files import FragmentFiles
 from bigunet.segmentation.instances.fragment_ids import load_array
 from bigunet.segmentation.instances.object_files import ObjectFiles
-from bigunet.segmentation.instances.object_stages import LABEL, LINK, SEEDS
+from bigunet.segmentation.instances.object_stages import HOLES, LABEL, LINK, SEEDS
 from bigunet.segmentation.instances.object_summary import ObjectSummary
 
 _IDS_AT_ONCE = 2**22
@@ -54,6 +56,11 @@ def write_ids(stage: str, files: ObjectFiles, grid: BlockGrid, rule: ObjectRule)
         _write_linked_ids(files, grid, rule)
         return
     with writing(f"temporary files in {own.folder}"), Scratch(own.folder) as scratch:
+        if stage == HOLES:
+            blocks = (own.blocks.read(k, HoleFragments.from_bytes) for k in range(grid.num_blocks))
+            largest = rule.fill_holes
+            save_ids(own, choose_filled(grid, blocks, largest=largest, scratch=scratch))
+            return
         if stage == SEEDS:
             save_ids(own, rank(_stitched(own, grid, rule, scratch)))
             return

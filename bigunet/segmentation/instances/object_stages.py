@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bigunet.objects.rule import ObjectRule
 
+HOLES = "holes"
+"""Finds the fragments of what is not of the object class, if holes are filled."""
 SEEDS = "seeds"
 """Finds the seeds of objects that are split."""
 LABEL = "label"
@@ -16,15 +18,14 @@ LABEL = "label"
 
 LINK = "link"
 """Counts overlaps of objects in neighbouring planes or time points."""
-WITH_ARRAY = frozenset({SEEDS, LABEL})
+WITH_ARRAY = frozenset({HOLES, SEEDS, LABEL})
 """Stages that write the fragment of each voxel."""
 
 
 def object_stages(rule: ObjectRule) -> tuple[str, ...]:
-    """The stages of a rule: of seeds if objects are split, of objects, and of links."""
-    before = (SEEDS,) if rule.split else ()
-    after = (LINK,) if rule.links else ()
-    return (*before, LABEL, *after)
+    """The stages of a rule, in their order."""
+    needed = {HOLES: bool(rule.fill_holes), SEEDS: bool(rule.split), LINK: bool(rule.links)}
+    return tuple(stage for stage in (HOLES, SEEDS, LABEL, LINK) if needed.get(stage, True))
 
 
 def last_stage(rule: ObjectRule) -> str:

@@ -25,9 +25,7 @@ _USUAL = {
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
 
-def choose_outputs(
-    description: ModelDescription, options: SegmentOptions, *, inside_image: bool
-) -> tuple[Output, ...]:
+def choose_outputs(description: ModelDescription, options: SegmentOptions) -> tuple[Output, ...]:
     """The outputs of the options; by default classes, and instances if the model has objects.
 
     Instances are made of classes, so that these are written, too.
@@ -36,15 +34,10 @@ def choose_outputs(
     ----------
     description : ModelDescription
     options : SegmentOptions
-    inside_image : bool
-        Whether the outputs are labels inside the image, which are classes only.
     """
     has_objects = description.objects is not None or bool(options.object_class)
     if not options.outputs:
-        chosen: tuple[Output, ...] = ("classes",)
-        if has_objects and not inside_image:
-            chosen = ("classes", "instances")
-        return _with_sources(chosen, options)
+        return _with_sources(("classes", "instances") if has_objects else ("classes",), options)
     return _with_sources(options.outputs, options)
 
 
@@ -170,8 +163,7 @@ def _refuse_unused(options: SegmentOptions) -> None:
     for name, usual in _USUAL.items():
         if (value := getattr(options, name)) != usual:
             raise OptionError(
-                f"{name.replace('_', ' ')} {value}: no objects are written; give --output "
-                "instances, and an OUT"
+                f"{name.replace('_', ' ')} {value}: no objects are written; give --output instances"
             )
 
 

@@ -115,7 +115,7 @@ def make_plan(
     region = _region(image, image.volume_shape(level), options)
     channels = _channels(image, model, options)
     precision = _precision(model, options)
-    outputs = choose_outputs(model.description, options, inside_image=inside_image)
+    outputs = choose_outputs(model.description, options)
     options = replace(options, level=level, channels=channels, precision=precision, outputs=outputs)
     size = scale_um(image, level)
     objects = choose_objects(

@@ -85,8 +85,9 @@ class Run:
         """
         place, num_done = self.record.place, 0
         for attempt in range(_ATTEMPTS + 1):
-            sweep_partial_files(place.folder)
-            remove_damaged_metadata(place.folder)
+            for folder in place.label_folders:
+                sweep_partial_files(folder)
+                remove_damaged_metadata(folder)
             lost = self._lost(ledger)
             if not lost and attempt:
                 break

@@ -3,6 +3,7 @@
 ::
 
     segment       each block: its classes, and the levels that one task can write with it
+    holes         each block: fragments of holes, if holes are filled   }
     seeds         each block: fragments of seeds, if objects are split  }
     label         each block: fragments of objects, from the classes    } only with instances
     link          each block: overlaps between frames, with links       }
@@ -10,7 +11,8 @@
     measure       each block: sums of its objects, for their table      }
     downsample1   each block of the next group of levels, and so on
 
-After "seeds", "label" and "link", the process that runs the stages joins and numbers the fragments.
+After each of the stages from "holes" to "link", the process that runs them joins the fragments
+of all blocks.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.fragment_ids import FragmentIds
 from bigunet.segmentation.instances.label_work import (
+    HoleLabelling,
     Labelling,
     LabelWork,
     ObjectLabelling,
@@ -38,9 +41,20 @@ from bigunet.segmentation.instances.label_work import (
 )
 from bigunet.segmentation.instances.link_work import LinkWork
 from bigunet.segmentation.instances.measure_work import MeasureWork
-from bigunet.segmentation.instances.object_classes import ReadBox, StoredChannel, Thresholded
+from bigunet.segmentation.instances.object_classes import (
+    ReadBox,
+    StoredChannel,
+    Thresholded,
+    WithoutHoles,
+)
 from bigunet.segmentation.instances.object_files import ObjectFiles
-from bigunet.segmentation.instances.object_stages import LABEL, LINK, SEEDS, last_stage
+from bigunet.segmentation.instances.object_stages import (
+    HOLES,
+    LABEL,
+    LINK,
+    SEEDS,
+    last_stage,
+)
 from bigunet.segmentation.instances.relabel_work import RelabelWork
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
@@ -115,9 +129,11 @@ class StageBuilder:
         """A stage that numbers fragments: of objects, or of their seeds."""
         plan, grid, files = self.plan, self._grid(0), self.files.fragments(name)
         assert plan.objects is not None
-        parts = self._classes(), plan.objects, grid.region
+        parts = self._classes() if name == HOLES else self._filled(), plan.objects, grid.region
         labelling: Labelling = ObjectLabelling(*parts)
-        if name == SEEDS:
+        if name == HOLES:
+            labelling = HoleLabelling(*parts)
+        elif name == SEEDS:
             labelling = SeedLabelling(*parts)
         elif plan.objects.split:
             labelling = PieceLabelling(*parts, self._ids(SEEDS))
@@ -128,7 +144,7 @@ class StageBuilder:
         """The stage that writes the ids of the objects."""
         assert self.plan.objects is not None
         work = RelabelWork(
-            classes=self._classes(),
+            classes=self._filled(),
             instances=OutputWriter(self.outputs["instances"]),
             ids=self._ids(LABEL, last_stage(self.plan.objects)),
             rule=self.plan.objects,
@@ -161,6 +177,13 @@ class StageBuilder:
         groups = range(1, len(self.plan.layout.groups))
         works = [DownsampleWork(writers, group, self._grid(group)) for group in groups]
         return tuple(self._stage(stage_name(work.group), work.grid, work) for work in works)
+
+    def _filled(self) -> ReadBox:
+        """Reads the classes that objects are made of, after holes are filled."""
+        rule = self.plan.objects
+        assert rule is not None
+        classes = self._classes()
+        return WithoutHoles(classes, self._ids(HOLES), rule) if rule.fill_holes else classes
 
     def _classes(self) -> ReadBox:
         """Reads the classes that objects are made of."""
