@@ -23,7 +23,8 @@ import tifffile
 import zarr
 
 import bigunet
-from bigunet import metrics
+from bigunet.metrics.objects import average_precision
+from bigunet.metrics.partitions import v_info, v_rand
 
 EM: dict[str, Any] = {
     "model": "em-boundaries",
@@ -32,7 +33,7 @@ EM: dict[str, Any] = {
     "border_width": 3,
     "smallest": 100,
 }
-NUCLEI: dict[str, Any] = {"model": "nuclei", "channels": (0,), "link_planes": 0.5, "smallest": 200}
+NUCLEI: dict[str, Any] = {"model": "nuclei", "link_planes": 0.3, "smallest": 200}
 
 
 def as_zarr(path: Path, volume: np.ndarray) -> Path:
@@ -57,11 +58,11 @@ def objects(
 
 def scores(ids: np.ndarray, truth: np.ndarray) -> str:
     """The scores of numbered objects, as text."""
-    precision = metrics.average_precision(truth, ids)
+    precision = average_precision(truth, ids)
     return (
         f"{int(ids.max())} objects of {len(np.unique(truth)) - 1}, AP at IoU 0.5 {precision:.4f}, "
-        f"V^Rand {metrics.v_rand(ids, truth, thin=False):.4f}, "
-        f"V^Info {metrics.v_info(ids, truth, thin=False):.4f}"
+        f"V^Rand {v_rand(ids, truth, thin=False):.4f}, "
+        f"V^Info {v_info(ids, truth, thin=False):.4f}"
     )
 
 
@@ -84,6 +85,7 @@ def main() -> int:
     parser.add_argument("gray", type=Path)
     parser.add_argument("bodies", type=Path)
     parser.add_argument("nuclei", type=Path)
+    parser.add_argument("--channel", default="0", help="Channel of the nuclei, by name or number.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         em, nuclei = Path(scratch, "em"), Path(scratch, "nuclei")
@@ -92,7 +94,8 @@ def main() -> int:
         gray = as_zarr(em / "gray.zarr", tifffile.imread(given.gray))
         same = list(compare("EM", gray, tifffile.imread(given.bodies), em, EM))
         truth = np.asarray(zarr.open_array(given.nuclei / "labels/0/0", mode="r")[:]).squeeze()
-        same += compare("nuclei", given.nuclei, truth, nuclei, NUCLEI)
+        options = NUCLEI | {"channels": (given.channel,)}
+        same += compare("nuclei", given.nuclei, truth, nuclei, options)
     return 0 if all(same) else 1
 
 
