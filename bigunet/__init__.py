@@ -5,6 +5,8 @@ import typing as _typing
 from importlib.metadata import version as _version
 
 if _typing.TYPE_CHECKING:
+    from bigunet.arrays.predict import predict
+    from bigunet.arrays.prediction import Prediction
     from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
     from bigunet.errors import BigUNetError
     from bigunet.evaluation.evaluate import Evaluation, evaluate
@@ -45,6 +47,7 @@ __all__ = [
     "ModelDescription",
     "Normalisation",
     "ObjectDescription",
+    "Prediction",
     "Recipe",
     "SegmentOptions",
     "SegmentReport",
@@ -61,6 +64,7 @@ __all__ = [
     "load_model",
     "measure",
     "plan",
+    "predict",
     "save_model",
     "segment",
     "segment_fields",
@@ -81,6 +85,7 @@ _HOMES = {
     "ModelDescription": "model.description",
     "Normalisation": "model.description",
     "ObjectDescription": "model.object_description",
+    "Prediction": "arrays.prediction",
     "Recipe": "training.recipe",
     "SegmentOptions": "segmentation.segment_options",
     "SegmentReport": "segmentation.segment_report",
@@ -97,6 +102,7 @@ _HOMES = {
     "load_model": "model.files.model_file",
     "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
+    "predict": "arrays.predict",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",
