@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bigunet.options.short_repr import counted, line_repr, shown_shares
 from bigunet.segmentation.segment_report import SegmentReport
 
 
@@ -41,12 +42,12 @@ class Prediction:
     report: SegmentReport
 
     def __repr__(self) -> str:
-        shape = None if self.classes is None else tuple(self.classes.shape)
-        shares = self.report.class_shares.items()
-        listed = ", ".join(f"{name} {share:.1%}" for name, share in shares)
-        parts = [f"shape {shape}", listed]
-        if self.report.objects is not None:
-            parts.append(f"{self.report.objects.num_objects} objects")
-        if self.probabilities is not None:
-            parts.append("probabilities")
-        return f"<Prediction: {'; '.join(parts)}>"
+        made = self.probabilities if self.classes is None else self.classes
+        objects = self.report.objects
+        return line_repr(
+            self,
+            f"shape {tuple(made.shape)}",
+            shown_shares(self.report.class_shares),
+            "" if objects is None else counted(objects.num_objects, "object"),
+            "" if self.probabilities is None else "probabilities",
+        )

@@ -154,7 +154,7 @@ def test_its_repr_is_a_line_with_shape_classes_and_objects(
     made = bigunet.predict(noise("yx"), tiny_model, client=client, **OPTIONS)
     text = repr(made)
     assert text.startswith("<Prediction: shape (21, 37); background ")
-    assert f"{made.instances.max()} objects" in text
+    assert f"{made.instances.max()} object" in text
     assert "\n" not in text
     assert len(text) < 200
 
