@@ -8,10 +8,10 @@ import numpy as np
 
 from bigunet.report.markup import Markup, element, joined
 
-_WIDTH, _HEIGHT = 420, 190
+_WIDTH, _HEIGHT = 420, 196
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 412, 22, 160
 # Ticks of an axis at the most.
-_TICKS = 6
+_TICKS = 8
 
 
 def svg(
@@ -45,8 +45,10 @@ def size_bars(counts: Sequence[int], label: str) -> Markup:
             above = _BOTTOM - height - 4
             bars.append(text(left + step / 2, above, f"{counts[k]:,}", anchor="middle"))
         if place % every == 0:
-            bars.append(text(left, _BOTTOM + 15, f"{2**k:,}", anchor="start", class_="soft"))
-    title = text((_LEFT + _RIGHT) / 2, _HEIGHT - 2, "voxels of an object", "middle", "soft")
+            bars.append(text(left + step / 2, _BOTTOM + 15, f"{2**k:,}", "middle", "soft"))
+    title = text(
+        (_LEFT + _RIGHT) / 2, _HEIGHT - 4, "voxels of an object, at least", "middle", "soft"
+    )
     return svg(_WIDTH, _HEIGHT, label, *bars, _base_line(), title)
 
 

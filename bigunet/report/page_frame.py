@@ -29,6 +29,7 @@ figcaption{font-size:.9rem;margin-top:.25rem;overflow-wrap:anywhere}
 figure{margin:1rem 0;min-width:0}
 img,svg{max-width:100%;height:auto;display:block}
 .sharp{image-rendering:pixelated}
+img+svg{margin-top:.5rem}
 .pair{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:.5rem;max-width:48rem}
 .pair img{width:100%}
 .zooms{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));
@@ -41,8 +42,9 @@ img,svg{max-width:100%;height:auto;display:block}
 table{border-collapse:collapse;margin:.5rem 0;max-width:100%}
 th,td{text-align:left;padding:.25rem .75rem .25rem 0;vertical-align:baseline;
  border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+td:first-child,th:first-child{min-width:8rem}
 td.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-td.bar{width:40%;min-width:5rem}
+td.bar{width:40%;min-width:3rem}
 .fill{display:block;height:.8rem;background:var(--bar);min-width:1px}
 .swatch{display:inline-block;width:.9rem;height:.9rem;border:1px solid var(--soft);
  margin-right:.4rem;vertical-align:-.1rem}

@@ -34,7 +34,7 @@ class BlockTimes:
     pieces : array of float
         Seconds of each of PIECES, block after block.
     segmented : dict of int to float
-        Seconds of the blocks that were segmented, by their number.
+        Seconds of the blocks that were segmented, without waiting, by their number.
     """
 
     threads: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -57,9 +57,11 @@ class BlockTimes:
         thread = (record["worker"], record["thread"])
         self.rows.append(self.threads.setdefault(thread, len(self.threads)))
         self.begun.append(record["begun"])
-        self.pieces.extend(pieces_of(record))
+        pieces = pieces_of(record)
+        self.pieces.extend(pieces)
         if record["stage"] == SEGMENT:
-            self.segmented[record["block"]] = record["seconds"]
+            worked = (s for s, state in zip(pieces, PIECES) if state != WAIT)
+            self.segmented[record["block"]] = sum(worked)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows (block,), begins (block,) and seconds of the pieces (block, piece)."""

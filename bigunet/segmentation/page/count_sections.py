@@ -40,7 +40,7 @@ def classes_section(report: SegmentReport) -> Markup:
     ]
     head = element(
         "thead",
-        element("tr", *(element("th", t, scope="col") for t in ("class", "share of voxels", ""))),
+        element("tr", *(element("th", t, scope="col") for t in ("class", "share", ""))),
     )
     table = element("table", head, element("tbody", *rows))
     return section("Classes and objects", table, _objects(report))
@@ -98,12 +98,14 @@ def model_section(report: SegmentReport) -> Markup:
 def shown_share(share: float) -> str:
     """A share in percent, never rounded to all or nothing.
 
-    >>> shown_share(0.21), shown_share(0.99999), shown_share(0.00001)
-    ('21.0 %', 'above 99.9 %', 'below 0.1 %')
+    >>> shown_share(0.21), shown_share(1), shown_share(0.99999), shown_share(0.00001)
+    ('21.0 %', '100 %', 'more than 99.9 %', 'less than 0.1 %')
     """
-    if 0 < share < 0.001:
-        return "below 0.1 %"
-    return "above 99.9 %" if 0.999 < share < 1 else f"{share:.1%}".replace("%", " %")
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", " %")
+    if share < 0.001:
+        return "less than 0.1 %"
+    return "more than 99.9 %" if share > 0.999 else f"{share:.1%}".replace("%", " %")
 
 
 def _objects(report: SegmentReport) -> Markup:
@@ -111,7 +113,8 @@ def _objects(report: SegmentReport) -> Markup:
     if found is None or rule is None:
         return element("p", "Objects were not numbered in this run.", class_="soft")
     name = report.plan.model.description.classes[rule.object_class].name
-    words = f"{found.num_objects:,} objects of class {name}"
+    count = f"{found.num_objects:,}" if found.num_objects else "No"
+    words = f"{count} object{'s' * (found.num_objects != 1)} of class {name}"
     if found.num_small:
         words += f"; {found.num_small:,} below {rule.smallest} voxels were left out"
     if found.num_objects and found.median_voxels is not None:
@@ -134,25 +137,39 @@ def _grey_chart(name: str, values: np.ndarray, grey_range: tuple[float, float]) 
     inner = np.percentile(values, _SHOWN_PERCENT) if values.size else (low, high)
     ends = min(float(inner[0]), low), max(float(inner[1]), high)
     margin = (ends[1] - ends[0]) * 0.03 or 1.0
-    ends = ends[0] - margin, ends[1] + margin
-    counts, _ = np.histogram(values, bins=_bins(values, ends), range=ends)
+    # Where no value is negative, no number of the axis is.
+    ends = max(0.0, ends[0] - margin) if ends[0] >= 0 else ends[0] - margin, ends[1] + margin
+    counts, ends = _histogram(values, ends)
     below, above = (float(np.mean(v)) if v.size else 0.0 for v in (values < low, values > high))
     words = (
         f"Channel {name}: the network reads {grey_range[0]:.6g} as 0 and {grey_range[1]:.6g} as 1. "
-        f"{shown_share(below)} of the voxels lie below the range, {shown_share(above)} above it."
+        f"Of the voxels, {shown_share(below)} lie below this range, {shown_share(above)} above it."
     )
     chart = grey_histogram(counts, ends, grey_range, f"Histogram of grey values. {words}")
     return figure(chart, f"{words} Heights are on a logarithmic scale, from a sample of the image.")
 
 
-def _bins(values: np.ndarray, ends: tuple[float, float]) -> int:
-    """As many bins as look smooth: no more than whole numbers where all values are whole."""
-    whole = bool(values.size) and bool(np.all(values[:1000] == np.round(values[:1000])))
-    return max(4, min(_BINS, int(ends[1] - ends[0]))) if whole else _BINS
+def _histogram(
+    values: np.ndarray, ends: tuple[float, float]
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Counts of equally wide bins, and where the first begins and the last ends.
+
+    Of whole numbers, each bin takes equally many: others would look like a comb.
+    """
+    if values.size and bool(np.all(values == np.round(values))) and ends[1] - ends[0] > 1:
+        low, high = math.floor(ends[0]), math.ceil(ends[1]) + 1
+        width = -(-(high - low) // _BINS)
+        num_bins = -(-(high - low) // width)
+        ends = float(low), float(low + num_bins * width)
+    else:
+        num_bins = _BINS
+    return np.histogram(values, bins=num_bins, range=ends)[0], ends
 
 
 def _bar(share: float) -> Markup:
-    return element("span", class_="fill", style=f"width:{100 * share:.2f}%")
+    return (
+        element("span", class_="fill", style=f"width:{100 * share:.2f}%") if share else Markup("")
+    )
 
 
 def _size(size_um: Sequence[float] | Any) -> str:

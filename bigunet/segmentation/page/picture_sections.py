@@ -14,7 +14,15 @@ from bigunet.report.inline_picture import inline_picture
 from bigunet.report.label_picture import framed, outlined, seen_grey, tinted
 from bigunet.report.markup import Markup, element, figure, joined, section
 from bigunet.segmentation.page.shown_pixels import OVERVIEW, ShownPixels
-from bigunet.segmentation.page.views import Zoom, corner_places, densest, zoom_at
+from bigunet.segmentation.page.views import (
+    ZOOM,
+    Zoom,
+    corner_places,
+    densest,
+    drawn_shape,
+    side_view,
+    zoom_at,
+)
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
@@ -65,10 +73,12 @@ class PictureSections:
         window = [max(1, round(n * s)) for n, s in zip((200, 200), self._shrinkage(labels))]
         centre = self._enlarged(densest(labels > 0, window), labels)
         places = [*corners, zoom_at(self._grid, self.leading, centre, "The densest place")]
+        if (side := self._side(centre)) is not None:
+            places.append(side)
         note = (
             "Small marks in the frame show where blocks meet. A seam would run between them."
-            if corners
-            else "The plane is one block, so there is no place where a seam could be."
+            if corners or side is not None
+            else "The output is one block in this plane, so that no seam could be in it."
         )
         drawn = element("div", *map(self._zoom, places), class_="zooms")
         return section("Close up", element("p", note), drawn)
@@ -76,21 +86,38 @@ class PictureSections:
     def _zoom(self, zoom: Zoom) -> Markup:
         grey = self._seen(self.pixels.grey(zoom.box))
         labels, ids = self.pixels.classes(0, zoom.box), self.pixels.objects(0, zoom.box)
+        high = self._stretch(zoom.box)
         drawn = outlined(tinted(grey, labels, self._colors, 0.15), labels, self._colors, ids)
-        y, x = zoom.box.start[-2:]
-        height, width = zoom.box.shape[-2:]
-        where = f"rows {y:,} to {y + height - 1:,}, columns {x:,} to {x + width - 1:,}"
+        where = self._place(zoom.box)
         pair = [
             inline_picture(
-                framed(picture, zoom.rows, zoom.columns),
+                framed(picture.repeat(high, axis=0), [high * n for n in zoom.rows], zoom.columns),
                 f"{zoom.title}, {what}: {where}",
                 most_bytes=_ZOOM_BYTES,
                 sharp=True,
             )
             for picture, what in ((grey, "the image alone"), (drawn, "the image with its labels"))
         ]
-        caption = joined(element("strong", zoom.title), f": {where}{self._where()} of the output.")
+        caption = joined(element("strong", zoom.title), f": {where} of the output.")
         return figure(element("div", *pair, class_="pair"), caption)
+
+    def _side(self, centre: list[int]) -> Zoom | None:
+        """A part from the side, if the network sees three axes."""
+        return side_view(self._grid, self.leading, centre) if self._plan.network_axes == 3 else None
+
+    def _stretch(self, box: Box) -> int:
+        """Times that a row is repeated in a view from the side, if voxels are higher than wide."""
+        size = self._plan.voxel_size_um
+        if size is None or len(size) < 3 or drawn_shape(box)[0] == box.shape[-2]:
+            return 1
+        return max(1, min(round(size[0] / size[2]), 2 * ZOOM // drawn_shape(box)[0]))
+
+    def _place(self, box: Box) -> str:
+        """Where a part lies, in words."""
+        ends = zip(self._plan.image.volume_axes, box.start, box.stop)
+        return ", ".join(
+            f"{axis} {a:,}" if b - a == 1 else f"{axis} {a:,} to {b - 1:,}" for axis, a, b in ends
+        )
 
     def _corners(self) -> list[Zoom]:
         """The corners with most that is not background around them."""

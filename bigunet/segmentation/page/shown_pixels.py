@@ -16,7 +16,7 @@ from bigunet.io.images.volume import VolumeReader
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.options.choices import Output
-from bigunet.segmentation.page.views import shown_planes
+from bigunet.segmentation.page.views import drawn_shape, shown_planes
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 OVERVIEW = 1024
@@ -76,12 +76,10 @@ class ShownPixels:
         if "instances" in self.outputs:
             rule = self.plan.objects
             assert rule is not None
-            return np.asarray(
-                (self._read("instances", level, box) > 0) * np.uint8(rule.object_class)
-            )
+            return np.where(self._read("instances", level, box), np.uint8(rule.object_class), 0)
         count = len(self.plan.model.description.classes)
         shares = [self._read("probabilities", level, box, channel=k) for k in range(count)]
-        return np.argmax(shares, axis=0).astype(np.uint8)
+        return np.asarray(np.argmax(shares, axis=0))
 
     def objects(self, level: int, box: Box) -> np.ndarray:
         """The numbers of the objects (y, x), or the classes where objects are not numbered."""
@@ -89,12 +87,12 @@ class ShownPixels:
             return self.classes(level, box)
         classes, ids = self.classes(level, box), self._read("instances", level, box)
         # Voxels of other classes are outlined, too; no object has a number this large.
-        return np.where(ids > 0, ids.astype(np.uint64) + np.uint64(256), classes.astype(np.uint64))
+        return np.where(ids, ids.astype(np.uint64) + np.uint64(256), classes.astype(np.uint64))
 
     def grey(self, box: Box) -> np.ndarray:
         """Grey values (channel, y, x) of a plane of the segmented level."""
         read = self._reader(self.plan.level).read(box.shift(self.plan.region.start))
-        return read.reshape(read.shape[0], *read.shape[-2:])
+        return read.reshape(read.shape[0], *drawn_shape(box))
 
     def overview_grey(self, leading: Point) -> np.ndarray | None:
         """Grey values (channel, y, x) of a plane in about the resolution of the overview.
@@ -132,17 +130,13 @@ class ShownPixels:
         """The level of the image that is nearest to the overview, and the plane on it."""
         image, region = self.plan.image, self.plan.region
         dtype = image.level(self.plan.level).dtype
-        levels = [k for k, one in enumerate(image.levels) if one.dtype == dtype]
-        best: tuple[int, Box] | None = None
-        for level in sorted(levels):
-            if level < self.plan.level:
-                continue
-            box = _on_level(
-                image.volume_shape(level), image.volume_shape(self.plan.level), region, leading
-            )
-            if best is None or all(n >= m for n, m in zip(box.shape[-2:], wanted)):
+        segmented = image.volume_shape(self.plan.level)
+        best = self.plan.level, _on_level(segmented, segmented, region, leading)
+        for level in range(self.plan.level + 1, len(image.levels)):
+            box = _on_level(image.volume_shape(level), segmented, region, leading)
+            large = all(n >= m for n, m in zip(box.shape[-2:], wanted))
+            if large and image.level(level).dtype == dtype:
                 best = level, box
-        assert best is not None
         return best
 
     def _reader(self, level: int) -> VolumeReader:
@@ -152,7 +146,7 @@ class ShownPixels:
         self, output: Output, level: int, box: Box, *, channel: int | None = None
     ) -> np.ndarray:
         read = OutputWriter(self.outputs[output]).read_box(level, box, channel=channel)
-        return np.asarray(read).reshape(box.shape[-2:])
+        return np.asarray(read).reshape(drawn_shape(box))
 
     def _shape(self, level: int) -> Point:
         return self.plan.layout.levels[level].shape

@@ -124,7 +124,7 @@ def _map(times: BlockTimes, shape: Point) -> Markup:
     each = f"the mean of {behind:,} blocks behind one another" if behind > 1 else "one block"
     alt = f"Map of block times, from {least} to {most}"
     caption = (
-        f"Time of each block while it was segmented: each place is {each}. Yellow took longest; "
+        f"Time to read, compute and write each block: each place is {each}. Yellow took longest; "
         "grey has no time."
     )
     drawn = inline_picture(picture, alt, most_bytes=60_000, sharp=True)

@@ -24,7 +24,7 @@ class Zoom:
     ----------
     title : str
     box : Box
-        In voxels of level 0 of the output; one voxel thick except along y and x.
+        In voxels of level 0 of the output; one voxel thick along all axes but two.
     rows, columns : tuple of int
         Rows and columns of the part before which a block begins.
     """
@@ -47,6 +47,45 @@ def zoom_at(grid: BlockGrid, leading: Point, centre: Sequence[int], title: str) 
         for axis, a, b in zip((-2, -1), start, stop)
     )
     return Zoom(title, box, rows, columns)
+
+
+def side_view(grid: BlockGrid, leading: Point, centre: Sequence[int]) -> Zoom | None:
+    """The part of a volume from the side, axes z and x, where blocks meet along z.
+
+    None if no blocks meet along z, the last axis but two.
+
+    Parameters
+    ----------
+    grid : BlockGrid
+    leading : tuple of int
+        A place along all axes but y and x.
+    centre : (int, int)
+        Place of the part along y and x.
+    """
+    met = boundaries(grid, -3) if grid.region.ndim > 2 else range(0)
+    if not met:
+        return None
+    nearest = min(met, key=lambda at: abs(at - leading[-1]))
+    shape = grid.region.shape
+    spans = {}
+    for axis, place in ((-3, nearest), (-1, centre[1])):
+        length = min(ZOOM, shape[axis])
+        first = max(0, min(place - length // 2, shape[axis] - length))
+        spans[axis] = first, first + length
+    (top, bottom), (left, right) = spans[-3], spans[-1]
+    box = Box(
+        (*leading[:-1], top, centre[0], left),
+        (*(k + 1 for k in leading[:-1]), bottom, centre[0] + 1, right),
+    )
+    rows = tuple(at - top for at in met if top < at < bottom)
+    columns = tuple(at - left for at in boundaries(grid, -1) if left < at < right)
+    return Zoom("From the side, where blocks meet", box, rows, columns)
+
+
+def drawn_shape(box: Box) -> tuple[int, int]:
+    """Rows and columns of the picture of a box that is one voxel thick along all axes but two."""
+    *others, height, width = box.shape
+    return (others[-1] if others and others[-1] > 1 else height), width
 
 
 def boundaries(grid: BlockGrid, axis: int) -> range:
