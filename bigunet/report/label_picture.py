@@ -12,24 +12,21 @@ _FRAME = (140, 140, 140)
 _MARK = (255, 255, 255), (0, 0, 0)
 
 
-def seen_grey(
-    voxels: np.ndarray, low: Sequence[float], high: Sequence[float], *, is_rgb: bool = False
-) -> np.ndarray:
+def seen_grey(voxels: np.ndarray, low: Sequence[float], high: Sequence[float]) -> np.ndarray:
     """A picture of grey values: those that a network reads as 0 are black, as 1 white.
 
     Parameters
     ----------
     voxels : ndarray, (channel, y, x)
+        The first three are red, green and blue. Of one or two, the first is shown.
     low, high : sequence of float
         Grey range of each channel.
-    is_rgb : bool
-        Whether the channels are red, green and blue. Otherwise the first is shown.
 
     Returns
     -------
     ndarray of uint8, (y, x, 3)
     """
-    shown = [0, 1, 2] if is_rgb and len(voxels) >= 3 else [0, 0, 0]
+    shown = [0, 1, 2] if len(voxels) >= 3 else [0, 0, 0]
     planes = []
     for k in shown:
         share = (np.nan_to_num(voxels[k].astype(np.float64)) - low[k]) / (high[k] - low[k])

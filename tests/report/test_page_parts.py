@@ -70,8 +70,8 @@ def test_grey_values_are_seen_from_black_to_white_within_their_range() -> None:
     assert seen_grey(voxels, (100,), (200,))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
     assert seen_grey(voxels, (200,), (100,))[0, :, 1].tolist() == [255, 255, 128, 0, 0]
     rgb = np.array([[[10]], [[20]], [[30]]])
-    assert seen_grey(rgb, (0,) * 3, (255,) * 3, is_rgb=True).tolist() == [[[10, 20, 30]]]
-    assert seen_grey(rgb, (0,) * 3, (255,) * 3).tolist() == [[[10, 10, 10]]]
+    assert seen_grey(rgb, (0,) * 3, (255,) * 3).tolist() == [[[10, 20, 30]]]
+    assert seen_grey(rgb[:2], (0,) * 2, (255,) * 2).tolist() == [[[10, 10, 10]]]
     with_nan = np.array([[[np.nan, np.inf, 1.0]]])
     assert seen_grey(with_nan, (0,), (1,))[0, :, 0].tolist() == [0, 255, 255]
 

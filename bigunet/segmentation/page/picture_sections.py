@@ -62,7 +62,7 @@ class PictureSections:
         picture = inline_picture(_bounded(drawn), alt, most_bytes=_OVERVIEW_BYTES)
         caption = (
             f"The image{where} with its classes. Black and white are the ends of the grey range, "
-            f"as the network reads them.{note}"
+            f"as the network reads them.{self._channels()}{note}"
         )
         return section("Overview", figure(picture, caption), self._legend())
 
@@ -147,9 +147,17 @@ class PictureSections:
         return [int(p / s) for p, s in zip(place, self._shrinkage(labels))]
 
     def _seen(self, voxels: np.ndarray) -> np.ndarray:
-        values, image = self.normalisation.values, self._plan.image
-        is_rgb = image.is_rgb and self._plan.channels[:3] == (0, 1, 2)
-        return seen_grey(voxels, values.low, values.high, is_rgb=is_rgb)
+        values = self.normalisation.values
+        return seen_grey(voxels, values.low, values.high)
+
+    def _channels(self) -> str:
+        """Which channels are shown; empty if there is one."""
+        names = [self._plan.image.shown_channels[k] for k in self._plan.channels]
+        if len(names) < 2:
+            return ""
+        if len(names) == 2:
+            return f" Channel {names[0]} is shown."
+        return f" Channels {names[0]}, {names[1]} and {names[2]} are red, green and blue."
 
     def _where(self) -> str:
         """The plane in words; empty for an image that is one."""
