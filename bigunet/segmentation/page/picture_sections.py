@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -49,7 +50,7 @@ class PictureSections:
 
     def overview(self) -> Markup:
         """The whole plane with the classes as tints."""
-        labels = self._coarse_classes()
+        labels = self._coarse_classes
         voxels = self.pixels.overview_grey(self.leading)
         where = self._where()
         if voxels is None:
@@ -69,7 +70,7 @@ class PictureSections:
     def zooms(self) -> Markup:
         """Corners of blocks, and the densest place, each without and with its labels."""
         corners = self._corners()
-        labels = self._coarse_classes()
+        labels = self._coarse_classes
         window = [max(1, round(n * s)) for n, s in zip((200, 200), self._shrinkage(labels))]
         centre = self._enlarged(densest(labels > 0, window), labels)
         places = [*corners, zoom_at(self._grid, self.leading, centre, "The densest place")]
@@ -121,7 +122,7 @@ class PictureSections:
 
     def _corners(self) -> list[Zoom]:
         """The corners with most that is not background around them."""
-        labels = self._coarse_classes()
+        labels = self._coarse_classes
         half = [max(1, round(100 * s)) for s in self._shrinkage(labels)]
 
         def share(place: tuple[int, int]) -> float:
@@ -135,6 +136,7 @@ class PictureSections:
             for number, place in enumerate(places, start=1)
         ]
 
+    @cached_property
     def _coarse_classes(self) -> np.ndarray:
         box: Box = self.pixels.overview_box(self.leading)
         return self.pixels.classes(self.pixels.overview_level, box)

@@ -110,21 +110,22 @@ class ShownPixels:
 
     def sample(self, leading: Point) -> np.ndarray:
         """Grey values (channel, voxel) of a few small boxes of the segmented level."""
-        shape = self._shape(0)
-        lengths = [min(_SAMPLE, n) for n in shape[-2:]]
-        side = math.isqrt(_SAMPLES)
-        planes = [leading, *(p for p in shown_planes(shape) if p != leading)]
-        parts = []
-        for k in range(_SAMPLES):
-            place = planes[k % len(planes)]
-            spots = [
-                (n - length) * step // (side - 1)
-                for n, length, step in zip(shape[-2:], lengths, divmod(k, side))
-            ]
-            stop = [a + length for a, length in zip(spots, lengths)]
-            box = Box((*place, *spots), (*(p + 1 for p in place), *stop))
-            parts.append(self.grey(box).reshape(len(self.plan.channels), -1))
+        shape, side = self._shape(0), math.isqrt(_SAMPLES)
+        planes = [leading, *(p for p in shown_planes(shape) if p != leading)][:_SAMPLES]
+        if max(shape[-2:]) <= side * _SAMPLE:
+            boxes = [self.plane(0, place) for place in planes[:side]]
+        else:
+            boxes = [self._spot(planes[k % len(planes)], divmod(k, side)) for k in range(_SAMPLES)]
+        parts = [self.grey(box).reshape(len(self.plan.channels), -1) for box in boxes]
         return np.concatenate(parts, axis=1)
+
+    def _spot(self, place: Point, spot: tuple[int, int]) -> Box:
+        """One of the small boxes, which are spread evenly over a plane."""
+        plane, last = self._shape(0)[-2:], math.isqrt(_SAMPLES) - 1
+        lengths = [min(_SAMPLE, n) for n in plane]
+        start = [(n - length) * k // last for n, length, k in zip(plane, lengths, spot)]
+        stop = [a + length for a, length in zip(start, lengths)]
+        return Box((*place, *start), (*(k + 1 for k in place), *stop))
 
     def _overview_source(self, wanted: Point, leading: Point) -> tuple[int, Box]:
         """The level of the image that is nearest to the overview, and the plane on it."""

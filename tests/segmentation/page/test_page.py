@@ -15,6 +15,7 @@ from support.page_parser import ParsedPage
 from support.stored import contents
 
 import bigunet as package
+from bigunet.segmentation.page import shown_pixels
 
 SECTIONS = [
     "Overview", "Close up", "Classes and objects", "Grey values", "Model and fit", "Time",
@@ -155,3 +156,16 @@ def test_the_command_of_the_page_repeats_the_run(
     assert done.code == 0
     assert f"report: {report.page}" in done.messages
     assert contents(tmp_path / "out.zarr") == before
+
+
+def test_an_image_without_a_small_level_is_not_read_whole_for_the_overview(
+    tmp_path: Path, client: Client, tiny_model: Path, write_image: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(shown_pixels, "_MOST_VOXELS", 90 * 70 - 1)
+    monkeypatch.setattr(shown_pixels, "_SAMPLE", 11)
+    write_image(tmp_path / "in.zarr")
+    report = segment(client, tmp_path / "in.zarr", tmp_path / "out.zarr", tiny_model)
+    page = page_of(report)
+    assert "The image has no small level, so only the labels are shown." in page.text("figcaption")
+    assert "Histogram of grey values" in page.text("title")
