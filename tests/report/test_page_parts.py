@@ -45,13 +45,13 @@ def test_markup_is_escaped_once() -> None:
     assert listed([("a", inner)]) == "<dl><dt>a</dt><dd><b>&lt;</b></dd></dl>"
 
 
-@given(PICTURES, st.integers(200, 20_000))
+@given(st.integers(20, 300), st.integers(20, 300), st.integers(2_000, 100_000))
 def test_a_picture_has_at_most_the_bytes_that_it_may_have(
-    pixels: np.ndarray, most_bytes: int
+    height: int, width: int, most_bytes: int
 ) -> None:
-    file = encoded(pixels, most_bytes)
-    height, width, _ = pixels.shape
-    assert len(file) <= most_bytes or max(height, width) <= 16 or most_bytes < 900
+    # Noise is what takes most.
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    assert len(encoded(pixels, most_bytes)) <= most_bytes
 
 
 @given(PICTURES, st.text(), st.booleans())

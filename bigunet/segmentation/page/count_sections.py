@@ -14,7 +14,7 @@ from bigunet.segmentation.page.picture_sections import swatch
 from bigunet.segmentation.segment_report import SegmentReport
 
 _BINS = 84
-_MOST_CHANNELS, _MOST_CLASSES = 4, 40
+_MOST_CHANNELS, _MOST_CLASSES, _MOST_LETTERS = 4, 40, 600
 # A few extreme voxels would leave no room for all others.
 _SHOWN_PERCENT = (0.02, 99.98)
 _CARD = ("data", "intended_use", "limits", "licence", "citation", "source")
@@ -78,10 +78,10 @@ def model_section(report: SegmentReport) -> Markup:
     description, fit = report.plan.model.description, report.fit
     card = description.card
     rows: list[tuple[object, object]] = [("model", description.name)]
-    rows += [(key.replace("_", " "), str(card[key])) for key in _CARD if card.get(key)]
+    rows += [(key.replace("_", " "), _brief(card[key])) for key in _CARD if card.get(key)]
     scores = card.get("scores")
     if isinstance(scores, dict):
-        rows += [("scores", "; ".join(f"{name}: {value}" for name, value in scores.items()))]
+        rows += [("scores", _brief("; ".join(f"{name}: {v}" for name, v in scores.items())))]
     fitting: list[tuple[object, object]] = [
         ("voxel size of the image", _size(fit.voxel_size_um)),
         ("voxel size of the training", _size(fit.model_voxel_size_um)),
@@ -170,6 +170,12 @@ def _bar(share: float) -> Markup:
     return (
         element("span", class_="fill", style=f"width:{100 * share:.2f}%") if share else Markup("")
     )
+
+
+def _brief(value: object) -> str:
+    """The begin of a text that may be long."""
+    text = str(value)
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]} …"
 
 
 def _size(size_um: Sequence[float] | Any) -> str:
