@@ -13,6 +13,7 @@ from support.page_parser import ParsedPage
 
 import bigunet as package
 from bigunet.segmentation.page import page as page_module
+from bigunet.segmentation.page.block_times import BlockTimes, records_of
 
 
 def segment(client: Client, image: Path, target: Path | None, model: Path, **more: Any) -> Any:
@@ -53,6 +54,19 @@ def test_a_run_that_goes_on_shows_the_blocks_of_both_runs(
     assert 0 < again.blocks_done < blocks == report.blocks_done
     lead = page_of(again).text("p")
     assert f"The last run computed {again.blocks_done} of the blocks" in lead
+
+
+def test_the_part_that_ends_last_writes_a_page_about_the_blocks_of_all_parts(
+    tmp_path: Path, client: Client, tiny_model: Path, write_image: Any
+) -> None:
+    write_image(tmp_path / "in.zarr")
+    places = (client, tmp_path / "in.zarr", tmp_path / "out.zarr", tiny_model)
+    first, last = (segment(*places, part=part) for part in ("1/2", "2/2"))
+    assert first.page == ""
+    assert Path(last.page).is_file()
+    times = BlockTimes.of(records_of(tmp_path / "out.zarr"))
+    assert sorted(times.segmented) == list(range(last.plan.grid.num_blocks))
+    assert all(seconds > 0 for seconds in times.segmented.values())
 
 
 def test_an_image_with_labels_inside_has_the_page_in_its_record(
