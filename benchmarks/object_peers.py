@@ -4,7 +4,8 @@
 
 ``PYTHON`` has the packages of ``benchmarks/peers/objects-requirements.txt``. A block of 128 x 128 x
 128 voxels with 1728 balls is repeated ``side`` times along each axis. Each program runs alone, in
-a process of its own, and may take 8 GB; ratios are of one run of this script.
+a process of its own, and may take 8 GB. Ratios are of processor time, in one run of this script:
+on a shared machine, the time on the clock depends on other work.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def compared(peers_python: str, block: Path, side: int, limit: float) -> dict[st
     for peer in ("dask-image", "cellpose"):
         run = measured(peers_python, peer, block, side, limit)
         if "error" not in run:
-            run["times_bigunet"] = round(float(run["seconds"]) / float(ours["seconds"]), 1)  # type: ignore[arg-type]
+            seconds, of_ours = (float(str(one["processor_seconds"])) for one in (run, ours))
+            run["times_bigunet"] = round(seconds / of_ours, 1)
         runs[peer] = run
         print(side, peer, run, file=sys.stderr)
     return {"blocks": side**3, **runs}

@@ -117,13 +117,14 @@ def main() -> None:
     arguments = parser.parse_args()
     classes = np.load(arguments.classes)
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
-    begun = time.perf_counter()
+    begun, cpu_begun = time.perf_counter(), time.process_time()
     figures: dict[str, object] = {}
     try:
         figures["objects"] = PEERS[arguments.peer](classes, arguments.side)
     except (MemoryError, OverflowError, ValueError) as error:
         figures["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     figures["seconds"] = round(time.perf_counter() - begun, 2)
+    figures["processor_seconds"] = round(time.process_time() - cpu_begun, 2)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps(figures | {"peak_memory_bytes": peak, "versions": versions(arguments.peer)}))
 

@@ -121,6 +121,21 @@ def number_objects(stitched: StitchedFragments, *, smallest: int = 0, before: in
     return rank(stitched, smallest=smallest, before=before).in_memory()
 
 
+def sizes_of_objects(numbered: NumberedObjects) -> np.ndarray:
+    """Voxels of each object by its id, from 1: int64, (num_objects + 1,); at 0 it is 0.
+
+    Parameters
+    ----------
+    numbered : NumberedObjects
+        With ids from 1.
+    """
+    ids = numbered.ids.read(0, len(numbered.ids))
+    sizes = np.zeros(numbered.num_objects + 1, np.int64)
+    sizes[ids] = numbered.stitched.sizes.read(0, len(ids))
+    sizes[0] = 0
+    return sizes
+
+
 def id_type(highest: int) -> np.dtype:
     """The type of ids up to ``highest``: uint32 where it is enough, and uint64 above.
 

@@ -51,7 +51,7 @@ def segment(
         OME-Zarr image 0.1 to 0.5, or a bare zarr array.
     target : path, optional
         Path of the output: an OME-Zarr with `labels/classes` and the other outputs of the options.
-        By default the label `classes` inside the image, with the version and levels of the image.
+        By default labels and tables inside the image, with the version and levels of the image.
     model : str, path or Model
         A bundled model's name, a model file, or `Model.of_module(...)` for a module of your own.
     options : SegmentOptions, optional

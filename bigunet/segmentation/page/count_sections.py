@@ -127,7 +127,12 @@ def _objects(report: SegmentReport) -> Markup:
         counts = [(2**k, 2 ** (k + 1) - 1, n) for k, n in enumerate(found.sizes) if n]
         listed_counts = "; ".join(f"{a:,} to {b:,} voxels: {n:,}" for a, b, n in counts)
         chart = size_bars(found.sizes, f"Histogram of the sizes of objects. {listed_counts}")
-        parts.append(figure(chart, "Sizes of the objects; each bar is twice as wide as the last."))
+        parts.append(
+            figure(
+                chart,
+                "Sizes of the objects. Each bar counts from its number to below twice of it.",
+            )
+        )
     return joined(*parts)
 
 
