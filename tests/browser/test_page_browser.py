@@ -17,6 +17,7 @@ LOOKS = [
 WHITE = "rgb(255, 255, 255)"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_a_browser_shows_the_page_without_errors_on_any_screen_and_in_print(
     tmp_path: Path, client: Client, write_model: Any, write_image: Any
