@@ -54,6 +54,7 @@ class ArrayKeywords(TypedDict, total=False):
     grey_range_of: str
     memory_limit: int
     tune: bool
+    no_report: bool
     nonfinite: Nonfinite
 
 

@@ -55,6 +55,8 @@ class SegmentReport:
         Address of Dask's dashboard while it ran; empty if there was none.
     already_finished : bool
         Whether an earlier run had finished the output, so that this run computed nothing.
+    page : str
+        Path of the page that shows this report; empty if there is none.
     """
 
     plan: SegmentPlan
@@ -76,6 +78,7 @@ class SegmentReport:
     peak_memory_bytes: int
     dashboard: str
     already_finished: bool = False
+    page: str = ""
 
     def __repr__(self) -> str:
         objects = "" if self.objects is None else counted(self.objects.num_objects, "object")
@@ -115,4 +118,5 @@ class SegmentReport:
             "smaller_tile": list(self.smaller_tile),
             "dashboard": self.dashboard,
             "already_finished": self.already_finished,
+            "page": self.page,
         }
