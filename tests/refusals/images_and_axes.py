@@ -5,6 +5,10 @@ from refusals.case import Case
 from refusals.things import array, image, noise
 
 
+def _script(*lines: str) -> str:
+    return "\n".join(["import numpy as np", "", "import bigunet", "", *lines, ""])
+
+
 def _labels() -> None:
     image("labels.zarr", noise(60, 50))
     zarr.open_group("labels.zarr").attrs["image-label"] = {"version": "0.4"}
@@ -34,6 +38,42 @@ CASES = (
         says="what its 3 are, with --axes cyx if channels, with --axes zyx if planes",
         why="Channels are read one at a time, planes one after the other.",
         instead="State the axes with `--axes cyx` or `--axes zyx`.",
+    ),
+    Case(
+        "An array in the place of a path, in Python",
+        script=_script("bigunet.segment(np.zeros((60, 50)))"),
+        says="of the type ndarray: give a path or a URL; bigunet.predict segments an array",
+        why="`segment` reads and writes files.",
+        instead="Use `bigunet.predict`.",
+    ),
+    Case(
+        "An array (3, 60, 50) without names of axes, in Python",
+        script=_script("bigunet.predict(np.zeros((3, 60, 50)))"),
+        says='say what its 3 are, with axes="cyx" if channels, with axes="zyx" if planes',
+        why="Channels are read one at a time, planes one after the other.",
+        instead="State the axes with `axes`, or give an xarray with names.",
+    ),
+    Case(
+        "A masked array, in Python",
+        script=_script(
+            "image = np.ma.masked_less(np.arange(60).reshape(6, 10), 7)", "bigunet.predict(image)"
+        ),
+        says="the array is masked: give array.filled",
+        why="The values under a mask are no grey values; a network would see them.",
+        instead="Fill them, and leave them out with `mask`.",
+    ),
+    Case(
+        "The size of a voxel that the coordinates of an xarray contradict, in Python",
+        script=_script(
+            "import xarray as xr",
+            "",
+            'x = ("x", np.arange(50) * 0.5, {"units": "um"})',
+            'image = xr.DataArray(np.zeros((60, 50)), dims=("y", "x"), coords={"x": x})',
+            "bigunet.predict(image, voxel_size_um=0.4)",
+        ),
+        says="0.4 along x, but the coordinates of the array have steps of 0.5",
+        why="One of the two is wrong.",
+        instead="Leave out `voxel_size_um`, or correct the coordinates.",
     ),
     Case(
         "An array with names of axes that nobody knows",
