@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.errors import OutputError
-from bigunet.io.output.table_group import MADE_BY_KEY, replacing_table_group
+from bigunet.io.output.table_group import MADE_BY_KEY, VERB_KEY, replacing_table_group
 from bigunet.measuring.files import has_parquet, opened_table
 from bigunet.measuring.grey_columns import Columns
 
@@ -31,6 +31,7 @@ def write_image_tables(
     labels: str,
     frame_sizes: Mapping[str, float] | None = None,
     axes: Sequence[str] = (),
+    verb: str = "measure",
 ) -> None:
     """Write the table of objects as ``tables/NAME``, and their boxes as ``tables/NAME_ROI_table``.
 
@@ -53,6 +54,8 @@ def write_image_tables(
         default.
     axes : sequence of str, optional
         Names of the axes that are measured; by default the last of z, y, x.
+    verb : {"measure", "segment"}
+        Which verb makes the table: ``measure`` does not replace those of ``segment``.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def write_image_tables(
         writers = []
         # Who enters last leaves first: the features are there before their boxes.
         for table, kind in reversed(kinds.items()):
-            attributes = _attributes(labels, suffix) | kind
+            attributes = _attributes(labels, suffix, verb) | kind
             folder = stack.enter_context(replacing_table_group(image, table, attributes))
             writers.append(stack.enter_context(opened_table(folder / f"table{suffix}", suffix)))
         for band in itertools.chain([first], iterator):
@@ -79,7 +82,7 @@ def write_image_tables(
                 write(rows)
 
 
-def _attributes(labels: str, suffix: str) -> dict[str, Any]:
+def _attributes(labels: str, suffix: str, verb: str) -> dict[str, Any]:
     return {
         "table_version": "1",
         "fractal_table_version": "1",
@@ -88,7 +91,7 @@ def _attributes(labels: str, suffix: str) -> dict[str, Any]:
         "index_key": "label",
         "index_type": "int",
         "instance_key": "label",
-        MADE_BY_KEY: {"version": version("bigunet")},
+        MADE_BY_KEY: {"version": version("bigunet"), VERB_KEY: verb},
     }
 
 

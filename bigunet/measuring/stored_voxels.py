@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bigunet.errors import ImageError, LabelsError
 from bigunet.geometry import Box, Point
-from bigunet.io.images.label_classes import class_names
+from bigunet.io.images.label_classes import class_names, is_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.reader import LevelReader
 from bigunet.io.sources.source import describe_image, open_reader
@@ -62,6 +62,11 @@ class StoredVoxels:
         if image is None:
             return cls(reader, None, (), steps_of_frames(described, level))
         other = describe_image(image)
+        if is_labels(other):
+            raise ImageError(
+                f"{other.url} holds labels, such as an output of bigunet, and no grey values: give "
+                "the image that the labels belong to; the order is IMAGE LABELS"
+            )
         grey = open_reader(
             other, level=_fitting(other, reader), channels=tuple(range(other.num_channels))
         )

@@ -64,6 +64,7 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
         axes=plan.object_axes,
+        verb="segment",
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"
