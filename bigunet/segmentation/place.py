@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bigunet.errors import OptionError
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.options.choices import OmeVersion
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -54,7 +54,9 @@ class Place:
         return f"{self.group}/{RUN_FOLDER}" if self.group else RUN_FOLDER
 
 
-def choose_place(image: Multiscale, target: str | Path | None, options: SegmentOptions) -> Place:
+def choose_place(
+    image: ImageDescription, target: str | Path | None, options: SegmentOptions
+) -> Place:
     """The place at the path ``target``. If it is None: the label ``classes`` inside the image.
 
     Raises
@@ -98,8 +100,9 @@ def check_inside_options(options: SegmentOptions) -> None:
             )
 
 
-def _version_of(image: Multiscale) -> OmeVersion:
-    if "://" in image.url or not Path(image.url).is_dir():
+def _version_of(image: ImageDescription) -> OmeVersion:
+    is_local = "://" not in image.url and Path(image.url).is_dir()
+    if not isinstance(image, Multiscale) or not is_local:
         raise OptionError(f"{image.url} is not a local folder to write labels into; give an OUT")
     if image.is_label:
         raise OptionError(f"{image.url} is a label itself, and has none inside; give an OUT")

@@ -15,7 +15,7 @@ from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import performance_report
 from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, BusyError, OutputError, StoppedError
-from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.files.opening import open_image
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
@@ -78,7 +78,7 @@ def segment_series(
     leave_if_imported_again()
     for address in options.read_besides:
         # An image that all members need is opened before workers start.
-        open_multiscale(address, usual_axes=True)
+        open_image(address, usual_axes=True)
     options = replace(options, memory_limit=options.memory_limit or job_limit_bytes(client))
     loaded = model if isinstance(model, Model) else load_model(model)
     voxels = sum(member.voxels(options) for member in members[:_MOST_LOOKED_AT])
@@ -157,7 +157,7 @@ def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -
     emptied = set()
     for member in members:
         try:
-            image = open_multiscale(member.source, axes=options.axes)
+            image = open_image(member.source, axes=options.axes)
             place = choose_place(image, member.target, options)
             make_plan(image, model, options, inside_image=place.inside_image)
             begin_anew(place, image.url, read=options.read_besides)

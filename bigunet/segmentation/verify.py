@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.errors import OptionError, OutputError
-from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.files.opening import open_image, open_level
+from bigunet.io.images.array_reader import ArrayReader
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.output.publish import read_provenance
 from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
@@ -76,8 +76,8 @@ def verify(
         precision=output.provenance["precision"],
         backend=plan.options.backend,
     )
-    reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
-    stored = VolumeReader(open_multiscale(join_url(output.store, INSIDE_GROUP)))
+    reader = open_level(plan.image, level=plan.level, channels=plan.channels)
+    stored = open_level(open_image(join_url(output.store, INSIDE_GROUP)))
     if stored.shape != plan.region.shape:
         raise OutputError(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
@@ -92,10 +92,10 @@ def verify(
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
 
 
-def _stored(output: _Output, kind: Output, channel: int = 0) -> VolumeReader:
+def _stored(output: _Output, kind: Output, channel: int = 0) -> ArrayReader:
     """Reads one of the outputs."""
-    image = open_multiscale(join_url(output.store, OUTPUT_KINDS[kind].group))
-    return VolumeReader(image, channels=(channel,))
+    image = open_image(join_url(output.store, OUTPUT_KINDS[kind].group))
+    return open_level(image, channels=(channel,))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class _Output:
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     store : str
         Path of the root group that holds the labels.
     path : str
@@ -113,7 +113,7 @@ class _Output:
         How the output was made; empty if it is not finished.
     """
 
-    image: Multiscale
+    image: ImageDescription
     store: str
     path: str
     provenance: Mapping[str, Any]
@@ -122,7 +122,7 @@ class _Output:
 def _open_output(source: str | Path, target: str | Path | None) -> _Output:
     store, group = (normal_url(source), INSIDE_GROUP) if target is None else (str(target), "")
     options = read_provenance(store, group).get("options", {})
-    image = open_multiscale(source, axes=options.get("axes", ""))
+    image = open_image(source, axes=options.get("axes", ""))
     if target is None:
         # If the source is a root with one series, the labels lie in the series.
         store = image.url

@@ -12,7 +12,7 @@ import numpy as np
 
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box, Point
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.io.output.layout import PyramidLayout
 from bigunet.model.inference.flops import flop_counter
@@ -39,7 +39,7 @@ class SegmentPlan:
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     model : Model
         The model that runs; with the option ``tta`` it averages over turns.
     options : SegmentOptions
@@ -59,7 +59,7 @@ class SegmentPlan:
         Which voxels are one object, if numbered objects are written.
     """
 
-    image: Multiscale
+    image: ImageDescription
     model: Model
     options: SegmentOptions
     channels: tuple[int, ...]
@@ -246,7 +246,7 @@ class SegmentPlan:
         }
 
 
-def object_bytes(image: Multiscale, level: int) -> int:
+def object_bytes(image: ImageDescription, level: int) -> int:
     """Bytes that a block holds for one voxel while its objects are labelled or measured."""
     return _OBJECT_BYTES + image.num_channels * np.dtype(image.level(level).dtype).itemsize
 
