@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.errors import ImageError
-from bigunet.io.files.file_image import FileImage
+from bigunet.io.files.file_image import FileImage, FileSeries
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.plates import Plate, open_plate
-from bigunet.io.output.publish import read_provenance
+from bigunet.io.output.publish import is_converted, read_provenance
 from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.model.model import Model
 from bigunet.segmentation.place import INSIDE_GROUP
-from bigunet.segmentation.run.progress import read_progress
+from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.urls import shown_url
 
 
@@ -46,7 +46,7 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
         return {"kind": "model", **describe_model(load_model(path))}
     _check_there(os.fspath(path))
     progress = read_progress(Path(path))
-    if progress:
+    if progress and not (is_conversion(Path(path)) and is_converted(str(path))):
         made = read_provenance(str(path))
         if not made:
             return {"kind": "unfinished output", "path": str(path), **progress}
@@ -65,7 +65,7 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
 
 def _check_there(path: str) -> None:
     """Raise ImageError if a name is no file, no folder and no bundled model."""
-    if os.path.exists(path) or "/" in path:
+    if os.path.exists(FileSeries.of(path).path) or "/" in path:
         return
     bundled = list(bundled_models())
     alike = get_close_matches(path, bundled, n=1)

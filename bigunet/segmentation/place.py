@@ -66,11 +66,7 @@ def choose_place(
     """
     chosen = options.ome_version
     if target is not None:
-        path = os.fspath(target)
-        if "://" not in path:
-            # Absolute, because workers may run in other folders.
-            path = os.path.abspath(os.path.expanduser(path))
-        return Place(path, "", "0.5" if chosen == "auto" else chosen)
+        return place_at(target, "0.5" if chosen == "auto" else chosen)
     check_inside_options(options)
     version = _version_of(image)
     if chosen not in ("auto", version):
@@ -83,6 +79,15 @@ def choose_place(
     if os.path.realpath(place.folder) != str(expected):
         raise OptionError(f"{place.folder} is a link to elsewhere; remove it, or give an OUT")
     return place
+
+
+def place_at(target: str | Path, version: OmeVersion) -> Place:
+    """The place of an output in a store of its own."""
+    path = os.fspath(target)
+    if "://" not in path:
+        # Absolute, because workers may run in other folders.
+        path = os.path.abspath(os.path.expanduser(path))
+    return Place(path, "", version)
 
 
 def check_inside_options(options: SegmentOptions) -> None:

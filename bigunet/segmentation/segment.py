@@ -42,12 +42,13 @@ def segment(
     performance_path: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
 ) -> SegmentReport:
-    """Segment an OME-Zarr image exactly as one pass over the mirrored whole image would.
+    """Segment an image exactly as one pass over the mirrored whole image would.
 
     Parameters
     ----------
     source : path or URL
-        OME-Zarr image 0.1 to 0.5, or a bare zarr array.
+        OME-Zarr image 0.1 to 0.5, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
+        ND2 or LIF file, with ``#2`` behind it for the image with the index 2.
     target : path, optional
         Path of the output: an OME-Zarr with `labels/classes` and the other outputs of the options.
         By default the label `classes` inside the image, with the version and levels of the image.

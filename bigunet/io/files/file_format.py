@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pkgutil
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from bigunet.io.files.file_image import FileImage, FileSeries
 from bigunet.io.files.open_files import Opener
@@ -17,20 +18,29 @@ class Describe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """A format of image files.
+    """A format of image files. Its modules are imported when the first file of it is opened.
 
     Parameters
     ----------
     suffixes : tuple of str
         Ends of file names, in lower case.
-    describe : callable
-    opener : callable
-        Opens an image of a file, to read from it.
+    describe_name, opener_name : str
+        A :class:`Describe`, and what opens an image of a file to read from it: ``"module:name"``.
     reads_parts : bool
         Whether a box can be read without decoding the whole image.
     """
 
     suffixes: tuple[str, ...]
-    describe: Describe
-    opener: Opener
+    describe_name: str
+    opener_name: str
     reads_parts: bool = True
+
+    @property
+    def describe(self) -> Describe:
+        """What describes an image of such a file."""
+        return cast(Describe, pkgutil.resolve_name(self.describe_name))
+
+    @property
+    def opener(self) -> Opener:
+        """What opens such a file."""
+        return cast(Opener, pkgutil.resolve_name(self.opener_name))

@@ -18,7 +18,7 @@ from zarr.storage import WrapperStore
 from bigunet.errors import ImageError
 from bigunet.io.files.file_image import FileSeries
 from bigunet.io.files.open_files import OpenFile, Stamp
-from bigunet.io.files.tiffs import chosen_series, without_alpha
+from bigunet.io.files.tiffs import check_page, chosen_series, without_alpha
 from bigunet.io.images.array_reader import Selection
 from bigunet.io.images.multiscale import Level
 
@@ -116,13 +116,5 @@ def _check_whole(pages: Any) -> None:
     """Raise an ImageError if a file ends before the voxels that its pages list."""
     step = max(1, math.ceil(len(pages.pages) / _MOST_CHECKED))
     for k in (*range(0, len(pages.pages), step), len(pages.pages) - 1):
-        page = pages.pages[k]
-        if page is None:
-            continue
-        ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
-        file = page.parent.filehandle
-        if ends.size and ends.max() > file.size:
-            raise ImageError(
-                f"{file.path} is cut off: it has {file.size} bytes, and lists voxels up to byte "
-                f"{ends.max()}; copy it again"
-            )
+        if pages.pages[k] is not None:
+            check_page(pages.pages[k])

@@ -16,8 +16,6 @@ from bigunet.io.images.channels import COLOURS
 from bigunet.io.images.multiscale import Level
 from bigunet.stores.access import reading
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
-
 _DTYPES = {"1": "bool", "L": "uint8", "P": "uint8", "RGB": "uint8", "I": "int32", "F": "float32"}
 
 

@@ -11,9 +11,6 @@ from bigunet.errors import ImageError
 from bigunet.io.files.file_format import FileFormat
 from bigunet.io.files.file_image import FileImage, FileSeries
 from bigunet.io.files.open_files import open_files
-from bigunet.io.files.open_tiff import OpenTiff
-from bigunet.io.files.pictures import PICTURE_SUFFIXES, OpenPicture, describe_picture
-from bigunet.io.files.tiffs import TIFF_SUFFIXES, describe_tiff
 from bigunet.io.images.array_reader import ArrayReader, Selection
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.stores.access import reading
@@ -22,9 +19,26 @@ from bigunet.urls import is_url
 _LONGEST_SIDE = 256
 """Voxels along each axis of the boxes that are read at once; strips may be as large as a page."""
 
+_HERE = "bigunet.io.files"
+
 FORMATS = (
-    FileFormat(TIFF_SUFFIXES, describe_tiff, OpenTiff),
-    FileFormat(PICTURE_SUFFIXES, describe_picture, OpenPicture, reads_parts=False),
+    FileFormat(
+        (".tif", ".tiff", ".btf", ".tf8", ".svs", ".ndpi", ".scn", ".lsm", ".qptiff", ".stk"),
+        f"{_HERE}.tiffs:describe_tiff",
+        f"{_HERE}.open_tiff:OpenTiff",
+    ),
+    FileFormat(
+        (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm"),
+        f"{_HERE}.pictures:describe_picture",
+        f"{_HERE}.pictures:OpenPicture",
+        reads_parts=False,
+    ),
+    FileFormat((".czi",), f"{_HERE}.czi:describe_czi", f"{_HERE}.czi:OpenCzi"),
+    FileFormat((".nd2",), f"{_HERE}.nikon:describe_nd2", f"{_HERE}.nikon:OpenNd2"),
+    FileFormat((".lif",), f"{_HERE}.lif:describe_lif", f"{_HERE}.lif:OpenLif"),
+    FileFormat(
+        (".mrxs", ".vms", ".vmu"), f"{_HERE}.slides:describe_slide", f"{_HERE}.slides:OpenSlideFile"
+    ),
 )
 
 
@@ -88,13 +102,13 @@ class RasterReader(ArrayReader):
         self.chunk = tuple(min(n, _LONGEST_SIDE) for n in self.chunk)
         known = _format_of(image.url)
         assert known is not None
-        self._opener = known.opener
+        self._format = known
         self.reads_parts = known.reads_parts
 
     def _cut(self, selection: Selection) -> np.ndarray:
         series = FileSeries.of(self.url)
         with reading(series.path):
-            return open_files.read(series, self._opener, self._level, selection)
+            return open_files.read(series, self._format.opener, self._level, selection)
 
 
 def _format_of(url: str) -> FileFormat | None:

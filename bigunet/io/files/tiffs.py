@@ -18,19 +18,6 @@ from bigunet.io.images.multiscale import Axis, Level
 from bigunet.io.images.ngff import level_factors
 from bigunet.stores.access import reading
 
-TIFF_SUFFIXES = (
-    ".tif",
-    ".tiff",
-    ".btf",
-    ".tf8",
-    ".svs",
-    ".ndpi",
-    ".scn",
-    ".lsm",
-    ".qptiff",
-    ".stk",
-)
-
 _MAKERS = ("avs", "bif", "lsm", "ndpi", "philips", "qpi", "scn", "svs")
 """Formats of makers whose files hold small pictures beside the image."""
 _BESIDE = ("label", "macro", "map", "overview", "preview", "thumbnail")
@@ -57,6 +44,8 @@ def describe_tiff(series: FileSeries, *, axes: str = "", ask: bool = False) -> F
     with reading(series.path), tifffile.TiffFile(series.path) as tiff:
         number = chosen_series(tiff, series)
         stored = tiff.series[number]
+        for level in stored.levels:
+            check_page(level.keyframe)
         names, notes = _axes_of(stored, series, axes, ask=ask)
         size = voxel_size(tiff, number)
         shapes = {k: without_alpha(p) for k, p in enumerate(stored.levels) if _alike(p, stored)}
@@ -97,6 +86,17 @@ def without_alpha(level: Any) -> tuple[int, ...]:
     """Shape of a level without the samples that state how opaque a pixel is."""
     opacity = sum(int(kind) in (1, 2) for kind in level.keyframe.extrasamples)
     return tuple(n - opacity if a == "S" else n for a, n in zip(level.axes, level.shape))
+
+
+def check_page(page: Any) -> None:
+    """Raise an ImageError if a file ends before the voxels that a page of it lists."""
+    ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
+    file = page.parent.filehandle
+    if ends.size and ends.max() > file.size:
+        raise ImageError(
+            f"{file.path} is cut off: it has {file.size} bytes, and lists voxels up to byte "
+            f"{ends.max()}; copy it again"
+        )
 
 
 def _is_beside(one: Any) -> bool:

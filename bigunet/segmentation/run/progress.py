@@ -12,6 +12,9 @@ from bigunet.options.choices import PrecisionChoice
 from bigunet.segmentation.report_file import is_record_file, read_report
 from bigunet.segmentation.run.record_files import ledger_path, part_ledgers
 
+CONVERSION = "convert"
+"""The verb that a ledger names which is no segmentation's."""
+
 
 def read_progress(target: Path) -> dict[str, Any]:
     """Fingerprint, finished blocks of each stage, and report of a run; empty without a ledger.
@@ -26,6 +29,12 @@ def read_progress(target: Path) -> dict[str, Any]:
         return {}
     fingerprint, done = Ledger.peek(path, part_ledgers(target))
     return {"fingerprint": fingerprint, "blocks_done": done, "report": read_report(target)}
+
+
+def is_conversion(target: Path) -> bool:
+    """Whether ``target`` is an image that was converted, or is being converted."""
+    path = ledger_path(target)
+    return is_record_file(path) and Ledger.run_of(path).get("verb") == CONVERSION
 
 
 def has_begun(target: Path) -> bool:
