@@ -2,9 +2,11 @@
 
     python benchmarks/many_objects.py OUT.json [--objects 10000 100000 ...] [--plot OUT.png]
 
-A block of 256 x 256 voxels with 121 discs is repeated. Its neighbours are itself, so that discs on
-its faces are joined over the blocks beside it. No voxels are stored. Each number of objects runs in
-a process of its own, which reports its peak memory.
+A block with 121 discs in 256 x 256 voxels, or 125 balls in 128 x 128 x 128 voxels (``--ndim 3``),
+is repeated. Its neighbours are itself, so that objects on its faces are joined over the blocks
+beside it. No voxels are stored. Each number of objects runs in a process of its own, which reports
+its peak memory; what it has before it stitches is reported, too. Numbers that are too many for
+memory lie in files of a temporary folder (``TMPDIR``), as in a run of ``bigunet segment``.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import platform
 import resource
 import subprocess
 import sys
@@ -31,80 +35,143 @@ from bigunet.measuring.merging import merged_bands
 from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_bands
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
-from bigunet.objects.numbering import ObjectIds, number_objects
+from bigunet.objects.numbering import rank
 from bigunet.objects.rule import ObjectRule
+from bigunet.objects.scratch import Scratch
 from bigunet.objects.stitching import stitch
+from bigunet.segmentation.instances.fragment_files import FragmentFiles
+from bigunet.segmentation.instances.object_ids import save_ids
 
-SIDE = 256
+SIDES = {2: 256, 3: 128}
+PER_SIDE = {2: 11, 3: 5}
 RADIUS = 6
-PER_SIDE = 11
-RULE = ObjectRule(1)
+RECKONED = 10**9
 
 
-def template() -> tuple[np.ndarray, np.ndarray]:
+def template(ndim: int) -> tuple[np.ndarray, np.ndarray]:
     """Fragments and grey values of the block that is repeated."""
-    y, x = np.mgrid[:SIDE, :SIDE]
+    side, per_side = SIDES[ndim], PER_SIDE[ndim]
+    places = np.ogrid[(slice(side),) * ndim]
     rng = np.random.default_rng(0)
-    classes = np.zeros((SIDE, SIDE), np.uint8)
-    for centre in np.ndindex(PER_SIDE, PER_SIDE):
-        cy, cx = np.multiply(centre, SIDE / PER_SIDE) + rng.integers(-3, 4, 2)
-        # Discs go on beyond a side of the block at its other side.
-        dy, dx = ((offset + SIDE // 2) % SIDE - SIDE // 2 for offset in (y - cy, x - cx))
-        classes[dy**2 + dx**2 <= RADIUS**2] = 1
-    return label_block(classes, RULE), rng.integers(0, 256, classes.shape, np.uint8)
+    classes = np.zeros((side,) * ndim, np.uint8)
+    for centre in np.ndindex(*(per_side,) * ndim):
+        middle = np.multiply(centre, side / per_side) + rng.integers(-3, 4, ndim)
+        # Objects go on beyond a side of the block at its other side.
+        apart = [(p - m + side // 2) % side - side // 2 for p, m in zip(places, middle)]
+        classes[sum(along**2 for along in apart) <= RADIUS**2] = 1
+    grey = rng.integers(0, 256, classes.shape, np.uint8)
+    return label_block(classes, ObjectRule(1, ndim=ndim)), grey
 
 
-def grid_of(num_objects: int, per_block: int) -> BlockGrid:
-    """A square of blocks with about so many objects."""
-    side = max(1, round(math.sqrt(num_objects / per_block)))
-    return BlockGrid(Box.of_shape((side * SIDE, side * SIDE)), (SIDE, SIDE))
+def grid_of(num_objects: int, ndim: int) -> BlockGrid:
+    """As many blocks along each axis, with about so many objects."""
+    num_blocks = num_objects / PER_SIDE[ndim] ** ndim
+    blocks_per_side = max(1, round(num_blocks ** (1 / ndim)))
+    side = SIDES[ndim]
+    return BlockGrid(Box.of_shape((blocks_per_side * side,) * ndim), (side,) * ndim)
 
 
 def fragments(grid: BlockGrid, labels: np.ndarray) -> Iterator[BlockFragments]:
     """Fragments of all blocks, in C order, as if each had been labelled."""
-    width = grid.region.shape[1]
-    first = fragments_of_labels(labels, Box.of_shape(labels.shape), grid.region, ndim=2)
-    for row, column in np.ndindex(*grid.shape):
-        moved = first.first_voxels + (row * SIDE * width + column * SIDE)
+    first = fragments_of_labels(labels, Box.of_shape(labels.shape), grid.region)
+    for index in np.ndindex(*grid.shape):
+        start = np.ravel_multi_index(grid.box(index).start, grid.region.shape)
+        moved = first.first_voxels + start
         yield BlockFragments(first.sizes, moved, first.low_faces, first.high_faces)
 
 
 def sums(
-    grid: BlockGrid, labels: np.ndarray, grey: np.ndarray, ids: ObjectIds
+    grid: BlockGrid, labels: np.ndarray, grey: np.ndarray, files: FragmentFiles
 ) -> Iterator[ObjectSums]:
     """Sums of all blocks, in C order."""
-    for index in np.ndindex(*grid.shape):
-        numbers = ids.of_block(grid.number(index))
+    offsets, ids = np.load(files.offsets), np.load(files.ids, mmap_mode="r")
+    for number, index in enumerate(np.ndindex(*grid.shape)):
+        numbers = np.zeros(offsets[number + 1] - offsets[number] + 1, ids.dtype)
+        numbers[1:] = ids[offsets[number] : offsets[number + 1]]
         yield sums_of_block(numbers[labels], grid.box(index), grid.region, {"grey": grey})
 
 
-def measure(num_objects: int) -> dict[str, float]:
+def peak_bytes() -> int:
+    """Most memory that this process had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure(num_objects: int, ndim: int, *, with_table: bool) -> dict[str, float]:
     """Seconds of each step, and the peak memory of this process in bytes."""
-    labels, grey = template()
-    grid = grid_of(num_objects, PER_SIDE**2)
-    times = [time.perf_counter()]
-    stitched = stitch(grid, fragments(grid, labels))
-    times.append(time.perf_counter())
-    ids = number_objects(stitched)
-    num_fragments = stitched.num_fragments
-    del stitched
-    times.append(time.perf_counter())
+    labels, grey = template(ndim)
+    grid = grid_of(num_objects, ndim)
     with tempfile.TemporaryDirectory(prefix="bigunet-") as folder:
-        bands = merged_bands(sums(grid, labels, grey, ids), scratch=Path(folder))
-        described = Described(grid.region.shape, (0.5, 0.5), class_name="disc")
-        write_table(table_bands(bands, described), Path(folder, "table.parquet"))
-        table_bytes = Path(folder, "table.parquet").stat().st_size
-    times.append(time.perf_counter())
-    stitching, numbering, measuring = np.diff(times).tolist()
+        files = FragmentFiles(Path(folder))
+        figures = numbered(grid, labels, files)
+        if with_table:
+            begun = time.perf_counter()
+            table = Path(folder, "table.parquet")
+            bands = merged_bands(sums(grid, labels, grey, files), scratch=Path(folder))
+            described = Described(grid.region.shape, (0.5,) * ndim, class_name="disc")
+            write_table(table_bands(bands, described), table)
+            figures["measure_seconds"] = round(time.perf_counter() - begun, 3)
+            figures["table_bytes"] = table.stat().st_size
+    return figures | {"peak_memory_bytes": peak_bytes()}
+
+
+def numbered(grid: BlockGrid, labels: np.ndarray, files: FragmentFiles) -> dict[str, float]:
+    """Stitch and number the fragments of all blocks, as a run does, and write their ids."""
+    before, begun = peak_bytes(), time.perf_counter()
+    with Scratch(files.folder) as scratch:
+        stitched = stitch(grid, fragments(grid, labels), scratch=scratch)
+        stitched_at = time.perf_counter()
+        ids = rank(stitched)
+        save_ids(files, ids)
+        numbered_at = time.perf_counter()
+        columns = (stitched.targets, stitched.sizes, stitched.first_voxels, ids.ids)
+        scratch_bytes = sum(len(column) * column.dtype.itemsize for column in columns)
     return {
         "objects": ids.num_objects,
-        "fragments": num_fragments,
+        "fragments": stitched.num_fragments,
         "blocks": grid.num_blocks,
-        "stitch_seconds": round(stitching, 3),
-        "number_seconds": round(numbering, 3),
-        "measure_seconds": round(measuring, 3),
-        "table_bytes": table_bytes,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "blocks_of_a_layer": math.prod(grid.shape[1:]),
+        "most_open_objects": max(batch.num_open for batch in stitched.batches),
+        "stitch_seconds": round(stitched_at - begun, 3),
+        "number_seconds": round(numbered_at - stitched_at, 3),
+        "scratch_bytes": scratch_bytes,
+        "start_memory_bytes": before,
+        "stitch_memory_bytes": peak_bytes(),
+    }
+
+
+def reckoned(runs: list[dict[str, float]], ndim: int) -> dict[str, float]:
+    """Time and memory of a thousand million objects, from the two largest runs.
+
+    Times and files grow in proportion to the number of objects. Memory grows with the blocks of a
+    layer, by 8 bytes for each block, and by 8 bytes for 1024 objects. What grows between the two
+    runs is all counted for the layer.
+    """
+    one, other = sorted(runs, key=lambda run: run["objects"])[-2:]
+    grid, times = grid_of(RECKONED, ndim), RECKONED / other["objects"]
+    layers = [run["blocks_of_a_layer"] for run in (one, other)] + [math.prod(grid.shape[1:])]
+    memory = [run["stitch_memory_bytes"] for run in (one, other)]
+    per_block = max(0, memory[1] - memory[0]) / max(1, layers[1] - layers[0])
+    more = per_block * (layers[2] - layers[1]) + 8 * grid.num_blocks + 8 * RECKONED / 1024
+    names = ("stitch_seconds", "number_seconds", "scratch_bytes")
+    figures = {name: round(other[name] * times) for name in names}
+    return {
+        "objects": RECKONED,
+        "ndim": ndim,
+        "blocks": grid.num_blocks,
+        "blocks_of_a_layer": layers[2],
+        "stitch_memory_bytes": round(memory[1] + more),
+        **figures,
+    }
+
+
+def machine() -> dict[str, str]:
+    """What the figures depend on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processor": f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores",
+        "load": f"{os.getloadavg()[1]:.1f} in the 5 minutes before the end; other work runs, too",
+        "versions": f"Python {platform.python_version()}, numpy {np.__version__}",
     }
 
 
@@ -115,13 +182,20 @@ def plot(runs: list[dict[str, float]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    objects = [run["objects"] for run in runs]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for name in ("stitch", "number", "measure"):
-        left.loglog(objects, [run[f"{name}_seconds"] for run in runs], "o-", label=name)
+        known = [run for run in runs if f"{name}_seconds" in run]
+        seconds = [run[f"{name}_seconds"] for run in known]
+        left.loglog([run["objects"] for run in known], seconds, "o-", label=name)
     left.set(xlabel="objects", ylabel="seconds", title="Time")
     left.legend()
-    right.semilogx(objects, [run["peak_memory_bytes"] / 1e9 for run in runs], "o-")
+    objects = [run["objects"] for run in runs]
+    memory = [run["stitch_memory_bytes"] / 1e9 for run in runs]
+    right.semilogx(objects, memory, "o-", label="stitch and number")
+    tables = [run for run in runs if "measure_seconds" in run]
+    memory = [run["peak_memory_bytes"] / 1e9 for run in tables]
+    right.semilogx([run["objects"] for run in tables], memory, "o-", label="with the table")
+    right.legend()
     right.set(xlabel="objects", ylabel="GB", title="Peak memory", ylim=0)
     figure.savefig(path, dpi=120)
 
@@ -130,20 +204,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, nargs="?", help="file for the figures, as JSON")
     parser.add_argument("--objects", type=int, nargs="+", default=[10**k for k in range(4, 8)])
+    parser.add_argument("--ndim", type=int, choices=(2, 3), default=2)
+    parser.add_argument("--most-measured", type=int, default=10**7, help="with a table up to this")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one)))
+        with_table = arguments.one <= arguments.most_measured
+        print(json.dumps(measure(arguments.one, arguments.ndim, with_table=with_table)))
         return
-    runs = []
+    runs: list[dict[str, float]] = []
     for number in arguments.objects:
-        command = [sys.executable, __file__, "--one", str(number)]
+        command = [sys.executable, __file__, "--one", str(number), "--ndim", str(arguments.ndim)]
+        command += ["--most-measured", str(arguments.most_measured)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         runs.append(json.loads(done.stdout))
         print(runs[-1], file=sys.stderr)
     if arguments.out:
-        arguments.out.write_text(json.dumps(runs, indent=2) + "\n")
+        figures: dict[str, object] = {"machine": machine(), "runs": runs}
+        if len(runs) > 1:
+            figures["reckoned"] = reckoned(runs, arguments.ndim)
+        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
     if arguments.plot:
         plot(runs, arguments.plot)
 

@@ -89,7 +89,8 @@ def _names(text: str) -> tuple[str, ...]:
     section=OBJECTS,
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Write the table of the objects to this file, too: .csv or .parquet.",
+    help="Write the table of the objects to this file, too: .csv or .parquet. Of a plate, or of "
+    "images with --into, it is one table of all.",
 )
 @quiet_option
 @json_option
@@ -113,8 +114,9 @@ def segment(
 
     IN is an OME-Zarr, a TIFF, a slide, a picture, or a CZI, ND2 or LIF file; IN#2 is the image with
     the index 2 of a file with several. Without OUT the labels go into the OME-Zarr itself; a plate
-    IN gets them in every field, or in those of --wells and --fields. With --into there may be several IN and no OUT. Fields and images
-    share one set of workers, and several are at work at a time.
+    IN gets them in every field, or in those of --wells and --fields, and one table of all objects.
+    With --into there may be several IN and no OUT. Fields and images share one set of workers, and
+    several are at work at a time.
     """
     arguments: dict[str, Any] = {
         "model": model,
@@ -128,25 +130,26 @@ def segment(
 
         from bigunet.io.images.plates import is_plate
         from bigunet.measuring.files import copy_table
+        from bigunet.model.files.model_file import load_model
         from bigunet.segmentation.segment import segment as run_segment
+        from bigunet.segmentation.series_table import check_table
 
-    if table is not None:
-        if into is not None or is_plate(sources[0]):
-            raise OptionError("a table is of one image: each output has its own, in tables/")
-        _check_table(Path(table), sources, model, arguments["options"])
     if into is not None:
         _check_no_plate(wells, fields, "--into is for images")
         if part is not None:
             raise OptionError("images with --into have no parts: give some of them to each process")
-        segment_many(sources, into, arguments, quiet=quiet, as_json=as_json)
+        segment_many(sources, into, arguments, table=table, quiet=quiet, as_json=as_json)
         return
     source, target = one_image(sources)
     if target is None and is_plate(source):
         if part is not None:
             raise OptionError("a plate has no parts: give one field to each process")
-        segment_plate(source, arguments, wells=wells, fields=fields, quiet=quiet, as_json=as_json)
+        arguments |= {"wells": wells, "fields": fields, "table": table}
+        segment_plate(source, arguments, quiet=quiet, as_json=as_json)
         return
     _check_no_plate(wells, fields, f"{source} is no plate, or OUT is given")
+    if table is not None:
+        check_table(Path(table), load_model(model).description, arguments["options"])
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
     if as_json:
@@ -164,23 +167,3 @@ def _check_no_plate(wells: tuple[str, ...], fields: tuple[str, ...], why: str) -
     for flag, names in (("--wells", wells), ("--fields", fields)):
         if names:
             raise OptionError(f"{flag} is for a plate without OUT, but {why}")
-
-
-def _check_table(path: Path, sources: tuple[str, ...], model: str, options: SegmentOptions) -> None:
-    """Refuse a table that will not be there, or cannot be written, before hours of work."""
-    from bigunet.measuring.files import check_suffix
-    from bigunet.model.files.model_file import load_model
-    from bigunet.segmentation.plan.object_choice import choose_outputs
-
-    check_suffix(path)
-    if options.no_table:
-        raise OptionError("--table and --no-table contradict each other: give one of them")
-    if len(sources) < 2:
-        raise OptionError("--table: objects are numbered in an output of their own; give an OUT")
-    outputs = choose_outputs(load_model(model).description, options, inside_image=False)
-    if "instances" not in outputs:
-        raise OptionError(
-            "--table: no objects are numbered; give --output instances and --object-class"
-        )
-    if not path.absolute().parent.is_dir():
-        raise OptionError(f"table {path}: there is no folder {path.parent}; make it first")

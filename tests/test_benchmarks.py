@@ -19,6 +19,7 @@ import scheduler
 import table
 import zarr
 from loads import LOADS
+from scipy import ndimage
 from support.whole_pass import whole_scores
 
 import bigunet
@@ -61,8 +62,17 @@ def test_many_objects_are_stitched_numbered_and_measured() -> None:
     figures = json.loads(done.stdout)
     # Two blocks along each axis: discs are whole inside, and halves at the border of the image.
     assert figures["blocks"] == 4
-    assert 4 * many_objects.PER_SIDE**2 < figures["objects"] < figures["fragments"]
+    assert 4 * many_objects.PER_SIDE[2] ** 2 < figures["objects"] < figures["fragments"]
     assert figures["peak_memory_bytes"] > 0
+
+
+def test_objects_of_repeated_blocks_are_those_of_the_whole(tmp_path: Path) -> None:
+    classes = (np.random.default_rng(0).random((6, 7, 8)) < 0.4).astype(np.uint8)
+    np.save(tmp_path / "classes.npy", classes)
+    script = Path(many_objects.__file__).parent / "peers" / "objects.py"
+    command = [sys.executable, str(script), "bigunet", str(tmp_path / "classes.npy"), "2"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    assert json.loads(done.stdout)["objects"] == ndimage.label(np.tile(classes, (2, 2, 2)))[1]
 
 
 @pytest.mark.slow

@@ -41,6 +41,18 @@ def test_it_becomes_the_least_number_of_voxels_that_is_not_smaller(
     assert (count - 1) * volume < size <= count * volume or (count, size) == (0, 0)
 
 
+@given(st.integers(2, 3), st.integers(0, 10**9), st.data())
+def test_most_voxels_are_the_greatest_number_that_is_not_larger(
+    ndim: int, thousandths: int, data: st.DataObject
+) -> None:
+    voxel = data.draw(st.lists(DECIMALS, min_size=ndim, max_size=4))
+    size = ObjectSize(thousandths / 1000, "um2" if ndim == 2 else "um3")
+    volume = math.prod(Fraction(round(side * 1000), 1000) for side in voxel[-ndim:])
+    count = size.most_voxels(voxel, ndim)
+    assert count * volume <= Fraction(thousandths, 1000) < (count + 1) * volume
+    assert size.voxels(voxel, ndim) - count == (count * volume < Fraction(thousandths, 1000))
+
+
 @given(st.integers(0, 10**4), st.lists(st.integers(1, 999), min_size=2, max_size=3))
 def test_a_size_of_whole_voxels_is_not_rounded_up(count: int, hundredths: list[int]) -> None:
     ndim = len(hundredths)
@@ -54,6 +66,7 @@ def test_voxels_need_no_size_of_a_voxel(
     count: int, voxel: tuple[float, ...] | None, ndim: int
 ) -> None:
     assert ObjectSize(count).voxels(voxel, ndim) == count
+    assert ObjectSize(count).most_voxels(voxel, ndim) == count
 
 
 @pytest.mark.parametrize(

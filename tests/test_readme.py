@@ -34,6 +34,8 @@ NOT_RUN = {
     "needs files of microscopes": 1,
     "needs napari": 1,
     "needs ngio": 1,
+    "needs a plate": 1,
+    "needs a volume and a time series": 1,
     "needs polars": 1,
     "needs a window": 1,
     "needs the internet": 3,

@@ -24,6 +24,7 @@ from bigunet.options.choices import Existing
 from bigunet.segmentation.forecast import forecast
 from bigunet.segmentation.place import RUN_FOLDER, Place, choose_place
 from bigunet.segmentation.plan.memory_share import sufficient_limit
+from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import pass_memory
@@ -138,7 +139,10 @@ def _planned(
             "for each of its fields"
         )
     image = open_image(source, axes=options.axes)
+    loaded = load_model(model)
     place = choose_place(image, target, options)
+    outputs = choose_outputs(loaded.description, options)
+    place = place.writing(outputs, table=not options.no_table)
     array = request.way == "array"
     check_target(place, image.url, existing="resume" if array else existing)
     if not options.memory_limit and request.memory_bytes:
@@ -147,7 +151,7 @@ def _planned(
     device = options.device if request.gpus else "cpu"
     plan = make_plan(
         image,
-        load_model(model),
+        loaded,
         replace(options, ome_version=place.version, device=device),
         workers=request.processes,
         inside_image=place.inside_image,

@@ -69,14 +69,14 @@ class Described:
 
 
 def steps_of_frames(image: ImageDescription, level: int) -> dict[str, float]:
-    """Step from frame to frame by axis, where the image states it: t in seconds, z in µm."""
+    """Step from frame to frame by axis, where the image states it: t in seconds, planes in µm."""
     steps = {}
     for axis, scale in zip(image.volume_axes, image.volume_scale(level)):
         if axis == "t" and (seconds := to_seconds(image.unit("t"))) is not None:
             steps["t"] = scale * seconds
     size = scale_um(image, level)
     if "z" in image.volume_axes and size is not None:
-        steps["z"] = size[0]
+        steps[image.slice_axis] = size[0]
     return steps
 
 

@@ -92,7 +92,7 @@ def check_suffix(path: Path) -> None:
     if path.suffix not in (".csv", ".parquet"):
         raise OptionError(f"a table cannot be written as {path.name}; name it .csv or .parquet")
     if path.suffix == ".parquet":
-        _pyarrow()
+        load_pyarrow()
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ def _opened_csv(path: Path) -> Iterator[Callable[[Columns], None]]:
 
 @contextlib.contextmanager
 def _opened_parquet(path: Path) -> Iterator[Callable[[Columns], None]]:
-    arrow, parquet = _pyarrow()
+    arrow, parquet = load_pyarrow()
     with contextlib.ExitStack() as stack:
         opened: list[Any] = []
 
@@ -159,7 +159,7 @@ def _arrow_array(arrow: Any, column: np.ndarray) -> Any:
 
 def _bands_of_parquet(path: Path) -> Iterator[Columns]:
     """The row groups of a table, one at a time."""
-    _, parquet = _pyarrow()
+    _, parquet = load_pyarrow()
     with parquet.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             rows = file.read_row_group(group)
@@ -167,7 +167,14 @@ def _bands_of_parquet(path: Path) -> Iterator[Columns]:
             yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def load_pyarrow() -> tuple[Any, Any]:
+    """The package pyarrow, and its part for Parquet.
+
+    Raises
+    ------
+    OptionError
+        If it is not installed.
+    """
     try:
         import pyarrow
         import pyarrow.parquet

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bigunet.errors import OutputError
-from bigunet.io.output.table_group import replacing_table_group
+from bigunet.io.output.table_group import MADE_BY_KEY, replacing_table_group
 from bigunet.measuring.files import has_parquet, opened_table
 from bigunet.measuring.grey_columns import Columns
 
@@ -29,6 +30,7 @@ def write_image_tables(
     *,
     labels: str,
     frame_sizes: Mapping[str, float] | None = None,
+    axes: Sequence[str] = (),
 ) -> None:
     """Write the table of objects as ``tables/NAME``, and their boxes as ``tables/NAME_ROI_table``.
 
@@ -47,7 +49,10 @@ def write_image_tables(
     labels : str
         Name of the label image that the objects are in, in ``labels/`` of the image.
     frame_sizes : mapping of str to float, optional
-        Seconds of a frame by axis ``t``, or micrometres by axis ``z``; 1 by default.
+        Seconds of a frame by axis ``t``, or micrometres of a plane by the axis across it; 1 by
+        default.
+    axes : sequence of str, optional
+        Names of the axes that are measured; by default the last of z, y, x.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def write_image_tables(
     first = next(iterator)
     sizes = dict(frame_sizes or {})
     kinds = {name: _features(first)}
-    if _boxes(first, sizes):
+    if _boxes(first, sizes, axes):
         kinds[name + BOXES] = {"type": "masking_roi_table"}
     with contextlib.ExitStack() as stack:
         writers = []
@@ -70,7 +75,7 @@ def write_image_tables(
             writers.append(stack.enter_context(opened_table(folder / f"table{suffix}", suffix)))
         for band in itertools.chain([first], iterator):
             band = band | {"label": _signed(band["label"])}
-            for write, rows in zip(reversed(writers), (band, _boxes(band, sizes))):
+            for write, rows in zip(reversed(writers), (band, _boxes(band, sizes, axes))):
                 write(rows)
 
 
@@ -83,6 +88,7 @@ def _attributes(labels: str, suffix: str) -> dict[str, Any]:
         "index_key": "label",
         "index_type": "int",
         "instance_key": "label",
+        MADE_BY_KEY: {"version": version("bigunet")},
     }
 
 
@@ -97,19 +103,20 @@ def _features(band: Columns) -> dict[str, Any]:
     }
 
 
-def _boxes(band: Columns, sizes: Mapping[str, float]) -> Columns:
+def _boxes(band: Columns, sizes: Mapping[str, float], axes: Sequence[str]) -> Columns:
     """Corner and lengths of each object's bounding box; empty if there are no micrometres."""
     ends = [name for name in band if name.startswith("bbox_um-")]
     if not ends:
         return {}
     ndim = len(ends) // 2
     start, stop = ([band[f"bbox_um-{k + side * ndim}"] for k in range(ndim)] for side in (0, 1))
-    corner = dict(zip("xyz", reversed(start)))
-    length = {axis: end - begin for axis, begin, end in zip("xyz", start[::-1], stop[::-1])}
-    if "z" not in corner:
-        step = sizes.get("z", 1.0)
-        corner["z"] = band.get("z", np.zeros(len(start[0]))) * step
-        length["z"] = np.full(len(start[0]), step)
+    names = axes or "zyx"[-ndim:]
+    corner = dict(zip(names, start))
+    length = {axis: end - begin for axis, begin, end in zip(names, start, stop)}
+    for axis in set("xyz") - set(names):
+        step = sizes.get(axis, 1.0)
+        corner[axis] = band.get(axis, np.zeros(len(start[0]))) * step
+        length[axis] = np.full(len(start[0]), step)
     columns = {"label": band["label"]}
     columns |= {f"{axis}_micrometer": corner[axis] for axis in "xyz"}
     columns |= {f"len_{axis}_micrometer": length[axis] for axis in "xyz"}

@@ -17,6 +17,7 @@ from bigunet.measuring.grey_columns import Columns
 from bigunet.measuring.image_tables import write_image_tables
 from bigunet.measuring.measure import described_of
 from bigunet.measuring.merging import merged_bands
+from bigunet.measuring.size_counts import SizeCounts
 from bigunet.measuring.stored_voxels import StoredVoxels, label_url
 from bigunet.measuring.table import table_bands
 
@@ -83,7 +84,7 @@ def measure_files(
     usual = usual_block_shape(stored.shape, stored.chunk)
     block = usual if block_shape is None else checked_block_shape(block_shape, stored.shape)
     bands = table_bands(merged_bands(sums_of_blocks(stored, block)), described)
-    sizes: list[np.ndarray] = []
+    sizes = SizeCounts()
     counted = _counted(bands, sizes)
     if where is None:
         assert table is not None
@@ -93,21 +94,21 @@ def measure_files(
         folder, name = where
         write_image_tables(counted, folder, name, labels=name, frame_sizes=stored.frame_sizes)
         path = str(folder / "tables" / name)
-    return _measured(np.concatenate(sizes), described.voxel_size_um, path)
+    return _measured(sizes, described.voxel_size_um, path)
 
 
-def _counted(bands: Iterator[Columns], sizes: list[np.ndarray]) -> Iterator[Columns]:
+def _counted(bands: Iterator[Columns], sizes: SizeCounts) -> Iterator[Columns]:
     for band in bands:
-        sizes.append(band["area"])
+        sizes.add(band["area"])
         yield band
 
 
-def _measured(sizes: np.ndarray, voxel_size_um: Sequence[float] | None, path: str) -> Measured:
-    median = float(np.median(sizes)) if len(sizes) else float("nan")
+def _measured(sizes: SizeCounts, voxel_size_um: Sequence[float] | None, path: str) -> Measured:
+    number, median = sizes.num_objects, sizes.median()
     if voxel_size_um is None:
-        return Measured(len(sizes), median, "voxels", path)
+        return Measured(number, median, "voxels", path)
     unit = "µm²" if len(voxel_size_um) == 2 else "µm³"
-    return Measured(len(sizes), median * float(np.prod(voxel_size_um)), unit, path)
+    return Measured(number, median * float(np.prod(voxel_size_um)), unit, path)
 
 
 def _image_around(labels: str | Path) -> tuple[Path, str]:

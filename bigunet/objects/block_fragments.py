@@ -7,6 +7,7 @@ block.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,15 +72,29 @@ class BlockFragments:
     def num_fragments(self) -> int:
         return self.sizes.size
 
-    def to_bytes(self) -> bytes:
-        """The fragments as a compressed npz file: equal fragments give equal bytes."""
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of the file of the fragments, by their names in it."""
         faces = {
             f"{side}_{axis}": face
             for side, of_axes in (("low", self.low_faces), ("high", self.high_faces))
             for axis, face in enumerate(of_axes)
         }
-        numbers = {"sizes": self.sizes, "first_voxels": self.first_voxels}
-        return npz_bytes(numbers | faces, compressed=True)
+        return {"sizes": self.sizes, "first_voxels": self.first_voxels} | faces
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> BlockFragments:
+        """Fragments from the arrays of :meth:`to_arrays`, and no others."""
+        num_axes, odd = divmod(len(arrays) - 2, 2)
+        if odd:  # a damaged length in the list of members hides the one after it
+            raise ValueError("a face is missing")
+        lows, highs = [
+            tuple(arrays[f"{side}_{axis}"] for axis in range(num_axes)) for side in ("low", "high")
+        ]
+        return cls(arrays["sizes"], arrays["first_voxels"], lows, highs)
+
+    def to_bytes(self) -> bytes:
+        """The fragments as a compressed npz file: equal fragments give equal bytes."""
+        return npz_bytes(self.to_arrays(), compressed=True)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> BlockFragments:
@@ -91,15 +106,7 @@ class BlockFragments:
             If the bytes are damaged.
         """
         try:
-            arrays = npz_arrays(content)
-            num_axes, odd = divmod(len(arrays) - 2, 2)
-            if odd:  # a damaged length in the list of members hides the one after it
-                raise ValueError("a face is missing")
-            lows, highs = [
-                tuple(arrays[f"{side}_{axis}"] for axis in range(num_axes))
-                for side in ("low", "high")
-            ]
-            return cls(arrays["sizes"], arrays["first_voxels"], lows, highs)
+            return cls.from_arrays(npz_arrays(content))
         except DAMAGE as error:
             raise OutputError(
                 f"{len(content)} bytes are not the fragments of a block ({error}); "

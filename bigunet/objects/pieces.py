@@ -6,6 +6,7 @@ pieces of several blocks are joined by their seeds, and no face is needed.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ import numpy as np
 from bigunet.errors import GeometryError, OutputError
 from bigunet.geometry import Box
 from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
-from bigunet.objects.stitching import StitchedFragments
+from bigunet.objects.joining import BATCH_SIZE, Joiner, StitchedFragments
+from bigunet.objects.scratch import Scratch
+from bigunet.objects.stored_pieces import StoredPieces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,30 +121,43 @@ def pieces_of_block(ids: np.ndarray, box: Box, volume: Box) -> tuple[np.ndarray,
     return np.repeat(labels, lengths).reshape(ids.shape), pieces
 
 
-def join_pieces(blocks: Iterable[BlockPieces]) -> StitchedFragments:
-    """The objects of all blocks: pieces of one seed are one object.
+def join_pieces(
+    blocks: Iterable[BlockPieces], *, scratch: Scratch | None = None, batch_size: int = BATCH_SIZE
+) -> StitchedFragments:
+    """The objects of all blocks: pieces of one seed are one object, and are its fragments.
+
+    Memory holds the pieces of a batch, and the objects that have pieces before and after it.
 
     Parameters
     ----------
     blocks : iterable of BlockPieces
-        Those of every block, in C order of the blocks.
+        Those of every block, in C order of the blocks. Each is taken once.
+    scratch : Scratch, optional
+        Holds pieces and what is known of objects; by default, memory does.
+    batch_size : int
+        Pieces that are joined at a time, about. The objects do not depend on it.
+
+    Raises
+    ------
+    OSError
+        If the folder of the scratch has no space left.
     """
-    pieces = list(blocks)
-    offsets = np.cumsum([0, *(one.sizes.size for one in pieces)], dtype=np.int64)
-    sizes = np.concatenate([np.zeros(0, np.int64), *(one.sizes for one in pieces)])
-    firsts = np.concatenate([np.zeros(0, np.int64), *(one.first_voxels for one in pieces)])
-    seeds = np.concatenate([np.zeros(0, np.uint32), *(one.seeds for one in pieces)])
-    _, lowest, object_of, counts = np.unique(
-        seeds, return_index=True, return_inverse=True, return_counts=True
-    )
-    total = np.zeros(len(lowest), np.int64)
-    np.add.at(total, object_of, sizes)
-    first = np.full(len(lowest), np.iinfo(np.int64).max)
-    np.minimum.at(first, object_of, firsts)
-    sizes[:] = 0
-    sizes[lowest], firsts[lowest] = total, first
-    joined = np.flatnonzero(counts[object_of] > 1)
-    return StitchedFragments(offsets, sizes, firsts, joined, lowest[object_of[joined]])
+    scratch = scratch or Scratch()
+    stored = StoredPieces(scratch)
+    offsets = array("q", [0])
+    for block in blocks:
+        stored.add(block.seeds, block.sizes, block.first_voxels)
+        offsets.append(offsets[-1] + block.sizes.size)
+        if stored.num_in_batch >= batch_size:
+            stored.end_batch()
+    stored.end_batch()
+    joiner, open_seeds = Joiner(scratch, batch_size), np.zeros(0, np.uint64)
+    for seeds, sizes, first_voxels in stored.batches():
+        named, objects = np.unique(np.concatenate([open_seeds, seeds]), return_inverse=True)
+        is_open = stored.come_again(named)
+        joiner.end_batch(objects, sizes, first_voxels, is_open)
+        open_seeds = named[is_open]
+    return joiner.stitched(np.array(offsets, np.int64))
 
 
 def _runs(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

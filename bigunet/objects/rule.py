@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bigunet.errors import OptionError
+from bigunet.objects.link_rule import LinkRule
 from bigunet.objects.split_rule import SplitRule
 
 
@@ -22,7 +23,7 @@ class ObjectRule:
     border_width : int
         Width of the border on each side of an object, in voxels along each axis.
     smallest : int
-        Objects with fewer voxels of their class are left out.
+        Objects with fewer voxels of their class are left out, after links.
     connectivity : int
         Which voxels are neighbours: 1 over faces, 2 over edges as well, 3 over corners as well; at
         most ``ndim``.
@@ -31,12 +32,17 @@ class ObjectRule:
         as time points, or planes for a 2D network: objects never join across them.
     split : SplitRule, optional
         Where touching objects are split; by default they are not.
+    links : tuple of LinkRule
+        Along which axes of frames objects are linked, the innermost first; by default none.
+    fill_holes : int
+        Holes of at most so many voxels are filled before objects are labelled: see
+        :mod:`bigunet.objects.holes`. 0 fills none.
 
     Raises
     ------
     OptionError
-        If the border is the class of the objects, a number is out of its range, or the rule for
-        splitting has a spacing of other axes.
+        If the border is the class of the objects, a number is out of its range, the rule for
+        splitting has a spacing of other axes, or the axes of links are not those of frames.
 
     Examples
     --------
@@ -51,6 +57,8 @@ class ObjectRule:
     connectivity: int = 1
     ndim: int = 2
     split: SplitRule | None = None
+    links: tuple[LinkRule, ...] = ()
+    fill_holes: int = 0
 
     def __post_init__(self) -> None:
         if self.object_class < 0 or (self.border is not None and self.border < 0):
@@ -67,6 +75,8 @@ class ObjectRule:
                 f"border_width {self.border_width} and smallest {self.smallest} "
                 "must be 0 or more voxels"
             )
+        if self.fill_holes < 0:
+            raise OptionError(f"fill_holes {self.fill_holes} must be 0 or more voxels")
         if not 1 <= self.ndim <= 3:
             raise OptionError(f"objects have {self.ndim} axes; give 1 to 3")
         if not 1 <= self.connectivity <= self.ndim:
@@ -76,3 +86,9 @@ class ObjectRule:
             )
         if self.split is not None:
             self.split.steps(self.ndim)
+        axes = [link.axis for link in self.links]
+        if axes != sorted(set(axes), reverse=True) or any(axis >= -self.ndim for axis in axes):
+            raise OptionError(
+                f"links along axes {axes} of objects of {self.ndim} axes; give axes of frames, "
+                f"below {-self.ndim}, the innermost first"
+            )

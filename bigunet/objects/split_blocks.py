@@ -18,12 +18,13 @@ from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
 from bigunet.objects.in_memory import Sliceable, all_boxes, ids_of_blocks
+from bigunet.objects.joining import StitchedFragments
 from bigunet.objects.numbering import number_objects
 from bigunet.objects.pieces import BlockPieces, join_pieces, pieces_of_block
 from bigunet.objects.reaching import nearest_seeds
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.seeds import seed_voxels
-from bigunet.objects.stitching import StitchedFragments, stitch
+from bigunet.objects.stitching import stitch
 
 
 def split_objects(

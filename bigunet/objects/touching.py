@@ -57,7 +57,7 @@ class WaitingFaces:
     grid: BlockGrid
     num_axes: int
     connectivity: int
-    parts: dict[tuple[Point, Point], tuple[int, np.dtype, bytes]] = field(default_factory=dict)
+    parts: dict[tuple[Point, Point], _WaitingPart] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.connectivity <= self.num_axes:
@@ -82,17 +82,20 @@ class WaitingFaces:
         for meeting in _meetings(self.num_axes, self.connectivity):
             waited = self.parts.pop((index, meeting.step), None)
             if waited is not None:
-                before, part_type, content = waited
                 high = fragments.low_faces[meeting.axis][meeting.of_later]
-                low = np.frombuffer(zlib.decompress(content), part_type).reshape(high.shape)
+                low = waited.labels().reshape(high.shape)
                 pairs = _touching(low, high, meeting.shifts, fragments.num_fragments + 1)
-                yield pairs + np.array([[before - 1], [offset - 1]])
+                yield pairs + np.array([[waited.offset - 1], [offset - 1]])
             later = tuple(map(operator.add, place, meeting.step))
             if all(0 <= i < n for i, n in zip(later, num_blocks)):
                 part = fragments.high_faces[meeting.axis][meeting.of_earlier]
-                # Parts are mostly runs of one label: a layer of a large volume fits into memory.
-                waits = offset, part.dtype, zlib.compress(part.tobytes(), 1)
-                self.parts[frame + later, meeting.step] = waits
+                self.parts[frame + later, meeting.step] = _WaitingPart.of(offset, part)
+
+    def fragments(self) -> np.ndarray:
+        """The fragments of all parts that wait, ascending, each once: int64."""
+        parts = self.parts.values()
+        fragments = [part.present.astype(np.int64) + (part.offset - 1) for part in parts]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *fragments]))
 
     def _check(self, index: Point, fragments: BlockFragments) -> None:
         shape = self.grid.box(index).shape
@@ -104,6 +107,35 @@ class WaitingFaces:
                 f"faces of shape {faces} are not of block {index}, of shape {shape}; "
                 "give the blocks of one grid, in C order"
             )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WaitingPart:
+    """Part of a high face: parts are mostly runs of one label, so that compressed they are small.
+
+    Attributes
+    ----------
+    offset : int
+        Number of fragments in all blocks before that of the part.
+    present : ndarray of unsigned int
+        The labels of the part, without 0, each once.
+    content : bytes
+        The labels of all voxels, compressed.
+    """
+
+    offset: int
+    present: np.ndarray
+    content: bytes
+
+    @classmethod
+    def of(cls, offset: int, part: np.ndarray) -> _WaitingPart:
+        flat = part.ravel()
+        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        present = np.unique(np.concatenate([flat[:1], flat[changes]]))
+        return cls(offset, present[present > 0], zlib.compress(flat.tobytes(), 1))
+
+    def labels(self) -> np.ndarray:
+        return np.frombuffer(zlib.decompress(self.content), self.present.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -72,6 +72,13 @@ class ObjectSize:
     def voxels(self, voxel_size_um: Sequence[float] | None, ndim: int) -> int:
         """The least whole number of voxels that is not smaller than this size.
 
+        For parameters and errors, see :meth:`most_voxels`.
+        """
+        return self._whole(voxel_size_um, ndim, math.ceil)
+
+    def most_voxels(self, voxel_size_um: Sequence[float] | None, ndim: int) -> int:
+        """The greatest whole number of voxels that is not larger than this size.
+
         Parameters
         ----------
         voxel_size_um : sequence of float or None
@@ -84,7 +91,21 @@ class ObjectSize:
         ------
         OptionError
             If the unit does not fit the number of axes, or the size of a voxel is not known.
+
+        Examples
+        --------
+        >>> ObjectSize(1.1, "um2").most_voxels((0.5, 0.5), ndim=2)
+        4
         """
+        return self._whole(voxel_size_um, ndim, math.floor)
+
+    def _whole(
+        self,
+        voxel_size_um: Sequence[float] | None,
+        ndim: int,
+        rounded: Callable[[Fraction], int],
+    ) -> int:
+        """This size in whole voxels."""
         if self.unit == "voxels":
             return int(self.value)
         sign = _SIGNS[self.unit]
@@ -99,7 +120,7 @@ class ObjectSize:
                 f"size {self} is in {sign}, and the image does not state the size of its voxels in "
                 "micrometres: give the size in voxels, such as 20"
             )
-        count = _ceil(self.value, voxel_size_um, ndim)
+        count = rounded(_in_voxels(self.value, voxel_size_um, ndim))
         if count > _MOST_VOXELS:
             raise OptionError(f"size {self} is over 2^62 voxels; give a smaller one")
         return count
@@ -146,8 +167,8 @@ def _plain(value: float) -> float:
     return int(value) if value == int(value) else float(value)
 
 
-def _ceil(size: float, voxel_size_um: Sequence[float], ndim: int) -> int:
-    """Voxels that make up a size, rounded up; decimals count as people write them.
+def _in_voxels(size: float, voxel_size_um: Sequence[float], ndim: int) -> Fraction:
+    """Voxels that make up a size; decimals count as people write them.
 
     In binary, 0.3 / 0.1 is more than 3, and rounding up would give 4.
     """
@@ -158,4 +179,4 @@ def _ceil(size: float, voxel_size_um: Sequence[float], ndim: int) -> int:
             "numbers"
         )
     volume = math.prod(Fraction(repr(side)) for side in sides)
-    return math.ceil(Fraction(repr(size)) / volume)
+    return Fraction(repr(size)) / volume

@@ -120,6 +120,16 @@ class Number(Kind):
         return operator.index(value) if isinstance(value, numbers.Integral) else float(value)
 
 
+class Share(Number):
+    """A number above 0, and 1 at most."""
+
+    def check(self, value: Any, name: str) -> float:
+        share = float(super().check(value, name))
+        if not 0 < share <= 1:
+            raise OptionError(f"{name} {value}: give a number above 0, and 1 at most")
+        return share
+
+
 @dataclass(frozen=True)
 class Choice(Kind):
     """One of the words of a Literal; ``noun`` is what a message calls an unknown one."""

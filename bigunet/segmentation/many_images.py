@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -18,6 +18,8 @@ from bigunet.errors import BigUNetError, ImageError, OptionError, OutputError
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
+from bigunet.machine.processes import leave_if_imported_again
+from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
@@ -30,6 +32,7 @@ from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.series import segment_series
 from bigunet.segmentation.series_member import Member
+from bigunet.segmentation.series_table import check_table, then_tables, write_table_of_all
 from bigunet.stores.access import find_node
 from bigunet.urls import shown_url
 
@@ -47,6 +50,7 @@ def segment_images(
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
+    table: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Segment images into ``folder/NAME.zarr`` each.
@@ -68,6 +72,11 @@ def segment_images(
         unfinished ones are continued, and missing ones are begun. Events have the name of their
         image, and come from several threads, but never two at a time.
 
+    table : path, optional
+        File for one table of the objects of all images, ``.csv`` or ``.parquet``, written after the
+        last image. Its column ``image`` has the name of the output. Images that failed are left
+        out.
+
     Yields
     ------
     tuple of str and (SegmentReport or BigUNetError)
@@ -79,6 +88,7 @@ def segment_images(
         If an image cannot be opened, two images have the same name, or an output may not be
         written: then nothing is done. StoppedError, if ``stop`` was set before the end.
     """
+    leave_if_imported_again()
     check_report(performance_path)
     options = chosen(SegmentOptions, options, fields, segment_images)
     if isinstance(sources, (str, Path)):
@@ -92,11 +102,14 @@ def segment_images(
         raise ImageError("no image was given, so there is nothing to segment")
     members = _named(images, folder)
     _check(members, options, check_existing(existing))
-    yield from segment_series(
+    loaded = model if isinstance(model, Model) else load_model(model)
+    if table is not None:
+        check_table(Path(table), loaded.description, options, made=Path(folder))
+    outcomes = segment_series(
         members,
         kind="image",
         about=f"{len(members)} images to {folder}",
-        model=model,
+        model=loaded,
         options=options,
         client=client,
         existing=existing,
@@ -104,6 +117,13 @@ def segment_images(
         on_event=on_event,
         performance_path=performance_path,
     )
+    image_of = {member.name: stem_of(member.source) for member in members}
+
+    def write(tables: Mapping[str, Path], failed: Sequence[str]) -> None:
+        if table is not None:
+            write_table_of_all(tables, lambda name: {"image": image_of[name]}, Path(table))
+
+    yield from then_tables(outcomes, write)
 
 
 def _usable(folder: str | Path) -> str:

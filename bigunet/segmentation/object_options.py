@@ -9,7 +9,7 @@ from bigunet.options.choices import Connectivity, SplitChoice
 from bigunet.options.composed_kinds import Optional
 from bigunet.options.object_sizes import ObjectSize, ObjectSizeKind
 from bigunet.options.option_fields import option
-from bigunet.options.option_kinds import Choice, Flag, Number, Text, Whole
+from bigunet.options.option_kinds import Choice, Flag, Number, Share, Text, Whole
 
 OBJECTS = "Objects"
 NO_BORDER = "none"
@@ -63,6 +63,14 @@ class ObjectOptions:
         section=OBJECTS,
         usual="what the model file says, or 0",
     )
+    fill_holes: ObjectSize | None = option(
+        None,
+        Optional(ObjectSizeKind()),
+        "Size of the largest hole that is filled before objects are labelled: voxels such as 20, "
+        "or 30um2 or 500um3. Holes touch no side of the image.",
+        section=OBJECTS,
+        usual="0: none is filled",
+    )
     connectivity: Connectivity = option(
         "faces",
         Choice(Connectivity, "connectivity"),
@@ -83,6 +91,23 @@ class ObjectOptions:
         "About half the thickness of an object that is split, in voxels along the finest axis.",
         section=OBJECTS,
         usual="16",
+    )
+    link_planes: float | None = option(
+        None,
+        Optional(Share()),
+        "Objects of neighbouring planes, which a 2D network sees one by one, become one object if "
+        "each overlaps most with the other, with at least this IoU, such as 0.5.",
+        section=OBJECTS,
+        metavar="IOU",
+        usual="planes are not linked",
+    )
+    link_time: float | None = option(
+        None,
+        Optional(Share()),
+        "The same for objects of neighbouring time points: an object keeps its number over time.",
+        section=OBJECTS,
+        metavar="IOU",
+        usual="time points are not linked",
     )
     no_table: bool = option(
         False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bigunet.measuring.image_tables import BOXES
 from bigunet.options.choices import Output
 
 
@@ -47,6 +48,10 @@ MADE_OF_CLASSES = frozenset({"instances"})
 TABLES_FOLDER = "tables"
 OBJECT_TABLE = "instances"
 """Name of the table of the objects, which is that of their labels."""
+
+OBJECT_LABELS = OUTPUT_KINDS["instances"].group
+OBJECT_TABLES = tuple(f"{TABLES_FOLDER}/{OBJECT_TABLE}{suffix}" for suffix in ("", BOXES))
+"""Groups of the table of the objects, and of the table of their boxes."""
 
 OUTPUT_FOLDERS = frozenset({TABLES_FOLDER, *(k.group.split("/")[0] for k in OUTPUT_KINDS.values())})
 """Names of the folders at the root of an output that a run may write."""

@@ -1,15 +1,16 @@
-"""The place of an output: a store of its own, or a label inside the image. Nothing is written."""
+"""The place of an output: a store of its own, or labels inside the image. Nothing is written."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigunet.errors import OptionError
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
-from bigunet.options.choices import OmeVersion
-from bigunet.segmentation.output_kinds import OUTPUT_KINDS
+from bigunet.options.choices import OmeVersion, Output
+from bigunet.segmentation.output_kinds import OBJECT_LABELS, OBJECT_TABLES, OUTPUT_KINDS
 from bigunet.segmentation.segment_options import SegmentOptions
 
 RUN_FOLDER = "bigunet"
@@ -20,32 +21,36 @@ _ZARR_FORMAT: dict[str, int] = {"0.4": 2, "0.5": 3}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A store, and the group in it that the run owns.
+    """A store, and the groups in it that the run owns.
 
-    A run writes and removes nothing outside this group.
+    A run writes and removes nothing outside these groups.
 
     Parameters
     ----------
     store : str
         Path of the root group: the output, or the image that gets labels.
     group : str
-        Path of the group in the store; empty if the run owns the whole store.
+        Path of the group with the record of the run; empty if the run owns the whole store. Inside
+        an image, this is the group of the classes.
     version : {"0.4", "0.5"}
         Version of OME-Zarr.
+    others : tuple of str
+        Paths of the other groups that the run writes into an image: numbered objects and tables.
     """
 
     store: str
     group: str
     version: OmeVersion
+    others: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
-        """Path of the folder that the run owns."""
+        """Path of the folder with the record of the run."""
         return Path(self.store, self.group)
 
     @property
     def inside_image(self) -> bool:
-        """Whether the output is a label inside the image."""
+        """Whether the outputs are labels inside the image."""
         return bool(self.group)
 
     @property
@@ -53,11 +58,28 @@ class Place:
         """Path in the store of the folder with the ledger and the report."""
         return f"{self.group}/{RUN_FOLDER}" if self.group else RUN_FOLDER
 
+    @property
+    def label_folders(self) -> tuple[Path, ...]:
+        """Folders in which the run writes files of blocks and metadata, one by one."""
+        labels = (group for group in self.others if group == OBJECT_LABELS)
+        return (self.folder, *(Path(self.store, group) for group in labels))
+
+    @property
+    def possible_others(self) -> tuple[str, ...]:
+        """Paths of all groups beside ``group`` that any run may have written at this place."""
+        return (OBJECT_LABELS, *OBJECT_TABLES) if self.inside_image else ()
+
+    def writing(self, outputs: Sequence[Output], *, table: bool) -> Place:
+        """The place of a run that writes these outputs, and maybe the table of the objects."""
+        if not self.inside_image or "instances" not in outputs:
+            return replace(self, others=())
+        return replace(self, others=(OBJECT_LABELS, *(OBJECT_TABLES if table else ())))
+
 
 def choose_place(
     image: ImageDescription, target: str | Path | None, options: SegmentOptions
 ) -> Place:
-    """The place at the path ``target``. If it is None: the label ``classes`` inside the image.
+    """The place at the path ``target``. If it is None: labels inside the image.
 
     Raises
     ------
@@ -91,17 +113,19 @@ def place_at(target: str | Path, version: OmeVersion) -> Place:
 
 
 def check_inside_options(options: SegmentOptions) -> None:
-    """Raise OptionError if the options ask for more than the classes of all of level 0."""
+    """Raise OptionError if the options ask for more than labels of all of level 0."""
     is_refused = {
-        f"output {', '.join(options.outputs)}": options.outputs not in ((), ("classes",)),
+        f"output {', '.join(options.outputs)}": "probabilities" in options.outputs,
+        # It is compared with the probabilities, which are written, too.
+        f"object threshold {options.object_threshold}": options.object_threshold is not None,
         f"roi {', '.join(options.roi)}": bool(options.roi),
         f"level {options.level}": options.level != 0,
     }
     for option, refused in is_refused.items():
         if refused:
             raise OptionError(
-                f"{option}: inside an image only the classes of all of its level 0 are written; "
-                "give an OUT"
+                f"{option}: inside an image only classes and instances of all of its level 0 are "
+                "written; give an OUT"
             )
 
 

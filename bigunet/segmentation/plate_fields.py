@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -12,20 +12,33 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
-from bigunet.engine.stage import Event
+from bigunet.engine.stage import Event, Notice
 from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.io.images.limits import some_of
 from bigunet.io.images.plates import Plate, open_plate
 from bigunet.machine.processes import leave_if_imported_again
+from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.options.option_kinds import check_existing
 from bigunet.segmentation.place import check_inside_options
+from bigunet.segmentation.plate_table import (
+    check_plate_table,
+    withdraw_plate_table,
+    write_plate_table,
+)
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.series import segment_series
 from bigunet.segmentation.series_member import Member
+from bigunet.segmentation.series_table import (
+    check_table,
+    then_tables,
+    write_table_of_all,
+    writes_tables,
+)
 from bigunet.segmentation.well_choice import chosen_fields
 from bigunet.stores.access import join_url, normal_url
 from bigunet.urls import shown_url
@@ -45,12 +58,18 @@ def segment_fields(
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     performance_path: str | Path | None = None,
+    table: str | Path | None = None,
     **keywords: Unpack[SegmentKeywords],
 ) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
     """Write labels into the stored fields of a plate or well.
 
     Several fields are at work at a time if one of them does not keep all workers busy. Fields
     that are at work when the caller leaves the loop are interrupted, and can be resumed.
+
+    If objects are numbered, ``tables/instances`` of the plate is written after the last field. It
+    has the rows of the tables of all fields, in the order of the plate, with the columns ``plate``,
+    ``well`` and ``field``. Fields that were done before count if they were made with the same
+    model and options.
 
     Parameters
     ----------
@@ -64,6 +83,8 @@ def segment_fields(
         As for `segment`. The workers are started once, and there is one performance report for all
         fields. Events have the name of their field, and come from several threads, but never two
         at a time. Fields that the plate lists but does not store are a warning in the log.
+    table : path, optional
+        File for the table of the fields of this run, too: ``.csv`` or ``.parquet``.
 
     Yields
     ------
@@ -84,17 +105,52 @@ def segment_fields(
     plate = chosen_fields(local_plate(source), wells, fields)
     for note in plate.notes:
         logger.warning(note)
-    yield from segment_series(
+    loaded = model if isinstance(model, Model) else load_model(model)
+    _prepare_tables(plate, loaded, options, table, check_existing(existing))
+    outcomes = segment_series(
         [Member(field, join_url(plate.url, field), None) for field in plate.fields],
         kind="field",
         about=shown_url(plate.url),
-        model=model,
+        model=loaded,
         options=options,
         client=client,
-        existing=check_existing(existing),
+        existing=existing,
         stop=stop,
         on_event=on_event,
         performance_path=performance_path,
+    )
+
+    def write(tables: Mapping[str, Path], failed: Sequence[str]) -> None:
+        if left_out := write_plate_table(plate, tables, failed):
+            line = _left_out(plate, left_out)
+            logger.warning(line) if on_event is None else on_event(Notice(line), "")
+        if table is not None:
+            write_table_of_all(tables, plate.names_of, Path(table))
+
+    yield from then_tables(outcomes, write)
+
+
+def _prepare_tables(
+    plate: Plate,
+    model: Model,
+    options: SegmentOptions,
+    table: str | Path | None,
+    existing: Existing,
+) -> None:
+    """Refuse tables that cannot be written; remove that of the plate if its rows will go."""
+    if table is not None:
+        check_table(Path(table), model.description, options)
+    if not plate.well and writes_tables(model.description, options):
+        check_plate_table(plate)
+    if existing == "overwrite":
+        withdraw_plate_table(plate)
+
+
+def _left_out(plate: Plate, fields: Sequence[str]) -> str:
+    return (
+        f"Warning: the table of {shown_url(plate.url)} has no rows of "
+        f"{some_of(fields, len(fields))}: these were made with another model or other options; "
+        "segment them anew with --overwrite"
     )
 
 

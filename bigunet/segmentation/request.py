@@ -16,6 +16,7 @@ from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_kinds import check_existing
 from bigunet.segmentation.place import Place, choose_place
+from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.worker_choice import (
@@ -110,6 +111,8 @@ def resolve_request(
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
     loaded = model if isinstance(model, Model) else load_model(model)
+    outputs = choose_outputs(loaded.description, options)
+    place = place.writing(outputs, table=not options.no_table)
     workers = settled(workers, options.device, voxels_of(image, options))
     if isinstance(workers, ClusterSpec):
         # A refusal comes before the image is read, which may take long.

@@ -51,7 +51,7 @@ def segment(
         ND2 or LIF file, with ``#2`` behind it for the image with the index 2.
     target : path, optional
         Path of the output: an OME-Zarr with `labels/classes` and the other outputs of the options.
-        By default the label `classes` inside the image, with the version and levels of the image.
+        By default labels and tables inside the image, with the version and levels of the image.
     model : str, path or Model
         A bundled model's name, a model file, or `Model.of_module(...)` for a module of your own.
     options : SegmentOptions, optional

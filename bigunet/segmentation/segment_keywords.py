@@ -14,6 +14,7 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SliceAxis,
     SplitChoice,
 )
 from bigunet.options.object_sizes import ObjectSize
@@ -27,14 +28,18 @@ class SegmentKeywords(TypedDict, total=False):
     border_class: str
     border_width: int
     smallest: ObjectSize | int | str | None
+    fill_holes: ObjectSize | int | str | None
     connectivity: Connectivity
     split: SplitChoice
     split_radius: int
+    link_planes: float | None
+    link_time: float | None
     no_table: bool
     outputs: Sequence[Output]
     level: LevelChoice
     channels: Sequence[int | str]
     axes: str
+    slice_axis: SliceAxis
     roi: Mapping[str, Sequence[int]]
     block_shape: Sequence[int]
     tile_shape: Sequence[int]

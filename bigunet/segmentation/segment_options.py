@@ -17,6 +17,7 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SliceAxis,
 )
 from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
 from bigunet.options.image_kinds import Channel, LevelNumber, Region, Size
@@ -75,6 +76,14 @@ class SegmentOptions(ObjectOptions):
         section=IMAGE,
         metavar="LETTERS",
     )
+    slice_axis: SliceAxis = option(
+        "z",
+        Choice(SliceAxis, "slice axis"),
+        "Axis across which a 2D network sees the planes of a volume: with x, it sees the planes "
+        "(z, y).",
+        section=IMAGE,
+        more="The outputs have the axes of the image in any case.",
+    )
     roi: Mapping[str, tuple[int, int]] = option(
         {},
         Region(),
@@ -85,7 +94,8 @@ class SegmentOptions(ObjectOptions):
     block_shape: tuple[int, ...] = option(
         (),
         _SHAPE,
-        "Shape of the block that one task writes, along the axes of the network or of the image.",
+        "Shape of the block that one task writes, along the axes of the network, or of the image "
+        "with the slice axis before the others of space.",
         section=BLOCKS,
         usual="chosen to fit into the memory",
     )
@@ -235,9 +245,10 @@ class SegmentOptions(ObjectOptions):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; addresses are without passwords and tokens."""
         roi = {axis: list(ends) for axis, ends in self.roi.items()}
-        smallest = None if self.smallest is None else str(self.smallest)
+        sizes = {"smallest": self.smallest, "fill_holes": self.fill_holes}
+        texts = {name: None if size is None else str(size) for name, size in sizes.items()}
         shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}
-        return {**asdict(self), "smallest": smallest, "roi": roi, **shown}
+        return {**asdict(self), **texts, "roi": roi, **shown}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:

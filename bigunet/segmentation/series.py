@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, BusyError, OutputError, StoppedError
 from bigunet.io.files.opening import open_image
 from bigunet.machine.processes import leave_if_imported_again
-from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.segmentation.place import choose_place
@@ -43,15 +42,15 @@ def segment_series(
     *,
     kind: str,
     about: str,
-    model: str | Path | Model,
+    model: Model,
     options: SegmentOptions,
     client: Client | ClusterSpec | None,
     existing: Existing,
     stop: threading.Event | None,
     on_event: Callable[[Event, str], None] | None,
     performance_path: str | Path | None,
-) -> Iterator[tuple[str, SegmentReport | BigUNetError]]:
-    """Segment the members; the model is loaded once, and the workers are started once.
+) -> Generator[tuple[str, SegmentReport | BigUNetError], None, None]:
+    """Segment the members with one model; the workers are started once.
 
     As many are at work at a time as keep all workers busy. Results come in the order of the list.
 
@@ -73,21 +72,20 @@ def segment_series(
     Raises
     ------
     BigUNetError
-        If there are no workers or no model; StoppedError, if ``stop`` was set before the end.
+        If there are no workers; StoppedError, if ``stop`` was set before the end.
     """
     leave_if_imported_again()
     for address in options.read_besides:
         # An image that all members need is opened before workers start.
         open_image(address, usual_axes=True)
     options = replace(options, memory_limit=options.memory_limit or job_limit_bytes(client))
-    loaded = model if isinstance(model, Model) else load_model(model)
     voxels = sum(member.voxels(options) for member in members[:_MOST_LOOKED_AT])
     voxels *= max(1, len(members) / _MOST_LOOKED_AT)
     with (
         open_workers(settled(client, options.device, voxels), on_event, stop) as shared,
         performance_report(shared, performance_path, about),
     ):
-        emptied = _emptied(members, loaded, options) if existing == "overwrite" else set()
+        emptied = _emptied(members, model, options) if existing == "overwrite" else set()
         events = SeriesEvents(kind, len(members), on_event)
 
         def do(number: int, left: Callable[[int], None]) -> Outcome | StoppedError:
@@ -95,7 +93,7 @@ def segment_series(
             outcome = _outcome(
                 member,
                 kind=kind,
-                model=loaded,
+                model=model,
                 options=options,
                 client=shared,
                 existing="resume" if member in emptied else existing,
@@ -109,7 +107,7 @@ def segment_series(
         memory = WorkerMemory.of(shared, options.device)
         tasks = SideBySide(
             do,
-            size_of=lambda number: members[number].size(loaded, options, memory),
+            size_of=lambda number: members[number].size(model, options, memory),
             enough=lambda: blocks_enough(shared),
             stop=stop,
         )
@@ -159,7 +157,8 @@ def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -
         try:
             image = open_image(member.source, axes=options.axes)
             place = choose_place(image, member.target, options)
-            make_plan(image, model, options, inside_image=place.inside_image)
+            plan = make_plan(image, model, options, inside_image=place.inside_image)
+            place = place.writing(plan.options.outputs, table=plan.writes_table)
             begin_anew(place, image.url, read=options.read_besides)
         except BusyError:
             raise

@@ -16,7 +16,6 @@ from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
-from bigunet.options.choices import Output
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.plan.plan import make_plan
@@ -77,7 +76,7 @@ def verify(
         backend=plan.options.backend,
     )
     reader = open_level(plan.image, level=plan.level, channels=plan.channels)
-    stored = open_level(open_image(join_url(output.store, INSIDE_GROUP)))
+    stored = _open_stored(output, plan, INSIDE_GROUP)
     if stored.shape != plan.region.shape:
         raise OutputError(
             f"{output.path} has shape {stored.shape}, but {plan.region.shape} of "
@@ -85,17 +84,12 @@ def verify(
         )
     instances = probabilities = None
     if plan.objects is not None:
-        instances = _stored(output, "instances")
+        instances = _open_stored(output, plan, OUTPUT_KINDS["instances"].group)
         if plan.options.object_threshold is not None:
-            probabilities = _stored(output, "probabilities", plan.objects.object_class)
+            group, channel = OUTPUT_KINDS["probabilities"].group, plan.objects.object_class
+            probabilities = _open_stored(output, plan, group, channel)
     recomputation = Recomputation(plan, predictor, reader, stored, instances, probabilities)
     return recomputation.compare(list(choose_windows(plan, windows, seed)))
-
-
-def _stored(output: _Output, kind: Output, channel: int = 0) -> ArrayReader:
-    """Reads one of the outputs."""
-    image = open_image(join_url(output.store, OUTPUT_KINDS[kind].group))
-    return open_level(image, channels=(channel,))
 
 
 @dataclass(frozen=True)
@@ -128,6 +122,12 @@ def _open_output(source: str | Path, target: str | Path | None) -> _Output:
         store = image.url
     path = str(target or join_url(store, group))
     return _Output(image, store, path, read_provenance(store, group))
+
+
+def _open_stored(output: _Output, plan: SegmentPlan, group: str, channel: int = 0) -> ArrayReader:
+    """A reader of level 0 of a group of the output, with the axes in the order of the plan."""
+    image = open_image(join_url(output.store, group))
+    return open_level(replace(image, slice_axis=plan.image.slice_axis), channels=(channel,))
 
 
 def _grey_range(values: Mapping[str, Any]) -> GreyRange:

@@ -107,6 +107,30 @@ CASES = (
         instead="Choose a model with the axes of the image.",
     ),
     Case(
+        "Planes across x of a 2D image",
+        command="segment cells.zarr out.zarr --slice-axis x",
+        make=lambda: image("cells.zarr", noise(60, 50)),
+        says="slice axis x.*has no axis z; leave out --slice-axis",
+        why="A 2D image has no planes but itself.",
+        instead="Leave out the option, or give a volume.",
+    ),
+    Case(
+        "Planes across y of a volume of one plane",
+        command="segment cells.zarr out.zarr --slice-axis y",
+        make=lambda: image("cells.zarr", noise(1, 60, 50), axes="zyx"),
+        says="slice axis y.*has one plane along z; leave out --slice-axis",
+        why="Its planes across y are one voxel high: this is a 2D image.",
+        instead="Leave out the option, or give a volume.",
+    ),
+    Case(
+        "Planes across x for a 3D model",
+        command="segment stack.zarr out.zarr --model em-boundaries --slice-axis x",
+        make=lambda: image("stack.zarr", noise(20, 60, 50), axes="zyx"),
+        says="slice axis x.*is 3D and sees no planes.*choose a 2D model",
+        why="A 3D network sees the whole volume at once.",
+        instead="Leave out the option, or choose a 2D model.",
+    ),
+    Case(
         "Levels that are listed from small to large",
         command="info cells.zarr",
         make=lambda: image(

@@ -69,6 +69,14 @@ CASES = (
         instead="Leave out OUT for labels inside the image, or choose another place.",
     ),
     Case(
+        "An image with labels `instances` of another program",
+        command="segment cells.zarr --model mine.safetensors --object-class 1",
+        make=lambda: (_image(), file("cells.zarr/labels/instances/0/0.0", "precious")),
+        says="labels/instances was not made by bigunet.*--output classes or an OUT",
+        why="bigunet replaces no labels and no tables that it did not make.",
+        instead="Rename them, write the classes alone, or give an OUT.",
+    ),
+    Case(
         "An OUT in an object store",
         command="segment cells.zarr s3://bucket/out.zarr --model mine.safetensors",
         make=_image,

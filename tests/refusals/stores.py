@@ -9,7 +9,7 @@ import tifffile
 import zarr
 from PIL import Image
 from refusals.case import Case
-from refusals.things import array, damaged, file, image, noise, plate
+from refusals.things import array, damaged, file, image, model, noise, plate
 
 
 def _picture(name: str) -> None:
@@ -195,6 +195,18 @@ CASES = (
         says=r"wells 'C\*' matches no well with a stored field.*it has A/1, B/1",
         why="A well that is left out by mistake would not be noticed.",
         instead="Give names or patterns of wells that are listed.",
+    ),
+    Case(
+        "A plate with a table `instances` of another program",
+        command="segment plate.zarr --model mine.safetensors --object-class 1",
+        make=lambda: (
+            plate("plate.zarr", "A1", A1=["0"]),
+            file("plate.zarr/tables/instances/table.csv", "precious"),
+            model(),
+        ),
+        says="tables/instances was not made by bigunet.*rename it, or give --no-table",
+        why="bigunet replaces no table that it did not make.",
+        instead="Rename the table.",
     ),
     Case(
         "Fields of what is no plate",

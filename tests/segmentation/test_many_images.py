@@ -20,7 +20,7 @@ import bigunet as package
 from bigunet import SegmentOptions
 from bigunet.engine.stage import BlockDone
 from bigunet.errors import ImageError, OptionError, OutputError, StoppedError
-from bigunet.segmentation import series
+from bigunet.segmentation import many_images, series
 from bigunet.segmentation.image_list import list_images, stem_of
 
 # The order in which people count.
@@ -100,7 +100,7 @@ def test_workers_are_started_once_and_the_model_is_loaded_once(
         begun.append("workers")
         return contextlib.nullcontext(client)
 
-    monkeypatch.setattr(series, "load_model", load)
+    monkeypatch.setattr(many_images, "load_model", load)
     monkeypatch.setattr(series, "open_workers", start)
     assert len(dict(package.segment_images(images, tmp_path / "out", model=tiny_model))) == 3
     assert begun == ["model", "workers"]

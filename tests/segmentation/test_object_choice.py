@@ -56,11 +56,10 @@ def test_instances_are_written_by_default_where_the_model_or_the_user_says_what_
     None
 ):
     both, classes = ("classes", "instances"), ("classes",)
-    assert choose_outputs(described(), SegmentOptions(), inside_image=False) == both
-    assert choose_outputs(described(), SegmentOptions(), inside_image=True) == classes
-    assert choose_outputs(described(None), SegmentOptions(), inside_image=False) == classes
+    assert choose_outputs(described(), SegmentOptions()) == both
+    assert choose_outputs(described(None), SegmentOptions()) == classes
     named = SegmentOptions(object_class="cell")
-    assert choose_outputs(described(None), named, inside_image=False) == both
+    assert choose_outputs(described(None), named) == both
 
 
 @pytest.mark.parametrize(
@@ -74,6 +73,8 @@ def test_instances_are_written_by_default_where_the_model_or_the_user_says_what_
         ({"smallest": "0"}, ObjectRule(1, 2, 2, 0)),
         ({"smallest": "3um2", "um": (0.5, 0.5)}, ObjectRule(1, 2, 2, 12)),
         ({"smallest": "3.1µm²", "um": (0.5, 0.5)}, ObjectRule(1, 2, 2, 13)),
+        ({"fill_holes": "7"}, ObjectRule(1, 2, 2, 12, fill_holes=7)),
+        ({"fill_holes": "3.2um2", "um": (0.5, 0.5)}, ObjectRule(1, 2, 2, 12, fill_holes=12)),
         ({"smallest": "3um3", "um": (2, 0.5, 0.5), "ndim": 3}, ObjectRule(1, 2, 2, 6, ndim=3)),
     ],
 )
@@ -87,6 +88,7 @@ def test_options_change_what_the_model_says(options: dict[str, Any], rule: Objec
         ({"smallest": "30um2"}, r"30um2 is in µm².* does not state .*: give the size in voxels"),
         ({"smallest": "30um2", "um": (1, 1, 1), "ndim": 3}, r"give it in µm³ \(500um3\) or in"),
         ({"smallest": "500um3", "um": (1, 1)}, r"give it in µm² \(30um2\) or in voxels"),
+        ({"fill_holes": "30um2"}, r"30um2 is in µm².* does not state .*: give the size in voxels"),
         ({"object_class": "axon"}, "no class 'axon'; its classes are 0 background, 1 cell, 2"),
         ({"border_class": "7"}, "no class '7'; its classes are 0 background, 1 cell, 2 border"),
     ],
@@ -95,6 +97,12 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: s
     with pytest.raises(OptionError, match=message) as caught:
         rule_of(described(), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_holes_are_filled_in_objects_only() -> None:
+    options = SegmentOptions(outputs=("classes",), fill_holes="30um2")
+    with pytest.raises(OptionError, match="fill holes 30um2: no objects are written; give --out"):
+        choose_objects(described(), options, ndim=2, voxel_size_um=None)
 
 
 def test_a_model_that_says_nothing_needs_a_class() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,7 @@ class Mask:
                 f"mask {mask.url} has the axes {', '.join(mask.volume_axes)}; the image only "
                 f"{', '.join(image.volume_axes)}: give a mask of these axes"
             )
+        mask = replace(mask, slice_axis=image.slice_axis)
         levels = [_lines(mask, k, image, level) for k in range(len(mask.levels))]
         fine = [k for k, lines in enumerate(levels) if all(line.is_fine for line in lines)]
         chosen = max(fine, default=0)

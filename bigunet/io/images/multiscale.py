@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from bigunet.errors import ImageError, OptionError
 from bigunet.io.images.channels import find_channel, shown
+from bigunet.options.choices import SliceAxis
 
 AxisType = Literal["time", "channel", "space"]
 
 VOLUME_AXES = ("t", "z", "y", "x")
-"""Names of the axes that a volume can have, in canonical order."""
+"""Names of the axes that a volume can have, in the order in which boxes have them."""
 
 T = TypeVar("T")
+
+
+def ordered_axes(names: Iterable[str], slice_axis: SliceAxis = "z") -> tuple[str, ...]:
+    """Bring the axes of a volume into the order of its boxes: time, the slice axis, the others.
+
+    The others are in the order z, y, x. A 2D network sees the last two axes.
+
+    >>> ordered_axes("xyzt"), ordered_axes("xyzt", "x")
+    (('t', 'z', 'y', 'x'), ('t', 'x', 'z', 'y'))
+    """
+
+    def place(name: str) -> tuple[bool, bool, int]:
+        return (name != "t", name != slice_axis, VOLUME_AXES.index(name))
+
+    return tuple(sorted(names, key=place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,9 @@ class ImageDescription:
         Whether the channels are red, green and blue, with or without opacity.
     notes : tuple of str
         Lines for people about how the metadata were read.
+    slice_axis : {"z", "y", "x"}
+        The axis of space that comes first in boxes, and across which a 2D network sees planes. It
+        changes the order of the volume's axes, and nothing that is stored.
 
     Raises
     ------
@@ -100,6 +119,7 @@ class ImageDescription:
     is_label: bool
     is_rgb: bool = False
     notes: tuple[str, ...] = ()
+    slice_axis: SliceAxis = "z"
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -129,9 +149,8 @@ class ImageDescription:
 
     @property
     def volume_axes(self) -> tuple[str, ...]:
-        """Names of all axes except the channel, in canonical order t, z, y, x."""
-        names = {axis.name for axis in self.axes}
-        return tuple(name for name in VOLUME_AXES if name in names)
+        """Names of all axes except the channel, in the order of :func:`ordered_axes`."""
+        return ordered_axes((axis.name for axis in self.axes if axis.name != "c"), self.slice_axis)
 
     @property
     def volume_order(self) -> tuple[int, ...]:

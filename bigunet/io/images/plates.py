@@ -32,12 +32,27 @@ class Plate:
         Paths of the wells that are listed but not stored.
     missing_fields : tuple of str
         Paths of the fields that are listed but not stored, in wells that are stored.
+    name : str
+        Name that the plate states, or that of its folder.
+    well : str
+        Path of the well in its plate, if ``url`` is one well; else empty.
     """
 
     url: str
     fields: tuple[str, ...]
     missing_wells: tuple[str, ...] = ()
     missing_fields: tuple[str, ...] = ()
+    name: str = ""
+    well: str = ""
+
+    def names_of(self, field: str) -> dict[str, str]:
+        """What a field is called in a table: plate, well such as ``A01``, and field of the well.
+
+        >>> Plate("p.zarr", ("B/03/0",), name="p").names_of("B/03/0")
+        {'plate': 'p', 'well': 'B03', 'field': '0'}
+        """
+        well, _, name = field.rpartition("/")
+        return {"plate": self.name, "well": (well or self.well).replace("/", ""), "field": name}
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -93,7 +108,10 @@ def open_plate(url: str | Path) -> Plate:
         check_count(num_listed, MAX_FIELDS, f"{url}: wells", "fields")
         for field in listed:
             (fields if _is_stored(url, field) else missing_fields).append(field)
-    return Plate(url, tuple(fields), tuple(missing_wells), tuple(missing_fields))
+    name, of_well = _names(url, ome)
+    return Plate(
+        url, tuple(fields), tuple(missing_wells), tuple(missing_fields), name=name, well=of_well
+    )
 
 
 def example_fields(url: str, ome: dict[str, Any]) -> str:
@@ -102,6 +120,23 @@ def example_fields(url: str, ome: dict[str, Any]) -> str:
     listed = itertools.chain.from_iterable(_fields_of(url, well, ome) or () for well in wells)
     examples = itertools.islice(listed, _NUM_EXAMPLES)
     return ", ".join(join_url(url, field) for field in examples) or "none is listed"
+
+
+def _names(url: str, ome: dict[str, Any]) -> tuple[str, str]:
+    """Name of the plate; and the path of the well in it, if one well is at ``url``."""
+    if "plate" in ome:
+        stated = ome["plate"].get("name") if isinstance(ome["plate"], dict) else None
+        return (stated if isinstance(stated, str) and stated else _stem(url)), ""
+    plate, *well = url.rstrip("/").rsplit("/", 2)
+    if well[1:] and is_plate(plate):
+        _, metadata = group_metadata(plate)
+        return _names(plate, metadata)[0], "/".join(well)
+    return "", _stem(url)
+
+
+def _stem(url: str) -> str:
+    name = url.rstrip("/").rpartition("/")[2]
+    return name.removesuffix(".zarr").removesuffix(".ome") or name
 
 
 def _wells(url: str, ome: dict[str, Any]) -> list[str]:

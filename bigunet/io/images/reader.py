@@ -17,7 +17,8 @@ class Reader(Protocol):
     url : str
         The name of the image in messages: its absolute path or URL, where it has one.
     axes : tuple of str
-        Names of the axes without the channel, in the order t, z, y, x.
+        Names of the axes without the channel, in the order t, z, y, x. Readers of an image with
+        another slice axis have this axis before the others of space.
     shape : tuple of int
         Voxels along each of these axes.
     dtype : numpy.dtype
@@ -25,8 +26,8 @@ class Reader(Protocol):
     num_channels : int
         Number of channels that :meth:`read` returns.
     scale_um : tuple of float or None
-        Micrometres per voxel along the axes z, y and x that the image has. None where the image
-        states no unit of length for one of them.
+        Micrometres per voxel along the axes of space, in the order of ``axes``. None where the
+        image states no unit of length for one of them.
 
     Notes
     -----

@@ -71,7 +71,10 @@ def to_um(unit: str | None) -> float | None:
 
 
 def scale_um(image: ImageDescription, level: int) -> tuple[float, ...] | None:
-    """Micrometres per voxel along z, y and x; None unless each axis has a unit of length."""
+    """Micrometres per voxel along the axes of space, in the order of boxes.
+
+    None unless each axis has a unit of length.
+    """
     sizes: list[float] = []
     for axis, scale in zip(image.volume_axes, image.volume_scale(level)):
         if axis == "t":

@@ -14,6 +14,7 @@ from bigunet.errors import OutputError
 from bigunet.io.output.layout import PyramidLevel
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writing import ZARR_FORMAT, open_group, writing
+from bigunet.options.choices import OmeVersion
 from bigunet.stores.access import Node, find_node, join_url
 
 _BITSHUFFLE = 2  # the number of this shuffle in numcodecs
@@ -44,7 +45,13 @@ def create_arrays(output: OutputImage) -> None:
         _create_array(output, output.level_path(number), level)
 
 
-def create_record_node(store: str, path: str, *, version: str) -> None:
+def create_record_node(
+    store: str,
+    path: str,
+    *,
+    version: OmeVersion,
+    about: str = "ledger and report of the bigunet run that wrote this output",
+) -> None:
     """Make the folder ``path`` of an output a zarr array of one voxel, so that it may hold files.
 
     Zarr warns about unknown files in the folder of a group, but not in the folder of an array.
@@ -56,8 +63,31 @@ def create_record_node(store: str, path: str, *, version: str) -> None:
             shape=(1,),
             dtype="uint8",
             zarr_format=ZARR_FORMAT[version],
-            attributes={"about": "ledger and report of the bigunet run that wrote this output"},
+            attributes={"about": about},
         )
+
+
+def create_marked_group(store: str, group: str, mark: str, *, version: OmeVersion) -> None:
+    """Make a group of an image with a folder that says who made it; the folder comes first.
+
+    Parameters
+    ----------
+    store, group : str
+    mark : str
+        Name of the folder in the group.
+    version : {"0.4", "0.5"}
+
+    Raises
+    ------
+    OutputError
+        If they cannot be made.
+    """
+    with writing(join_url(store, group)):
+        Path(store, group, mark).mkdir(parents=True, exist_ok=True)
+    parts = group.split("/")
+    for depth in range(1, len(parts) + 1):
+        open_group(store, "/".join(parts[:depth]), version)
+    create_record_node(store, f"{group}/{mark}", version=version, about="mark of a bigunet run")
 
 
 def array_form(node: Node | None) -> tuple[Any, ...] | None:

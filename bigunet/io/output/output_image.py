@@ -10,9 +10,10 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from bigunet.errors import GeometryError, OutputError
-from bigunet.io.images.multiscale import VOLUME_AXES, Axis
+from bigunet.io.images.multiscale import VOLUME_AXES, Axis, ordered_axes
 from bigunet.io.output.layout import PyramidLayout
 from bigunet.io.output.pyramid import level_scale
+from bigunet.options.choices import SliceAxis
 
 T = TypeVar("T")
 Placement = tuple[tuple[float, ...], tuple[float, ...]]
@@ -70,7 +71,8 @@ class OutputImage:
         Axes in the order of storage, which may be any order. An image may have one axis of type
         ``"channel"``.
     layout : PyramidLayout
-        In canonical axes: t, z, y, x as far as the image has them, without the channel.
+        In canonical axes: t, z, y, x as far as the image has them, without the channel, and with
+        the slice axis before the others of space.
     num_channels : int
         1 if there is no channel axis.
     scale, translation : tuple of float
@@ -90,6 +92,8 @@ class OutputImage:
         For an image without classes: how viewers show each channel; else empty.
     by_majority : bool
         Whether an image is downsampled by mode, too, because its voxels number something.
+    slice_axis : {"z", "y", "x"}
+        As in :class:`bigunet.io.images.multiscale.ImageDescription`.
 
     Raises
     ------
@@ -112,6 +116,7 @@ class OutputImage:
     window: tuple[float, float] | None = None
     channels: tuple[OutputChannel, ...] = ()
     by_majority: bool = False
+    slice_axis: SliceAxis = "z"
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -169,9 +174,9 @@ class OutputImage:
 
     @property
     def canonical_names(self) -> tuple[str, ...]:
-        """Names of the axes without the channel, in the order t, z, y, x."""
-        names = [axis.name for axis in self.axes if axis.type != "channel"]
-        return tuple(sorted(names, key=VOLUME_AXES.index))
+        """Names of the axes without the channel, in the order of boxes."""
+        names = (axis.name for axis in self.axes if axis.type != "channel")
+        return ordered_axes(names, self.slice_axis)
 
     def placement(self, level: int) -> Placement:
         """Scale and translation of a level, in canonical axes."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import zarr
 
-from bigunet.errors import OutputError
+from bigunet.errors import ImageError, OutputError
 from bigunet.io.output.metadata import (
     PROVENANCE_KEY,
     Attributes,
@@ -136,6 +136,15 @@ def is_complete(store: str, group: str = "") -> bool:
         return True
     labels = find_node(store, folder)
     return labels is not None and is_listed(labels.attrs.asdict(), name)
+
+
+def was_published(store: str, group: str) -> bool:
+    """Whether a group has the metadata of an output of bigunet; it may be unlisted by now."""
+    try:
+        node = find_node(store, group)
+    except ImageError:
+        return False
+    return isinstance(node, zarr.Group) and is_published(node.attrs.asdict())
 
 
 def read_provenance(store: str, group: str = "") -> dict[str, Any]:

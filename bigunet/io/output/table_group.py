@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from bigunet.errors import OutputError
 from bigunet.io.output.writing import ZARR_FORMAT, open_group, writing
 from bigunet.machine.files import replacing, swap_folders
 from bigunet.urls import is_url
+
+MADE_BY_KEY = "bigunet"
+"""Attribute of a table that bigunet wrote: with which version."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
@@ -61,7 +64,7 @@ def replacing_table_group(
     if not _NAME.fullmatch(name):
         raise OutputError(f"a table cannot be named {name!r}; use letters, digits, _, - and .")
     tables = Path(image, "tables")
-    partial = tables / f".{name}.partial"
+    partial = _partial(tables, name)
     with writing(f"the table {tables / name}"):
         _make_group(Path(image), "tables", zarr_format)
         shutil.rmtree(partial, ignore_errors=True)
@@ -76,9 +79,58 @@ def replacing_table_group(
 
 
 def tables_of(image: str | Path) -> list[str]:
-    """Names of the tables that a local image lists."""
+    """Names of the tables that a local image lists.
+
+    Raises
+    ------
+    OutputError
+        If the list cannot be read, or the image is no local OME-Zarr.
+    """
     tables = Path(image, "tables")
     return list(_attributes(tables, _zarr_format(image)).get("tables", []))
+
+
+def withdraw_tables(image: str | Path, names: Sequence[str]) -> None:
+    """Take tables out of the list of tables of a local image; the others stay listed.
+
+    Raises
+    ------
+    OutputError
+        If the list cannot be read or written.
+    """
+    tables, zarr_format = Path(image, "tables"), _zarr_format(image)
+    attributes = _attributes(tables, zarr_format)
+    listed = attributes.get("tables", [])
+    kept = [name for name in listed if name not in names]
+    if kept != listed:
+        with writing(f"the list of tables in {tables}"):
+            _write_attributes(tables, attributes | {"tables": kept}, zarr_format)
+
+
+def remove_partial_table(image: str | Path, name: str) -> None:
+    """Remove what a killed writer of a table left; the table itself stays."""
+    tables = Path(image, "tables")
+    if not tables.is_symlink():
+        shutil.rmtree(_partial(tables, name), ignore_errors=True)
+
+
+def is_table_whole(image: str | Path, name: str) -> bool:
+    """Whether a table is listed, and has its attributes."""
+    try:
+        return name in tables_of(image) and bool(table_attributes(image, name))
+    except OutputError:
+        return False
+
+
+def table_attributes(image: str | Path, name: str) -> dict[str, Any]:
+    """Attributes of a table in a local image; empty if there are none.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be read, or the image is no local OME-Zarr.
+    """
+    return _attributes(Path(image, "tables", name), _zarr_format(image))
 
 
 def _zarr_format(image: str | Path) -> int:
@@ -89,6 +141,10 @@ def _zarr_format(image: str | Path) -> int:
     raise OutputError(
         f"a table cannot be written into {image}: it is no local OME-Zarr; give --table FILE.csv"
     )
+
+
+def _partial(tables: Path, name: str) -> Path:
+    return tables / f".{name}.partial"
 
 
 def _make_group(image: Path, path: str, zarr_format: int) -> None:
@@ -103,10 +159,13 @@ def _metadata_name(zarr_format: int) -> str:
 
 def _attributes(group: Path, zarr_format: int) -> dict[str, Any]:
     path = group / ("zarr.json" if zarr_format == 3 else ".zattrs")
-    if not path.is_file():
+    try:
+        content = json.loads(path.read_text())
+        return dict(content.get("attributes", {}) if zarr_format == 3 else content)
+    except FileNotFoundError:
         return {}
-    content = json.loads(path.read_text())
-    return dict(content.get("attributes", {}) if zarr_format == 3 else content)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise OutputError(f"cannot read {path}: repair or remove this file") from error
 
 
 def _write_attributes(group: Path, attributes: Mapping[str, Any], zarr_format: int) -> None:

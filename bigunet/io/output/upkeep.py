@@ -50,7 +50,7 @@ def _is_as_written(output: OutputImage, *, inside_image: bool) -> bool:
         return False
     folder, _, name = output.group.rpartition("/")
     labels = find_node(output.store, folder) if output.kind == "label" else None
-    if output.kind == "label" and not (labels and is_listed(labels.attrs.asdict(), name)):
+    if output.kind == "label" and (labels is None or not is_listed(labels.attrs.asdict(), name)):
         return False
     return all(
         array_form(find_node(output.store, output.level_path(number)))

@@ -59,7 +59,7 @@ class OutputWriter:
             In voxels of the first level of the group. It holds whole shards, except at the end of
             the level.
         values : ndarray
-            Of the dtype of the output, along the canonical axes (t, z, y, x). If the output has
+            Of the dtype of the output, along the canonical axes of the output. If it has
             channels, they are the first axis.
 
         Returns

@@ -2,7 +2,9 @@
 
 ::
 
-    stage "label"      each block: its fragments of objects, into files of the run
-    object_ids         this process: which fragments are one object, and the ids of objects
-    stage "relabel"    each block: ids instead of fragments, growth into the border class
+    stages "holes", "seeds", "label"   each block: its fragments, into files of the run
+    stage "link"                       each block: overlaps of objects in neighbouring frames
+    object_ids                         after each of them: fragments of all blocks are joined
+    stage "relabel"                    each block: ids instead of fragments, growth into the border
+    stage "measure"                    each block: sums of its objects, for their table
 """

@@ -1,7 +1,8 @@
-"""The files of one stage that numbers fragments: of seeds, or of objects."""
+"""The files of one stage that numbers fragments: of seeds, of objects, or of linked objects."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class FragmentFiles:
         """Number of fragments before each block."""
         return self.folder / "offsets.npy"
 
+    @property
+    def sizes(self) -> Path:
+        """Voxels of each object by its id, if objects are linked afterwards."""
+        return self.folder / "sizes.npy"
+
     def array(self, layout: PyramidLayout) -> OutputImage:
         """The array with the fragment of each voxel, in blocks of the first level of a layout."""
         level = layout.levels[0]
@@ -57,7 +63,7 @@ class FragmentFiles:
             version="0.5",
         )
 
-    def stored(self, layout: PyramidLayout) -> np.ndarray:
+    def stored(self, layout: PyramidLayout, *, with_array: bool) -> np.ndarray:
         """Number and size of all files of each block; int64 (blocks, 2)."""
-        of_array = files_of_blocks([self.array(layout)], 0)
-        return np.asarray(of_array + self.blocks.stored(len(of_array)))
+        of_blocks = self.blocks.stored(math.prod(layout.grid_shape(0)))
+        return of_blocks + files_of_blocks([self.array(layout)], 0) if with_array else of_blocks

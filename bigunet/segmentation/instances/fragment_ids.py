@@ -10,7 +10,6 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.errors import OutputError
 from bigunet.geometry import Box
-from bigunet.io.output.layout import PyramidLayout
 from bigunet.io.output.writer import OutputWriter
 from bigunet.segmentation.instances.fragment_files import FragmentFiles
 
@@ -33,11 +32,6 @@ class FragmentIds:
     array: OutputWriter
     grid: BlockGrid
 
-    @classmethod
-    def of(cls, files: FragmentFiles, layout: PyramidLayout, grid: BlockGrid) -> FragmentIds:
-        """The ids in the files of a stage."""
-        return cls(files, OutputWriter(files.array(layout)), grid)
-
     def read(self, box: Box) -> np.ndarray:
         """Ids of the voxels of a box: uint32 or uint64, (*box); 0 where no fragment is.
 
@@ -47,7 +41,7 @@ class FragmentIds:
             If the files cannot be read, or are not those that were numbered.
         """
         fragments = self.array.read_box(0, box)
-        offsets, ids = _load(self.files.offsets), _load(self.files.ids)
+        offsets, ids = load_array(self.files.offsets), load_array(self.files.ids)
         values = np.zeros(box.shape, ids.dtype)
         for index in self.grid.overlapping(box):
             where = self.grid.box(index).intersection(box).within(box)
@@ -69,7 +63,7 @@ class FragmentIds:
             )
 
 
-def _load(path: Path) -> np.ndarray:
+def load_array(path: Path) -> np.ndarray:
     """The array of a file, which stays on disk: only what is asked for is read."""
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

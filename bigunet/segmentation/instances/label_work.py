@@ -1,4 +1,4 @@
-"""What a worker does for one block of the stages "seeds" and "label": it numbers fragments."""
+"""What a worker does for a block of "holes", "seeds" or "label": it numbers the fragments."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bigunet.engine.stage import Index, Result
 from bigunet.geometry import Box
 from bigunet.io.output.writer import OutputWriter
 from bigunet.objects.block_fragments import fragments_of_labels, label_block
+from bigunet.objects.holes import hole_labels, holes_of_labels
 from bigunet.objects.pieces import pieces_of_block
 from bigunet.objects.reaching import nearest_seeds
 from bigunet.objects.rule import ObjectRule
@@ -102,6 +103,16 @@ class ObjectLabelling:
     def inside(self, box: Box) -> np.ndarray:
         """Which voxels of a box are of the object class."""
         return np.asarray(self.classes(box) == self.rule.object_class)
+
+
+@dataclass(frozen=True)
+class HoleLabelling(ObjectLabelling):
+    """Fragments of what is not of the object class: some of them are holes."""
+
+    def __call__(self, box: Box) -> tuple[np.ndarray, Fragments]:
+        """Label one block."""
+        labels = hole_labels(self.classes(box), self.rule)
+        return labels, holes_of_labels(labels, box, self.volume, ndim=self.rule.ndim)
 
 
 @dataclass(frozen=True)

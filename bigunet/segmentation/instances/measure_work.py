@@ -13,7 +13,6 @@ from bigunet.geometry import Box, Point
 from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.output.writer import OutputWriter
 from bigunet.measuring.block_sums import sums_of_block
-from bigunet.objects.rule import ObjectRule
 from bigunet.segmentation.instances.numbered_files import NumberedFiles
 
 
@@ -35,7 +34,11 @@ class MeasureWork:
         Voxel of the image where the output begins.
     files : NumberedFiles
         Gets the sums of each block.
-    rule : ObjectRule
+    object_class : int
+    order : tuple of int
+        Axes of the output in the order in which they are measured: frames, then those of an object.
+    ndim : int
+        Axes of one object.
     grid : BlockGrid
         Blocks of the output, from voxel 0 on.
     """
@@ -46,7 +49,9 @@ class MeasureWork:
     channel_names: tuple[str, ...]
     origin: Point
     files: NumberedFiles
-    rule: ObjectRule
+    object_class: int
+    order: tuple[int, ...]
+    ndim: int
     grid: BlockGrid
 
     def __call__(self, index: Index) -> Result:
@@ -57,14 +62,15 @@ class MeasureWork:
         grey = self._grey(box, is_needed=bool(ids.any()))
         probability = None
         if self.probabilities is not None:
-            probability = self.probabilities.read_box(0, box, channel=self.rule.object_class)
+            probability = self.probabilities.read_box(0, box, channel=self.object_class)
+            probability = probability.transpose(self.order)
         sums = sums_of_block(
-            ids,
-            box,
-            Box.of_shape(self.grid.region.shape),
-            dict(zip(self.channel_names, grey)),
+            ids.transpose(self.order),
+            self._ordered(box),
+            self._ordered(self.grid.region),
+            {name: one.transpose(self.order) for name, one in zip(self.channel_names, grey)},
             probability=probability,
-            ndim=self.rule.ndim,
+            ndim=self.ndim,
         )
         files = self.files.write(self.grid.number(index), sums.to_bytes())
         return {
@@ -73,6 +79,10 @@ class MeasureWork:
             "files": files.to_list(),
             "compute_seconds": round(time.perf_counter() - begun, 4),
         }
+
+    def _ordered(self, box: Box) -> Box:
+        start, stop = (tuple(ends[axis] for axis in self.order) for ends in (box.start, box.stop))
+        return Box(start, stop)
 
     def _grey(self, box: Box, *, is_needed: bool) -> np.ndarray:
         """Grey values of all channels, (channel, *box); zeros if no object needs them."""

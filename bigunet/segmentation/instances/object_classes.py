@@ -10,7 +10,9 @@ import numpy as np
 
 from bigunet.geometry import Box
 from bigunet.io.output.writer import OutputWriter
+from bigunet.objects.holes import filled_block
 from bigunet.objects.rule import ObjectRule
+from bigunet.segmentation.instances.fragment_ids import FragmentIds
 
 ReadBox = Callable[[Box], np.ndarray]
 """Reads a box of the output, (*box)."""
@@ -45,6 +47,27 @@ class Thresholded:
         classes[classes == self.rule.object_class] = self.rule.border
         classes[is_sure] = self.rule.object_class
         return classes
+
+
+@dataclass(frozen=True)
+class WithoutHoles:
+    """Classes in which the voxels of holes that are filled are of the object class.
+
+    Parameters
+    ----------
+    classes : callable
+    holes : FragmentIds
+        Says of each voxel whether it lies in such a hole.
+    rule : ObjectRule
+    """
+
+    classes: ReadBox
+    holes: FragmentIds
+    rule: ObjectRule
+
+    def __call__(self, box: Box) -> np.ndarray:
+        """Read a box: uint8, (*box)."""
+        return filled_block(self.classes(box), self.holes.read(box), self.rule)
 
 
 @dataclass(frozen=True)

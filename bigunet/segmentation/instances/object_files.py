@@ -8,6 +8,8 @@
     objects/label/ids.npy           id of each fragment of the image
     objects/label/offsets.npy       number of fragments before each block
     objects/seeds/                  the same for the seeds of objects that are split
+    objects/holes/                  the same for holes; an id says whether the hole is filled
+    objects/link/                   overlaps of blocks, and the ids of fragments after links
     objects/sums/0/17.npz           sums of the objects in block 17
 """
 

@@ -12,6 +12,7 @@ import numpy as np
 from bigunet.errors import OutputError
 from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
+from bigunet.measuring.size_counts import SizeCounts
 from bigunet.objects.numbering import id_type
 
 
@@ -37,14 +38,15 @@ class ObjectSummary:
     median_voxels: float | None = None
     sizes: tuple[int, ...] = ()
 
-    def measured(self, areas: np.ndarray) -> ObjectSummary:
+    def measured(self, sizes: SizeCounts) -> ObjectSummary:
         """The numbers with the sizes of all objects, in voxels."""
-        if not areas.size:
+        if not sizes.num_objects:
             return replace(self, median_voxels=0.0, sizes=())
         # frexp is exact, where the logarithm of a number near a power of two may be rounded.
-        exponents = np.frexp(areas.astype(np.float64))[1] - 1
-        histogram = tuple(map(int, np.bincount(exponents)))
-        return replace(self, median_voxels=float(np.median(areas)), sizes=histogram)
+        exponents = np.frexp(sizes.sizes.astype(np.float64))[1] - 1
+        histogram = np.zeros(int(exponents.max()) + 1, np.int64)
+        np.add.at(histogram, exponents, sizes.counts)
+        return replace(self, median_voxels=sizes.median(), sizes=tuple(histogram.tolist()))
 
     @property
     def id_type(self) -> str:

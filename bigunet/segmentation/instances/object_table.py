@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
+from bigunet.io.output.table_group import is_table_whole
 from bigunet.measuring.described import Described, steps_of_frames
 from bigunet.measuring.grey_columns import Columns
 from bigunet.measuring.image_tables import write_image_tables
 from bigunet.measuring.merging import merged_bands
+from bigunet.measuring.size_counts import SizeCounts
 from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_bands
 from bigunet.segmentation.instances.object_files import ObjectFiles
@@ -20,24 +20,25 @@ from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 
-def table_folder(place: Place) -> Path:
-    """Folder of the table in an output."""
-    return place.folder / TABLES_FOLDER / OBJECT_TABLE
-
-
 def table_file(place: Place) -> Path | None:
-    """The file of the table, CSV or Parquet; None if it is not written."""
-    files = [table_folder(place) / f"table{suffix}" for suffix in (".parquet", ".csv")]
+    """The file of the table of a run, CSV or Parquet; None if it is not written."""
+    return table_file_in(place.store)
+
+
+def table_file_in(store: str) -> Path | None:
+    """The file of the table of the objects in an output, an image or a plate, if there is one."""
+    folder = Path(store, TABLES_FOLDER, OBJECT_TABLE)
+    files = [folder / f"table{suffix}" for suffix in (".parquet", ".csv")]
     return next((path for path in files if path.is_file()), None)
 
 
 def has_table(plan: SegmentPlan, place: Place) -> bool:
-    """Whether the table of a run is there with its summary, or the run writes none."""
+    """Whether the table of a run is there and listed, with its summary; or the run writes none."""
     if not plan.writes_table:
         return True
     summary = ObjectSummary.read(ObjectFiles.of(place).summary)
     measured = summary is not None and summary.median_voxels is not None
-    return measured and table_file(place) is not None
+    return measured and table_file(place) is not None and is_table_whole(place.store, OBJECT_TABLE)
 
 
 def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> None:
@@ -49,33 +50,35 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         If a file cannot be read or written.
     """
     sums = merged_bands(_sums(files, plan.grid.num_blocks), scratch=files.folder)
-    areas: list[np.ndarray] = []
+    sizes = SizeCounts()
 
     def counted() -> Iterator[Columns]:
         for band in table_bands(sums, _described(plan)):
-            areas.append(band["area"])
+            sizes.add(band["area"])
             yield band
 
     write_image_tables(
         counted(),
-        place.folder,
+        place.store,
         OBJECT_TABLE,
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
+        axes=plan.object_axes,
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"
-    summary.measured(np.concatenate(areas)).write(files.summary)
+    summary.measured(sizes).write(files.summary)
 
 
 def _described(plan: SegmentPlan) -> Described:
     rule = plan.objects
     assert rule is not None
-    frames = plan.region.shape[: -rule.ndim]
+    ndim = len(plan.object_axes)
+    sizes = [plan.region.shape[axis] for axis in plan.measuring_order]
     return Described(
-        shape=plan.region.shape[-rule.ndim :],
+        shape=sizes[-ndim:],
         voxel_size_um=plan.voxel_size_um,
-        frames=dict(zip(plan.image.volume_axes, frames)),
+        frames=dict(zip(plan.image.volume_axes, sizes[:-ndim])),
         class_name=plan.model.description.classes[rule.object_class].name,
     )
 

@@ -1,26 +1,32 @@
 """Checks the ids of a window of an output: whether they can be those of the whole image.
 
 An object may leave the window, so that its size is unknown, and several parts of the window may be
-one object. Everything else follows from the classes in the window.
+one object. So may a hole: see :mod:`bigunet.segmentation.instances.window_classes`. Everything else
+follows from the classes in the window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from bigunet.geometry import Box
+from bigunet.labels import grow
 from bigunet.objects.block_fragments import fragments_of_labels, label_block
+from bigunet.objects.neighbours import risen
 from bigunet.objects.pieces import pieces_of_block
 from bigunet.objects.reaching import nearest_seeds
-from bigunet.objects.relabelling import box_to_read, grown_block
+from bigunet.objects.relabelling import box_to_read
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.split_blocks import seed_labels
-
-Read = Callable[[Box], np.ndarray]
-"""Reads a box of the output."""
+from bigunet.segmentation.instances.window_classes import (
+    Read,
+    WindowClasses,
+    leaving,
+    window_classes,
+)
 
 
 def wrong_ids(classes_of: Read, ids_of: Read, *, window: Box, volume: Box, rule: ObjectRule) -> int:
@@ -41,18 +47,25 @@ def wrong_ids(classes_of: Read, ids_of: Read, *, window: Box, volume: Box, rule:
     int
     """
     read = box_to_read(window, volume, rule.border_width, ndim=rule.ndim)
-    classes, ids = classes_of(read), ids_of(read)
+    needed = box_to_read(read, volume, _reach_of_seeds(rule), ndim=rule.ndim)
+    known = window_classes(classes_of, ids_of, box=needed, volume=volume, rule=rule)
+    classes, ids, unknown = known.read(read), ids_of(read), known.unknown(read)
     own = np.where(classes == rule.object_class, ids, 0)
-    components = _components(classes, classes_of, read, volume, rule)
+    components = _components(known, read, volume, rule)
     wrong = _wrong_components(components, own, read, volume, rule)
-    grown = ids[window.within(read)]
-    expected = own[window.within(read)]
+    expected = own
     if rule.border is not None:
-        border = classes == rule.border
-        expected = grown_block(
-            own, border, read=read, write=window, width=rule.border_width, ndim=rule.ndim
-        )
-    return wrong + int(np.count_nonzero(grown != expected))
+        expected = grow(own, classes == rule.border, rule.border_width, ndim=rule.ndim)
+    # Growth from an unknown hole changes nothing: the object around it is nearer to all else.
+    differs = (ids != expected) & ~unknown
+    return wrong + int(np.count_nonzero(differs[window.within(read)]))
+
+
+def _reach_of_seeds(rule: ObjectRule) -> int:
+    """How far away voxels decide to which seed a voxel belongs, at most."""
+    if rule.split is None:
+        return 0
+    return rule.split.most_steps(rule.ndim) + max(rule.split.halo(rule.ndim))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,23 +78,43 @@ class _Components:
         Component of each voxel, from 1; 0 where no object is, and where the object is not known.
     is_cut : ndarray of bool, (components,)
         Whether a part of the component may be among the voxels that are not known.
+    leaves : ndarray of bool, (components,)
+        Whether the component may go on outside of the box.
     """
 
     labels: np.ndarray
     is_cut: np.ndarray
+    leaves: np.ndarray
 
 
-def _components(
-    classes: np.ndarray, classes_of: Read, read: Box, volume: Box, rule: ObjectRule
-) -> _Components:
+def _components(known: WindowClasses, read: Box, volume: Box, rule: ObjectRule) -> _Components:
     """Connected voxels in a box; if objects are split, those of them with one nearest seed."""
-    if rule.split is None:
-        labels = label_block(classes, rule)
-        return _Components(labels, np.zeros(int(labels.max(initial=0)), bool))
+    if rule.split is not None:
+        return _split_components(known, read, volume, rule)
+    labels = label_block(known.read(read), rule)
+    leaves = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    leaves[1:] = leaving(labels, read, volume, ndim=rule.ndim)
+    if (unknown := known.unknown(read)).any():
+        # If the hole is filled, what touches it goes on in it, and perhaps beyond it.
+        everywhere = np.ones(read.shape, bool)
+        near = risen(unknown, everywhere, connectivity=rule.connectivity, ndim=rule.ndim)
+        leaves[labels[near]] = True
+    return _Components(labels, np.zeros(len(leaves) - 1, bool), leaves[1:])
+
+
+def _split_components(
+    known: WindowClasses, read: Box, volume: Box, rule: ObjectRule
+) -> _Components:
+    """The pieces of split objects in a box."""
+    assert rule.split is not None
+    if known.is_unknown.any():
+        # Any seed may be another one.
+        nothing = np.zeros(0, bool)
+        return _Components(np.zeros(read.shape, np.uint32), nothing, nothing)
     wide = box_to_read(read, volume, rule.split.most_steps(rule.ndim), ndim=rule.ndim)
 
     def inside(box: Box) -> np.ndarray:
-        return np.asarray(classes_of(box) == rule.object_class)
+        return np.asarray(known.read(box) == rule.object_class)
 
     seeds = seed_labels(wide, volume, inside, rule)
     lowest = _nearest(seeds, read, wide, inside, rule)
@@ -89,11 +122,10 @@ def _components(
     turned = np.where(seeds > 0, seeds.max(initial=0) + 1 - seeds, 0).astype(np.uint32)
     highest = _nearest(turned, read, wide, inside, rule)
     highest = np.where(highest > 0, seeds.max(initial=0) + 1 - highest, 0)
-    unknown = lowest != highest
-    labels, pieces = pieces_of_block(np.where(unknown, 0, lowest), read, volume)
-    return _Components(
-        labels, np.isin(pieces.seeds, [*lowest[unknown].tolist(), *highest[unknown].tolist()])
-    )
+    unclear = lowest != highest
+    labels, pieces = pieces_of_block(np.where(unclear, 0, lowest), read, volume)
+    is_cut = np.isin(pieces.seeds, [*lowest[unclear].tolist(), *highest[unclear].tolist()])
+    return _Components(labels, is_cut, leaving(labels, read, volume, ndim=rule.ndim))
 
 
 def _nearest(seeds: np.ndarray, read: Box, wide: Box, inside: Read, rule: ObjectRule) -> np.ndarray:
@@ -115,21 +147,15 @@ def _wrong_components(
     first[flat_labels[inside]] = flat_ids[inside]
     mixed = flat_ids[inside] != first[flat_labels[inside]]
     of_object = first[1:]
-    leaves = _leaving(labels, read, volume, rule)
-    is_cut, too_small = leaves | components.is_cut, fragments.sizes < rule.smallest
+    leaves = components.leaves
+    # Of linked objects, other frames may hold the larger part.
+    is_cut = leaves | components.is_cut | bool(rule.links)
+    too_small = fragments.sizes < rule.smallest
     wrong = np.where(of_object > 0, ~is_cut & too_small, ~too_small)
-    # Two components with one id must meet outside of the window.
-    _, inverse, counts = np.unique(of_object, return_inverse=True, return_counts=True)
+    # Two components of one frame with one id must meet outside of the window.
+    frames = fragments.first_voxels // math.prod(volume.shape[-rule.ndim :])
+    in_frames = np.stack([frames, of_object.astype(np.int64)])
+    _, inverse, counts = np.unique(in_frames, axis=1, return_inverse=True, return_counts=True)
+    inverse = inverse.ravel()
     wrong |= (of_object > 0) & (counts[inverse] > 1) & ~leaves
     return int(np.count_nonzero(mixed)) + int(fragments.sizes[wrong].sum())
-
-
-def _leaving(labels: np.ndarray, read: Box, volume: Box, rule: ObjectRule) -> np.ndarray:
-    """Which components reach a side of the box that is not a side of the volume."""
-    leaves = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    for axis in range(labels.ndim - rule.ndim, labels.ndim):
-        if read.start[axis] > volume.start[axis]:
-            leaves[labels.take(0, axis)] = True
-        if read.stop[axis] < volume.stop[axis]:
-            leaves[labels.take(-1, axis)] = True
-    return leaves[1:]

@@ -208,6 +208,8 @@ def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisa
     if made:
         return _of_output(plan, made["normalisation"], shown_url(other))
     image = _opened(other, plan.options.axes)
+    if "z" in image.volume_axes:
+        image = replace(image, slice_axis=plan.image.slice_axis)
     intensity = percentiles_of_levels(
         image, _levels_of(image), quantiles, channels=_channels_of(plan, image)
     )

@@ -12,21 +12,20 @@ from bigunet.objects.rule import ObjectRule
 from bigunet.objects.split_rule import SplitRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.object_options import NO_BORDER, UNSURE_CLASS
+from bigunet.segmentation.plan.link_choice import choose_links, linked_ndim
 from bigunet.segmentation.segment_options import SegmentOptions
 
 # Growth looks at each of them for each voxel of the border.
 _MOST_NEIGHBOURS = 40_000
 _USUAL = {
     "object_class": "", "object_threshold": None, "border_class": "", "border_width": 0,
-    "smallest": None, "connectivity": "faces", "split": "auto", "split_radius": 0,
-    "no_table": False,
+    "smallest": None, "fill_holes": None, "connectivity": "faces", "split": "auto",
+    "split_radius": 0, "link_planes": None, "link_time": None, "no_table": False,
 }  # fmt: skip
 _CONNECTIVITY = {"faces": 1, "edges": 2, "corners": 3}
 
 
-def choose_outputs(
-    description: ModelDescription, options: SegmentOptions, *, inside_image: bool
-) -> tuple[Output, ...]:
+def choose_outputs(description: ModelDescription, options: SegmentOptions) -> tuple[Output, ...]:
     """The outputs of the options; by default classes, and instances if the model has objects.
 
     Instances are made of classes, so that these are written, too.
@@ -35,15 +34,10 @@ def choose_outputs(
     ----------
     description : ModelDescription
     options : SegmentOptions
-    inside_image : bool
-        Whether the outputs are labels inside the image, which are classes only.
     """
     has_objects = description.objects is not None or bool(options.object_class)
     if not options.outputs:
-        chosen: tuple[Output, ...] = ("classes",)
-        if has_objects and not inside_image:
-            chosen = ("classes", "instances")
-        return _with_sources(chosen, options)
+        return _with_sources(("classes", "instances") if has_objects else ("classes",), options)
     return _with_sources(options.outputs, options)
 
 
@@ -62,6 +56,7 @@ def choose_objects(
     *,
     ndim: int,
     voxel_size_um: Sequence[float] | None,
+    axes: Sequence[str] = ("y", "x"),
 ) -> ObjectRule | None:
     """Which voxels are one object; None if no instances are written.
 
@@ -73,7 +68,10 @@ def choose_objects(
     ndim : int
         Number of axes that the network sees.
     voxel_size_um : sequence of float or None
-        Size of a voxel in micrometres along the last axes, if the image states it.
+        Size of a voxel in micrometres along the axes of an object: three if planes are linked, else
+        ``ndim``. None if the image does not state it.
+    axes : sequence of str
+        Names of the axes of the output; the network sees the last ``ndim``.
 
     Raises
     ------
@@ -95,7 +93,7 @@ def choose_objects(
     same = stated if number == own else None
     smallest = same.smallest if same else 0
     if options.smallest is not None:
-        smallest = options.smallest.voxels(voxel_size_um, ndim)
+        smallest = options.smallest.voxels(voxel_size_um, linked_ndim(options, ndim))
     border = _border(description, options, same)
     if border is None and options.object_threshold is not None:
         if len(description.classes) > UNSURE_CLASS:
@@ -112,7 +110,9 @@ def choose_objects(
         smallest=smallest,
         connectivity=min(_CONNECTIVITY[options.connectivity], ndim),
         ndim=ndim,
-        split=_split(options, same, voxel_size_um),
+        split=_split(options, same, None if voxel_size_um is None else voxel_size_um[-ndim:]),
+        links=choose_links(options, axes=axes, ndim=ndim),
+        fill_holes=_largest_hole(options, ndim, voxel_size_um),
     )
 
 
@@ -130,6 +130,13 @@ def _split(
         spacing = tuple(size / min(size_um) for size in size_um)
     usual = SplitRule()
     return replace(usual, radius=options.split_radius or usual.radius, spacing=spacing)
+
+
+def _largest_hole(options: SegmentOptions, ndim: int, voxel_size_um: Sequence[float] | None) -> int:
+    """Voxels of the largest hole that is filled; linked objects have their holes in one frame."""
+    if options.fill_holes is None:
+        return 0
+    return options.fill_holes.most_voxels(voxel_size_um, ndim)
 
 
 def _border(
@@ -156,8 +163,7 @@ def _refuse_unused(options: SegmentOptions) -> None:
     for name, usual in _USUAL.items():
         if (value := getattr(options, name)) != usual:
             raise OptionError(
-                f"{name.replace('_', ' ')} {value}: no objects are written; give --output "
-                "instances, and an OUT"
+                f"{name.replace('_', ' ')} {value}: no objects are written; give --output instances"
             )
 
 

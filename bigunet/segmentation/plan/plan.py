@@ -12,14 +12,12 @@ import numpy as np
 import torch
 
 from bigunet.blocks import BlockGrid
-from bigunet.errors import GeometryError, ImageError, OptionError
+from bigunet.errors import ImageError, OptionError
 from bigunet.geometry import Box, Point
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.label_classes import is_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
-from bigunet.io.output.extents import chunk_limit
-from bigunet.io.output.layout import PyramidLayout, lay_out, plan_pyramid
 from bigunet.measuring.block_sums import MOST_VOXELS
 from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.hardware import native_precision
@@ -30,8 +28,11 @@ from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.channel_choice import choose_channels
+from bigunet.segmentation.plan.layouts import image_layout, own_layout
+from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
 from bigunet.segmentation.plan.object_choice import choose_objects, choose_outputs
+from bigunet.segmentation.plan.seen_axes import seen_along
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.plan.shapes import block_shape, tile_shape
@@ -109,19 +110,20 @@ def make_plan(
         If level, channels, region, block or tile shape do not fit.
     """
     _refuse_labels(image)
+    image = seen_along(image, model, options.slice_axis)
     level = resolve_level(image, model, options.level)
-    _check_axes(image, model)
     region = _region(image, image.volume_shape(level), options)
     channels = _channels(image, model, options)
     precision = _precision(model, options)
-    outputs = choose_outputs(model.description, options, inside_image=inside_image)
+    outputs = choose_outputs(model.description, options)
     options = replace(options, level=level, channels=channels, precision=precision, outputs=outputs)
     size = scale_um(image, level)
     objects = choose_objects(
         model.description,
         options,
         ndim=model.ndim,
-        voxel_size_um=None if size is None else size[-model.ndim :],
+        voxel_size_um=None if size is None else size[-linked_ndim(options, model.ndim) :],
+        axes=image.volume_axes,
     )
     model = _turned(image, model, level) if options.tta else model
     share = MemoryShare.of(
@@ -130,7 +132,7 @@ def make_plan(
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
     block, tile = _shapes(image, model, options, field=field, region=region, share=share)
     if objects is not None and not options.no_table:
-        _check_measurable(block[-model.ndim :])
+        _check_measurable(block[-linked_ndim(options, model.ndim) :])
     return SegmentPlan(
         image=image,
         model=model,
@@ -139,9 +141,9 @@ def make_plan(
         region=region,
         tiling=Tiling(field, tile),
         share=share,
-        layout=_image_layout(image, block, model.ndim)
+        layout=image_layout(image, block, model.ndim)
         if inside_image
-        else _own_layout(region.shape, block, model.ndim),
+        else own_layout(image, region.shape, block, model.ndim),
         selection=Selection.of(image, options, channels),
         objects=objects,
     )
@@ -196,16 +198,6 @@ def _refuse_labels(image: ImageDescription) -> None:
         )
 
 
-def _check_axes(image: ImageDescription, model: Model) -> None:
-    """Raise OptionError if the network sees more axes than the image has."""
-    space = [axis for axis in image.volume_axes if axis != "t"]
-    if model.ndim > len(space):
-        raise OptionError(
-            f"model {model.description.name!r} is {model.ndim}D, but {image.url} has only the "
-            f"spatial axes {', '.join(space)}; choose a {len(space)}D model"
-        )
-
-
 def _channels(image: ImageDescription, model: Model, options: SegmentOptions) -> tuple[int, ...]:
     """The channels that the model reads; checks the number of grey ranges."""
     channels = choose_channels(image, model.description, options.channels)
@@ -251,28 +243,6 @@ def _turned(image: ImageDescription, model: Model, level: int) -> Model:
     """The model averaged over the turns that keep the shape of a voxel."""
     height, width = image.volume_scale(level)[-2:]
     return turned(model, square=math.isclose(height, width, rel_tol=_SAME_SCALE))
-
-
-def _own_layout(shape: Point, block: Point, network_ndim: int) -> PyramidLayout:
-    """Levels of an output of its own: the axes that the network sees are halved from each level."""
-    leading = len(shape) - network_ndim
-    return plan_pyramid(
-        shape,
-        block,
-        downsampled=tuple(axis >= leading for axis in range(len(shape))),
-        chunk_limit=chunk_limit(network_ndim, len(shape)),
-    )
-
-
-def _image_layout(image: ImageDescription, block: Point, network_ndim: int) -> PyramidLayout:
-    """Levels of labels inside an image: the levels of this image."""
-    shapes = [image.volume_shape(level) for level in range(len(image.levels))]
-    try:
-        return lay_out(shapes, block, chunk_limit=chunk_limit(network_ndim, len(block)))
-    except GeometryError as error:
-        raise OptionError(
-            f"labels cannot follow the levels of {image.url}: {error}; give an OUT"
-        ) from error
 
 
 def _region(image: ImageDescription, shape: Point, options: SegmentOptions) -> Box:

@@ -21,6 +21,7 @@ from bigunet.model.model import Model
 from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output, Precision
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES, OUTPUT_KINDS
+from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -47,7 +48,8 @@ class SegmentPlan:
     channels : tuple of int
         Channels of the image that the model reads.
     region : Box
-        The segmented box, along those of the axes t, z, y, x that the image has.
+        The segmented box, along the volume axes of the image: the slice axis comes before the
+        other axes of space.
     tiling : Tiling
     layout : PyramidLayout
         Levels of each output.
@@ -107,10 +109,29 @@ class SegmentPlan:
         return self.objects is not None and not self.options.no_table
 
     @property
+    def object_axes(self) -> tuple[str, ...]:
+        """Names of the axes of one object, in the order of its table.
+
+        They are those of the network, and that of linked planes.
+        """
+        axes = self.image.volume_axes[-linked_ndim(self.options, self.network_axes) :]
+        return tuple(sorted(axes, key="zyx".index))
+
+    @property
+    def measuring_order(self) -> tuple[int, ...]:
+        """Axes of the output in the order of the table: frames, then those of an object."""
+        axes = self.image.volume_axes
+        frames = range(len(axes) - len(self.object_axes))
+        return (*frames, *map(axes.index, self.object_axes))
+
+    @property
     def voxel_size_um(self) -> tuple[float, ...] | None:
-        """Size of a voxel in micrometres along the network's axes, if the image states it."""
+        """Size of a voxel in micrometres along the axes of an object, if the image states it."""
         size = scale_um(self.image, self.level)
-        return None if size is None else tuple(size[-self.network_axes :])
+        if size is None:
+            return None
+        of_axis = dict(zip(self.image.volume_axes[-len(size) :], size))
+        return tuple(of_axis[axis] for axis in self.object_axes)
 
     @property
     def turns(self) -> int:

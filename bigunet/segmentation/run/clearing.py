@@ -9,9 +9,12 @@ from pathlib import Path
 from bigunet.engine.ledger import Ledger
 from bigunet.errors import OutputError
 from bigunet.io.output.publish import withdraw_label
-from bigunet.segmentation.place import Place
+from bigunet.io.output.table_group import remove_partial_table, withdraw_tables
+from bigunet.segmentation.output_kinds import OBJECT_LABELS, OBJECT_TABLES
+from bigunet.segmentation.place import RUN_FOLDER, Place
+from bigunet.segmentation.run.ownership import is_occupied, owned_others
 from bigunet.segmentation.run.record_files import ledger_path
-from bigunet.segmentation.run.target import check_target, is_occupied
+from bigunet.segmentation.run.target import check_target
 
 
 def begin_anew(place: Place, image: str, *, read: Sequence[str] = ()) -> None:
@@ -33,7 +36,7 @@ def begin_anew(place: Place, image: str, *, read: Sequence[str] = ()) -> None:
         As `check_target`; BusyError if another process writes the output.
     """
     check_target(place, image, existing="overwrite", read=read)
-    if is_occupied(place.folder):
+    if is_occupied(place.folder) or owned_others(place):
         with Ledger(make_ledger_folder(place), anew=True):
             clear(place)
 
@@ -50,6 +53,7 @@ def clear(place: Place) -> None:
     """
     # This order is safe: if the removal is cut off, the ledger calls no block done.
     withdraw(place)
+    _remove_others(place)
     kept = ledger_path(place.folder)
     entries = [*place.folder.iterdir(), *kept.parent.iterdir()]
     try:
@@ -62,9 +66,17 @@ def clear(place: Place) -> None:
 
 
 def withdraw(place: Place) -> None:
-    """Take a label out of the image's list of labels; a store of its own has no such list."""
-    if place.inside_image:
-        withdraw_label(place.store, place.group, place.version)
+    """Take labels and tables of runs out of the lists of the image.
+
+    Lists of labels and tables are of images; a store of its own has none that others write.
+    """
+    if not place.inside_image:
+        return
+    owned = owned_others(place)
+    for group in (place.group, *(group for group in owned if group == OBJECT_LABELS)):
+        withdraw_label(place.store, group, place.version)
+    if tables := [group for group in owned if group in OBJECT_TABLES]:
+        withdraw_tables(place.store, [group.rpartition("/")[2] for group in tables])
 
 
 def make_ledger_folder(place: Place) -> Path:
@@ -83,6 +95,28 @@ def make_ledger_folder(place: Place) -> Path:
             f"cannot write {place.folder}: {error.strerror}; choose a path that can be written"
         ) from error
     return path
+
+
+def _remove_others(place: Place) -> None:
+    """Remove the labels and tables of runs inside the image, tables first.
+
+    The folder that marks labels as those of a run goes last: what is left by a kill is still known.
+    """
+    for group in (group for group in place.possible_others if group in OBJECT_TABLES):
+        remove_partial_table(place.store, group.rpartition("/")[2])
+    for group in reversed(owned_others(place)):
+        folder = Path(place.store, group)
+        try:
+            for entry in sorted(folder.iterdir(), key=_removed_last):
+                _remove(entry)
+            folder.rmdir()
+        except OSError as error:
+            raise OutputError(f"cannot remove {error.filename}: {error.strerror}") from error
+
+
+def _removed_last(entry: Path) -> tuple[bool, bool]:
+    """Key that puts files first, folders next, and the mark of a run last."""
+    return entry.name == RUN_FOLDER, entry.is_dir()
 
 
 def _remove(entry: Path) -> None:

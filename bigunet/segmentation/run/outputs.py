@@ -8,12 +8,12 @@ from importlib.metadata import version
 from typing import Any
 
 from bigunet.io.images.multiscale import Axis, ImageDescription
-from bigunet.io.output.arrays import create_arrays, create_record_node
+from bigunet.io.output.arrays import create_arrays, create_marked_group, create_record_node
 from bigunet.io.output.output_image import OutputClass, OutputImage, Placement
 from bigunet.io.output.publish import write_discovery_metadata
 from bigunet.options.choices import Output
-from bigunet.segmentation.output_kinds import OUTPUT_KINDS
-from bigunet.segmentation.place import Place
+from bigunet.segmentation.output_kinds import OBJECT_LABELS, OUTPUT_KINDS
+from bigunet.segmentation.place import RUN_FOLDER, Place
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.urls import shown_url
@@ -51,6 +51,9 @@ def create_outputs(
         If one cannot be created, or another array is there.
     """
     outputs = describe_outputs(plan, place, id_type=id_type)
+    if OBJECT_LABELS in place.others:
+        # It marks the labels as those of a run, before they have any metadata.
+        create_marked_group(place.store, OBJECT_LABELS, RUN_FOLDER, version=place.version)
     for name, output in outputs.items():
         if id_type or name != "instances":
             create_arrays(output)
@@ -97,6 +100,7 @@ def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
         version=place.version,
         classes=() if output == "instances" else classes,
         placements=_placements(plan.image) if place.inside_image else (),
+        slice_axis=plan.image.slice_axis,
     )
 
 

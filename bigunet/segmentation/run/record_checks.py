@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from bigunet.engine.ledger_lines import Judge, Record, is_count
-from bigunet.segmentation.instances.object_stages import LABEL, SEEDS
+from bigunet.segmentation.instances.object_stages import WITH_ARRAY
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.run.stages import SEGMENT
 from bigunet.segmentation.run.wholeness import num_blocks
@@ -26,7 +26,7 @@ def judge_of(plan: SegmentPlan) -> Judge:
             return f"block {block}, but {stage} has {sizes[stage]}"
         if not _is_pair(record.get("files")):
             return "no count of files"
-        if stage in (SEEDS, LABEL) and not is_count(record.get("fragments")):
+        if stage in WITH_ARRAY and not is_count(record.get("fragments")):
             return "no number of fragments"
         return _segment_fault(record, num_classes) if stage == SEGMENT else ""
 

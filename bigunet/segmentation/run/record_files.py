@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bigunet.measuring.image_tables import BOXES
 from bigunet.segmentation.instances.object_files import OBJECTS_FOLDER, REMOVED_FOLDER, SUMMARY
-from bigunet.segmentation.output_kinds import OBJECT_TABLE, OUTPUT_FOLDERS
+from bigunet.segmentation.output_kinds import OBJECT_TABLES, OUTPUT_FOLDERS
 from bigunet.segmentation.place import RUN_FOLDER
 from bigunet.segmentation.report_file import REPORT
 
@@ -51,8 +50,13 @@ def is_record_name(name: str) -> bool:
 
 def is_table_name(name: str) -> bool:
     """Whether a run gives this name to a file or folder beside its tables."""
-    known = {OBJECT_TABLE, f"{OBJECT_TABLE}{BOXES}", *_ZARR_NAMES}
+    known = {*(path.rpartition("/")[2] for path in OBJECT_TABLES), *_ZARR_NAMES}
     return name in known or name.endswith(".partial")
+
+
+def is_zarr_name(name: str) -> bool:
+    """Whether this is the name of a file of metadata of zarr."""
+    return name in _ZARR_NAMES
 
 
 def is_output_name(name: str) -> bool:

@@ -15,7 +15,7 @@ from bigunet.io.output.writing import sweep_partial_files
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_ids import write_ids
-from bigunet.segmentation.instances.object_stages import object_stages
+from bigunet.segmentation.instances.object_stages import WITH_ARRAY, object_stages
 from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.instances.object_table import has_table, write_object_table
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
@@ -85,8 +85,9 @@ class Run:
         """
         place, num_done = self.record.place, 0
         for attempt in range(_ATTEMPTS + 1):
-            sweep_partial_files(place.folder)
-            remove_damaged_metadata(place.folder)
+            for folder in place.label_folders:
+                sweep_partial_files(folder)
+                remove_damaged_metadata(folder)
             lost = self._lost(ledger)
             if not lost and attempt:
                 break
@@ -108,7 +109,8 @@ class Run:
         if not (self._is_done(ledger, RELABEL) and self._files.are_numbered()):
             before: tuple[Stage, ...] = (self._segment(),)
             for name in object_stages(self.plan.objects):
-                create_arrays(self._files.fragments(name).array(self.plan.layout))
+                if name in WITH_ARRAY:
+                    create_arrays(self._files.fragments(name).array(self.plan.layout))
                 num_done += self._run_stages((*before, self._stages().objects(name)), ledger)
                 if self._lost(ledger):
                     # The next attempt computes these blocks again.

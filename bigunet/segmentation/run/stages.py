@@ -3,13 +3,16 @@
 ::
 
     segment       each block: its classes, and the levels that one task can write with it
+    holes         each block: fragments of holes, if holes are filled   }
     seeds         each block: fragments of seeds, if objects are split  }
     label         each block: fragments of objects, from the classes    } only with instances
+    link          each block: overlaps between frames, with links       }
     relabel       each block: numbered objects, when all are numbered   }
     measure       each block: sums of its objects, for their table      }
     downsample1   each block of the next group of levels, and so on
 
-After "seeds" and after "label", the process that runs the stages joins and numbers the fragments.
+After each of the stages from "holes" to "link", the process that runs them joins the fragments
+of all blocks.
 """
 
 from __future__ import annotations
@@ -25,19 +28,33 @@ from bigunet.io.files.opening import open_level
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.measuring.described import column_names
+from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.fragment_ids import FragmentIds
 from bigunet.segmentation.instances.label_work import (
+    HoleLabelling,
     Labelling,
     LabelWork,
     ObjectLabelling,
     PieceLabelling,
     SeedLabelling,
 )
+from bigunet.segmentation.instances.link_work import LinkWork
 from bigunet.segmentation.instances.measure_work import MeasureWork
-from bigunet.segmentation.instances.object_classes import ReadBox, StoredChannel, Thresholded
+from bigunet.segmentation.instances.object_classes import (
+    ReadBox,
+    StoredChannel,
+    Thresholded,
+    WithoutHoles,
+)
 from bigunet.segmentation.instances.object_files import ObjectFiles
-from bigunet.segmentation.instances.object_stages import LABEL, SEEDS
+from bigunet.segmentation.instances.object_stages import (
+    HOLES,
+    LABEL,
+    LINK,
+    SEEDS,
+    last_stage,
+)
 from bigunet.segmentation.instances.relabel_work import RelabelWork
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
@@ -98,12 +115,25 @@ class StageBuilder:
         return self._stage(SEGMENT, plan.grid, work)
 
     def objects(self, name: str) -> Stage:
+        """One of the stages of :func:`object_stages`."""
+        assert self.plan.objects is not None
+        return self._link(self.plan.objects) if name == LINK else self._label(name)
+
+    def _link(self, rule: ObjectRule) -> Stage:
+        """The stage that counts overlaps between frames."""
+        grid, files = self._grid(0), self.files.fragments(LINK).blocks
+        work = LinkWork(self._ids(LABEL), rule.links, files, grid)
+        return self._stage(LINK, grid, WithRoom(work, self._room()))
+
+    def _label(self, name: str) -> Stage:
         """A stage that numbers fragments: of objects, or of their seeds."""
         plan, grid, files = self.plan, self._grid(0), self.files.fragments(name)
         assert plan.objects is not None
-        parts = self._classes(), plan.objects, grid.region
+        parts = self._classes() if name == HOLES else self._filled(), plan.objects, grid.region
         labelling: Labelling = ObjectLabelling(*parts)
-        if name == SEEDS:
+        if name == HOLES:
+            labelling = HoleLabelling(*parts)
+        elif name == SEEDS:
             labelling = SeedLabelling(*parts)
         elif plan.objects.split:
             labelling = PieceLabelling(*parts, self._ids(SEEDS))
@@ -114,9 +144,9 @@ class StageBuilder:
         """The stage that writes the ids of the objects."""
         assert self.plan.objects is not None
         work = RelabelWork(
-            classes=self._classes(),
+            classes=self._filled(),
             instances=OutputWriter(self.outputs["instances"]),
-            ids=self._ids(LABEL),
+            ids=self._ids(LABEL, last_stage(self.plan.objects)),
             rule=self.plan.objects,
             grid=self._grid(0),
         )
@@ -134,7 +164,9 @@ class StageBuilder:
             channel_names=column_names(plan.image),
             origin=plan.region.start,
             files=self.files.sums,
-            rule=plan.objects,
+            object_class=plan.objects.object_class,
+            order=plan.measuring_order,
+            ndim=len(plan.object_axes),
             grid=self._grid(0),
         )
         return self._stage(MEASURE, work.grid, WithRoom(work, self._room()))
@@ -145,6 +177,13 @@ class StageBuilder:
         groups = range(1, len(self.plan.layout.groups))
         works = [DownsampleWork(writers, group, self._grid(group)) for group in groups]
         return tuple(self._stage(stage_name(work.group), work.grid, work) for work in works)
+
+    def _filled(self) -> ReadBox:
+        """Reads the classes that objects are made of, after holes are filled."""
+        rule = self.plan.objects
+        assert rule is not None
+        classes = self._classes()
+        return WithoutHoles(classes, self._ids(HOLES), rule) if rule.fill_holes else classes
 
     def _classes(self) -> ReadBox:
         """Reads the classes that objects are made of."""
@@ -157,9 +196,10 @@ class StageBuilder:
         of_objects = StoredChannel(probabilities, rule.object_class)
         return Thresholded(classes, of_objects, rule, threshold)
 
-    def _ids(self, stage: str) -> FragmentIds:
-        """The ids that a stage gave to its fragments."""
-        return FragmentIds.of(self.files.fragments(stage), self.plan.layout, self._grid(0))
+    def _ids(self, stage: str, ids_of: str = "") -> FragmentIds:
+        """The ids that a stage, or a later one, gave to the fragments of a stage."""
+        array = OutputWriter(self.files.fragments(stage).array(self.plan.layout))
+        return FragmentIds(self.files.fragments(ids_of or stage), array, self._grid(0))
 
     def _room(self) -> Room:
         """Room for blocks while objects are labelled and measured; nothing is predicted then."""
@@ -173,5 +213,5 @@ class StageBuilder:
         return BlockGrid(Box.of_shape(shape), layout.block_shape(group))
 
     def _stage(self, name: str, grid: BlockGrid, work: Work) -> Stage:
-        axes = tuple(axis.name for axis in self.plan.image.axes if axis.name != "c")
+        axes = self.plan.image.volume_axes
         return Stage(name, grid.num_blocks, grid.traversal, grid.number, work, grid, axes)

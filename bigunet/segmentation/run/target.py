@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bigunet.errors import OptionError, OutputError
+from bigunet.io.output.table_group import tables_of
 from bigunet.io.output.writing import writing
 from bigunet.options.choices import Existing
-from bigunet.segmentation.output_kinds import TABLES_FOLDER
-from bigunet.segmentation.place import RUN_FOLDER, Place
-from bigunet.segmentation.run.record_files import (
-    is_output_name,
-    is_partial,
-    is_record_name,
-    is_table_name,
-    ledger_path,
+from bigunet.segmentation.output_kinds import OBJECT_LABELS
+from bigunet.segmentation.place import Place
+from bigunet.segmentation.run.ownership import (
+    foreign_others,
+    is_occupied,
+    is_output,
+    owned_others,
 )
 
 
@@ -45,26 +45,32 @@ def check_target(place: Place, image: str, *, existing: Existing, read: Sequence
     with writing(str(target)):
         _check_parents(target)
         occupied = is_occupied(target)
-        ours = occupied and _is_ours(target)
-    if not occupied:
-        return
-    if existing == "refuse":
+        ours = occupied and is_output(target)
+        owned = [Path(place.store, group) for group in owned_others(place)]
+    _check_others(place)
+    if existing == "refuse" and (occupied or owned):
         raise OutputError(
-            f"{target} exists: give --resume to continue it, --overwrite to begin anew, or "
-            "another path"
+            f"{target if occupied else owned[0]} exists: give --resume to continue it, "
+            "--overwrite to begin anew, or another path"
         )
-    if not ours:
+    if occupied and not ours:
         raise OutputError(
             f"{target} exists and is not an output of bigunet: it will not be touched; remove it "
             "yourself or give another path"
         )
 
 
-def is_occupied(target: Path) -> bool:
-    """Whether there is a file, or a folder that is not empty."""
-    if target.is_dir():
-        return any(target.iterdir())
-    return target.exists()
+def _check_others(place: Place) -> None:
+    """Raise OutputError if labels or tables of others stand where the run would write its own."""
+    for group in foreign_others(place):
+        flag = "--output classes" if group == OBJECT_LABELS else "--no-table"
+        raise OutputError(
+            f"{Path(place.store, group)} was not made by bigunet, and will not be touched: rename "
+            f"it, or give {flag} or an OUT"
+        )
+    if place.others:
+        # A list of tables that cannot be read would end the run when all else is done.
+        tables_of(place.store)
 
 
 def _check_apart(place: Place, image: str, read: Sequence[str]) -> None:
@@ -76,8 +82,9 @@ def _check_apart(place: Place, image: str, read: Sequence[str]) -> None:
         )
     if not place.inside_image and _overlap(image, target):
         raise OptionError(f"output {target} and the image {image} overlap; give another path")
+    written = (place.group, *place.others)
     for other in read:
-        if _lies_in(other, target):
+        if any(_lies_in(other, Path(place.store, group)) for group in written):
             raise OptionError(
                 f"the run would read {other} and write over it: give another OUT, or a copy of it"
             )
@@ -95,22 +102,6 @@ def _check_parents(target: Path) -> None:
         if path != target and not path.is_dir():
             raise OutputError(f"{path} is a file, so {target} cannot be made; give another OUT")
         return
-
-
-def _is_ours(target: Path) -> bool:
-    """Whether a run of bigunet wrote all that the folder holds."""
-    record = target / RUN_FOLDER
-    if not record.is_dir() or not all(is_record_name(path.name) for path in record.iterdir()):
-        return False
-    if not all(is_output_name(entry.name) for entry in target.iterdir()):
-        return False
-    tables = target / TABLES_FOLDER
-    if tables.is_dir() and not all(is_table_name(entry.name) for entry in tables.iterdir()):
-        return False
-    # A run that was killed at its very first step leaves an empty record. Any other record
-    # without a ledger may belong to something else.
-    whole = (entry for entry in record.iterdir() if not is_partial(entry.name))
-    return ledger_path(target).is_file() or not any(whole)
 
 
 def _lies_in(other: str, target: Path) -> bool:

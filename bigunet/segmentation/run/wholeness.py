@@ -14,7 +14,7 @@ from bigunet.io.output.output_image import OutputImage
 from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
-from bigunet.segmentation.instances.object_stages import LABEL, object_stages
+from bigunet.segmentation.instances.object_stages import LABEL, WITH_ARRAY, object_stages
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.run.stages import MEASURE, RELABEL, SEGMENT, stage_name
@@ -137,7 +137,8 @@ def _keeps_fragments(
     """
     before = classes
     for stage in object_stages(rule):
-        stored = files.fragments(stage).stored(instances.layout)
+        own = files.fragments(stage)
+        stored = own.stored(instances.layout, with_array=stage in WITH_ARRAY)
         if stage == LABEL and before is classes:
             before = _kept(lost, stage, stored, ledger, has_sources=classes)
         else:
