@@ -15,7 +15,7 @@ from distributed import Client
 from bigunet.conversion.conversion import Conversion, is_finished
 from bigunet.conversion.convert_options import ConvertKeywords, ConvertOptions
 from bigunet.conversion.convert_plan import ConvertPlan
-from bigunet.conversion.convert_record import ConvertRecord
+from bigunet.conversion.convert_record import ConvertRecord, check_place
 from bigunet.conversion.convert_report import ConvertReport
 from bigunet.engine.clusters.client import check_can_start, check_client
 from bigunet.engine.clusters.spec import ClusterSpec
@@ -31,7 +31,6 @@ from bigunet.segmentation.place import place_at
 from bigunet.segmentation.plan.worker_choice import WorkerChoice, settled
 from bigunet.segmentation.run.progress import has_begun
 from bigunet.segmentation.run.stage_runner import StageRunner
-from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.workers import open_workers, outlive_run
 from bigunet.urls import without_secrets
 
@@ -87,7 +86,7 @@ def convert(
     image = open_image(source, axes=options.axes)
     place = place_at(target, options.ome_version)
     plan = ConvertPlan.of(image, place, options)
-    check_target(place, image.url, existing=existing)
+    check_place(place, image.url, existing)
     _say(image.notes, on_event)
     workers = settled(client, "cpu", math.prod(image.levels[0].shape))
     if isinstance(workers, ClusterSpec):

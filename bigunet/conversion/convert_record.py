@@ -12,7 +12,7 @@ from typing import Any
 from bigunet.conversion.convert_plan import ConvertPlan, shapes_of
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.ledger_lines import Judge, Record
-from bigunet.errors import ResumeError
+from bigunet.errors import OutputError
 from bigunet.io.files.opening import fingerprint_of
 from bigunet.io.images.identity import Content
 from bigunet.options.choices import Existing
@@ -37,6 +37,20 @@ def num_blocks(plan: ConvertPlan) -> dict[str, int]:
 def copy_stage(group: int) -> str:
     """Name of the stage that writes a group of levels."""
     return stage_name(group) if group else COPY
+
+
+def check_place(place: Place, image: str, existing: Existing) -> None:
+    """Raise an error if a conversion may not write to a place; only a look.
+
+    Raises
+    ------
+    OutputError, OptionError
+        As `check_target`; or if labels were written into the image, which would be lost.
+    """
+    check_target(place, image, existing=existing, converts=True)
+    labels = place.folder / "labels"
+    if existing == "overwrite" and labels.exists():
+        raise OutputError(f"{labels} would be lost; remove it yourself, or give another OUT")
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class ConvertRecord:
         ResumeError
             If another run began the output, or the image changed since.
         """
-        check_target(self.place, self.plan.image.url, existing=existing)
+        check_place(self.place, self.plan.image.url, existing)
         path = make_ledger_folder(self.place)
         with Ledger(path, anew=existing == "overwrite", judge=self._judge()) as ledger:
             if ledger.is_empty:
@@ -88,10 +102,6 @@ class ConvertRecord:
 
     def _check(self, ledger: Ledger) -> None:
         begun = ledger.fingerprint
-        if begun.get("verb") != CONVERSION:
-            raise ResumeError(
-                f"{self.place.folder} is no conversion: give another OUT, or --overwrite"
-            )
         ledger.check(self._fingerprint(begun.get(CONTENT)))
         check_contents(self.place.folder, begun.get(CONTENT), {"image": self.content})
         ledger.check_records()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.stored import contents
 
-from bigunet import ClusterSpec, convert, info, segment_images
+from bigunet import ClusterSpec, convert, info, segment, segment_images
 from bigunet.conversion import convert_plan
 from bigunet.engine.stage import BlockDone
 from bigunet.errors import ImageError, OptionError, OutputError, ResumeError, StoppedError
@@ -142,6 +142,15 @@ def test_a_stopped_conversion_goes_on_to_the_same_bytes(
     assert convert(large, stopped, client=client, existing="resume").already_finished
 
 
+def test_a_conversion_that_was_killed_at_its_first_step_begins(
+    client: Client, large: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zarr" / "bigunet").mkdir(parents=True)
+    (tmp_path / "a.zarr" / "bigunet" / "ledger.jsonl").write_bytes(b"")
+    convert(large, tmp_path / "a.zarr", client=client, existing="resume")
+    assert info(tmp_path / "a.zarr")["kind"] == "image"
+
+
 def test_a_lost_file_is_written_again(client: Client, large: Path) -> None:
     target = large.with_name("a.zarr")
     convert(large, target, client=client)
@@ -166,6 +175,25 @@ def test_what_differs_is_not_resumed(client: Client, large: Path, tmp_path: Path
     large.write_bytes(content)
     with pytest.raises(ResumeError, match="changed since it was begun"):
         convert(large, target, client=client, existing="resume")
+
+
+def test_a_segmentation_and_a_conversion_do_not_remove_each_other(
+    client: Client, large: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    converted, segmented = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    convert(large, converted, client=client)
+    segment(large, segmented, client=client, model=tiny_model)
+    before = contents(converted)
+    for existing in ("resume", "overwrite"):
+        with pytest.raises(OutputError, match="is an image that convert wrote: it will not be"):
+            segment(large, converted, client=client, model=tiny_model, existing=existing)
+        with pytest.raises(OutputError, match="is a segmentation: it will not be touched"):
+            convert(large, segmented, client=client, existing=existing)
+    assert contents(converted) == before
+    segment(converted, client=client, model=tiny_model)
+    with pytest.raises(OutputError, match="labels would be lost"):
+        convert(large, converted, client=client, existing="overwrite")
+    assert (converted / "labels" / "classes" / "0").is_dir()
 
 
 def test_what_cannot_be_converted_is_refused_in_a_line(tmp_path: Path, large: Path) -> None:
