@@ -221,3 +221,19 @@ def test_converted_images_and_files_of_a_folder_are_segmented_alike(
         for folder in ("of_files", "of_zarrs")
     )
     np.testing.assert_array_equal(first, second)
+
+
+def test_an_image_that_changes_meanwhile_does_not_become_an_output(
+    client: Client, large: Path, tmp_path: Path
+) -> None:
+    content = bytearray(large.read_bytes())
+    with tifffile.TiffFile(large) as tiff:
+        content[tiff.pages[0].dataoffsets[-1] + 9] ^= 1
+
+    def change(event: object, dashboard: str) -> None:
+        if isinstance(event, BlockDone) and event.stage == "downsample1":
+            large.write_bytes(content)
+
+    with pytest.raises(ResumeError, match="changed since it was begun"):
+        convert(large, tmp_path / "a.zarr", client=client, on_event=change)
+    assert info(tmp_path / "a.zarr")["kind"] == "unfinished output"
