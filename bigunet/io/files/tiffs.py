@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,10 +43,12 @@ def describe_tiff(series: FileSeries, *, axes: str = "", ask: bool = False) -> F
         If it cannot be read, or it is unclear which image is meant, or what its axes are.
     """
     with reading(series.path), tifffile.TiffFile(series.path) as tiff:
+        _check_chain(tiff)
         number = chosen_series(tiff, series)
         stored = tiff.series[number]
         for level in stored.levels:
             check_page(level.keyframe)
+        _check_planes(stored, series.url)
         names, notes = _axes_of(stored, series, axes, ask=ask)
         size = voxel_size(tiff, number)
         shapes = {k: without_alpha(p) for k, p in enumerate(stored.levels) if _alike(p, stored)}
@@ -96,6 +99,34 @@ def check_page(page: Any) -> None:
         raise ImageError(
             f"{file.path} is cut off: it has {file.size} bytes, and lists voxels up to byte "
             f"{ends.max()}; copy it again"
+        )
+
+
+def _check_chain(tiff: tifffile.TiffFile) -> None:
+    """Raise an ImageError if the list of pages leads out of the file; tifffile ends it there."""
+    form, file = tiff.tiff, tiff.filehandle
+    place = int(tiff.pages[-1].offset)
+    file.seek(place)
+    (count,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(place + form.tagnosize + count * form.tagsize)
+    following = file.read(form.offsetsize)
+    is_whole = len(following) == form.offsetsize
+    if not is_whole or struct.unpack(form.offsetformat, following)[0] >= file.size:
+        raise ImageError(
+            f"{file.path} is cut off: after {len(tiff.pages)} pages, its list of pages leads "
+            "beyond its end; copy it again"
+        )
+
+
+def _check_planes(stored: Any, url: str) -> None:
+    """Raise an ImageError if planes that OME-XML lists are not there; tifffile reads zeros."""
+    if stored.kind != "ome":
+        return
+    missing = sum(page is None for page in stored.pages)
+    if missing:
+        raise ImageError(
+            f"{url} lists {len(stored.pages)} planes, of which {missing} are missing: put the "
+            "other files of the image beside it, or export it again"
         )
 
 

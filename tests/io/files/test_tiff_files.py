@@ -140,6 +140,45 @@ def test_a_file_that_ends_before_its_voxels_is_refused(tmp_path: Path) -> None:
         open_level(image).read(Box.of_shape(image.volume_shape()))
 
 
+@pytest.mark.parametrize(
+    "storage",
+    [
+        {"imagej": True, "metadata": {"axes": "ZYX"}},
+        {"ome": True, "metadata": {"axes": "ZYX"}, "compression": "zlib"},
+        {"metadata": None, "compression": "zlib", "rowsperstrip": 40},
+        {"metadata": None, "compression": "zlib", "tile": (16, 16), "bigtiff": True},
+        {"metadata": None},
+    ],
+)
+def test_no_plane_is_dropped_in_silence_wherever_a_file_is_cut(
+    tmp_path: Path, storage: dict
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PLANES, **storage)
+    content, named, refused = path.read_bytes(), 0, 0
+    for stop in range(20, len(content), len(content) // 60):
+        path.write_bytes(content[:stop])
+        try:
+            image = open_image(path)
+            read = open_level(image).read(Box.of_shape(image.volume_shape()))
+        except ImageError as error:
+            named += "a.tif" in str(error)
+            refused += 1
+        else:
+            np.testing.assert_array_equal(read[0], PLANES)
+    assert named == refused > 0
+
+
+def test_planes_that_are_listed_and_missing_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, PLANES, ome=True, metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(path) as tiff:
+        listed = (tiff.ome_metadata or "").replace('SizeZ="5"', 'SizeZ="7"')
+    tifffile.tiffcomment(path, listed)
+    with pytest.raises(ImageError, match=r"a\.ome\.tif lists 7 planes, of which 2 are missing"):
+        open_image(path)
+
+
 def test_another_file_has_another_fingerprint_and_a_copy_the_same(tmp_path: Path) -> None:
     first, copy, other = (tmp_path / folder / "a.tif" for folder in "abc")
     for path in (first, copy, other):
