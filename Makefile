@@ -18,10 +18,11 @@ demo: .venv/installed
 test: lint compiled
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(PYTEST)
 
-## test-clusters: tests that start many processes, kill them, or run a batch system
-# As root on Debian or Ubuntu it installs Slurm first; without Slurm its tests are skipped.
+## test-clusters: tests that start many processes, kill them, run a batch system, or a browser
+# As root on Debian or Ubuntu it installs Slurm and Chromium first; without them, tests are skipped.
 test-clusters: compiled
 	-tests/slurm/install.sh
+	-tests/browser/install.sh
 	$(BIN)/pytest -n 2 --dist loadfile -m slow $(PYTEST)
 
 ## soak: the laws of make test with hundreds of new examples each; for a night

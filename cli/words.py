@@ -54,6 +54,7 @@ def summary(report: SegmentReport) -> str:
             f"already finished, in {counted(data['blocks'], 'block')}\n"
             f"classes: {shares}\n"
             f"{objects(report)}"
+            f"{_page(report)}"
             f"written to {data['output']}"
         )
     end = (
@@ -70,8 +71,14 @@ def summary(report: SegmentReport) -> str:
         f"{grey_range(report)}\n"
         f"classes: {shares}\n"
         f"{objects(report)}"
+        f"{_page(report)}"
         f"{end}"
     )
+
+
+def _page(report: SegmentReport) -> str:
+    """A line with the path of the report's page, with its end of line; empty without a page."""
+    return f"report: {report.page}\n" if report.page else ""
 
 
 def _share_done(report: SegmentReport) -> str:

@@ -17,6 +17,7 @@ from distributed.protocol import pickle
 from bigunet.engine.clusters.environments import differences, versions
 from bigunet.engine.forget import forget_split_names
 from bigunet.engine.stage import Abandonable, Index, Result, Work
+from bigunet.engine.work_times import timed
 from bigunet.errors import BigUNetError, ClusterError
 
 _BLOCKS_RUNNING: Counter[str] = Counter()
@@ -80,11 +81,11 @@ def run_block(plugin: str, stage: str, index: Index) -> Result | Failure | Refus
     if known.differs:
         return Refused(worker.address, known.differs)
     try:
-        with _running(known.output):
+        with _running(known.output), timed(worker.address) as measured:
             result: Result = work(index)
     except Exception as error:
         return Failure(_portable(error), traceback.format_exc())
-    return result
+    return {**result, **measured}
 
 
 @contextlib.contextmanager

@@ -16,7 +16,6 @@ from bigunet.jobs.notes import script_notes, script_title
 from bigunet.jobs.pace import Pace
 from bigunet.jobs.programs import find_programs
 from bigunet.jobs.script import JobText, script_text
-from bigunet.jobs.segment_words import segment_words
 from bigunet.jobs.size import cpus_of, size_jobs
 from bigunet.machine.cores import cores
 from bigunet.model.files.model_file import bundled_models, find_model, load_model
@@ -30,6 +29,7 @@ from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import pass_memory
 from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_options import SegmentOptions
+from bigunet.segmentation.segment_words import segment_words
 from bigunet.stores.access import normal_url
 from bigunet.urls import shown_url
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bigunet.engine.stage import Event, Notice
+from bigunet.engine.stage import Event
+from bigunet.segmentation.notices import warn
 from bigunet.segmentation.plan.fit import Fit, check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.request import SegmentRequest
 from bigunet.segmentation.run.record import RunRecord
 from bigunet.segmentation.run.target import check_target
-from bigunet.urls import without_secrets
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def plan_run(
     normalisation, bulk = fix_normalisation(plan)
     fit = check_fit(plan, normalisation, bulk)
     for line in (*plan.image.notes, *fit.warnings):
-        _warn(line, on_event)
+        warn(line, on_event)
     tune = request.options.tune and not request.completed_options().tile_shape
     return PlannedRun(plan, normalisation, fit, tune)
 
@@ -84,10 +81,3 @@ def open_record(request: SegmentRequest, planned: PlannedRun) -> tuple[PlannedRu
     # Another part began the run in the meantime, and its choices hold for all parts.
     planned = replace(planned, plan=request.make_plan())
     return planned, RunRecord.of(request.place, planned.plan, planned.normalisation)
-
-
-def _warn(line: str, on_event: Callable[[Event, str], None] | None) -> None:
-    if on_event is None:
-        logger.warning("%s", without_secrets(line))
-    else:
-        on_event(Notice(f"Warning: {line}"), "")

@@ -12,7 +12,12 @@ from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
 from bigunet.segmentation.place import RUN_FOLDER
 
-REPORT = "report.json"
+REPORT, PAGE = "report.json", "report.html"
+
+
+def page_path(target: Path) -> Path:
+    """Path of the page that shows the report of a run."""
+    return target / RUN_FOLDER / PAGE
 
 
 def write_report(target: Path, report: dict[str, Any]) -> None:

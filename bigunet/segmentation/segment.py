@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -19,8 +19,9 @@ from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.segmentation.execution import Outcome, execute
 from bigunet.segmentation.instances.object_table import table_file
+from bigunet.segmentation.page.page import write_page
 from bigunet.segmentation.planned_run import PlannedRun, open_record, plan_run
-from bigunet.segmentation.report_file import keep_report, write_report
+from bigunet.segmentation.report_file import is_record_file, keep_report, page_path, write_report
 from bigunet.segmentation.request import SegmentRequest, resolve_request
 from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_keywords import SegmentKeywords
@@ -97,7 +98,7 @@ def segment(
     with execute(
         request, planned, record, stop=stop, on_event=on_event, performance_path=performance_path
     ) as outcome:
-        return _report(request, planned, outcome)
+        return _with_page(_report(request, planned, outcome), request, on_event)
 
 
 def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> SegmentReport:
@@ -123,3 +124,19 @@ def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> S
     elif written.finished:
         write_report(request.place.folder, report.to_dict())
     return report
+
+
+def _with_page(
+    report: SegmentReport,
+    request: SegmentRequest,
+    on_event: Callable[[Event, str], None] | None,
+) -> SegmentReport:
+    """The report with its page, which is written unless that of the finished output is there."""
+    place, options = request.place, request.options
+    if options.no_report or not report.finished:
+        return report
+    path = page_path(place.folder)
+    if report.already_finished and is_record_file(path):
+        return replace(report, page=str(path))
+    written = write_page(report, place, options, on_event)
+    return replace(report, page=str(written or ""))

@@ -55,4 +55,5 @@ class SegmentKeywords(TypedDict, total=False):
     grey_range_of: str
     memory_limit: int
     tune: bool
+    no_report: bool
     nonfinite: Nonfinite

@@ -193,6 +193,13 @@ class SegmentOptions(ObjectOptions):
         "runs.",
         section=BLOCKS,
     )
+    no_report: bool = option(
+        False,
+        Flag(),
+        "Write no page about the run. Otherwise report.html is beside the ledger: pictures, sizes "
+        "of objects, grey values, and times.",
+        section=OUTPUT,
+    )
     nonfinite: Nonfinite = option(
         "refuse",
         Choice(Nonfinite, "nonfinite"),

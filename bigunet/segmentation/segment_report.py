@@ -54,6 +54,8 @@ class SegmentReport:
         Address of Dask's dashboard while it ran; empty if there was none.
     already_finished : bool
         Whether an earlier run had finished the output, so that this run computed nothing.
+    page : str
+        Path of the page that shows this report; empty if there is none.
     """
 
     plan: SegmentPlan
@@ -75,6 +77,7 @@ class SegmentReport:
     peak_memory_bytes: int
     dashboard: str
     already_finished: bool = False
+    page: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet segment --json` prints."""
@@ -103,4 +106,5 @@ class SegmentReport:
             "smaller_tile": list(self.smaller_tile),
             "dashboard": self.dashboard,
             "already_finished": self.already_finished,
+            "page": self.page,
         }

@@ -15,7 +15,7 @@ from bigunet_cli.main import cli
 from bigunet_cli.segment import segment
 
 from bigunet import SegmentOptions
-from bigunet.jobs.segment_words import segment_words
+from bigunet.segmentation.segment_words import segment_words
 
 
 class Printed:

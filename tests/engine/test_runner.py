@@ -102,7 +102,7 @@ def test_every_block_is_run_once_and_recorded(client: Client, ledger: Ledger) ->
     }
     done = [event for event in events if isinstance(event, BlockDone)]
     assert [event.num_done for event in done] == list(range(1, 21))
-    assert all(event.result == double(event.index) for event in done)
+    assert all(double(event.index).items() <= event.result.items() for event in done)
 
 
 def test_blocks_in_the_ledger_are_skipped(client: Client, ledger: Ledger) -> None:

@@ -21,7 +21,7 @@ import bigunet
 from bigunet import SegmentOptions
 from bigunet.errors import ResumeError
 
-_RUN_FILES = {"ledger.jsonl", "report.json"}
+_RUN_FILES = {"ledger.jsonl", "report.json", "report.html"}
 
 
 def contents(store: Path) -> dict[str, bytes]:

@@ -75,7 +75,9 @@ def check_fit(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) 
 
 
 def _size_warnings(plan: SegmentPlan, levels: dict[int, float]) -> list[str]:
-    if not levels or levels[plan.level] <= _SAME_SIZE:
+    if not levels:
+        return _plane_warnings(plan)
+    if levels[plan.level] <= _SAME_SIZE:
         return []
     best = min(levels, key=lambda k: levels[k])
     size, model_size = scale_um(plan.image, plan.level), plan.model.description.voxel_size_um
@@ -89,6 +91,19 @@ def _size_warnings(plan: SegmentPlan, levels: dict[int, float]) -> list[str]:
     if levels[best] > _SAME_SIZE:
         return [mismatch + f"level {best} is nearer, and still not the same size; {remedy}"]
     return [mismatch + f"level {best} fits; {remedy}"]
+
+
+def _plane_warnings(plan: SegmentPlan) -> list[str]:
+    """A warning if planes across y or x have long voxels, and the model does not say its size."""
+    size, across = scale_um(plan.image, plan.level), plan.options.slice_axis
+    plane = (size or ())[-plan.network_axes :]
+    if across == "z" or max(plane, default=0.0) <= _SAME_SIZE * min(plane, default=0.0):
+        return []
+    return [
+        f"voxels of the planes across {across} are {_size(size, plan.network_axes)}; if model "
+        f"{plan.model.description.name!r} was trained on square ones, objects may be missed: "
+        "resample the image"
+    ]
 
 
 def _size(size: tuple[float, ...] | None, ndim: int) -> str:

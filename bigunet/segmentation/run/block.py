@@ -98,8 +98,10 @@ class SegmentWork:
 
     def __call__(self, index: Index) -> Result:
         """Segment one block; the result has its times, and the number of voxels of each class."""
+        begun = time.perf_counter()
         with self._room:
-            return self._segment(index)
+            waited = time.perf_counter() - begun
+            return {**self._segment(index), "room_wait_seconds": round(waited, 4)}
 
     def abandon(self) -> None:
         """See :class:`bigunet.engine.stage.Abandonable`: no further tile begins."""
@@ -118,7 +120,7 @@ class SegmentWork:
         kept = selected
         result: Result = {"device": "", "backend": ""}
         result |= {"tiles_computed": 0, "bytes_read": 0, "compute_seconds": 0.0}
-        read = computed = time.perf_counter()
+        read = taken = computed = time.perf_counter()
         if tiles := selected_tiles(self._tiling, write, selected):
             source = hull(tile.input for tile in tiles)
             image = self._reader.read(source)
@@ -126,6 +128,7 @@ class SegmentWork:
             kept = self._finite.kept(image, source, write, selected)
             read = time.perf_counter()
             with _DEVICE:
+                taken = time.perf_counter()
                 self._check_abandoned()
                 result |= self._compute(image, source, write, selected, values)
                 computed = time.perf_counter()
@@ -139,6 +142,7 @@ class SegmentWork:
             "counts": count_classes(values, num_classes),
             "files": files.to_list(),
             "read_seconds": round(read - begun, 4),
+            "device_wait_seconds": round(taken - read, 4),
             "write_seconds": round(written - computed, 4),
         }
 

@@ -15,7 +15,7 @@ from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.urls import shown_url
 
 # Two parts of one run may differ in these options: they change no byte of the output.
-_FREE_OPTIONS = {"memory_limit", "tune"}
+_FREE_OPTIONS = {"memory_limit", "no_report", "tune"}
 
 
 @dataclass(frozen=True)
