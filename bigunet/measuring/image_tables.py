@@ -22,6 +22,8 @@ BOXES = "_ROI_table"
 _CATEGORICAL = ("class", "cut")
 _PLACES = ("label", "t", "z", "y", "x")
 
+_INDEX = {"index_key": "label", "index_type": "int", "instance_key": "label"}
+
 
 def write_image_tables(
     bands: Iterable[Columns],
@@ -32,6 +34,7 @@ def write_image_tables(
     frame_sizes: Mapping[str, float] | None = None,
     axes: Sequence[str] = (),
     verb: str = "measure",
+    is_unique: bool = True,
 ) -> None:
     """Write the table of objects as ``tables/NAME``, and their boxes as ``tables/NAME_ROI_table``.
 
@@ -56,6 +59,8 @@ def write_image_tables(
         Names of the axes that are measured; by default the last of z, y, x.
     verb : {"measure", "segment"}
         Which verb makes the table: ``measure`` does not replace those of ``segment``.
+    is_unique : bool
+        Whether a label has one row. Otherwise, the table has no index, and no boxes are written.
 
     Raises
     ------
@@ -66,9 +71,9 @@ def write_image_tables(
     iterator = iter(bands)
     first = next(iterator)
     sizes = dict(frame_sizes or {})
-    kinds = {name: _features(first)}
-    if _boxes(first, sizes, axes):
-        kinds[name + BOXES] = {"type": "masking_roi_table"}
+    kinds = {name: _features(first) if is_unique else {"type": "generic_table"}}
+    if is_unique and _boxes(first, sizes, axes):
+        kinds[name + BOXES] = {"type": "masking_roi_table"} | _INDEX
     with contextlib.ExitStack() as stack:
         writers = []
         # Who enters last leaves first: the features are there before their boxes.
@@ -88,9 +93,6 @@ def _attributes(labels: str, suffix: str, verb: str) -> dict[str, Any]:
         "fractal_table_version": "1",
         "region": {"path": f"../labels/{labels}"},
         "backend": suffix.removeprefix("."),
-        "index_key": "label",
-        "index_type": "int",
-        "instance_key": "label",
         MADE_BY_KEY: {"version": version("bigunet"), VERB_KEY: verb},
     }
 
@@ -103,6 +105,7 @@ def _features(band: Columns) -> dict[str, Any]:
         "categorical_columns": categorical,
         "measurement_columns": measured,
         "metadata_columns": [name for name in _PLACES[1:] if name in band],
+        **_INDEX,
     }
 
 
