@@ -5,6 +5,8 @@ import typing as _typing
 from importlib.metadata import version as _version
 
 if _typing.TYPE_CHECKING:
+    from bigunet.arrays.predict import predict
+    from bigunet.arrays.prediction import Prediction
     from bigunet.conversion.convert import convert
     from bigunet.conversion.convert_options import ConvertOptions
     from bigunet.conversion.convert_report import ConvertReport
@@ -50,6 +52,7 @@ __all__ = [
     "ModelDescription",
     "Normalisation",
     "ObjectDescription",
+    "Prediction",
     "Recipe",
     "SegmentOptions",
     "SegmentReport",
@@ -67,6 +70,7 @@ __all__ = [
     "load_model",
     "measure",
     "plan",
+    "predict",
     "save_model",
     "segment",
     "segment_fields",
@@ -89,6 +93,7 @@ _HOMES = {
     "ModelDescription": "model.description",
     "Normalisation": "model.description",
     "ObjectDescription": "model.object_description",
+    "Prediction": "arrays.prediction",
     "Recipe": "training.recipe",
     "SegmentOptions": "segmentation.segment_options",
     "SegmentReport": "segmentation.segment_report",
@@ -106,6 +111,7 @@ _HOMES = {
     "load_model": "model.files.model_file",
     "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
+    "predict": "arrays.predict",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",

@@ -26,6 +26,7 @@ from bigunet.evaluation.tallies import (
 from bigunet.evaluation.voxel_checks import check_voxels
 from bigunet.io.sources.pairs import Called, Pair, find_pairs
 from bigunet.options.option_fields import chosen
+from bigunet.options.short_repr import counted, line_repr
 from bigunet.urls import shown_url
 
 _CALLED = Called("prediction", "predictions", "truth")
@@ -81,6 +82,11 @@ class Evaluation:
     scores: Scores
     images: tuple[ImageEvaluation, ...]
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        single = {name: one for name, one in self.scores.items() if isinstance(one, float)}
+        shown = ", ".join(f"{name} {score:.4g}" for name, score in single.items())
+        return line_repr(self, self.options.kind, counted(len(self.images), "image"), shown)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet evaluate --json` prints; NaN becomes null."""

@@ -12,6 +12,7 @@ from bigunet.options.composed_kinds import Commas, Each, Optional
 from bigunet.options.image_kinds import Channel, ClassName
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, Number, Whole
+from bigunet.options.short_repr import changed_repr
 
 IMAGES, SCORES = "Images and labels", "Scores"
 OBJECTS, BOUNDARIES = "Objects", "Boundaries"
@@ -148,6 +149,8 @@ class EvaluateOptions:
         section=BOUNDARIES,
         more="The warping error is left out, because it is defined for planes.",
     )
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from bigunet.errors import BigUNetError, OptionError, OutputError
 from bigunet.machine.files import replacing
 from bigunet.measuring.grey_columns import Columns
 
+_TEXTS = ("class",)
+"""Columns of texts, which may look like numbers."""
 _ROWS = 1 << 16
 """Rows that are written at a time; in Parquet, those of a row group."""
 
@@ -80,6 +82,50 @@ def copy_table(source: Path, path: Path) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"the table {path} cannot be written: {reason}") from error
+
+
+def read_table(path: Path) -> Columns:
+    """The columns of a table that :func:`write_table` wrote, whole in memory.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be read.
+    """
+    try:
+        bands = [_columns_of_csv(path)] if path.suffix == ".csv" else [*_bands_of_parquet(path)]
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"the table {path} cannot be read: {reason}") from error
+    return {
+        name: np.concatenate([_as_text(band[name]) for band in bands])
+        for name in (bands[0] if bands else ())
+    }
+
+
+def _as_text(column: np.ndarray) -> np.ndarray:
+    """A column; Parquet's texts come as objects."""
+    return column.astype(np.str_) if column.dtype.kind == "O" else column
+
+
+def _columns_of_csv(path: Path) -> Columns:
+    with path.open(newline="", encoding="utf-8") as file:
+        names, *rows = csv.reader(file)
+    texts = zip(*rows) if rows else ((),) * len(names)
+    return {
+        name: np.array(column, np.str_) if name in _TEXTS else _typed(column)
+        for name, column in zip(names, texts)
+    }
+
+
+def _typed(texts: Sequence[str]) -> np.ndarray:
+    """Whole numbers, floats, booleans or texts, whichever all of them are."""
+    if set(texts) <= {"True", "False"}:
+        return np.array([text == "True" for text in texts], np.bool_)
+    for kind in (np.int64, np.float64):
+        with contextlib.suppress(ValueError, OverflowError):
+            return np.array([kind(text) for text in texts], kind)
+    return np.array(texts, np.str_)
 
 
 def check_suffix(path: Path) -> None:

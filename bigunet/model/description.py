@@ -13,6 +13,7 @@ from bigunet.errors import ModelError
 from bigunet.model.brief import brief
 from bigunet.model.object_description import ObjectDescription
 from bigunet.options.choices import NormalisationKind
+from bigunet.options.short_repr import line_repr, shown_names
 
 FORMAT_VERSION = 1
 # Labels are uint8.
@@ -118,6 +119,16 @@ class ModelDescription:
     objects: ObjectDescription | None = None
     training: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return line_repr(self, *self.shown)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Name, network, channels and classes in a few words."""
+        network = str(self.architecture.get("name", ""))
+        channels = f"channels {shown_names(self.channels)}"
+        return (self.name, network, channels, shown_names(tuple(c.name for c in self.classes)))
 
     def __post_init__(self) -> None:
         check_name(self.name, "the model's name")

@@ -18,6 +18,7 @@ from bigunet.model.probing.casts import WideCasts
 from bigunet.model.probing.probe import probe
 from bigunet.model.probing.scores import module_name
 from bigunet.options.choices import ScoreKind
+from bigunet.options.short_repr import line_repr, shown_shape
 from bigunet.receptive import ReceptiveField
 
 
@@ -47,6 +48,10 @@ class Model:
     receptive_field: ReceptiveField
     path: str = ""
     scores: ScoreKind = "logits"
+
+    def __repr__(self) -> str:
+        halo = f"halo {shown_shape(self.receptive_field.halo)}"
+        return line_repr(self, *self.description.shown, f"{self.ndim}D", halo)
 
     @property
     def ndim(self) -> int:

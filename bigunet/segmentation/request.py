@@ -131,11 +131,6 @@ def resolve_request(
 
 def _open(source: str | Path, target: str | Path | None, axes: str) -> ImageDescription:
     """The image; the error for a plate says how to segment all of its fields."""
-    if not isinstance(source, str | Path):
-        raise OptionError(
-            f"source is of the type {type(source).__name__}: give a path or a URL; write an array "
-            "as a zarr first"
-        )
     try:
         return open_image(source, axes=axes)
     except ImageError as error:

@@ -20,8 +20,8 @@ from bigunet.options.choices import (
 from bigunet.options.object_sizes import ObjectSize
 
 
-class SegmentKeywords(TypedDict, total=False):
-    """Fields of SegmentOptions as keywords; sequences stand for tuples."""
+class ArrayKeywords(TypedDict, total=False):
+    """Fields of SegmentOptions as keywords, but the axes; sequences stand for tuples."""
 
     object_class: str
     object_threshold: float | None
@@ -38,7 +38,6 @@ class SegmentKeywords(TypedDict, total=False):
     outputs: Sequence[Output]
     level: LevelChoice
     channels: Sequence[int | str]
-    axes: str
     slice_axis: SliceAxis
     roi: Mapping[str, Sequence[int]]
     block_shape: Sequence[int]
@@ -57,3 +56,9 @@ class SegmentKeywords(TypedDict, total=False):
     tune: bool
     no_report: bool
     nonfinite: Nonfinite
+
+
+class SegmentKeywords(ArrayKeywords, total=False):
+    """Fields of SegmentOptions as keywords; sequences stand for tuples."""
+
+    axes: str

@@ -23,6 +23,7 @@ from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
 from bigunet.options.image_kinds import Channel, LevelNumber, Region, Size
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
+from bigunet.options.short_repr import changed_repr
 from bigunet.segmentation.object_options import ObjectOptions
 from bigunet.urls import shown_url
 
@@ -208,6 +209,8 @@ class SegmentOptions(ObjectOptions):
         section=IMAGE,
         more="The network reads such a voxel as the low end of the grey range.",
     )
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         check_fields(self)

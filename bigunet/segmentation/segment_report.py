@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bigunet.options.short_repr import counted, line_repr, shown_shape, shown_shares
 from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.plan.fit import Fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
@@ -78,6 +79,17 @@ class SegmentReport:
     dashboard: str
     already_finished: bool = False
     page: str = ""
+
+    def __repr__(self) -> str:
+        objects = "" if self.objects is None else counted(self.objects.num_objects, "object")
+        return line_repr(
+            self,
+            self.output,
+            f"{shown_shape(self.plan.region.shape)} voxels",
+            f"{self.seconds:.1f} s" if self.finished else "not finished",
+            shown_shares(self.class_shares),
+            objects,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet segment --json` prints."""

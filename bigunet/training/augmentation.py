@@ -12,6 +12,7 @@ from typing import Any
 from bigunet.errors import TrainingError
 from bigunet.options.choices import InterpolationOrder
 from bigunet.options.option_kinds import Kind, not_of_kind
+from bigunet.options.short_repr import changed_repr
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:
@@ -90,6 +91,8 @@ class Augmentation:
     offset: float = 0.1
     noise: float = 0.05
     blur_voxels: float = 1.0
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         for name in ("flips", "rotation"):

@@ -18,6 +18,7 @@ from bigunet.options.choices import (
 from bigunet.options.composed_kinds import Optional
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Number, Whole
+from bigunet.options.short_repr import changed_repr
 from bigunet.training.augmentation import Augmentation, Changes
 
 STEPS, LOSS = "Steps and learning rate", "Loss and patches"
@@ -157,6 +158,8 @@ class Recipe:
         flag="--augment",
         usual="that of the class Augmentation",
     )
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         check_fields(self, TrainingError)

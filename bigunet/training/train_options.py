@@ -11,6 +11,7 @@ from bigunet.options.composed_kinds import Commas, Each
 from bigunet.options.image_kinds import Channel
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, Number, Path, Text, Whole
+from bigunet.options.short_repr import changed_repr
 
 IMAGES, LABELS, NETWORK = "Images", "Labels and classes", "Network"
 MACHINE, MODEL = "Machine", "Model file"
@@ -169,6 +170,8 @@ class TrainOptions:
     name: str = option(
         "", Text(), "Name of the model.", section=MODEL, usual="the name of its file"
     )
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -11,6 +11,7 @@ from bigunet.options.composed_kinds import Optional
 from bigunet.options.image_kinds import Size
 from bigunet.options.option_fields import DOC, check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Path, Text, Whole
+from bigunet.options.short_repr import changed_repr
 
 BATCH_KINDS: tuple[str, ...] = get_args(BatchKind)
 LOOPBACK = "127.0.0.1"
@@ -76,6 +77,8 @@ class JobSpec:
         metavar="FOLDER",
         usual="one for each run, under ~/.local/state/bigunet/jobs",
     )
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -149,6 +152,8 @@ class ClusterSpec:
         default_factory=JobSpec,
         metadata={DOC: "JobSpec\n    What each job of a batch system asks for."},
     )
+
+    __repr__ = changed_repr
 
     def __post_init__(self) -> None:
         check_fields(self)

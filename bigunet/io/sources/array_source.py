@@ -88,7 +88,7 @@ class ArraySource(_ArrayChannels):
         voxel_size_um: Mapping[str, float] | None = None,
         url: str = "array",
     ) -> None:
-        image = _describe(array, axes, voxel_size_um or {}, url)
+        image = describe_array(array, axes, voxel_size_um or {}, url)
         read = range(image.num_channels) if channels is None else channels
         super().__init__(image, array, read)
         self._image = image
@@ -103,9 +103,20 @@ class ArraySource(_ArrayChannels):
         ).values
 
 
-def _describe(
+def describe_array(
     array: Array, axes: str, voxel_size_um: Mapping[str, float], url: str
 ) -> ImageDescription:
+    """Describe an array as an image of one level; no voxel is read.
+
+    Parameters are those of :class:`ArraySource`.
+
+    Raises
+    ------
+    ImageError
+        If it is no array of numbers, has no voxel, or it is unclear what its axes are.
+    OptionError
+        If the letters are no axes.
+    """
     shape, dtype = _checked(array, url)
     letters = _letters(array, shape, axes, url)
     known = [_axis(letter, voxel_size_um) for letter in letters]

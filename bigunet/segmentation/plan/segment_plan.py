@@ -21,6 +21,7 @@ from bigunet.model.model import Model
 from bigunet.objects.overlaps import box_to_link
 from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output, Precision
+from bigunet.options.short_repr import counted, line_repr, shown_shape
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES, OUTPUT_KINDS
 from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MemoryShare
@@ -75,6 +76,15 @@ class SegmentPlan:
     selection: Selection
     share: MemoryShare
     objects: ObjectRule | None = None
+
+    def __repr__(self) -> str:
+        blocks = (
+            f"{counted(self.grid.num_blocks, 'block')} of {shown_shape(self.layout.block_shape(0))}"
+        )
+        voxels = f"{shown_shape(self.region.shape)} voxels"
+        return line_repr(
+            self, shown_url(self.image.url), self.model.description.name, voxels, blocks
+        )
 
     @property
     def output_grid(self) -> BlockGrid:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bigunet.options.short_repr import line_repr
+
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
@@ -53,6 +55,11 @@ class TrainReport:
     annotated_share: float = 1.0
     doubts: tuple[str, ...] = ()
     voxel_size_um: tuple[float, ...] = ()
+
+    def __repr__(self) -> str:
+        score = "" if math.isnan(self.score) else f"{self.score_name} {self.score:.4g}"
+        steps = f"step {self.best_step} of {self.steps}"
+        return line_repr(self, str(self.path), score, steps, f"{self.seconds:.0f} s")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `bigunet train --json` prints; a missing score is null."""

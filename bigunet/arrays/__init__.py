@@ -1,0 +1,1 @@
+"""Segmenting arrays in memory: the verb predict."""
