@@ -7,6 +7,9 @@ from importlib.metadata import version as _version
 if _typing.TYPE_CHECKING:
     from bigunet.arrays.predict import predict
     from bigunet.arrays.prediction import Prediction
+    from bigunet.conversion.convert import convert
+    from bigunet.conversion.convert_options import ConvertOptions
+    from bigunet.conversion.convert_report import ConvertReport
     from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
     from bigunet.errors import BigUNetError
     from bigunet.evaluation.evaluate import Evaluation, evaluate
@@ -40,6 +43,8 @@ __all__ = [
     "Augmentation",
     "BigUNetError",
     "ClusterSpec",
+    "ConvertOptions",
+    "ConvertReport",
     "EvaluateOptions",
     "Evaluation",
     "JobSpec",
@@ -58,6 +63,7 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "VerifyReport",
+    "convert",
     "evaluate",
     "info",
     "label_objects",
@@ -78,6 +84,8 @@ _HOMES = {
     "Augmentation": "training.augmentation",
     "BigUNetError": "errors",
     "ClusterSpec": "engine.clusters.spec",
+    "ConvertOptions": "conversion.convert_options",
+    "ConvertReport": "conversion.convert_report",
     "EvaluateOptions": "evaluation.evaluate_options",
     "Evaluation": "evaluation.evaluate",
     "JobSpec": "engine.clusters.spec",
@@ -96,6 +104,7 @@ _HOMES = {
     "UNet": "model.networks.unet",
     "UNetConfig": "model.networks.unet",
     "VerifyReport": "segmentation.verify_report",
+    "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
     "info": "path_info",
     "label_objects": "objects.label_objects",

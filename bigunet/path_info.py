@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.errors import ImageError
-from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.files.file_image import FileImage, FileSeries
+from bigunet.io.files.opening import open_image
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.plates import Plate, open_plate
-from bigunet.io.output.publish import read_provenance
+from bigunet.io.output.publish import is_converted, read_provenance
 from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.model.model import Model
 from bigunet.segmentation.place import INSIDE_GROUP
-from bigunet.segmentation.run.progress import read_progress
+from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.urls import shown_url
 
 
@@ -45,14 +46,14 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
         return {"kind": "model", **describe_model(load_model(path))}
     _check_there(os.fspath(path))
     progress = read_progress(Path(path))
-    if progress:
+    if progress and not (is_conversion(Path(path)) and is_converted(str(path))):
         made = read_provenance(str(path))
         if not made:
             return {"kind": "unfinished output", "path": str(path), **progress}
-        image = describe_image(open_multiscale(path))
+        image = describe_image(open_image(path))
         return {"kind": "output", **image, "made": made, "report": progress["report"]}
     try:
-        opened = open_multiscale(path, axes=axes)
+        opened = open_image(path, axes=axes)
         return {"kind": "image", **describe_image(opened), **_segmentation(opened)}
     except ImageError as error:
         try:
@@ -64,7 +65,7 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
 
 def _check_there(path: str) -> None:
     """Raise ImageError if a name is no file, no folder and no bundled model."""
-    if os.path.exists(path) or "/" in path:
+    if os.path.exists(FileSeries.of(path).path) or "/" in path:
         return
     bundled = list(bundled_models())
     alike = get_close_matches(path, bundled, n=1)
@@ -75,7 +76,7 @@ def _check_there(path: str) -> None:
     )
 
 
-def _segmentation(image: Multiscale) -> dict[str, Any]:
+def _segmentation(image: ImageDescription) -> dict[str, Any]:
     """A description of the labels that bigunet wrote into the image; empty without such labels."""
     place = Path(image.url, INSIDE_GROUP)
     progress = read_progress(place)
@@ -88,14 +89,21 @@ def _segmentation(image: Multiscale) -> dict[str, Any]:
     return {"segmentation": {"path": str(place), "finished": True, "made": made, "report": report}}
 
 
-def describe_image(image: Multiscale) -> dict[str, Any]:
+def _storage(image: ImageDescription) -> dict[str, Any]:
+    """What an image is stored as, and what else lies in its file."""
+    if isinstance(image, Multiscale):
+        return {"ome_version": image.version, "zarr_format": image.zarr_format}
+    others = image.others if isinstance(image, FileImage) else ()
+    return {"other_images": list(others)} if others else {}
+
+
+def describe_image(image: ImageDescription) -> dict[str, Any]:
     """Axes, levels and channels of an image; a channel without a name is shown as its index."""
     unnamed = [k for k, name in enumerate(image.channel_names) if not name]
     unnamed = unnamed if image.num_channels > 1 else []
     return {
         "path": shown_url(image.url),
-        "ome_version": image.version,
-        "zarr_format": image.zarr_format,
+        **_storage(image),
         "axes": [asdict(axis) for axis in image.axes],
         "channels": list(image.shown_channels),
         **({"channels_without_name": unnamed} if unnamed else {}),

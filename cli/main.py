@@ -18,12 +18,13 @@ with while_starting():
 
 # Each command is in the module of the same name.
 _COMMANDS = (
-    "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "segment", "train", "verify",
+    "convert", "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "segment", "train",
+    "verify",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.
 _STOPPED = 75
-_RESUMABLE = ("segment", "train")
+_RESUMABLE = ("convert", "segment", "train")
 
 
 class _Commands(click.Group):

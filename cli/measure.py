@@ -6,7 +6,7 @@ import click
 from bigunet_cli.common_options import json_option, option
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.words import counted, print_json, shown
+from bigunet_cli.words import counted, print_json, shown, size_figure
 
 INPUT, TABLE = "Images and labels", "Output"
 
@@ -75,11 +75,13 @@ def measure(
     if as_json:
         print_json(asdict(done) | {"median_size": done.median_size if done.num_objects else None})
         return
-    median = f", median {_size_word(done.unit)} {done.median_size:.4g} {done.unit}"
+    median = ""
+    if done.num_objects:
+        median = f", median {_size_word(done.unit)} {size_figure(done.median_size)} {done.unit}"
     objects = counted(done.num_objects, "object").replace(
         str(done.num_objects), f"{done.num_objects:,}"
     )
-    click.echo(f"{objects}{median if done.num_objects else ''}; table: {shown(done.table)}")
+    click.echo(f"{objects}{median}; table: {shown(done.table)}")
 
 
 def _size_word(unit: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import click
+from bigunet_cli.convert import convert
 from bigunet_cli.demo import demo
 from bigunet_cli.evaluate import evaluate
 from bigunet_cli.help_sections import SectionedCommand, SectionedOption
@@ -24,6 +25,7 @@ _COMMANDS: dict[str, tuple[click.Command, str]] = {
     "plan": (plan, "segment"),
     "verify": (verify, ""),
     "train": (train, ""),
+    "convert": (convert, "segment"),
     "evaluate": (evaluate, ""),
     "measure": (measure, ""),
     "jobs slurm": (slurm, "segment"),

@@ -9,7 +9,7 @@ from bigunet_cli.common_options import json_option, option, segment_options
 from bigunet_cli.declared_options import described
 from bigunet_cli.help_sections import MESSAGES, SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.words import print_json, print_table, size
+from bigunet_cli.words import print_json, print_table, say, size
 
 from bigunet.segmentation.segment_options import SegmentOptions
 
@@ -36,6 +36,8 @@ def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
         from bigunet.segmentation.plan.tuning import tuned
 
     made = make_plan(source, model=given["model"], options=options)
+    for note in made.image.notes:
+        say(f"Warning: {note}")
     if options.tune and not options.tile_shape:
         made = tuned(made)
     planned = made.to_dict()

@@ -110,11 +110,13 @@ def segment(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Segment the OME-Zarr image IN into the OME-Zarr OUT, block by block, without seams.
+    """Segment the image IN into the OME-Zarr OUT, block by block, without seams.
 
-    Without OUT the labels go into the image itself; a plate IN gets them in every field, or in
-    those of --wells and --fields, and one table of all objects. With --into there may be several IN
-    and no OUT. Fields and images share one set of workers, and several are at work at a time.
+    IN is an OME-Zarr, a TIFF, a slide, a picture, or a CZI, ND2 or LIF file; IN#2 is the image with
+    the index 2 of a file with several. Without OUT the labels go into the OME-Zarr itself; a plate
+    IN gets them in every field, or in those of --wells and --fields, and one table of all objects.
+    With --into there may be several IN and no OUT. Fields and images share one set of workers, and
+    several are at work at a time.
     """
     arguments: dict[str, Any] = {
         "model": model,

@@ -116,9 +116,11 @@ class Counted:
             self.num_images += 1
             self.num_tables += bool(report.table)
 
-    def lines(self, kind: str) -> list[str]:
-        """A line about the objects; none if none were numbered."""
+    def lines(self, kind: str, num_all: int) -> list[str]:
+        """A line about the objects, and about images without; none if none were numbered."""
         images = counted(self.num_images, kind)
+        if self.num_images < num_all:
+            images = f"{self.num_images} of {num_all} {kind}s"
         return [f"objects: {self.num_objects:,} in {images}"] if self.num_images else []
 
 
@@ -181,7 +183,10 @@ class _Report:
             objects = {"objects": total.num_objects, "tables": tables} if total.num_images else {}
             print_json({f"{self._kind}s": results, **objects, **self._more})
         if not self._quiet:
-            for line in (*total.lines(self._kind), *(f"table: {path}" for path in tables)):
+            for line in (
+                *total.lines(self._kind, len(results)),
+                *(f"table: {path}" for path in tables),
+            ):
                 say(line)
         failed = [name for name, result in results.items() if set(result) == {"error"}]
         if failed:

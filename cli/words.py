@@ -96,11 +96,23 @@ def objects(report: SegmentReport) -> str:
     small = f" ({found.num_small:,} below {rule.smallest} voxels left out)" if rule.smallest else ""
     line = f"objects: {found.num_objects:,} of class {name}{small}"
     if found.num_objects and found.median_voxels is not None:
-        line += f", median size {found.median_voxels:,.0f} voxels"
+        line += f", median size {size_figure(found.median_voxels)} voxels"
         if (size_um := report.plan.voxel_size_um) is not None:
             volume = found.median_voxels * math.prod(size_um)
-            line += f" or {volume:.3g} µm{'²' if len(size_um) == 2 else '³'}"
+            line += f" or {size_figure(volume)} µm{'²' if len(size_um) == 2 else '³'}"
+        line += " at a time point" if report.plan.options.link_time is not None else ""
     return f"{line}\n" + (f"table: {report.table}\n" if report.table else "")
+
+
+def size_figure(size: float) -> str:
+    """A size with three figures at least, and without an exponent where it is no small one.
+
+    >>> size_figure(2759.6), size_figure(810.5), size_figure(0.012345)
+    ('2,760', '810.5', '0.0123')
+    """
+    if size >= 1000 or size == int(size):
+        return f"{size:,.0f}"
+    return f"{size:.1f}" if size >= 100 else f"{size:.3g}"
 
 
 def grey_range(report: SegmentReport) -> str:

@@ -31,6 +31,7 @@ WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
+    "needs files of microscopes": 1,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,

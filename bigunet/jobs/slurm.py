@@ -9,7 +9,7 @@ import torch
 
 from bigunet.engine.clusters.job_memory import memory_limit_of
 from bigunet.errors import OptionError
-from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.files.opening import open_image
 from bigunet.io.images.plates import is_plate
 from bigunet.jobs.job_request import JobRequest
 from bigunet.jobs.notes import script_notes, script_title
@@ -138,7 +138,7 @@ def _planned(
             f"{source} is a plate, and its fields would run one after the other: print a script "
             "for each of its fields"
         )
-    image = open_multiscale(source, axes=options.axes)
+    image = open_image(source, axes=options.axes)
     loaded = load_model(model)
     place = choose_place(image, target, options)
     outputs = choose_outputs(loaded.description, options)

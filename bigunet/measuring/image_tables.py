@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.errors import OutputError
-from bigunet.io.output.table_group import MADE_BY_KEY, replacing_table_group
+from bigunet.io.output.table_group import MADE_BY_KEY, VERB_KEY, replacing_table_group
 from bigunet.measuring.files import has_parquet, opened_table
 from bigunet.measuring.grey_columns import Columns
 
@@ -21,6 +21,8 @@ BOXES = "_ROI_table"
 
 _CATEGORICAL = ("class", "cut")
 _PLACES = ("label", "t", "z", "y", "x")
+
+_INDEX = {"index_key": "label", "index_type": "int", "instance_key": "label"}
 
 
 def write_image_tables(
@@ -31,6 +33,8 @@ def write_image_tables(
     labels: str,
     frame_sizes: Mapping[str, float] | None = None,
     axes: Sequence[str] = (),
+    verb: str = "measure",
+    is_unique: bool = True,
 ) -> None:
     """Write the table of objects as ``tables/NAME``, and their boxes as ``tables/NAME_ROI_table``.
 
@@ -53,6 +57,10 @@ def write_image_tables(
         default.
     axes : sequence of str, optional
         Names of the axes that are measured; by default the last of z, y, x.
+    verb : {"measure", "segment"}
+        Which verb makes the table: ``measure`` does not replace those of ``segment``.
+    is_unique : bool
+        Whether a label has one row. Otherwise, the table has no index, and no boxes are written.
 
     Raises
     ------
@@ -63,14 +71,14 @@ def write_image_tables(
     iterator = iter(bands)
     first = next(iterator)
     sizes = dict(frame_sizes or {})
-    kinds = {name: _features(first)}
-    if _boxes(first, sizes, axes):
-        kinds[name + BOXES] = {"type": "masking_roi_table"}
+    kinds = {name: _features(first) if is_unique else {"type": "generic_table"}}
+    if is_unique and _boxes(first, sizes, axes):
+        kinds[name + BOXES] = {"type": "masking_roi_table"} | _INDEX
     with contextlib.ExitStack() as stack:
         writers = []
         # Who enters last leaves first: the features are there before their boxes.
         for table, kind in reversed(kinds.items()):
-            attributes = _attributes(labels, suffix) | kind
+            attributes = _attributes(labels, suffix, verb) | kind
             folder = stack.enter_context(replacing_table_group(image, table, attributes))
             writers.append(stack.enter_context(opened_table(folder / f"table{suffix}", suffix)))
         for band in itertools.chain([first], iterator):
@@ -79,16 +87,13 @@ def write_image_tables(
                 write(rows)
 
 
-def _attributes(labels: str, suffix: str) -> dict[str, Any]:
+def _attributes(labels: str, suffix: str, verb: str) -> dict[str, Any]:
     return {
         "table_version": "1",
         "fractal_table_version": "1",
         "region": {"path": f"../labels/{labels}"},
         "backend": suffix.removeprefix("."),
-        "index_key": "label",
-        "index_type": "int",
-        "instance_key": "label",
-        MADE_BY_KEY: {"version": version("bigunet")},
+        MADE_BY_KEY: {"version": version("bigunet"), VERB_KEY: verb},
     }
 
 
@@ -100,6 +105,7 @@ def _features(band: Columns) -> dict[str, Any]:
         "categorical_columns": categorical,
         "measurement_columns": measured,
         "metadata_columns": [name for name in _PLACES[1:] if name in band],
+        **_INDEX,
     }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bigunet.errors import OptionError
-from bigunet.io.output.table_group import tables_of
+from bigunet.errors import OptionError, OutputError
+from bigunet.io.output.table_group import MADE_BY_KEY, VERB_KEY, table_attributes, tables_of
 from bigunet.measuring.blockwise import checked_block_shape, sums_of_blocks, usual_block_shape
 from bigunet.measuring.files import check_suffix, write_table
 from bigunet.measuring.grey_columns import Columns
@@ -111,11 +111,22 @@ def _measured(sizes: SizeCounts, voxel_size_um: Sequence[float] | None, path: st
     return Measured(number, median * float(np.prod(voxel_size_um)), unit, path)
 
 
+def _check_free(image: Path, name: str) -> None:
+    """Raise OutputError if a run wrote this table: it says more than the one of measure."""
+    made_by = table_attributes(image, name).get(MADE_BY_KEY)
+    if isinstance(made_by, dict) and made_by.get(VERB_KEY) == "segment":
+        raise OutputError(
+            f"{image / 'tables' / name} is the table that segment wrote, and stays; give "
+            "--table FILE.csv or .parquet"
+        )
+
+
 def _image_around(labels: str | Path) -> tuple[Path, str]:
     """The OME-Zarr that labels are in, and their name."""
     folder = Path(labels).absolute()
     for path in itertools.islice((folder, *folder.parents), 2):
         if path.parent.name == "labels":
             tables_of(path.parent.parent)
+            _check_free(path.parent.parent, path.name)
             return path.parent.parent, path.name
     raise OptionError(f"{labels} are not in labels/ of an image; give --table FILE.csv or .parquet")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from bigunet.errors import ImageError, LabelsError
 from bigunet.geometry import Box, Point
-from bigunet.io.images.label_classes import class_names
+from bigunet.io.files.opening import open_level
+from bigunet.io.images.label_classes import class_names, is_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.reader import LevelReader
-from bigunet.io.sources.source import describe_image, open_reader
+from bigunet.io.sources.source import describe_image
 from bigunet.measuring.block_sums import sums_of_block
 from bigunet.measuring.described import column_names, steps_of_frames
 from bigunet.measuring.sums import ObjectSums
@@ -58,11 +59,16 @@ class StoredVoxels:
                 f"{described.url} holds classes ({', '.join(classes.values())}), not objects; "
                 "number them with bigunet.label_objects"
             )
-        reader = open_reader(described, level=level)
+        reader = open_level(described, level=level)
         if image is None:
             return cls(reader, None, (), steps_of_frames(described, level))
         other = describe_image(image)
-        grey = open_reader(
+        if is_labels(other):
+            raise ImageError(
+                f"{other.url} holds labels, such as an output of bigunet, and no grey values: give "
+                "the image that the labels belong to; the order is IMAGE LABELS"
+            )
+        grey = open_level(
             other, level=_fitting(other, reader), channels=tuple(range(other.num_channels))
         )
         return cls(reader, grey, column_names(other), steps_of_frames(described, level))

@@ -58,7 +58,7 @@ class NumberedObjects:
     Attributes
     ----------
     stitched : StitchedFragments
-    ids : Column of uint32 or uint64
+    ids : Column of uint32 or uint64, or of bool for holes
         Id of each object, in the order in which they closed; 0 if the object was removed.
     num_objects, num_small : int
         Objects that have an id, and objects that were removed.

@@ -54,8 +54,11 @@ def nearest_seeds(box: Box, volume: Box, read: Read, rule: ObjectRule) -> np.nda
     ids, inside = _spread(box, volume, read, rule, steps)
     while (left := inside & (ids == 0)).any():
         if steps >= most:
-            raise LabelsError("classes have changed while they were read; give those of one time")
-        steps *= 2
+            raise LabelsError(
+                "classes have changed while they were read: run with --resume, or give those of "
+                "one time"
+            )
+        steps = min(2 * steps, most)
         part = _box_of(left, box)
         ids[part.within(box)], _ = _spread(part, volume, read, rule, steps)
     return ids

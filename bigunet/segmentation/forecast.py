@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.geometry import Box, Point
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.files.opening import open_level
 from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.writer import OutputWriter
 from bigunet.machine.cores import cores
@@ -206,7 +206,7 @@ def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> tuple[float
 
 def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:
     """Seconds to read a block with its halo, and to write one to a temporary folder."""
-    reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
+    reader = open_level(plan.image, level=plan.level, channels=plan.channels)
     begun = time.perf_counter()
     pixels = reader.read(plan.tiling.read_box(block))
     read = time.perf_counter() - begun

@@ -9,13 +9,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bigunet.errors import ImageError
+from bigunet.io.files.file_image import FileSeries, name_of
+from bigunet.io.files.rasters import is_raster
 from bigunet.io.sources.pairs import natural_order
 from bigunet.segmentation.place import RUN_FOLDER
+from bigunet.segmentation.run.progress import is_conversion
 from bigunet.stores.access import find_node, normal_url, reading
 
 # The longest come first, because only one of them is removed from a name.
 _SUFFIXES = (".ome.zarr.zip", ".zarr.zip", ".ome.zarr", ".zarr", ".ozx", ".zip")
-_IN_FOLDERS = (".zarr", ".zarr.zip", ".ozx")
+_ZARRS = (".zarr", ".zarr.zip", ".ozx")
 
 
 def list_images(
@@ -73,12 +76,17 @@ def stem_of(source: str) -> str:
 
     >>> stem_of("https://example.org/slides/a.ome.zarr?version=2"), stem_of("b.c/d.zarr/0")
     ('a', '0')
+    >>> stem_of("slides/a.ome.tif"), stem_of("scan.lif#2")
+    ('a', 'scan-2')
     """
     if "://" in source:
         parts = urlsplit(source)
         name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
     else:
         name = os.path.basename(os.path.abspath(source))
+    if is_raster(name):
+        series = FileSeries.of(name)
+        return name_of(series.path) + ("" if series.number is None else f"-{series.number}")
     for suffix in _SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
@@ -92,6 +100,9 @@ def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
     if os.path.lexists(source):
         yield from _images_of_folder(source, outputs)
         return
+    if os.path.isfile(FileSeries.of(source).path):
+        yield source
+        return
     if not glob.has_magic(source):
         raise ImageError(f"no such store: {normal_url(source)} does not exist")
     matches = natural_order(glob.glob(source, recursive=True), ignore_case=True)
@@ -104,9 +115,16 @@ def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
 def _images_of_folder(folder: str, outputs: str | Path) -> Sequence[str]:
     images = _images_in(folder)
     if not images and _identity(folder) != _identity(outputs):
-        patterns = ", ".join(f"*{suffix}" for suffix in _IN_FOLDERS)
+        patterns = ", ".join(f"*{suffix}" for suffix in _ZARRS)
         raise ImageError(
-            f"folder {folder} holds no image ({patterns}); give its images, or leave it"
+            f"folder {folder} holds no image ({patterns}, or a file such as *.tif); give its "
+            "images, or leave it"
+        )
+    num_zarrs = sum(image.lower().endswith(_ZARRS) for image in images)
+    if 0 < num_zarrs < len(images):
+        raise ImageError(
+            f"folder {folder} holds {num_zarrs} zarrs, and {len(images) - num_zarrs} images of "
+            "other formats; give those that you mean, such as a quoted pattern"
         )
     return images
 
@@ -117,19 +135,25 @@ def _images_in(folder: str) -> list[str]:
     return [
         os.path.join(folder, name)
         for name in natural_order(names, ignore_case=True)
-        if name.lower().endswith(_IN_FOLDERS) and not name.startswith(".")
+        if not name.startswith(".") and _is_image(os.path.join(folder, name))
     ]
+
+
+def _is_image(path: str) -> bool:
+    return path.lower().endswith(_ZARRS) or (is_raster(path) and os.path.isfile(path))
 
 
 def _is_plain_folder(path: str) -> bool:
     """Whether a path is a folder but no zarr, not even a broken one."""
-    if not os.path.isdir(path) or path.rstrip("/").lower().endswith(_IN_FOLDERS):
+    if not os.path.isdir(path) or path.rstrip("/").lower().endswith(_ZARRS):
         return False
     return find_node(normal_url(path)) is None
 
 
 def _is_output(path: str) -> bool:
-    return "://" not in path and Path(path, RUN_FOLDER).is_dir()
+    if "://" in path or not Path(path, RUN_FOLDER).is_dir():
+        return False
+    return not is_conversion(Path(path))
 
 
 def _lies_in(path: str, folder: str | Path) -> bool:

@@ -15,8 +15,8 @@ from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
 from bigunet.engine.stage import Event, Notice
 from bigunet.errors import BigUNetError, ImageError, OptionError, OutputError
-from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.files.opening import open_image
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.files.model_file import load_model
@@ -172,9 +172,9 @@ def _check(members: Sequence[Member], options: SegmentOptions, existing: Existin
                 )
 
 
-def _opened(source: str, axes: str) -> Multiscale:
+def _opened(source: str, axes: str) -> ImageDescription:
     try:
-        return open_multiscale(source, axes=axes)
+        return open_image(source, axes=axes)
     except ImageError as error:
         if not is_plate(source):
             raise

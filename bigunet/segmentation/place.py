@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigunet.errors import OptionError
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.options.choices import OmeVersion, Output
 from bigunet.segmentation.output_kinds import OBJECT_LABELS, OBJECT_TABLES, OUTPUT_KINDS
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -76,7 +76,9 @@ class Place:
         return replace(self, others=(OBJECT_LABELS, *(OBJECT_TABLES if table else ())))
 
 
-def choose_place(image: Multiscale, target: str | Path | None, options: SegmentOptions) -> Place:
+def choose_place(
+    image: ImageDescription, target: str | Path | None, options: SegmentOptions
+) -> Place:
     """The place at the path ``target``. If it is None: labels inside the image.
 
     Raises
@@ -86,11 +88,7 @@ def choose_place(image: Multiscale, target: str | Path | None, options: SegmentO
     """
     chosen = options.ome_version
     if target is not None:
-        path = os.fspath(target)
-        if "://" not in path:
-            # Absolute, because workers may run in other folders.
-            path = os.path.abspath(os.path.expanduser(path))
-        return Place(path, "", "0.5" if chosen == "auto" else chosen)
+        return place_at(target, "0.5" if chosen == "auto" else chosen)
     check_inside_options(options)
     version = _version_of(image)
     if chosen not in ("auto", version):
@@ -103,6 +101,15 @@ def choose_place(image: Multiscale, target: str | Path | None, options: SegmentO
     if os.path.realpath(place.folder) != str(expected):
         raise OptionError(f"{place.folder} is a link to elsewhere; remove it, or give an OUT")
     return place
+
+
+def place_at(target: str | Path, version: OmeVersion) -> Place:
+    """The place of an output in a store of its own."""
+    path = os.fspath(target)
+    if "://" not in path:
+        # Absolute, because workers may run in other folders.
+        path = os.path.abspath(os.path.expanduser(path))
+    return Place(path, "", version)
 
 
 def check_inside_options(options: SegmentOptions) -> None:
@@ -122,8 +129,9 @@ def check_inside_options(options: SegmentOptions) -> None:
             )
 
 
-def _version_of(image: Multiscale) -> OmeVersion:
-    if "://" in image.url or not Path(image.url).is_dir():
+def _version_of(image: ImageDescription) -> OmeVersion:
+    is_local = "://" not in image.url and Path(image.url).is_dir()
+    if not isinstance(image, Multiscale) or not is_local:
         raise OptionError(f"{image.url} is not a local folder to write labels into; give an OUT")
     if image.is_label:
         raise OptionError(f"{image.url} is a label itself, and has none inside; give an OUT")

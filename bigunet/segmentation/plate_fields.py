@@ -140,10 +140,15 @@ def _prepare_tables(
     """Refuse tables that cannot be written; remove that of the plate if its rows will go."""
     if table is not None:
         check_table(Path(table), model.description, options)
-    if not plate.well and writes_tables(model.description, options):
+    with_tables = writes_tables(model.description, options)
+    if not plate.well and with_tables:
         check_plate_table(plate)
-    if existing == "overwrite":
-        withdraw_plate_table(plate)
+    if existing == "overwrite" and withdraw_plate_table(plate) and not with_tables:
+        logger.warning(
+            "the table of %s is removed, because fields in it are overwritten; a run with "
+            "instances writes it again",
+            shown_url(plate.url),
+        )
 
 
 def _left_out(plate: Plate, fields: Sequence[str]) -> str:

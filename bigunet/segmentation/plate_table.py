@@ -60,19 +60,32 @@ def check_plate_table(plate: Plate) -> None:
         )
 
 
-def withdraw_plate_table(plate: Plate) -> None:
+def withdraw_plate_table(plate: Plate) -> bool:
     """Remove the table of a plate before the tables of its fields are; one of others stays.
+
+    Returns
+    -------
+    bool
+        Whether there was one.
 
     Raises
     ------
     OutputError
         If it cannot be removed.
     """
-    if plate.well or not _folder(plate.url).is_dir() or not _is_ours(plate.url):
-        return
-    with _alone(plate.url), writing(str(_folder(plate.url))):
+    folder = _folder(plate.url)
+    if plate.well or not folder.is_dir():
+        return False
+    with _alone(plate.url), writing(str(folder)):
+        if not folder.is_dir() or not _is_ours(plate.url):
+            return False
         withdraw_tables(plate.url, [OBJECT_TABLE])
-        shutil.rmtree(_folder(plate.url))
+        # In one step: a half-removed table would look like one of another program.
+        removed = folder.with_name(f".{OBJECT_TABLE}.partial")
+        shutil.rmtree(removed, ignore_errors=True)
+        folder.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
+    return True
 
 
 def plate_table_file(plate: Plate) -> Path | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bigunet.geometry import Box, hull
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.images.array_reader import ArrayReader
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.score_maps import labels_of, score_margin
 from bigunet.segmentation.instances.object_classes import ReadBox, Thresholded
@@ -50,22 +50,22 @@ class Recomputation:
     plan : SegmentPlan
         The plan of the run.
     predictor : Predictor
-    reader : VolumeReader
+    reader : ArrayReader
         Reads the image, in voxels of its level.
-    stored : VolumeReader
+    stored : ArrayReader
         Reads the classes of the output, in voxels of the region.
-    instances : VolumeReader, optional
+    instances : ArrayReader, optional
         Reads the ids of the objects of the output, if it has any.
-    probabilities : VolumeReader, optional
+    probabilities : ArrayReader, optional
         Reads the probabilities of the objects, if objects are made by a threshold.
     """
 
     plan: SegmentPlan
     predictor: Predictor
-    reader: VolumeReader
-    stored: VolumeReader
-    instances: VolumeReader | None = None
-    probabilities: VolumeReader | None = None
+    reader: ArrayReader
+    stored: ArrayReader
+    instances: ArrayReader | None = None
+    probabilities: ArrayReader | None = None
 
     def compare(self, windows: list[Box]) -> VerifyReport:
         """Recompute all windows and add up what differs."""

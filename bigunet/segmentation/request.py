@@ -8,8 +8,8 @@ from pathlib import Path
 from bigunet.engine.clusters.client import check_can_start
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.errors import ImageError, OptionError
-from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.files.opening import open_image
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
 from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
@@ -36,7 +36,7 @@ class SegmentRequest:
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     model : Model
     options : SegmentOptions
         With the OME-Zarr version of the place.
@@ -50,7 +50,7 @@ class SegmentRequest:
     part : Part, optional
     """
 
-    image: Multiscale
+    image: ImageDescription
     model: Model
     options: SegmentOptions
     place: Place
@@ -129,10 +129,10 @@ def resolve_request(
     )
 
 
-def _open(source: str | Path, target: str | Path | None, axes: str) -> Multiscale:
+def _open(source: str | Path, target: str | Path | None, axes: str) -> ImageDescription:
     """The image; the error for a plate says how to segment all of its fields."""
     try:
-        return open_multiscale(source, axes=axes)
+        return open_image(source, axes=axes)
     except ImageError as error:
         if not is_plate(source):
             raise

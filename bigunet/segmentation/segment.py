@@ -19,7 +19,6 @@ from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.segmentation.execution import Outcome, execute
 from bigunet.segmentation.instances.object_table import table_file
-from bigunet.segmentation.page.page import write_page
 from bigunet.segmentation.planned_run import PlannedRun, open_record, plan_run
 from bigunet.segmentation.report_file import is_record_file, keep_report, page_path, write_report
 from bigunet.segmentation.request import SegmentRequest, resolve_request
@@ -43,12 +42,13 @@ def segment(
     performance_path: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
 ) -> SegmentReport:
-    """Segment an OME-Zarr image exactly as one pass over the mirrored whole image would.
+    """Segment an image exactly as one pass over the mirrored whole image would.
 
     Parameters
     ----------
     source : path or URL
-        OME-Zarr image 0.1 to 0.5, or a bare zarr array.
+        OME-Zarr image 0.1 to 0.5, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
+        ND2 or LIF file, with ``#2`` behind it for the image with the index 2.
     target : path, optional
         Path of the output: an OME-Zarr with `labels/classes` and the other outputs of the options.
         By default labels and tables inside the image, with the version and levels of the image.
@@ -137,5 +137,8 @@ def _with_page(
     path = page_path(place.folder)
     if report.already_finished and is_record_file(path):
         return replace(report, page=str(path))
+    # Imported here: nothing else needs pictures.
+    from bigunet.segmentation.page.page import write_page
+
     written = write_page(report, place, options, on_event)
     return replace(report, page=str(written or ""))

@@ -15,7 +15,7 @@ from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import performance_report
 from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, BusyError, OutputError, StoppedError
-from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.files.opening import open_image
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
@@ -77,7 +77,7 @@ def segment_series(
     leave_if_imported_again()
     for address in options.read_besides:
         # An image that all members need is opened before workers start.
-        open_multiscale(address, usual_axes=True)
+        open_image(address, usual_axes=True)
     options = replace(options, memory_limit=options.memory_limit or job_limit_bytes(client))
     voxels = sum(member.voxels(options) for member in members[:_MOST_LOOKED_AT])
     voxels *= max(1, len(members) / _MOST_LOOKED_AT)
@@ -155,7 +155,7 @@ def _emptied(members: Sequence[Member], model: Model, options: SegmentOptions) -
     emptied = set()
     for member in members:
         try:
-            image = open_multiscale(member.source, axes=options.axes)
+            image = open_image(member.source, axes=options.axes)
             place = choose_place(image, member.target, options)
             plan = make_plan(image, model, options, inside_image=place.inside_image)
             place = place.writing(plan.options.outputs, table=plan.writes_table)

@@ -8,7 +8,7 @@ from distributed import Client
 
 from bigunet.engine.runner import BLOCKS_PER_THREAD
 from bigunet.errors import BigUNetError
-from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.files.opening import open_image
 from bigunet.model.model import Model
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK
@@ -52,7 +52,7 @@ class Member:
         BigUNetError
             If the image cannot be opened, or model or options do not fit it.
         """
-        image = open_multiscale(self.source, axes=options.axes)
+        image = open_image(self.source, axes=options.axes)
         return make_plan(
             image,
             model,
@@ -67,7 +67,7 @@ class Member:
     def voxels(self, options: SegmentOptions) -> float:
         """Voxels of the image; 0 if it cannot be read. Its own turn reports that error."""
         try:
-            return voxels_of(open_multiscale(self.source, axes=options.axes), options)
+            return voxels_of(open_image(self.source, axes=options.axes), options)
         except BigUNetError:
             return 0
 

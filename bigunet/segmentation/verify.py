@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.errors import OptionError, OutputError
-from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.multiscale import Multiscale
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.files.opening import open_image, open_level
+from bigunet.io.images.array_reader import ArrayReader
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.output.publish import read_provenance
 from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
@@ -75,7 +75,7 @@ def verify(
         precision=output.provenance["precision"],
         backend=plan.options.backend,
     )
-    reader = VolumeReader(plan.image, level=plan.level, channels=plan.channels)
+    reader = open_level(plan.image, level=plan.level, channels=plan.channels)
     stored = _open_stored(output, plan, INSIDE_GROUP)
     if stored.shape != plan.region.shape:
         raise OutputError(
@@ -98,7 +98,7 @@ class _Output:
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     store : str
         Path of the root group that holds the labels.
     path : str
@@ -107,7 +107,7 @@ class _Output:
         How the output was made; empty if it is not finished.
     """
 
-    image: Multiscale
+    image: ImageDescription
     store: str
     path: str
     provenance: Mapping[str, Any]
@@ -116,7 +116,7 @@ class _Output:
 def _open_output(source: str | Path, target: str | Path | None) -> _Output:
     store, group = (normal_url(source), INSIDE_GROUP) if target is None else (str(target), "")
     options = read_provenance(store, group).get("options", {})
-    image = open_multiscale(source, axes=options.get("axes", ""))
+    image = open_image(source, axes=options.get("axes", ""))
     if target is None:
         # If the source is a root with one series, the labels lie in the series.
         store = image.url
@@ -124,10 +124,10 @@ def _open_output(source: str | Path, target: str | Path | None) -> _Output:
     return _Output(image, store, path, read_provenance(store, group))
 
 
-def _open_stored(output: _Output, plan: SegmentPlan, group: str, channel: int = 0) -> VolumeReader:
+def _open_stored(output: _Output, plan: SegmentPlan, group: str, channel: int = 0) -> ArrayReader:
     """A reader of level 0 of a group of the output, with the axes in the order of the plan."""
-    image = open_multiscale(join_url(output.store, group))
-    return VolumeReader(replace(image, slice_axis=plan.image.slice_axis), channels=(channel,))
+    image = open_image(join_url(output.store, group))
+    return open_level(replace(image, slice_axis=plan.image.slice_axis), channels=(channel,))
 
 
 def _grey_range(values: Mapping[str, Any]) -> GreyRange:

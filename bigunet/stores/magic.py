@@ -13,6 +13,7 @@ _TORCH = (
     "it is a model, no image; load it in Python and give bigunet.Model.of_module(module, ndim=2)"
 )
 _OTHER_MODEL = "it is a model, no image; bigunet runs PyTorch networks"
+_READ = "bigunet reads it from a file on this machine that has its usual suffix; copy or rename it"
 _UNPACK = "unpack it, and give the zarr inside"
 
 FIRST_BYTES = 560
@@ -34,19 +35,23 @@ class FileKind:
     name: str
     advice: str
 
+    @property
+    def is_read(self) -> bool:
+        """Whether bigunet reads such files, though not as a zarr."""
+        return self.advice == _READ
 
-TIFF = FileKind("a TIFF file", _BF2RAW)
-_PICTURE = "convert it to OME-Zarr with ngff-zarr, or read it in Python and write a zarr array"
+
+TIFF = FileKind("a TIFF file", _READ)
 # Names that say more than the first bytes, because these files are TIFF, zip or HDF5 inside.
 _BY_NAME = {
-    ".svs": FileKind("an Aperio slide (SVS)", _BF2RAW),
-    ".ndpi": FileKind("a Hamamatsu slide (NDPI)", _BF2RAW),
-    ".scn": FileKind("a Leica slide (SCN)", _BF2RAW),
-    ".mrxs": FileKind("a 3DHISTECH slide (MRXS)", _BF2RAW),
+    ".svs": FileKind("an Aperio slide (SVS)", _READ),
+    ".ndpi": FileKind("a Hamamatsu slide (NDPI)", _READ),
+    ".scn": FileKind("a Leica slide (SCN)", _READ),
+    ".mrxs": FileKind("a 3DHISTECH slide (MRXS)", _READ),
     ".vsi": FileKind("an Olympus slide (VSI)", _BF2RAW),
-    ".qptiff": FileKind("an Akoya slide (QPTIFF)", _BF2RAW),
-    ".lsm": FileKind("a Zeiss LSM file", _BF2RAW),
-    ".stk": FileKind("a MetaMorph stack", _BF2RAW),
+    ".qptiff": FileKind("an Akoya slide (QPTIFF)", _READ),
+    ".lsm": FileKind("a Zeiss LSM file", _READ),
+    ".stk": FileKind("a MetaMorph stack", _READ),
     ".ims": FileKind("an Imaris file", _BF2RAW),
     ".oib": FileKind("an Olympus OIB file", _BF2RAW),
     ".oif": FileKind("an Olympus OIF file", _BF2RAW),
@@ -60,9 +65,9 @@ _BY_NAME = {
     ".safetensors": FileKind("a model file (safetensors)", _MODEL),
     ".keras": FileKind("a Keras model", _OTHER_MODEL),
 }
-_CZI = FileKind("a Zeiss CZI file", _BF2RAW)
-_ND2 = FileKind("a Nikon ND2 file", _BF2RAW)
-_LIF = FileKind("a Leica LIF file", _BF2RAW)
+_CZI = FileKind("a Zeiss CZI file", _READ)
+_ND2 = FileKind("a Nikon ND2 file", _READ)
+_LIF = FileKind("a Leica LIF file", _READ)
 _HDF5 = FileKind("an HDF5 file", "read it with h5py, and " + _NUMPY)
 _NIFTI = FileKind("a NIfTI file", _NGFF_ZARR)
 _MRC = FileKind("an MRC file", "read it with mrcfile, and " + _NUMPY)
@@ -81,12 +86,12 @@ _BY_SUFFIX = {
 _BY_START = (
     (b"II*\0", TIFF),
     (b"MM\0*", TIFF),
-    (b"II+\0", FileKind("a BigTIFF file", _BF2RAW)),
-    (b"MM\0+", FileKind("a BigTIFF file", _BF2RAW)),
-    (b"\x89PNG\r\n\x1a\n", FileKind("a PNG picture", _PICTURE)),
-    (b"\xff\xd8\xff", FileKind("a JPEG picture", _PICTURE)),
-    (b"GIF8", FileKind("a GIF picture", _PICTURE)),
-    (b"BM", FileKind("a BMP picture", _PICTURE)),
+    (b"II+\0", FileKind("a BigTIFF file", _READ)),
+    (b"MM\0+", FileKind("a BigTIFF file", _READ)),
+    (b"\x89PNG\r\n\x1a\n", FileKind("a PNG picture", _READ)),
+    (b"\xff\xd8\xff", FileKind("a JPEG picture", _READ)),
+    (b"GIF8", FileKind("a GIF picture", _READ)),
+    (b"BM", FileKind("a BMP picture", _READ)),
     (b"\0\0\0\x0cjP  ", FileKind("a JPEG 2000 file", _BF2RAW)),
     (b"ZISRAWFILE", _CZI),
     (b"\xda\xce\xbe\x0a", _ND2),

@@ -83,7 +83,8 @@ def _folder(path: str) -> str:
         name, count = kinds.most_common(1)[0]
         kind = next(k for k in map(_kind_of_entry, listed) if k is not None and k.name == name)
         plural = "" if count == 1 else f" ({count} files such as this)"
-        return f"{path} is a folder with {name}{plural}, not a zarr: {kind.advice}"
+        advice = "give one of its files, or all with --into" if kind.is_read else kind.advice
+        return f"{path} is a folder with {name}{plural}, not a zarr: {advice}"
     return f"{path} is a folder, but neither a zarr array nor a zarr group"
 
 
@@ -110,8 +111,9 @@ def _kind_of_entry(entry: os.DirEntry[str]) -> FileKind | None:
             kind = kind_of(file.read(FIRST_BYTES), entry.name)
     except OSError:
         return None
-    is_image = kind is not None and kind.advice.startswith(("conv", "read", "load"))
-    return kind if is_image else None
+    if kind is None or not (kind.is_read or kind.advice.startswith(("conv", "read", "load"))):
+        return None
+    return kind
 
 
 def _zipped(url: str, store: ZippedFiles, path: str) -> str:

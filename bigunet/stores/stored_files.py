@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,11 @@ def stamps_of(array: zarr.Array[Any], sample: Callable[[int], Iterable[str]]) ->
     if isinstance(store, LocalFiles):
         return _local([(key, Path(store.place(key))) for key in sample(_MAX_LOCAL_FILES)])
     return list(sync(_remote(store, list(sample(_MAX_REMOTE_FILES)))))
+
+
+def stamps_of_files(paths: Sequence[str]) -> list[Stamp]:
+    """Stamps of local files, whatever their format; a copy in another folder has the same hash."""
+    return _local([(os.path.basename(path), Path(path)) for path in paths])
 
 
 def _local(files: list[tuple[str, Path]]) -> list[Stamp]:

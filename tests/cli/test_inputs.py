@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from distributed import Client
 
@@ -143,3 +144,20 @@ def test_of_levels_listed_from_small_to_large_the_largest_is_segmented(tried: Tr
     shown = tried.bigunet("info", tried.image, "--json")
     assert "lists its levels as 1, 0" in shown.json["warnings"][0]
     assert shown.messages == [f"Warning: {shown.json['warnings'][0]}"]
+
+
+@pytest.mark.parametrize(
+    "words", ["info {}", "plan {} --no-measure", "segment {} out.zarr", "convert {} out.zarr"]
+)
+def test_each_command_says_that_pages_are_read_as_z(
+    bigunet: Any, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((5, 40, 30), np.uint8), metadata=None)
+    model = ["--model", str(tiny_model)] if words.split()[0] in ("plan", "segment") else []
+    said = bigunet(*words.format(path).split(), *model).err
+    assert said.count("5 pages are read as z; give --axes tyx if they are time points") == 1
+    anew = ["--overwrite"] if "out.zarr" in words else []
+    silent = bigunet(*words.format(path).split(), *model, "--axes", "tyx", *anew)
+    assert "pages" not in silent.err

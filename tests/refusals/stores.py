@@ -22,6 +22,23 @@ def _slide(name: str) -> None:
     file(name, made.getvalue())
 
 
+def _several() -> None:
+    with tifffile.TiffWriter("cells.tif", ome=True) as made:
+        made.write(noise(60, 50))
+        made.write(noise(30, 20))
+
+
+def _three_pages() -> None:
+    voxels = noise(3, 60, 50)
+    tifffile.imwrite("cells.tif", voxels, photometric="minisblack", metadata=None)
+
+
+def _cut_off() -> None:
+    made = io.BytesIO()
+    tifffile.imwrite(made, noise(60, 50), compression="zlib", metadata=None)
+    file("cells.tif", made.getvalue()[:1000])
+
+
 def _slides() -> None:
     Path("slides").mkdir()
     for k in range(3):
@@ -49,30 +66,46 @@ def _torn() -> None:
     file("cells.zarr/.zattrs", '{"multiscales": [')
 
 
-_CONVERT = "bigunet reads OME-Zarr and zarr; convert it with the program that the line names."
+_CONVERT = "bigunet does not read it; convert it with the program that the line names."
 
 CASES = (
     Case(
-        "A TIFF file",
-        command="segment cells.tif out.zarr",
-        make=lambda: _slide("cells.tif"),
-        says="is a TIFF file.*bioformats2raw",
-        why="TIFF cannot be read block by block from everywhere.",
-        instead=_CONVERT,
+        "Labels that shall go into a TIFF",
+        command="segment cells.tif",
+        make=lambda: tifffile.imwrite("cells.tif", noise(60, 50)),
+        says="is not a local folder to write labels into; give an OUT",
+        why="A TIFF has no place for labels of its own.",
+        instead="Give an OUT, such as `out.zarr`.",
     ),
     Case(
-        "A slide from a scanner (SVS, NDPI, MRXS)",
-        command="info slide.svs",
-        make=lambda: _slide("slide.svs"),
-        says=r"an Aperio slide \(SVS\).*bioformats2raw",
-        why="Each maker has its own format.",
-        instead=_CONVERT,
+        "A file with several images",
+        command="info cells.tif",
+        make=_several,
+        says=r"cells.tif holds 2 images; give one of them, such as '.*cells.tif#0': #0 .*, #1 ",
+        why="The images may differ in every respect.",
+        instead="Give one of them: `cells.tif#1`.",
     ),
     Case(
-        "A file from a microscope (CZI, ND2, LIF, Imaris)",
-        command="info stack.czi",
-        make=lambda: file("stack.czi", b"ZISRAWFILE" + bytes(32)),
-        says="a Zeiss CZI file.*bioformats2raw",
+        "A TIFF with two to four pages, and no word about what they are",
+        command="info cells.tif",
+        make=_three_pages,
+        says="3 pages are: give --axes cyx if channels, --axes zyx if planes of a stack",
+        why="They may be channels, or planes of a stack.",
+        instead="Say so with `--axes`.",
+    ),
+    Case(
+        "A file that is cut off",
+        command="info cells.tif",
+        make=_cut_off,
+        says="cells.tif is cut off: it has 1000 bytes, and lists voxels up to byte .*copy it again",
+        why="The copy ended too early.",
+        instead="Copy it again.",
+    ),
+    Case(
+        "A file of a microscope that bigunet does not read (Imaris, VSI, OIB)",
+        command="info stack.ims",
+        make=lambda: file("stack.ims", b"\x89HDF\r\n\x1a\n" + bytes(32)),
+        says="an Imaris file.*bioformats2raw",
         why="Each maker has its own format.",
         instead=_CONVERT,
     ),
@@ -85,12 +118,12 @@ CASES = (
         instead=_CONVERT,
     ),
     Case(
-        "A folder of TIFF files",
+        "A folder of TIFF files without `--into`",
         command="segment slides out.zarr",
         make=_slides,
-        says=r"a folder with a TIFF file \(3 files.*bioformats2raw",
+        says="holds images.*--into FOLDER",
         why="It is unclear whether they are planes of one image, or separate images.",
-        instead=_CONVERT,
+        instead="Make one TIFF of planes; or segment each with `--into FOLDER`.",
     ),
     Case(
         "A web page that was saved in the place of an image",

@@ -159,9 +159,19 @@ def test_a_run_that_is_interrupted_gives_the_same_bytes(
 @pytest.mark.parametrize(
     ("axes", "ndim", "options", "words"),
     [
-        ("yx", 2, {"link_planes": 0.5}, "the network is 2D, and the image has the axes y, x"),
+        (
+            "yx",
+            2,
+            {"link_planes": 0.5},
+            "the axes y, x, and no planes to link; leave out --link-planes$",
+        ),
         ("zyx", 3, {"link_planes": 0.5}, "the network is 3D.*leave out --link-planes"),
-        ("tyx", 2, {"link_planes": 0.5}, "leave out --link-planes"),
+        (
+            "tyx",
+            2,
+            {"link_planes": 0.5},
+            "leave out --link-planes; for time points, give --link-time",
+        ),
         ("zyx", 2, {"link_time": 0.5}, "no time points: leave out --link-time, or name the axes"),
         ("zyx", 2, {"link_planes": 1.5}, "link_planes 1.5: give a number above 0, and 1 at most"),
     ],

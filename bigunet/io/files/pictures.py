@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from bigunet.errors import ImageError
+from bigunet.io.files.file_image import FileImage, FileSeries, check_stated, name_of
+from bigunet.io.files.open_files import OpenFile, Stamp, decoded_parts
+from bigunet.io.images.array_reader import Selection
+from bigunet.io.images.axes import axes_of
 from bigunet.io.images.channels import COLOURS
-from bigunet.io.images.multiscale import Axis, ImageDescription, Level
+from bigunet.io.images.multiscale import Level
 from bigunet.stores.access import reading
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm")
 
 _DTYPES = {"1": "bool", "L": "uint8", "P": "uint8", "RGB": "uint8", "I": "int32", "F": "float32"}
 
 
-def describe_picture(url: str) -> ImageDescription:
+def describe_picture(series: FileSeries, *, axes: str = "", ask: bool = False) -> FileImage:
     """Describe a picture; no voxel of it is decoded.
 
     Colours are channels, and opacity is left out. The voxels of a picture with a palette are the
@@ -29,39 +30,51 @@ def describe_picture(url: str) -> ImageDescription:
     ImageError
         If it cannot be read, holds several pictures, or cannot be read without loss.
     """
+    url = series.path
     with reading(url), _opened(url) as picture:
         mode, size = _plain_mode(picture, url), picture.size
+    series.choose(("the picture",), (0,))
     shape = (size[1], size[0], *((len(COLOURS),) if mode == "RGB" else ()))
-    axes = (Axis("y", "space"), Axis("x", "space"), Axis("c", "channel"))[: len(shape)]
+    own = "yxc"[: len(shape)]
+    check_stated(axes, own, series.url)
     dtype = _DTYPES.get(mode, "uint16")
     ones, zeros = (1.0,) * len(shape), (0.0,) * len(shape)
-    return ImageDescription(
-        url=url,
-        name=os.path.basename(url),
-        axes=axes,
+    return FileImage(
+        url=series.url,
+        name=name_of(url),
+        axes=axes_of(own),
         levels=(Level("", shape, shape, None, dtype, ones, zeros),),
         channel_names=COLOURS if mode == "RGB" else ("",),
         is_label=False,
         is_rgb=mode == "RGB",
+        files=(url,),
     )
 
 
-def decode_picture(url: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Decode all voxels: (y, x) or (y, x, c), in any byte order.
+class OpenPicture(OpenFile):
+    """A picture, which is decoded at the first read."""
 
-    Raises
-    ------
-    ImageError
-        If they cannot be decoded, or have another shape than ``shape``.
-    """
-    with reading(url), _opened(url) as picture:
-        mode = _plain_mode(picture, url)
-        voxels = np.array(picture if picture.mode == mode else picture.convert(mode))
-    if voxels.shape != shape:
-        raise ImageError(
-            f"{url} has shape {voxels.shape}, but had {shape} when it was opened; open it again"
-        )
-    return voxels
+    def __init__(self, series: FileSeries, stamp: Stamp) -> None:
+        self._series = series
+        self._stamp = stamp
+
+    def read(self, level: Level, selection: Selection) -> np.ndarray:
+        voxels = decoded_parts.get(self._stamp, self._decode)
+        if voxels.shape != level.shape:
+            raise ImageError(
+                f"{self._series.url} has shape {voxels.shape}, but had {level.shape} when it was "
+                "opened; open it again"
+            )
+        return np.array(voxels[selection])
+
+    def close(self) -> None:
+        """Nothing is open between reads."""
+
+    def _decode(self) -> np.ndarray:
+        url = self._series.path
+        with reading(url), _opened(url) as picture:
+            mode = _plain_mode(picture, url)
+            return np.array(picture if picture.mode == mode else picture.convert(mode))
 
 
 def _opened(url: str) -> ImageFile.ImageFile:

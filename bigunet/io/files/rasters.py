@@ -8,33 +8,73 @@ from collections.abc import Sequence
 import numpy as np
 
 from bigunet.errors import ImageError
-from bigunet.io.files.pictures import PICTURE_SUFFIXES, decode_picture, describe_picture
-from bigunet.io.files.tiffs import TIFF_SUFFIXES, describe_tiff, read_tiff
+from bigunet.io.files.file_format import FileFormat
+from bigunet.io.files.file_image import FileImage, FileSeries
+from bigunet.io.files.open_files import open_files
 from bigunet.io.images.array_reader import ArrayReader, Selection
 from bigunet.io.images.multiscale import ImageDescription
+from bigunet.stores.access import reading
+from bigunet.urls import is_url
 
 _LONGEST_SIDE = 256
 """Voxels along each axis of the boxes that are read at once; strips may be as large as a page."""
 
+_HERE = "bigunet.io.files"
+
+FORMATS = (
+    FileFormat(
+        (".tif", ".tiff", ".btf", ".tf8", ".svs", ".ndpi", ".scn", ".lsm", ".qptiff", ".stk"),
+        f"{_HERE}.tiffs:describe_tiff",
+        f"{_HERE}.open_tiff:OpenTiff",
+    ),
+    FileFormat(
+        (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pnm"),
+        f"{_HERE}.pictures:describe_picture",
+        f"{_HERE}.pictures:OpenPicture",
+        reads_parts=False,
+    ),
+    FileFormat((".czi",), f"{_HERE}.czi:describe_czi", f"{_HERE}.czi:OpenCzi"),
+    FileFormat((".nd2",), f"{_HERE}.nikon:describe_nd2", f"{_HERE}.nikon:OpenNd2"),
+    FileFormat((".lif",), f"{_HERE}.lif:describe_lif", f"{_HERE}.lif:OpenLif"),
+    FileFormat(
+        (".mrxs", ".vms", ".vmu"), f"{_HERE}.slides:describe_slide", f"{_HERE}.slides:OpenSlideFile"
+    ),
+)
+
 
 def is_raster(url: str) -> bool:
     """Whether this is the name of a TIFF, PNG or another image file; nothing is opened."""
-    return url.lower().endswith((*TIFF_SUFFIXES, *PICTURE_SUFFIXES))
+    return not is_url(url) and _format_of(url) is not None
 
 
-def describe_raster(url: str) -> ImageDescription:
+def describe_raster(url: str, *, axes: str = "", ask: bool = False) -> FileImage:
     """Describe an image file; no voxel of it is decoded.
 
     Axes with a known voxel size have the unit micrometer, other axes have none.
 
+    Parameters
+    ----------
+    url : str
+        Path of a file, with ``#2`` behind it for the image with this index.
+    axes : str, optional
+        Letters of the axes in the order of storage, for a file that does not state them.
+    ask : bool, optional
+        Whether axes that are unclear are an error; else they are taken as in a bare array.
+
     Raises
     ------
     ImageError
-        If there is no such file, or it cannot be read as an image.
+        If there is no such file, or it cannot be read as an image, or it is unclear which image
+        of the file is meant.
     """
-    if not os.path.isfile(url):
-        raise ImageError(f"{url} is no file on this machine; give the path of an image file")
-    return describe_tiff(url) if _is_tiff(url) else describe_picture(url)
+    series = FileSeries.of(url)
+    if not os.path.isfile(series.path):
+        raise ImageError(
+            f"{series.path} is no file on this machine; give the path of an image file"
+        )
+    known = _format_of(url)
+    assert known is not None
+    return known.describe(series, axes=axes, ask=ask)
 
 
 class RasterReader(ArrayReader):
@@ -60,13 +100,17 @@ class RasterReader(ArrayReader):
         super().__init__(image, level=level, channels=channels)
         self._level = image.level(level)
         self.chunk = tuple(min(n, _LONGEST_SIDE) for n in self.chunk)
-        self.reads_parts = _is_tiff(image.url)
+        known = _format_of(image.url)
+        assert known is not None
+        self._format = known
+        self.reads_parts = known.reads_parts
 
     def _cut(self, selection: Selection) -> np.ndarray:
-        if self.reads_parts:
-            return read_tiff(self.url, self._level, selection)
-        return decode_picture(self.url, self._level.shape)[selection]
+        series = FileSeries.of(self.url)
+        with reading(series.path):
+            return open_files.read(series, self._format.opener, self._level, selection)
 
 
-def _is_tiff(url: str) -> bool:
-    return url.lower().endswith(TIFF_SUFFIXES)
+def _format_of(url: str) -> FileFormat | None:
+    name = FileSeries.of(url).path.lower()
+    return next((known for known in FORMATS if name.endswith(known.suffixes)), None)

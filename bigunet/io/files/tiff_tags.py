@@ -10,51 +10,55 @@ from xml.etree import ElementTree
 from tifffile import RESUNIT, TiffFile, TiffPage
 
 from bigunet.io.images.channels import COLOURS
-from bigunet.io.images.units import to_um
+from bigunet.io.images.units import to_seconds, to_um
 
 _FINEST_PRINT_UM = 20.0
 """Pixels coarser than this (1270 dpi) are those of a printer, not of a microscope."""
 
 
-def voxel_size_um(tiff: TiffFile) -> dict[str, float]:
-    """Micrometres per voxel along the axes z, y and x for which the file states them.
+def voxel_size(tiff: TiffFile, number: int = 0) -> dict[str, float]:
+    """Size of a voxel of an image along the axes for which the file states it.
 
-    They come from OME-XML, from the description of ImageJ or Aperio, or from a resolution in
-    centimetres that is finer than any printer's. A resolution in inches is that of a printer: it
-    is not read.
+    It is in micrometres along z, y and x, and in seconds along t. It comes from OME-XML, from the
+    description of ImageJ, Aperio or Zeiss, or from a resolution in centimetres that is finer than
+    any printer's. A resolution in inches is that of a printer: it is not read.
     """
     if tiff.is_ome:
-        sizes = _ome_size(tiff)
+        sizes = _ome_size(tiff, number)
     elif tiff.is_imagej:
         sizes = _imagej_size(tiff)
+    elif tiff.is_lsm:
+        sizes = _lsm_size(tiff)
     elif tiff.is_svs:
         sizes = _svs_size(tiff)
     else:
-        sizes = _resolution_size(tiff)
+        sizes = _resolution_size(tiff, number)
     return {axis: size for axis, size in sizes.items() if math.isfinite(size) and size > 0}
 
 
-def channel_names(tiff: TiffFile, count: int) -> tuple[str, ...]:
+def channel_names(tiff: TiffFile, number: int, count: int) -> tuple[str, ...]:
     """Names of the channels: those in OME-XML, or colours; empty text for one without a name."""
+    if count == 3 and "S" in tiff.series[number].axes:
+        return COLOURS
     names = [""] * count
     if tiff.is_ome:
-        pixels = _ome_pixels(tiff)
+        pixels = _ome_pixels(tiff, number)
         for k, channel in enumerate(_children(pixels, "Channel")[:count]):
             names[k] = channel.get("Name") or names[k]
-    elif count == 3 and "S" in tiff.series[0].axes:
-        return COLOURS
     return tuple(names)
 
 
-def _ome_pixels(tiff: TiffFile) -> ElementTree.Element | None:
-    """Description of the first image; None where it cannot be read."""
+def _ome_pixels(tiff: TiffFile, number: int) -> ElementTree.Element | None:
+    """Description of an image; None where it cannot be read, or it is unclear which is meant."""
     # Not tifffile.xml2dict: it would make the number 1 of a channel named 01.
     try:
         root = ElementTree.fromstring(tiff.ome_metadata or "")
     except ElementTree.ParseError:
         return None
     images = _children(root, "Image")
-    return next(iter(_children(images[0], "Pixels")), None) if images else None
+    if number >= len(images) or (number and len(images) != len(tiff.series)):
+        return None
+    return next(iter(_children(images[number], "Pixels")), None)
 
 
 def _children(element: ElementTree.Element | None, name: str) -> list[ElementTree.Element]:
@@ -62,22 +66,32 @@ def _children(element: ElementTree.Element | None, name: str) -> list[ElementTre
     return [] if element is None else [e for e in element if e.tag.rsplit("}", 1)[-1] == name]
 
 
-def _ome_size(tiff: TiffFile) -> dict[str, float]:
-    pixels = _ome_pixels(tiff)
+def _ome_size(tiff: TiffFile, number: int) -> dict[str, float]:
+    pixels = _ome_pixels(tiff, number)
     sizes: dict[str, float] = {}
     attributes = {} if pixels is None else pixels.attrib
     for axis in "zyx":
         name = f"PhysicalSize{axis.upper()}"
         sizes |= _sized(axis, attributes.get(name), to_um(attributes.get(f"{name}Unit", "µm")))
-    return sizes
+    seconds = to_seconds(attributes.get("TimeIncrementUnit", "s"))
+    return sizes | _sized("t", attributes.get("TimeIncrement"), seconds)
 
 
 def _imagej_size(tiff: TiffFile) -> dict[str, float]:
     metadata: dict[str, Any] = tiff.imagej_metadata or {}
     factor = to_um(str(metadata.get("unit", "")))
     sizes = _sized("z", metadata.get("spacing"), factor)
+    page = _first_page(tiff)
     for axis, tag in (("y", "YResolution"), ("x", "XResolution")):
-        sizes |= _sized(axis, _pixels_size(tiff, tag), factor)
+        sizes |= _sized(axis, _pixels_size(page, tag), factor)
+    return sizes | _sized("t", metadata.get("finterval"), 1.0)
+
+
+def _lsm_size(tiff: TiffFile) -> dict[str, float]:
+    metadata: dict[str, Any] = tiff.lsm_metadata or {}
+    sizes = _sized("t", metadata.get("TimeIntervall"), 1.0)
+    for axis in "zyx":
+        sizes |= _sized(axis, metadata.get(f"VoxelSize{axis.upper()}"), to_um("m"))
     return sizes
 
 
@@ -87,19 +101,20 @@ def _svs_size(tiff: TiffFile) -> dict[str, float]:
     return _sized("y", stated, 1.0) | _sized("x", stated, 1.0)
 
 
-def _resolution_size(tiff: TiffFile) -> dict[str, float]:
-    unit = _first_page(tiff).tags.get("ResolutionUnit")
+def _resolution_size(tiff: TiffFile, number: int) -> dict[str, float]:
+    page = tiff.series[number].keyframe
+    unit = page.tags.get("ResolutionUnit")
     if unit is None or int(unit.value) != RESUNIT.CENTIMETER:
         return {}
     sizes: dict[str, float] = {}
     for axis, tag in (("y", "YResolution"), ("x", "XResolution")):
-        sizes |= _sized(axis, _pixels_size(tiff, tag), to_um("cm"))
+        sizes |= _sized(axis, _pixels_size(page, tag), to_um("cm"))
     return {axis: size for axis, size in sizes.items() if size < _FINEST_PRINT_UM}
 
 
-def _pixels_size(tiff: TiffFile, name: str) -> float | None:
+def _pixels_size(page: TiffPage, name: str) -> float | None:
     """Length of a pixel, in the unit of the tag. The tag states pixels per unit, as a fraction."""
-    tag = _first_page(tiff).tags.get(name)
+    tag = page.tags.get(name)
     if tag is None:
         return None
     pixels, units = tag.value

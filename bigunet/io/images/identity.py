@@ -19,9 +19,9 @@ from typing import Any
 import zarr
 
 from bigunet.geometry import Box, Point, ceil_div
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.stores.access import join_url, open_array, reading
-from bigunet.stores.stored_files import Stamp, stamps_of
+from bigunet.stores.stored_files import Stamp, stamps_of, stamps_of_files
 
 # Files are compared in at most this many groups, so that a fingerprint has only a few kilobytes.
 _MAX_GROUPS = 256
@@ -120,10 +120,34 @@ def content_of(
         array = open_array(image.url, stored.path)
         box = _stored_box(image, level, channels, region)
         stamps = stamps_of(array, lambda limit: _sample(array, box, limit))
+    return _content(image, _description(image, level, array), stamps)
+
+
+def content_of_files(image: ImageDescription, files: Sequence[str], *, level: int = 0) -> Content:
+    """Take the fingerprint of a level of an image that lies in files of another format.
+
+    Parameters
+    ----------
+    image : ImageDescription
+    files : sequence of str
+        Paths of all files that hold its voxels. Of these, 128 MB are read at most.
+    level : int
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read.
+    """
+    with reading(f"the files of {image.url}"):
+        stamps = stamps_of_files(files)
+    return _content(image, json.dumps(_place_and_axes(image, level), default=str), stamps)
+
+
+def _content(image: ImageDescription, metadata: str, stamps: Sequence[Stamp]) -> Content:
     groups = [list(group) for group in _groups(stamps)]
     return Content(
         image.url,
-        _hash(_description(image, level, array)),
+        _hash(metadata),
         tuple(_hash("".join(stamp.digest for stamp in group)) for group in groups),
         tuple(_times(group) for group in groups),
         tuple(map(_newest, groups)),
@@ -135,9 +159,15 @@ def _description(image: Multiscale, level: int, array: zarr.Array[Any]) -> str:
     metadata = dict(array.metadata.to_dict())
     for name in ("attributes", "consolidated_metadata", "dimension_names"):
         metadata.pop(name, None)
+    return json.dumps([metadata, *_place_and_axes(image, level)], default=str)
+
+
+def _place_and_axes(image: ImageDescription, level: int) -> list[Any]:
+    """Scale, translation and axes; where no metadata of zarr do so, also shape and type."""
     shown = asdict(image.level(level))
     axes = [(axis.name, axis.type, axis.unit) for axis in image.axes]
-    return json.dumps([metadata, shown["scale"], shown["translation"], axes], default=str)
+    known = [] if isinstance(image, Multiscale) else [shown["shape"], shown["dtype"]]
+    return [*known, shown["scale"], shown["translation"], axes]
 
 
 def _stored_box(image: Multiscale, level: int, channels: Sequence[int], region: Box | None) -> Box:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bigunet.errors import OptionError
 from bigunet.geometry import Box
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
+from bigunet.io.images.reader import LevelReader
 from bigunet.io.images.units import to_um
 from bigunet.io.images.volume import VolumeReader
 
@@ -21,17 +23,20 @@ class Mask:
 
     A voxel of the image is in the mask if its centre lies in a voxel of the mask that is not 0.
     Both files state positions and units for that. Outside the mask file, no voxel is in the mask.
-    A bare array states no positions, so it is stretched over the whole image. If the mask lacks
-    an axis, it is the same everywhere along that axis.
+    A bare array, or a file that does not say how large its voxels are, states no positions. So it
+    is stretched over the whole image. If the mask lacks an axis, it is the same everywhere along
+    that axis.
 
     Parameters
     ----------
-    mask : Multiscale
+    mask : ImageDescription
         It has one channel. The coarsest level that is at least as fine as the level of the image
         is read.
-    image : Multiscale
+    image : ImageDescription
     level : int
         Level of the image.
+    open_level : callable, optional
+        Opens a level of the mask; needed for a mask that is no zarr.
 
     Raises
     ------
@@ -39,7 +44,14 @@ class Mask:
         If the mask has several channels, or an axis that the image lacks.
     """
 
-    def __init__(self, mask: Multiscale, image: Multiscale, *, level: int = 0) -> None:
+    def __init__(
+        self,
+        mask: ImageDescription,
+        image: ImageDescription,
+        *,
+        level: int = 0,
+        open_level: Callable[[ImageDescription, int], LevelReader] | None = None,
+    ) -> None:
         if mask.num_channels != 1:
             raise OptionError(f"mask {mask.url} has {mask.num_channels} channels; give one of one")
         if not set(mask.volume_axes) <= set(image.volume_axes):
@@ -52,7 +64,7 @@ class Mask:
         fine = [k for k, lines in enumerate(levels) if all(line.is_fine for line in lines)]
         chosen = max(fine, default=0)
         self._lines = levels[chosen]
-        self._reader = VolumeReader(mask, level=chosen)
+        self._reader = (open_level or _zarr_level)(mask, chosen)
         self._axes = [image.volume_axes.index(axis) for axis in mask.volume_axes]
 
     def read(self, box: Box) -> np.ndarray:
@@ -101,13 +113,22 @@ class _Line:
         return index
 
 
-def _lines(mask: Multiscale, mask_level: int, image: Multiscale, level: int) -> list[_Line]:
+def _zarr_level(mask: ImageDescription, level: int) -> LevelReader:
+    assert isinstance(mask, Multiscale)
+    return VolumeReader(mask, level=level)
+
+
+def _lines(
+    mask: ImageDescription, mask_level: int, image: ImageDescription, level: int
+) -> list[_Line]:
     return [_line(mask, mask_level, image, level, axis) for axis in mask.volume_axes]
 
 
-def _line(mask: Multiscale, mask_level: int, image: Multiscale, level: int, axis: str) -> _Line:
+def _line(
+    mask: ImageDescription, mask_level: int, image: ImageDescription, level: int, axis: str
+) -> _Line:
     at, mask_at = image.volume_axes.index(axis), mask.volume_axes.index(axis)
-    if not mask.version or not image.version:
+    if not mask.states_places or not image.states_places:
         factor = mask.volume_shape(mask_level)[mask_at] / image.volume_shape(level)[at]
         return _Line(factor, (factor - 1) / 2)
     ours, theirs = to_um(image.unit(axis)), to_um(mask.unit(axis))

@@ -202,6 +202,11 @@ class ImageDescription:
         raise OptionError(f"{self.url} has no axis {axis!r}; its axes are {names}")
 
     @property
+    def states_places(self) -> bool:
+        """Whether scale and translation are known, not taken as 1 and 0."""
+        return all(axis.unit is not None for axis in self.axes if axis.type == "space")
+
+    @property
     def shown_channels(self) -> tuple[str, ...]:
         """What people see of each channel: its name, or its index if it has no name."""
         return tuple(shown(self.channel_names, k) for k in range(len(self.channel_names)))
@@ -237,3 +242,8 @@ class Multiscale(ImageDescription):
 
     version: str
     zarr_format: int
+
+    @property
+    def states_places(self) -> bool:
+        """Whether there are OME-Zarr metadata with scale and translation."""
+        return bool(self.version)

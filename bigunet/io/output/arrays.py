@@ -42,7 +42,7 @@ def create_arrays(output: OutputImage) -> None:
     for depth in range(len(parts) + 1):
         open_group(output.store, "/".join(parts[:depth]), output.version)
     for number, level in enumerate(output.layout.levels):
-        _create_array(output, f"{output.group}/{number}", level)
+        _create_array(output, output.level_path(number), level)
 
 
 def create_record_node(

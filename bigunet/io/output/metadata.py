@@ -105,7 +105,7 @@ def _multiscales(output: OutputImage, prefix: str) -> Attributes:
         "name": output.name,
         "axes": [_axis(axis) for axis in output.axes],
         "datasets": datasets,
-        "type": "mode" if output.kind == "label" else "mean",
+        "type": "mode" if output.is_halved_by_mode else "mean",
     }
     return multiscales | ({"version": "0.4"} if output.version == "0.4" else {})
 
@@ -135,11 +135,13 @@ def _channels(output: OutputImage) -> Attributes:
     """How viewers draw the channels of an image.
 
     With classes, each channel has the colour of its class, and the background is hidden. Without
-    classes, a single channel is grey.
+    classes, a single channel is grey, unless the output says how each is shown.
     """
     dtype = np.dtype(output.dtype)
     top = int(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1
     channels: list[Attributes] = []
+    for one in output.channels:
+        channels.append(_channel(one.name, one.colour, top, one.window or (0, top)))
     if output.classes and output.has_channels:
         for number, of in enumerate(output.classes):
             channels.append(_channel(of.name, _hex(of), top, (0, top), active=number > 0))
@@ -165,7 +167,10 @@ def _label_as_image(output: OutputImage) -> Attributes:
 def _channel(
     label: str, color: str, top: float, shown: tuple[float, float], *, active: bool = True
 ) -> Attributes:
-    window = {"min": 0, "max": top, "start": shown[0], "end": shown[1]}
+    window = {"min": min(0, shown[0]), "max": max(top, shown[1])} | {
+        "start": shown[0],
+        "end": shown[1],
+    }
     return {"label": label, "color": color, "active": active, "window": window}
 
 

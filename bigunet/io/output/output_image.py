@@ -36,6 +36,25 @@ class OutputClass:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputChannel:
+    """How viewers show a channel of an image.
+
+    Parameters
+    ----------
+    name : str
+        Empty for a channel without a name.
+    colour : str
+        Six hexadecimal digits: red, green, blue.
+    window : (float, float), optional
+        The grey values that are drawn as black and as the colour.
+    """
+
+    name: str
+    colour: str
+    window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OutputImage:
     """Description of a multiscale image that bigunet writes.
 
@@ -69,6 +88,10 @@ class OutputImage:
         empty.
     window : (float, float), optional
         For an image of one channel: the grey values that viewers draw as black and white.
+    channels : tuple of OutputChannel
+        For an image without classes: how viewers show each channel; else empty.
+    by_majority : bool
+        Whether an image is downsampled by mode, too, because its voxels number something.
     slice_axis : {"z", "y", "x"}
         As in :class:`bigunet.io.images.multiscale.ImageDescription`.
 
@@ -91,6 +114,8 @@ class OutputImage:
     classes: tuple[OutputClass, ...] = ()
     placements: tuple[Placement, ...] = ()
     window: tuple[float, float] | None = None
+    channels: tuple[OutputChannel, ...] = ()
+    by_majority: bool = False
     slice_axis: SliceAxis = "z"
 
     def __post_init__(self) -> None:
@@ -123,11 +148,25 @@ class OutputImage:
                 f"{self.group} has {self.num_channels} channels and {len(self.classes)} classes: "
                 "name every channel or none"
             )
+        if len(self.channels) not in (0, self.num_channels):
+            raise OutputError(
+                f"{self.group} has {self.num_channels} channels, and {len(self.channels)} of them "
+                "are described: describe every channel or none"
+            )
 
     @property
     def name(self) -> str:
         """Last part of the path of the group; for the root, the store's name without suffixes."""
         return self.group.rpartition("/")[2] or Path(self.store).name.partition(".")[0]
+
+    @property
+    def is_halved_by_mode(self) -> bool:
+        """Whether levels take the most frequent value; else they take the mean."""
+        return self.kind == "label" or self.by_majority
+
+    def level_path(self, level: int) -> str:
+        """Path of the array of a level, below the root."""
+        return f"{self.group}/{level}" if self.group else str(level)
 
     @property
     def has_channels(self) -> bool:

@@ -70,6 +70,32 @@ def write_discovery_metadata(
         _update(first, "", root_attributes(first, provenance))
 
 
+def publish_image(output: OutputImage) -> None:
+    """Write the metadata of an image at the root of its store, as the last step of a run.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    _update(output, output.group, group_attributes(output, inside_image=False))
+
+
+def is_converted(store: str) -> bool:
+    """Whether `publish_image` has finished for a store.
+
+    Raises
+    ------
+    ImageError
+        If there are metadata that cannot be read.
+    """
+    node = find_node(store)
+    if not isinstance(node, zarr.Group):
+        return False
+    attributes: Mapping[str, Any] = node.attrs.asdict()
+    return "multiscales" in attributes.get("ome", attributes)
+
+
 def withdraw_label(store: str, group: str, version: Literal["0.4", "0.5"]) -> None:
     """Remove a label from the list of labels of its image, before the label is written.
 

@@ -27,7 +27,8 @@ from bigunet.machine.files import replacing, swap_folders
 from bigunet.urls import is_url
 
 MADE_BY_KEY = "bigunet"
-"""Attribute of a table that bigunet wrote: with which version."""
+"""Attribute of a table that bigunet wrote: with which version, and by which verb."""
+VERB_KEY = "verb"
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 

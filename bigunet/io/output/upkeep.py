@@ -53,7 +53,7 @@ def _is_as_written(output: OutputImage, *, inside_image: bool) -> bool:
     if output.kind == "label" and (labels is None or not is_listed(labels.attrs.asdict(), name)):
         return False
     return all(
-        array_form(find_node(output.store, f"{output.group}/{number}"))
+        array_form(find_node(output.store, output.level_path(number)))
         == expected_form(output, level)
         for number, level in enumerate(output.layout.levels)
     )

@@ -135,7 +135,7 @@ class OutputWriter:
         ImageError
             If the level cannot be read.
         """
-        array = open_array(self._output.store, f"{self._output.group}/{level}")
+        array = open_array(self._output.store, self._output.level_path(level))
         channels = slice(None) if channel is None else slice(channel, channel + 1)
         whole = Box.of_shape(self._output.layout.levels[level].shape)
         with reading(self._path(level)):
@@ -150,7 +150,7 @@ class OutputWriter:
 
     def _downsample(self, values: Voxels, level: int) -> Voxels:
         factor = (1,) * self._output.has_channels + self._output.layout.step(level)
-        downsample = downsample_mode if self._output.kind == "label" else downsample_mean
+        downsample = downsample_mode if self._output.is_halved_by_mode else downsample_mean
         return downsample(values, factor)
 
     def _write(self, level: int, box: Box, values: Voxels) -> Files:
@@ -167,7 +167,7 @@ class OutputWriter:
         return self._output.as_stored(box.within(whole), channel=slice(None))
 
     def _path(self, level: int) -> str:
-        return f"{self._output.store}/{self._output.group}/{level}"
+        return f"{self._output.store}/{self._output.level_path(level)}"
 
     def _opened(self) -> list[zarr.Array[Any]]:
         with self._lock:
@@ -175,7 +175,7 @@ class OutputWriter:
                 store = _WholeShardStore(LocalStore(self._output.store))
                 levels = range(len(self._output.layout.levels))
                 self._arrays = [
-                    zarr.open_array(store, path=f"{self._output.group}/{level}", mode="r+")
+                    zarr.open_array(store, path=self._output.level_path(level), mode="r+")
                     for level in levels
                 ]
             return self._arrays

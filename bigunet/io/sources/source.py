@@ -13,15 +13,13 @@ import numpy as np
 
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
-from bigunet.io.files.rasters import RasterReader, describe_raster, is_raster
-from bigunet.io.images.array_reader import ArrayReader
+from bigunet.io.files.opening import open_image, open_level
+from bigunet.io.files.rasters import is_raster
 from bigunet.io.images.decoded import DecodedImages
-from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.intensity import percentiles_of_levels
 from bigunet.io.images.mirror import read_mirrored
-from bigunet.io.images.multiscale import ImageDescription, Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.reader import LevelReader, Reader
-from bigunet.io.images.volume import VolumeReader
 from bigunet.stores.access import normal_url
 
 _decoded = DecodedImages(512 * 2**20)
@@ -68,11 +66,10 @@ def describe_image(url: str | Path) -> ImageDescription:
         If there is no image, or it cannot be read.
     """
     address = normal_url(url)
-    if is_raster(address):
-        return describe_raster(address)
-    if os.path.isfile(address) and not address.lower().endswith(".zip"):
+    is_zip = address.lower().endswith(".zip")
+    if os.path.isfile(address) and not is_zip and not is_raster(address):
         raise ImageError(f"{address} is no image; give OME-Zarr, a zarr array, TIFF or PNG")
-    return open_multiscale(address, usual_axes=True)
+    return open_image(address, usual_axes=True)
 
 
 def open_source(
@@ -101,21 +98,6 @@ def open_source(
     return ImageSource(image, level=level, channels=tuple(chosen))
 
 
-def open_reader(
-    image: ImageDescription, *, level: int = 0, channels: Sequence[int] = (0,)
-) -> ArrayReader:
-    """Return a reader of some channels of a level of an image that is stored.
-
-    Raises
-    ------
-    OptionError
-        If the image has no such level or channel.
-    """
-    if isinstance(image, Multiscale):
-        return VolumeReader(image, level=level, channels=channels)
-    return RasterReader(image, level=level, channels=channels)
-
-
 class ImageSource:
     """The :class:`Source` of a described image; each process opens it at its first read.
 
@@ -129,7 +111,7 @@ class ImageSource:
     """
 
     def __init__(self, image: ImageDescription, *, level: int = 0, channels: Sequence[int]) -> None:
-        self._reader = open_reader(image, level=level, channels=channels)
+        self._reader = open_level(image, level=level, channels=channels)
         self._image = image
         self._level = level
         self._channels = tuple(channels)
@@ -154,7 +136,7 @@ class ImageSource:
         ).values
 
     def _open(self, level: int, channels: Sequence[int]) -> LevelReader:
-        reader = open_reader(self._image, level=level, channels=channels)
+        reader = open_level(self._image, level=level, channels=channels)
         if level != self._level or not self._is_kept():
             return reader
         return _KeptReader(reader, self._whole(), [self._channels.index(k) for k in channels])

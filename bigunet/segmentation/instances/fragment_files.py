@@ -1,4 +1,4 @@
-"""The files of one stage that numbers fragments: of seeds, of objects, or of linked objects."""
+"""The files of one stage that numbers fragments: of holes, seeds, objects or links."""
 
 from __future__ import annotations
 

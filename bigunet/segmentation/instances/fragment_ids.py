@@ -58,8 +58,8 @@ class FragmentIds:
         highest = int(fragments.max(initial=0))
         if highest >= count or (whole and highest != count - 1):
             raise OutputError(
-                f"the fragments of block {self.grid.number(index)} in {self.files.folder} are not "
-                "those that were numbered: remove this folder and run with --resume"
+                f"the fragments of block {self.grid.number(index)} are not those that were "
+                f"numbered: remove {self.files.folder.parent} and run with --resume"
             )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bigunet.blocks import BlockGrid
 from bigunet.engine.stage import Index, Result
 from bigunet.geometry import Box, Point
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.output.writer import OutputWriter
 from bigunet.measuring.block_sums import sums_of_block
 from bigunet.segmentation.instances.numbered_files import NumberedFiles
@@ -26,7 +26,7 @@ class MeasureWork:
         The ids of the run.
     probabilities : OutputWriter, optional
         The probabilities of the run, if it writes them.
-    image : VolumeReader
+    image : ArrayReader
         Reads all channels of the segmented level.
     channel_names : tuple of str
         Their names in the table.
@@ -45,7 +45,7 @@ class MeasureWork:
 
     instances: OutputWriter
     probabilities: OutputWriter | None
-    image: VolumeReader
+    image: ArrayReader
     channel_names: tuple[str, ...]
     origin: Point
     files: NumberedFiles

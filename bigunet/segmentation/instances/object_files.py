@@ -7,6 +7,7 @@
     objects/label/blocks/0/17.npz   what other blocks must know of the fragments of block 17
     objects/label/ids.npy           id of each fragment of the image
     objects/label/offsets.npy       number of fragments before each block
+    objects/label/sizes.npy         voxels of each object, if objects are linked
     objects/seeds/                  the same for the seeds of objects that are split
     objects/holes/                  the same for holes; an id says whether the hole is filled
     objects/link/                   overlaps of blocks, and the ids of fragments after links

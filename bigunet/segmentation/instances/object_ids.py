@@ -36,7 +36,7 @@ def write_ids(stage: str, files: ObjectFiles, grid: BlockGrid, rule: ObjectRule)
     """Join and number the fragments of all blocks of a stage, and write the id of each fragment.
 
     Memory does not grow with the number of objects: what it cannot hold lies in files without names
-    beside those of the blocks.
+    beside those of the blocks. Of links, all pairs are in memory.
 
     Parameters
     ----------

@@ -30,13 +30,17 @@ class ObjectSummary:
         Median of their sizes in the table, in voxels; None if they were not measured, and 0 without
         objects.
     sizes : tuple of int
-        Histogram of these sizes: entry k counts the objects of 2**k to 2**(k + 1) - 1 voxels.
+        Histogram of these sizes: entry k counts the rows of 2**k to 2**(k + 1) - 1 voxels. The
+        table has a row for each object, or for each of its time points if these are linked.
+    table_bytes : tuple of int
+        Sizes of the files of the table and of its boxes, in bytes; 0 for a missing one.
     """
 
     num_objects: int
     num_small: int
     median_voxels: float | None = None
     sizes: tuple[int, ...] = ()
+    table_bytes: tuple[int, ...] = ()
 
     def measured(self, sizes: SizeCounts) -> ObjectSummary:
         """The numbers with the sizes of all objects, in voxels."""
@@ -90,4 +94,5 @@ def _summary(data: dict[str, Any]) -> ObjectSummary:
         int(data["num_small"]),
         None if median is None else float(median),
         tuple(map(int, data["sizes"])),
+        tuple(map(int, data["table_bytes"])),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bigunet.io.output.table_group import is_table_whole
@@ -15,9 +16,11 @@ from bigunet.measuring.sums import ObjectSums
 from bigunet.measuring.table import table_bands
 from bigunet.segmentation.instances.object_files import ObjectFiles
 from bigunet.segmentation.instances.object_summary import ObjectSummary
-from bigunet.segmentation.output_kinds import OBJECT_TABLE, TABLES_FOLDER
+from bigunet.segmentation.output_kinds import OBJECT_TABLE, OBJECT_TABLES, TABLES_FOLDER
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
+
+_SUFFIXES = (".parquet", ".csv")
 
 
 def table_file(place: Place) -> Path | None:
@@ -28,7 +31,7 @@ def table_file(place: Place) -> Path | None:
 def table_file_in(store: str) -> Path | None:
     """The file of the table of the objects in an output, an image or a plate, if there is one."""
     folder = Path(store, TABLES_FOLDER, OBJECT_TABLE)
-    files = [folder / f"table{suffix}" for suffix in (".parquet", ".csv")]
+    files = [folder / f"table{suffix}" for suffix in _SUFFIXES]
     return next((path for path in files if path.is_file()), None)
 
 
@@ -37,8 +40,16 @@ def has_table(plan: SegmentPlan, place: Place) -> bool:
     if not plan.writes_table:
         return True
     summary = ObjectSummary.read(ObjectFiles.of(place).summary)
-    measured = summary is not None and summary.median_voxels is not None
-    return measured and table_file(place) is not None and is_table_whole(place.store, OBJECT_TABLE)
+    if summary is None or summary.median_voxels is None:
+        return False
+    whole = summary.table_bytes == _table_bytes(place.store)
+    return whole and table_file(place) is not None and is_table_whole(place.store, OBJECT_TABLE)
+
+
+def _table_bytes(store: str) -> tuple[int, ...]:
+    """Sizes of the files of the table and of its boxes; 0 for a missing one."""
+    tables = [[Path(store, group, f"table{end}") for end in _SUFFIXES] for group in OBJECT_TABLES]
+    return tuple(sum(p.stat().st_size for p in paths if p.is_file()) for paths in tables)
 
 
 def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> None:
@@ -64,10 +75,13 @@ def write_object_table(plan: SegmentPlan, place: Place, files: ObjectFiles) -> N
         labels=OBJECT_TABLE,
         frame_sizes=steps_of_frames(plan.image, plan.level),
         axes=plan.object_axes,
+        verb="segment",
+        is_unique=plan.options.link_time is None,
     )
     summary = ObjectSummary.read(files.summary)
     assert summary is not None, "the objects were numbered before they were measured"
-    summary.measured(sizes).write(files.summary)
+    measured = replace(summary.measured(sizes), table_bytes=_table_bytes(place.store))
+    measured.write(files.summary)
 
 
 def _described(plan: SegmentPlan) -> Described:

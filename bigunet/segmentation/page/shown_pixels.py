@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigunet.geometry import Box, Point
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.files.opening import open_level
+from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.options.choices import Output
@@ -140,8 +141,8 @@ class ShownPixels:
                 best = level, box
         return best
 
-    def _reader(self, level: int) -> VolumeReader:
-        return VolumeReader(self.plan.image, level=level, channels=self.plan.channels)
+    def _reader(self, level: int) -> ArrayReader:
+        return open_level(self.plan.image, level=level, channels=self.plan.channels)
 
     def _read(
         self, output: Output, level: int, box: Box, *, channel: int | None = None

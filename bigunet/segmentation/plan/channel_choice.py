@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from bigunet.errors import OptionError
 from bigunet.io.images.channels import is_real, listed, named
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.model.description import ModelDescription
 
 
 def choose_channels(
-    image: Multiscale, model: ModelDescription, named_channels: Sequence[int | str]
+    image: ImageDescription, model: ModelDescription, named_channels: Sequence[int | str]
 ) -> tuple[int, ...]:
     """Indices of the image's channels that the model reads, in the model's order.
 
@@ -21,7 +21,7 @@ def choose_channels(
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     model : ModelDescription
     named_channels : sequence of int or str
         The user's choice; may be empty.
@@ -71,7 +71,7 @@ def _by_name(names: Sequence[str], needed: Sequence[str]) -> tuple[int, ...]:
     return indices if len(set(indices)) == len(needed) else ()
 
 
-def _in_order(image: Multiscale, model: ModelDescription) -> tuple[int, ...]:
+def _in_order(image: ImageDescription, model: ModelDescription) -> tuple[int, ...]:
     """All channels in their order; refused if a name says that the model reads another order."""
     for index, (own, name) in enumerate(zip(image.channel_names, model.channels)):
         if not is_real(name):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bigunet.errors import ImageError, ResumeError
-from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.identity import Content, content_of
+from bigunet.io.files.opening import fingerprint_of, open_image
+from bigunet.io.images.identity import Content
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 CONTENT = "content"
@@ -27,10 +27,12 @@ def contents_of(plan: SegmentPlan) -> dict[str, Content]:
     region = plan.tiling.read_box(plan.region)
     # The table has the grey values of all channels.
     channels = range(plan.image.num_channels) if plan.writes_table else plan.channels
-    contents = {"image": content_of(plan.image, level=level, channels=channels, region=region)}
+    contents = {"image": fingerprint_of(plan.image, level=level, channels=channels, region=region)}
     if plan.options.mask:
-        mask = open_multiscale(plan.options.mask, usual_axes=True)
-        contents |= {f"mask level {k}": content_of(mask, level=k) for k in range(len(mask.levels))}
+        mask = open_image(plan.options.mask, usual_axes=True)
+        contents |= {
+            f"mask level {k}": fingerprint_of(mask, level=k) for k in range(len(mask.levels))
+        }
     return contents
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from bigunet.errors import GeometryError, OptionError
 from bigunet.geometry import Point
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.output.extents import chunk_limit
 from bigunet.io.output.layout import PyramidLayout, lay_out, plan_pyramid
 
 
-def own_layout(image: Multiscale, shape: Point, block: Point, network_ndim: int) -> PyramidLayout:
+def own_layout(
+    image: ImageDescription, shape: Point, block: Point, network_ndim: int
+) -> PyramidLayout:
     """Levels of an output of its own: the axes that the network sees are halved from each level.
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     shape, block : tuple of int
         Of the region and of a block of it, along the volume axes of the image.
     network_ndim : int
@@ -29,7 +31,7 @@ def own_layout(image: Multiscale, shape: Point, block: Point, network_ndim: int)
     )
 
 
-def image_layout(image: Multiscale, block: Point, network_ndim: int) -> PyramidLayout:
+def image_layout(image: ImageDescription, block: Point, network_ndim: int) -> PyramidLayout:
     """Levels of labels inside an image: the levels of this image.
 
     Raises
@@ -47,6 +49,6 @@ def image_layout(image: Multiscale, block: Point, network_ndim: int) -> PyramidL
         ) from error
 
 
-def _chunk_limit(image: Multiscale, ndim: int, network_ndim: int) -> Point:
+def _chunk_limit(image: ImageDescription, ndim: int, network_ndim: int) -> Point:
     # Viewers show planes across z: of planes across x, each would cut all chunks.
     return chunk_limit(network_ndim if image.slice_axis == "z" else 3, ndim)

@@ -28,11 +28,16 @@ def choose_links(
     """
     frames = axes[:-ndim]
     planes = [axis for axis in frames if axis != "t"]
-    if options.link_planes is not None and (ndim != 2 or not planes):
+    if options.link_planes is not None and ndim != 2:
         raise OptionError(
-            f"link planes {options.link_planes}: this is for a 2D network and the planes of a "
-            f"volume; the network is {ndim}D, and the image has the axes {', '.join(axes)}: leave "
-            "out --link-planes"
+            f"link planes {options.link_planes}: the network is {ndim}D, so that its objects have "
+            "all their planes; leave out --link-planes"
+        )
+    if options.link_planes is not None and not planes:
+        other = "; for time points, give --link-time" if frames else ""
+        raise OptionError(
+            f"link planes {options.link_planes}: the image has the axes {', '.join(axes)}, and no "
+            f"planes to link; leave out --link-planes{other}"
         )
     if options.link_time is not None and "t" not in frames:
         raise OptionError(

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bigunet.errors import ImageError, OptionError
+from bigunet.io.files.opening import open_image, open_level
 from bigunet.io.images.channels import is_real, listed, named
-from bigunet.io.images.discovery import open_multiscale
-from bigunet.io.images.intensity import Intensity, percentiles
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.intensity import Intensity, OpenLevel, percentiles_of_levels
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.output.publish import read_provenance
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.options.choices import NormalisationKind
@@ -151,8 +151,9 @@ def _fixed(pairs: Sequence[tuple[float, float]], origin: Origin) -> FixedNormali
 
 def _measured(plan: SegmentPlan, quantiles: tuple[float, ...]) -> Intensity:
     """Measure percentiles of the voxels that are segmented."""
-    return percentiles(
+    return percentiles_of_levels(
         plan.image,
+        _levels_of(plan.image),
         quantiles,
         channels=plan.channels,
         region=(plan.level, plan.region),
@@ -209,18 +210,24 @@ def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisa
     image = _opened(other, plan.options.axes)
     if "z" in image.volume_axes:
         image = replace(image, slice_axis=plan.image.slice_axis)
-    intensity = percentiles(image, quantiles, channels=_channels_of(plan, image))
+    intensity = percentiles_of_levels(
+        image, _levels_of(image), quantiles, channels=_channels_of(plan, image)
+    )
     return _of_percentiles(quantiles, intensity, "other image", shown_url(image.url))
 
 
-def _opened(other: str, axes: str) -> Multiscale:
+def _levels_of(image: ImageDescription) -> OpenLevel:
+    return lambda level, channels: open_level(image, level=level, channels=channels)
+
+
+def _opened(other: str, axes: str) -> ImageDescription:
     """Another image; if it does not name its axes, they are those that the user states."""
     try:
-        return open_multiscale(other)
+        return open_image(other)
     except ImageError:
         if not axes:
             raise
-        return open_multiscale(other, axes=axes)
+        return open_image(other, axes=axes)
 
 
 def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNormalisation:
@@ -236,7 +243,7 @@ def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNorm
     )
 
 
-def _channels_of(plan: SegmentPlan, other: Multiscale) -> tuple[int, ...]:
+def _channels_of(plan: SegmentPlan, other: ImageDescription) -> tuple[int, ...]:
     """Indices in another image of the channels that the plan reads, found by their names."""
     names = [plan.image.channel_names[k] for k in plan.channels]
     matches = [named(other.channel_names, name) if is_real(name) else [] for name in names]

@@ -100,7 +100,7 @@ def choose_objects(
             raise OptionError("object threshold: the model has too many classes; give none")
         border = UNSURE_CLASS
     if border is None and options.border_width:
-        raise OptionError(f"border width {options.border_width}: give --border-class, too")
+        raise OptionError(f"border width {options.border_width}: give a class to --border-class")
     width = options.border_width or (same.border_width if same else 1)
     _check_width(width, ndim)
     return ObjectRule(

@@ -14,9 +14,9 @@ import torch
 from bigunet.blocks import BlockGrid
 from bigunet.errors import ImageError, OptionError
 from bigunet.geometry import Box, Point
-from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.files.opening import open_image
 from bigunet.io.images.label_classes import is_labels
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.measuring.block_sums import MOST_VOXELS
 from bigunet.model.files.model_file import load_model
@@ -71,12 +71,12 @@ def plan(
     loaded = model if isinstance(model, Model) else load_model(model)
     options = chosen(SegmentOptions, options, fields, plan)
     gpus = gpu_bytes(settled(None, options.device), options.device)
-    image = open_multiscale(source, axes=options.axes)
+    image = open_image(source, axes=options.axes)
     return make_plan(image, loaded, options, gpu_bytes=gpus)
 
 
 def make_plan(
-    image: Multiscale,
+    image: ImageDescription,
     model: Model,
     options: SegmentOptions,
     *,
@@ -90,7 +90,7 @@ def make_plan(
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     model : Model
     options : SegmentOptions
     workers : int
@@ -150,7 +150,7 @@ def make_plan(
 
 
 def _shapes(
-    image: Multiscale,
+    image: ImageDescription,
     model: Model,
     options: SegmentOptions,
     *,
@@ -189,7 +189,7 @@ def _check_measurable(block: Point) -> None:
         )
 
 
-def _refuse_labels(image: Multiscale) -> None:
+def _refuse_labels(image: ImageDescription) -> None:
     """Raise ImageError if the voxels are numbers of classes or objects, not grey values."""
     if is_labels(image):
         raise ImageError(
@@ -198,7 +198,7 @@ def _refuse_labels(image: Multiscale) -> None:
         )
 
 
-def _channels(image: Multiscale, model: Model, options: SegmentOptions) -> tuple[int, ...]:
+def _channels(image: ImageDescription, model: Model, options: SegmentOptions) -> tuple[int, ...]:
     """The channels that the model reads; checks the number of grey ranges."""
     channels = choose_channels(image, model.description, options.channels)
     if len(options.grey_range) not in (0, 1, len(channels)):
@@ -210,7 +210,7 @@ def _channels(image: Multiscale, model: Model, options: SegmentOptions) -> tuple
 
 
 def _block_bytes(
-    image: Multiscale,
+    image: ImageDescription,
     model: Model,
     options: SegmentOptions,
     field: ReceptiveField,
@@ -239,13 +239,13 @@ def _precision(model: Model, options: SegmentOptions) -> Precision:
     return native if native in model.description.precisions else "fp32"
 
 
-def _turned(image: Multiscale, model: Model, level: int) -> Model:
+def _turned(image: ImageDescription, model: Model, level: int) -> Model:
     """The model averaged over the turns that keep the shape of a voxel."""
     height, width = image.volume_scale(level)[-2:]
     return turned(model, square=math.isclose(height, width, rel_tol=_SAME_SCALE))
 
 
-def _region(image: Multiscale, shape: Point, options: SegmentOptions) -> Box:
+def _region(image: ImageDescription, shape: Point, options: SegmentOptions) -> Box:
     """The box that is segmented: the whole level, cut to the option ``roi``."""
     start, stop = [0] * len(shape), list(shape)
     for name, (a, b) in options.roi.items():

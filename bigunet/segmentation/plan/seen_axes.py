@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bigunet.errors import OptionError
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.model.model import Model
 from bigunet.options.choices import SliceAxis
 
 
-def seen_along(image: Multiscale, model: Model, slice_axis: SliceAxis) -> Multiscale:
+def seen_along(image: ImageDescription, model: Model, slice_axis: SliceAxis) -> ImageDescription:
     """The image with its axes in an order in which the network sees the last ones.
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     model : Model
     slice_axis : {"z", "y", "x"}
         The axis across which a 2D network sees planes.

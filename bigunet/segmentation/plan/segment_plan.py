@@ -12,12 +12,13 @@ import numpy as np
 
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box, Point
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.io.output.layout import PyramidLayout
 from bigunet.model.inference.flops import flop_counter
 from bigunet.model.inference.turning import num_turns
 from bigunet.model.model import Model
+from bigunet.objects.overlaps import box_to_link
 from bigunet.objects.rule import ObjectRule
 from bigunet.options.choices import Output, Precision
 from bigunet.options.short_repr import counted, line_repr, shown_shape
@@ -29,8 +30,11 @@ from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tiling import Tiling
 from bigunet.urls import shown_url
 
-# Measured peaks were 10 (label), 16 (relabel) and 13 (measure, besides the grey values) bytes.
-_OBJECT_BYTES = 16
+# Measured peaks, besides grey values: 13 (label, holes), 19 (relabel with border and threshold) and
+# 13 (measure) bytes.
+_OBJECT_BYTES = 19
+# Measured peak for a voxel that is read, with the frame that follows.
+_LINK_BYTES = 13
 # Measured peaks for a voxel that is read, with the halo, were 25 (seeds) and 11 (pieces).
 _SPLIT_BYTES = 28
 
@@ -41,7 +45,7 @@ class SegmentPlan:
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     model : Model
         The model that runs; with the option ``tta`` it averages over turns.
     options : SegmentOptions
@@ -62,7 +66,7 @@ class SegmentPlan:
         Which voxels are one object, if numbered objects are written.
     """
 
-    image: Multiscale
+    image: ImageDescription
     model: Model
     options: SegmentOptions
     channels: tuple[int, ...]
@@ -203,6 +207,9 @@ class SegmentPlan:
         """Memory for the largest block while its objects are labelled or measured, in bytes."""
         block = self.grid.box((0,) * self.region.ndim)
         needed = block.size * object_bytes(self.image, self.level)
+        for link in self.objects.links if self.objects else ():
+            read = box_to_link(block, self.grid.region, link.axis)
+            needed = max(needed, read.size * _LINK_BYTES)
         if self.objects is None or self.objects.split is None:
             return needed
         halo = self.objects.split.halo(self.objects.ndim)
@@ -277,7 +284,7 @@ class SegmentPlan:
         }
 
 
-def object_bytes(image: Multiscale, level: int) -> int:
+def object_bytes(image: ImageDescription, level: int) -> int:
     """Bytes that a block holds for one voxel while its objects are labelled or measured."""
     return _OBJECT_BYTES + image.num_channels * np.dtype(image.level(level).dtype).itemsize
 

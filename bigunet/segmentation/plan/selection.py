@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigunet.geometry import Box
-from bigunet.io.images.discovery import open_multiscale
+from bigunet.io.files.opening import open_image, open_level, stored_chunks
 from bigunet.io.images.mask import Mask
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.occupancy import StoredChunks
+from bigunet.io.images.reader import LevelReader
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tiling import Tile, Tiling
 
@@ -30,7 +31,9 @@ class Selection:
     parts: tuple[StoredChunks | Mask, ...] = ()
 
     @classmethod
-    def of(cls, image: Multiscale, options: SegmentOptions, channels: Sequence[int]) -> Selection:
+    def of(
+        cls, image: ImageDescription, options: SegmentOptions, channels: Sequence[int]
+    ) -> Selection:
         """The selection that the options ask for, on their level. Only metadata are read.
 
         Raises
@@ -43,10 +46,10 @@ class Selection:
         parts: list[StoredChunks | Mask] = []
         level = options.chosen_level
         if options.skip_empty:
-            parts.append(StoredChunks(image, level=level, channels=channels))
+            parts.append(stored_chunks(image, level=level, channels=channels))
         if options.mask:
-            mask = open_multiscale(options.mask, usual_axes=True)
-            parts.append(Mask(mask, image, level=level))
+            mask = open_image(options.mask, usual_axes=True)
+            parts.append(Mask(mask, image, level=level, open_level=_level_of))
         return cls(tuple(parts))
 
     def read(self, box: Box) -> np.ndarray | None:
@@ -58,6 +61,10 @@ class Selection:
             if not selected.any():
                 break
         return None if selected is None or selected.all() else selected
+
+
+def _level_of(mask: ImageDescription, level: int) -> LevelReader:
+    return open_level(mask, level=level)
 
 
 def selected_tiles(tiling: Tiling, box: Box, selected: np.ndarray | None) -> list[Tile]:

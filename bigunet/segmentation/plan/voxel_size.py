@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from bigunet.errors import OptionError
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.model.model import Model
 
 
-def resolve_level(image: Multiscale, model: Model, level: int | str) -> int:
+def resolve_level(image: ImageDescription, model: Model, level: int | str) -> int:
     """The number of a level; ``auto`` is the level with a voxel size nearest to the model's.
 
     Raises
@@ -29,7 +29,7 @@ def resolve_level(image: Multiscale, model: Model, level: int | str) -> int:
     return min(factors, key=lambda k: factors[k])
 
 
-def size_factors(image: Multiscale, model: Model) -> dict[int, float]:
+def size_factors(image: ImageDescription, model: Model) -> dict[int, float]:
     """Ratio between the voxel sizes of each level and of the model, the larger over the smaller.
 
     It is 1 or more, and taken along the axis with the largest ratio. Empty if image or model do

@@ -16,7 +16,7 @@ from bigunet.engine.clusters.job_memory import memory_limit_of
 from bigunet.engine.clusters.job_options import job_memory_bytes
 from bigunet.engine.clusters.spec import BATCH_KINDS, ClusterSpec
 from bigunet.errors import ClusterError
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.machine.gpus import visible_gpus
 from bigunet.machine.memory import host_memory_bytes
 from bigunet.options.choices import ClusterKind, DeviceChoice
@@ -100,7 +100,7 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
     return replace(spec, kind="threads" if _fit_threads(spec, voxels) else _kind(device))
 
 
-def voxels_of(image: Multiscale, options: SegmentOptions) -> int:
+def voxels_of(image: ImageDescription, options: SegmentOptions) -> int:
     """Number of voxels of an image that the options ask for."""
     # Level ``auto`` is not chosen yet; no level is larger than the first.
     shape = image.volume_shape(options.level if isinstance(options.level, int) else 0)

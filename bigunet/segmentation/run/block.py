@@ -15,7 +15,7 @@ from bigunet.engine.room import Room
 from bigunet.engine.stage import Index, Result
 from bigunet.errors import StoppedError
 from bigunet.geometry import Box, hull
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.output.block_files import Files
 from bigunet.io.output.writer import OutputWriter
 from bigunet.model.inference.inputs import GreyRange
@@ -45,7 +45,7 @@ class SegmentWork:
 
     Parameters
     ----------
-    reader : VolumeReader
+    reader : ArrayReader
     writers : mapping of str to OutputWriter
     grid : BlockGrid
     tiling : Tiling
@@ -60,7 +60,7 @@ class SegmentWork:
 
     def __init__(
         self,
-        reader: VolumeReader,
+        reader: ArrayReader,
         writers: Mapping[Output, OutputWriter],
         *,
         grid: BlockGrid,

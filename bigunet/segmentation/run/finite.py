@@ -10,10 +10,12 @@ import numpy as np
 from bigunet.errors import ImageError
 from bigunet.geometry import Box
 from bigunet.io.images.mirror import mirror_indices
-from bigunet.io.images.multiscale import Multiscale
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.occupancy import StoredChunks
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.segment_options import SegmentOptions
+
+_BACKGROUND = "give --nonfinite background to make such voxels label 0"
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class FiniteVoxels:
 
     Parameters
     ----------
-    image : Multiscale
+    image : ImageDescription
     options : SegmentOptions
     channels : sequence of int
         The channels of the image that are read.
@@ -30,7 +32,7 @@ class FiniteVoxels:
         Voxels outside it may have any value: those of chunks that are not stored are often NaN.
     """
 
-    image: Multiscale
+    image: ImageDescription
     options: SegmentOptions
     channels: Sequence[int]
     selection: Selection
@@ -104,10 +106,13 @@ class FiniteVoxels:
 
     def _remedy(self, at: Sequence[int]) -> str:
         voxel = Box(tuple(at), tuple(k + 1 for k in at))
-        stored = StoredChunks(self.image, level=self.options.chosen_level, channels=self.channels)
-        if not self.options.skip_empty and not stored.read(voxel).all():
+        level = self.options.chosen_level
+        if not self.options.skip_empty and isinstance(self.image, Multiscale):
+            stored = StoredChunks(self.image, level=level, channels=self.channels)
+            if stored.read(voxel).all():
+                return _BACKGROUND
             return "its chunk is not stored: give --skip-empty to leave such chunks out as label 0"
-        return "give --nonfinite background to make such voxels label 0"
+        return _BACKGROUND
 
 
 def are_finite(voxels: np.ndarray) -> bool:

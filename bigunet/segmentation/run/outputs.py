@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from bigunet.io.images.multiscale import Axis, Multiscale
+from bigunet.io.images.multiscale import Axis, ImageDescription
 from bigunet.io.output.arrays import create_arrays, create_marked_group, create_record_node
 from bigunet.io.output.output_image import OutputClass, OutputImage, Placement
 from bigunet.io.output.publish import write_discovery_metadata
@@ -104,7 +104,7 @@ def _describe(plan: SegmentPlan, place: Place, output: Output) -> OutputImage:
     )
 
 
-def _placements(image: Multiscale) -> tuple[Placement, ...]:
+def _placements(image: ImageDescription) -> tuple[Placement, ...]:
     """Scale and translation that the image states for each level; its shapes may say another."""
     levels = range(len(image.levels))
     return tuple((image.volume_scale(k), image.volume_translation(k)) for k in levels)

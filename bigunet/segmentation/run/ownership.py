@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bigunet.errors import OutputError
 from bigunet.io.output.publish import was_published
-from bigunet.io.output.table_group import MADE_BY_KEY, table_attributes
+from bigunet.io.output.table_group import MADE_BY_KEY, VERB_KEY, table_attributes
 from bigunet.segmentation.output_kinds import OBJECT_LABELS, OBJECT_TABLES, TABLES_FOLDER
 from bigunet.segmentation.place import RUN_FOLDER, Place
 from bigunet.segmentation.run.record_files import (
@@ -85,8 +85,12 @@ def _is_our_table(place: Place, folder: Path) -> bool:
         attributes = table_attributes(place.store, folder.name)
     except OutputError:
         attributes = {}
-    # A table that lost its metadata is ours if its labels are.
-    return MADE_BY_KEY in attributes or (not attributes and _is_ours(place, OBJECT_LABELS))
+    if not attributes:
+        # A table that lost its metadata is ours if its labels are.
+        return _is_ours(place, OBJECT_LABELS)
+    # The verb measure makes tables, too: they belong to whoever called it.
+    made_by = attributes.get(MADE_BY_KEY)
+    return isinstance(made_by, dict) and made_by.get(VERB_KEY) == "segment"
 
 
 def _is_real(place: Place, group: str) -> bool:

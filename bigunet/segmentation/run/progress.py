@@ -8,9 +8,13 @@ from typing import Any, get_args
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.ledger_lines import is_count
+from bigunet.errors import BigUNetError
 from bigunet.options.choices import PrecisionChoice
 from bigunet.segmentation.report_file import is_record_file, read_report
 from bigunet.segmentation.run.record_files import ledger_path, part_ledgers
+
+CONVERSION = "convert"
+"""The verb that a ledger names which is no segmentation's."""
 
 
 def read_progress(target: Path) -> dict[str, Any]:
@@ -26,6 +30,25 @@ def read_progress(target: Path) -> dict[str, Any]:
         return {}
     fingerprint, done = Ledger.peek(path, part_ledgers(target))
     return {"fingerprint": fingerprint, "blocks_done": done, "report": read_report(target)}
+
+
+SEGMENTATION = "segment"
+
+
+def verb_of(target: Path) -> str:
+    """The verb of the run that began ``target``; empty if none did, or its ledger is damaged."""
+    path = ledger_path(target)
+    try:
+        begun = Ledger.run_of(path) if is_record_file(path) else {}
+    except BigUNetError:
+        # Whoever opens the ledger reports the damage.
+        return ""
+    return str(begun.get("verb", SEGMENTATION)) if begun else ""
+
+
+def is_conversion(target: Path) -> bool:
+    """Whether ``target`` is an image that was converted, or is being converted."""
+    return verb_of(target) == CONVERSION
 
 
 def has_begun(target: Path) -> bool:

@@ -24,7 +24,7 @@ from bigunet.blocks import BlockGrid
 from bigunet.engine.room import Room, WithRoom
 from bigunet.engine.stage import Stage, Work
 from bigunet.geometry import Box
-from bigunet.io.images.volume import VolumeReader
+from bigunet.io.files.opening import open_level
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writer import OutputWriter
 from bigunet.measuring.described import column_names
@@ -99,7 +99,7 @@ class StageBuilder:
         """
         plan = self.plan
         work = SegmentWork(
-            VolumeReader(plan.image, level=plan.level, channels=plan.channels),
+            open_level(plan.image, level=plan.level, channels=plan.channels),
             {k: OutputWriter(v) for k, v in self.outputs.items() if k not in MADE_OF_CLASSES},
             grid=plan.grid,
             tiling=plan.tiling,
@@ -126,7 +126,7 @@ class StageBuilder:
         return self._stage(LINK, grid, WithRoom(work, self._room()))
 
     def _label(self, name: str) -> Stage:
-        """A stage that numbers fragments: of objects, or of their seeds."""
+        """A stage that numbers fragments: of holes, of seeds or of objects."""
         plan, grid, files = self.plan, self._grid(0), self.files.fragments(name)
         assert plan.objects is not None
         parts = self._classes() if name == HOLES else self._filled(), plan.objects, grid.region
@@ -160,7 +160,7 @@ class StageBuilder:
         work = MeasureWork(
             instances=OutputWriter(self.outputs["instances"]),
             probabilities=OutputWriter(probabilities) if probabilities else None,
-            image=VolumeReader(plan.image, level=plan.level, channels=channels),
+            image=open_level(plan.image, level=plan.level, channels=channels),
             channel_names=column_names(plan.image),
             origin=plan.region.start,
             files=self.files.sums,

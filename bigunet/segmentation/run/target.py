@@ -18,9 +18,17 @@ from bigunet.segmentation.run.ownership import (
     is_output,
     owned_others,
 )
+from bigunet.segmentation.run.progress import CONVERSION, verb_of
 
 
-def check_target(place: Place, image: str, *, existing: Existing, read: Sequence[str] = ()) -> None:
+def check_target(
+    place: Place,
+    image: str,
+    *,
+    existing: Existing,
+    read: Sequence[str] = (),
+    converts: bool = False,
+) -> None:
     """Raise an error if a run may not write to a place.
 
     Parameters
@@ -32,6 +40,8 @@ def check_target(place: Place, image: str, *, existing: Existing, read: Sequence
         What to do with an output that is there.
     read : sequence of str
         Addresses of the other images that the run reads: a mask, an image with the grey range.
+    converts : bool
+        Whether the run converts an image; else it segments one.
 
     Raises
     ------
@@ -57,6 +67,12 @@ def check_target(place: Place, image: str, *, existing: Existing, read: Sequence
         raise OutputError(
             f"{target} exists and is not an output of bigunet: it will not be touched; remove it "
             "yourself or give another path"
+        )
+    verb = verb_of(target) if ours else ""
+    if verb and (verb == CONVERSION) != converts:
+        what = "a segmentation" if converts else "an image that convert wrote"
+        raise OutputError(
+            f"{target} is {what}: it will not be touched; remove it yourself or give another path"
         )
 
 

@@ -54,21 +54,24 @@ def lost_blocks(
     OutputError
         If the outputs or the ledger cannot be read.
     """
-    layout = next(iter(outputs.values())).layout
     direct = [output for name, output in outputs.items() if name not in MADE_OF_CLASSES]
     lost: Lost = {}
     kept = _kept(lost, SEGMENT, _stored(direct, 0), ledger)
     if rule is not None:
         instances = outputs["instances"]
         kept &= _kept_objects(lost, kept, instances, ledger, files, rule, has_table=has_table)
-    for group in range(1, len(layout.groups)):
-        stage, before = stage_name(group), kept.reshape(layout.grid_shape(group - 1))
-        stored = _stored(list(outputs.values()), group)
-        done = _done(ledger, stage, len(stored))
-        has_sources = (
-            _has_sources(next(iter(outputs.values())), group, before) if done.any() else ()
-        )
-        kept = _kept(lost, stage, stored, ledger, has_sources=has_sources)
+    _add_lost_levels(lost, list(outputs.values()), kept, ledger)
+    return lost
+
+
+def lost_image_blocks(output: OutputImage, ledger: Ledger, *, first: str) -> Lost:
+    """Blocks of an image of its own that must be written again; ``first`` writes its level 0.
+
+    The rules are those of `lost_blocks`.
+    """
+    lost: Lost = {}
+    kept = _kept(lost, first, _stored([output], 0), ledger)
+    _add_lost_levels(lost, [output], kept, ledger)
     return lost
 
 
@@ -77,6 +80,19 @@ def list_lost(lost: Lost) -> str:
     numbers = [f"{stage} block {number}" for stage, blocks in lost.items() for number in blocks]
     more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
     return ", ".join(numbers[:3]) + more
+
+
+def _add_lost_levels(
+    lost: Lost, outputs: Sequence[OutputImage], kept: Mask, ledger: Ledger
+) -> None:
+    """Add the lost blocks of all later levels; ``kept`` says which blocks of level 0 are kept."""
+    layout = outputs[0].layout
+    for group in range(1, len(layout.groups)):
+        stage, before = stage_name(group), kept.reshape(layout.grid_shape(group - 1))
+        stored = _stored(outputs, group)
+        done = _done(ledger, stage, len(stored))
+        has_sources = _has_sources(outputs[0], group, before) if done.any() else ()
+        kept = _kept(lost, stage, stored, ledger, has_sources=has_sources)
 
 
 def _kept_objects(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import struct
 import zlib
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from PIL import Image
 
 from bigunet.errors import GeometryError, ImageError, OptionError
 from bigunet.geometry import Box
-from bigunet.io.files import tiffs
+from bigunet.io.files.open_files import MAX_OPEN, open_files
 from bigunet.io.files.rasters import RasterReader, describe_raster
-from bigunet.io.files.tiffs import name_axes
+from bigunet.io.files.tiff_axes import name_axes
 from bigunet.io.images.units import scale_um, to_um
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
@@ -322,25 +321,30 @@ def test_channels_have_the_names_that_the_file_gives(tmp_path: Path) -> None:
     assert describe_raster(str(tmp_path / "b.tif")).channel_names == ("red", "green", "blue")
 
 
-def test_a_file_with_several_images_says_that_one_is_read(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tiff:
-        tiff.write(NOISE)
-        tiff.write(NOISE[:20])
-    with caplog.at_level(logging.WARNING):
-        np.testing.assert_array_equal(read_all(tmp_path / "a.ome.tif"), NOISE[None])
-    assert "holds 2 images; only the first is read" in caplog.text
+def test_of_several_images_in_a_file_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        tiff.write(NOISE, metadata={"PhysicalSizeX": 1.0, "PhysicalSizeY": 1.0})
+        tiff.write(NOISE[:20], metadata={"PhysicalSizeX": 2.0, "PhysicalSizeY": 2.0})
+    said = r"2 images; .*a\.ome\.tif#0': #0 Image0 YX \(40, 30\), #1"
+    with pytest.raises(ImageError, match=said):
+        describe_raster(str(path))
+    for number, voxels in enumerate((NOISE, NOISE[:20])):
+        address = f"{path}#{number}"
+        np.testing.assert_array_equal(read_all(Path(address)), voxels[None])
+        assert scale_um(describe_raster(address), 0) == (number + 1.0, number + 1.0)
+    with pytest.raises(ImageError, match=r"has no image #2; it has #0 Image0"):
+        describe_raster(f"{path}#2")
 
 
 def test_few_files_stay_open_and_all_are_read(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{k}.tif" for k in range(tiffs._MAX_OPEN + 4)]
+    paths = [tmp_path / f"{k}.tif" for k in range(MAX_OPEN + 4)]
     for k, path in enumerate(paths):
         tifffile.imwrite(path, NOISE // (k + 1), compression="zlib")
     for _ in range(2):
         for k, path in enumerate(paths):
             np.testing.assert_array_equal(read_all(path)[0], NOISE // (k + 1))
-    assert len(tiffs._open_files._files) == tiffs._MAX_OPEN
+    assert len(open_files) == MAX_OPEN
 
 
 def test_a_file_written_anew_is_read_anew_or_refused(tmp_path: Path) -> None:

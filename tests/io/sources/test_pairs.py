@@ -178,13 +178,13 @@ REFUSALS = {
     "no place": Refusal((), (), ("nowhere", "labels"), "nowhere is no image, folder of images or"),
     "no labels at all": Refusal(("1.png",), (), ("images", None), "is no CSV table; give labels"),
     "image of another kind": Refusal(
-        ("1.czi",), ("1.png",), ("images/1.czi", "labels/1.png"), "1.czi is of no kind that is read"
+        ("1.ims",), ("1.png",), ("images/1.ims", "labels/1.png"), "1.ims is of no kind that is read"
     ),
     "labels of another kind": Refusal(
-        ("1.png",), ("1.czi",), ("images/1.png", "labels/1.czi"), "1.czi is of no kind that is read"
+        ("1.png",), ("1.ims",), ("images/1.png", "labels/1.ims"), "1.ims is of no kind that is read"
     ),
     "folder of another kind": Refusal(
-        ("1.czi",), ("1.png",), ("images", "labels"), "images holds no image: no OME-Zarr"
+        ("1.ims",), ("1.png",), ("images", "labels"), "images holds no image: no OME-Zarr"
     ),
     "missing file": Refusal(
         ("1.png",), (), ("images/1.png", "labels/1.png"), "1.png has no labels .*labels/1.png:"

@@ -1,0 +1,1 @@
+"""Writing an image of any format as OME-Zarr: the verb convert."""

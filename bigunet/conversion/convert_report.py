@@ -1,0 +1,76 @@
+"""The report of a conversion, in numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bigunet.conversion.convert_plan import ConvertPlan, shapes_of
+from bigunet.io.images.units import scale_um
+from bigunet.urls import shown_url
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertReport:
+    """What a conversion did.
+
+    Parameters
+    ----------
+    image : str
+        Address of the image.
+    output : str
+        Path of the output.
+    axes : tuple of str
+        Names of the axes of the output, without the channel.
+    levels : tuple of tuple of int
+        Shape of each level along these axes.
+    channels : tuple of str
+        Names of the channels; the index of a channel without a name.
+    dtype : str
+    voxel_size_um : tuple of float or None
+        Micrometres along z, y and x; None if the image does not state them.
+    blocks_done : int
+        Blocks of level 0 that this run copied; earlier runs did the others.
+    seconds : float
+        Time from the first block to the last byte.
+    peak_memory_bytes : int
+        Peak memory of this process and its children.
+    already_finished : bool
+        Whether an earlier run had finished the output.
+    """
+
+    image: str
+    output: str
+    axes: tuple[str, ...]
+    levels: tuple[tuple[int, ...], ...]
+    channels: tuple[str, ...]
+    dtype: str
+    voxel_size_um: tuple[float, ...] | None
+    blocks_done: int = 0
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    already_finished: bool = False
+
+    @classmethod
+    def of(cls, plan: ConvertPlan, **done: Any) -> ConvertReport:
+        """The report of a plan, and of what was ``done``."""
+        return cls(
+            image=shown_url(plan.image.url),
+            output=plan.output.store,
+            axes=plan.output.canonical_names,
+            levels=tuple(shapes_of(plan.layout)),
+            channels=plan.image.shown_channels,
+            dtype=plan.output.dtype,
+            voxel_size_um=scale_um(plan.image, 0),
+            **done,
+        )
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of level 0, of one channel."""
+        return math.prod(self.levels[0])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON that `bigunet convert --json` prints."""
+        return asdict(self) | {"seconds": round(self.seconds, 3)}
