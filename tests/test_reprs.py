@@ -16,6 +16,7 @@ import bigunet
 from bigunet import (
     Augmentation,
     ClusterSpec,
+    ConvertReport,
     EvaluateOptions,
     JobSpec,
     Model,
@@ -113,3 +114,9 @@ def test_a_train_report_is_a_line() -> None:
         Path("m.safetensors"), Path("m"), "ap", 0.5, 3, 9, 61.0, 1.0, 0.0, False, 7
     )
     assert repr(report) == "<TrainReport: m.safetensors; ap 0.5; step 3 of 9; 61 s>"
+
+
+def test_a_convert_report_is_a_line() -> None:
+    levels = ((40, 30), (20, 15))
+    report = ConvertReport("in.tif", "out.zarr", ("y", "x"), levels, ("0",), "uint8", None)
+    assert repr(report) == ("<ConvertReport: out.zarr; 40 × 30 voxels; 1 channel; 2 levels; 0.0 s>")

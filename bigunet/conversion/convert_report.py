@@ -8,6 +8,7 @@ from typing import Any
 
 from bigunet.conversion.convert_plan import ConvertPlan, shapes_of
 from bigunet.io.images.units import scale_um
+from bigunet.options.short_repr import counted, line_repr, shown_shape
 from bigunet.urls import shown_url
 
 
@@ -65,6 +66,14 @@ class ConvertReport:
             voxel_size_um=scale_um(plan.image, 0),
             **done,
         )
+
+    def __repr__(self) -> str:
+        voxels = f"{shown_shape(self.levels[0])} voxels"
+        levels, channels = (
+            counted(len(self.levels), "level"),
+            counted(len(self.channels), "channel"),
+        )
+        return line_repr(self, self.output, voxels, channels, levels, f"{self.seconds:.1f} s")
 
     @property
     def voxels(self) -> int:

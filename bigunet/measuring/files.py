@@ -122,7 +122,7 @@ def _typed(texts: Sequence[str]) -> np.ndarray:
     """Whole numbers, floats, booleans or texts, whichever all of them are."""
     if set(texts) <= {"True", "False"}:
         return np.array([text == "True" for text in texts], np.bool_)
-    for kind in (np.int64, np.float64):
+    for kind in (np.int64, np.uint64, np.float64):
         with contextlib.suppress(ValueError, OverflowError):
             return np.array([kind(text) for text in texts], kind)
     return np.array(texts, np.str_)

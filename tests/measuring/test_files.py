@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 import bigunet
 from bigunet.errors import OptionError, OutputError
-from bigunet.measuring.files import write_table
+from bigunet.measuring.files import read_table, write_table
 
 
 @pytest.fixture
@@ -70,3 +74,33 @@ def test_parquet_without_pyarrow_says_what_to_install(
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"none/objects.csv cannot be written: No such file"):
         write_table({}, tmp_path / "none" / "objects.csv")
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(0, 2**64 - 1),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.booleans(),
+            st.text('ab1,"\n é', min_size=1, max_size=4),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    suffix=st.sampled_from([".csv", ".parquet"]),
+)
+def test_a_table_is_read_as_it_was_written(rows: list[Any], suffix: str) -> None:
+    kinds = {"label": np.uint64, "area": np.float64, "cut": np.bool_, "class": np.str_}
+    table = {
+        name: np.array(column, kind) for (name, kind), column in zip(kinds.items(), zip(*rows))
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"t{suffix}")
+        write_table(table, path)
+        back = read_table(path)
+    assert list(back) == list(table)
+    for name, column in table.items():
+        if name == "area" and suffix == ".csv":
+            # Floats that are all whole are written with a point, and stay floats.
+            assert back[name].dtype == np.float64
+        np.testing.assert_array_equal(back[name], column)

@@ -31,8 +31,13 @@ def open_image(url: str | Path, *, axes: str = "", usual_axes: bool = False) -> 
         If there is no image or more than one, or if it cannot be read; if its axes are not
         stated, or differ from ``axes``.
     OptionError
-        If ``axes`` are no axes of an image.
+        If ``axes`` are no axes of an image, or ``url`` is an array.
     """
+    if not isinstance(url, str | Path):
+        raise OptionError(
+            f"the image is of the type {type(url).__name__}: give a path or a URL; bigunet.predict "
+            "segments an array"
+        )
     address = normal_url(url)
     if is_raster(address):
         return describe_raster(address, axes=checked_letters(axes), ask=not usual_axes)

@@ -12,7 +12,7 @@ from typing import Any
 
 import zarr
 
-from bigunet.errors import ImageError, OptionError
+from bigunet.errors import ImageError
 from bigunet.io.images import ngff
 from bigunet.io.images.axes import axes_of, checked_letters
 from bigunet.io.images.bare import describe_bare
@@ -52,13 +52,8 @@ def open_multiscale(url: str | Path, *, axes: str = "", usual_axes: bool = False
         If there is no image or more than one, or if it cannot be read; if its axes are not
         stated, or differ from ``axes``.
     OptionError
-        If ``axes`` are no axes of an image, or ``url`` is an array.
+        If ``axes`` are no axes of an image.
     """
-    if not isinstance(url, str | Path):
-        raise OptionError(
-            f"the image is of the type {type(url).__name__}: give a path or a URL; bigunet.predict "
-            "segments an array"
-        )
     url, axes = normal_url(url), checked_letters(axes)
     node = existing_node(url)
     if isinstance(node, zarr.Array):
