@@ -177,6 +177,7 @@ def test_what_differs_is_not_resumed(client: Client, large: Path, tmp_path: Path
         convert(large, target, client=client, existing="resume")
 
 
+@pytest.mark.slow
 def test_a_segmentation_and_a_conversion_do_not_remove_each_other(
     client: Client, large: Path, tmp_path: Path, tiny_model: Path
 ) -> None:

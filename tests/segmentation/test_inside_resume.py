@@ -22,6 +22,9 @@ from bigunet import SegmentReport
 from bigunet.engine.stage import BlockDone
 from bigunet.segmentation.run import clearing
 
+# Many runs each.
+pytestmark = pytest.mark.slow
+
 MODEL = classes_model(2)
 SHAPE = (64, 90)
 

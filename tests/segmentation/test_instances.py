@@ -321,5 +321,5 @@ def test_a_border_that_is_too_wide_is_refused_before_the_first_block(
     }  # fmt: skip
     with pytest.raises(OptionError, match="at most 99 voxels in 2D"):
         bigunet.segment(source, tmp_path / "a", border_class="border", **arguments)
-    with pytest.raises(OptionError, match="give --border-class"):
+    with pytest.raises(OptionError, match="give a class to --border-class"):
         bigunet.segment(source, tmp_path / "a", **arguments)

@@ -88,6 +88,7 @@ def broad(
     return folder / "whole.zarr", segment
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(ends=st.lists(st.integers(0, 75), min_size=1, max_size=3))
 def test_a_run_that_is_interrupted_gives_the_same_bytes(

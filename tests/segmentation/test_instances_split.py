@@ -86,6 +86,7 @@ class Ended(Exception):
     pass
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(ends=st.lists(st.integers(0, 90), min_size=1, max_size=3))
 def test_a_run_that_is_interrupted_gives_the_same_bytes(
@@ -108,6 +109,7 @@ def test_a_run_that_is_interrupted_gives_the_same_bytes(
     assert contents(output) == contents(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["label", "relabel"])
 @pytest.mark.parametrize("of", ["seeds", "label"])
 def test_files_that_are_lost_between_the_stages_are_made_again(

@@ -20,6 +20,9 @@ from bigunet.engine.stage import Notice
 from bigunet.errors import BigUNetError, OptionError, OutputError, StoppedError
 from bigunet.segmentation import series
 
+# Many runs each.
+pytestmark = pytest.mark.slow
+
 MODEL = classes_model(2)
 FIELDS = {"A/01/0": ("classes", "DAPI"), "A/01/1": ("classes", "GFP"), "B/02/0": ("classes",)}
 

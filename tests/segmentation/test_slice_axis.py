@@ -296,6 +296,7 @@ def test_a_resumed_run_computes_a_lost_block_to_the_same_bytes(segment: Segment)
     assert [path for path in before if before[path] != after[path]] == []
 
 
+@pytest.mark.slow
 def test_parts_of_a_run_write_the_same_bytes(segment: Segment) -> None:
     image = write_levels(segment.new("in"), [blobs((10, 12, 18))], "zyx")
     options: dict[str, Any] = {"slice_axis": "x", "block_shape": (16, 7, 8), **OBJECTS}
