@@ -62,7 +62,9 @@ def cli(debug: bool) -> None:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.WARNING if debug else logging.CRITICAL)
     # Its warnings repeat, with a traceback, what bigunet says in one line.
-    logging.getLogger("distributed").setLevel(logging.WARNING if debug else logging.CRITICAL)
+    # When a run ends early, asyncio adds what Dask's futures did not collect.
+    for name in ("distributed", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 
 def _hide_secrets(record: logging.LogRecord) -> bool:
