@@ -23,7 +23,7 @@ from bigunet.options.composed_kinds import Commas, Each, Optional, TwoNumbers
 from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Region, Size
 from bigunet.options.object_sizes import ObjectSizeKind
 from bigunet.options.option_fields import OptionField, option_fields, option_words
-from bigunet.options.option_kinds import Choice, Flag, Kind, Number, Path, Text, Whole
+from bigunet.options.option_kinds import Choice, Flag, Kind, Number, Path, Share, Text, Whole
 from bigunet.training.augmentation import Changes
 
 COMMANDS: list[tuple[type, click.Command, list[str]]] = [
@@ -45,6 +45,8 @@ FITTING = {
     "mask": st.sampled_from(["/a mask.zarr", "s3://bucket/key=1"]),
     "grey_range_of": st.sampled_from(["/out.zarr"]),
     "name": st.sampled_from(["a", "7-b.c"]),
+    "object_threshold": st.floats(0, 1, exclude_min=True, exclude_max=True),
+    "split_radius": st.integers(0, 200),
 }
 
 
@@ -63,6 +65,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         Flag: st.booleans(),
         Text: st.text(),
         Path: st.text(),
+        Share: st.floats(0, 1, exclude_min=True) | st.just(1),
         Number: st.floats(0, 1) | st.floats(1, 1e300),
         TwoNumbers: st.tuples(FINITE, FINITE),
         LevelNumber: st.integers(0, 9) | st.just("auto"),
