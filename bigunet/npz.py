@@ -7,9 +7,12 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
+
+from bigunet.errors import OutputError
 
 DAMAGE = (
     AttributeError,  # another array, which is no npz
@@ -47,3 +50,28 @@ def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
             raise ValueError(f"{damaged} is damaged")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
+
+
+@contextmanager
+def reading_npz(content: bytes, what: str, again: str) -> Iterator[None]:
+    """Turn damage of the bytes into an error of one line.
+
+    Parameters
+    ----------
+    content : bytes
+    what : str
+        What the bytes should be, such as ``"the holes of a block"``.
+    again : str
+        What happens when their file is deleted, such as ``"the block is labelled again"``.
+
+    Raises
+    ------
+    OutputError
+        If one of `DAMAGE` is raised within.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise OutputError(
+            f"{len(content)} bytes are not {what} ({error}); delete their file, and {again}"
+        ) from error

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigunet.errors import OutputError
 from bigunet.measuring.channel_sums import ChannelSums
 from bigunet.measuring.runs import pairs
 from bigunet.measuring.wide import Wide
-from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
+from bigunet.npz import npz_arrays, npz_bytes, reading_npz
 
 _PROBABILITY = "probability"
 
@@ -121,13 +120,8 @@ class ObjectSums:
         OutputError
             If the bytes are damaged.
         """
-        try:
+        with reading_npz(content, "the sums of a block", "the block is measured again"):
             return _checked(_of_arrays(npz_arrays(content)))
-        except DAMAGE as error:
-            raise OutputError(
-                f"{len(content)} bytes are not the sums of a block ({error}); "
-                "delete their file, and the block is measured again"
-            ) from error
 
 
 def _of_arrays(arrays: dict[str, np.ndarray]) -> ObjectSums:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigunet.errors import GeometryError, LabelsError, OutputError
+from bigunet.errors import GeometryError, LabelsError
 from bigunet.geometry import Box
 from bigunet.labels import connected
-from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
+from bigunet.npz import npz_arrays, npz_bytes, reading_npz
 from bigunet.objects.rule import ObjectRule
 
 _VOXELS_AT_ONCE = 2**22
@@ -105,13 +105,8 @@ class BlockFragments:
         OutputError
             If the bytes are damaged.
         """
-        try:
+        with reading_npz(content, "the fragments of a block", "the block is labelled again"):
             return cls.from_arrays(npz_arrays(content))
-        except DAMAGE as error:
-            raise OutputError(
-                f"{len(content)} bytes are not the fragments of a block ({error}); "
-                "delete their file, and the block is labelled again"
-            ) from error
 
 
 def label_block(classes: np.ndarray, rule: ObjectRule) -> np.ndarray:

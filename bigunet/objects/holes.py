@@ -26,9 +26,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigunet.errors import GeometryError, OutputError
+from bigunet.errors import GeometryError
 from bigunet.geometry import Box
-from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
+from bigunet.npz import npz_arrays, npz_bytes, reading_npz
 from bigunet.objects.block_fragments import BlockFragments, fragments_of_labels, label_block
 from bigunet.objects.rule import ObjectRule
 
@@ -80,15 +80,10 @@ class HoleFragments:
         OutputError
             If the bytes are damaged.
         """
-        try:
+        with reading_npz(content, "the holes of a block", "the block is labelled again"):
             arrays = npz_arrays(content)
             at_side = arrays.pop("at_side")
             return cls(BlockFragments.from_arrays(arrays), at_side)
-        except DAMAGE as error:
-            raise OutputError(
-                f"{len(content)} bytes are not the holes of a block ({error}); "
-                "delete their file, and the block is labelled again"
-            ) from error
 
 
 def hole_labels(classes: np.ndarray, rule: ObjectRule) -> np.ndarray:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigunet.errors import GeometryError, LabelsError, OutputError
+from bigunet.errors import GeometryError, LabelsError
 from bigunet.geometry import Box
-from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
+from bigunet.npz import npz_arrays, npz_bytes, reading_npz
 from bigunet.objects.link_rule import LinkRule
 
 
@@ -93,7 +93,7 @@ class BlockOverlaps:
         OutputError
             If the bytes are damaged.
         """
-        try:
+        with reading_npz(content, "the overlaps of a block", "they are counted again"):
             arrays = npz_arrays(content)
             count, odd = divmod(len(arrays), 3)
             if odd:
@@ -102,11 +102,6 @@ class BlockOverlaps:
             return cls(
                 tuple(Overlaps(*(arrays[f"{name}_{k}"] for name in names)) for k in range(count))
             )
-        except DAMAGE as error:
-            raise OutputError(
-                f"{len(content)} bytes are not the overlaps of a block ({error}); "
-                "delete their file, and they are counted again"
-            ) from error
 
 
 def overlaps_of_block(

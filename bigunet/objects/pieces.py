@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bigunet.errors import GeometryError, OutputError
+from bigunet.errors import GeometryError
 from bigunet.geometry import Box
-from bigunet.npz import DAMAGE, npz_arrays, npz_bytes
+from bigunet.npz import npz_arrays, npz_bytes, reading_npz
 from bigunet.objects.joining import BATCH_SIZE, Joiner, StitchedFragments
 from bigunet.objects.scratch import Scratch
 from bigunet.objects.stored_pieces import StoredPieces
@@ -56,17 +56,12 @@ class BlockPieces:
         OutputError
             If the bytes are damaged.
         """
-        try:
+        with reading_npz(content, "the pieces of a block", "the block is labelled again"):
             arrays = npz_arrays(content)
             pieces = cls(arrays["seeds"], arrays["sizes"], arrays["first_voxels"])
             if not pieces.seeds.shape == pieces.sizes.shape == pieces.first_voxels.shape:
                 raise ValueError("arrays of different lengths")
             return pieces
-        except DAMAGE as error:
-            raise OutputError(
-                f"{len(content)} bytes are not the pieces of a block ({error}); "
-                "delete their file, and the block is labelled again"
-            ) from error
 
 
 def pieces_of_block(ids: np.ndarray, box: Box, volume: Box) -> tuple[np.ndarray, BlockPieces]:

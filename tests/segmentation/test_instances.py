@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.classes_as_image import classes_model, comb, spiral, write_classes
+from support.interrupted import interrupted
 from support.stored import contents
 
 import bigunet
@@ -159,22 +159,7 @@ def test_a_run_that_is_interrupted_gives_the_same_bytes(
 ) -> None:
     _, whole, segment = broad
     output = run.folder / "interrupted.zarr"
-    shutil.rmtree(output, ignore_errors=True)
-
-    class Ended(Exception):
-        pass
-
-    for end in ends:
-        left = [end]
-
-        def count(event: Any, _: str, left: list[int] = left) -> None:
-            left[0] -= isinstance(event, BlockDone)
-            if left[0] < 0:
-                raise Ended
-
-        with contextlib.suppress(Ended):
-            segment(output, existing="resume", on_event=count)
-    segment(output, existing="resume")
+    interrupted(segment, output, ends)
     assert contents(output) == contents(whole)
 
 

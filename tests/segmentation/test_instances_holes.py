@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,11 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.classes_as_image import classes_model, write_classes
+from support.interrupted import interrupted
 from support.stored import contents
 
 import bigunet
 from bigunet import SegmentReport, SplitRule
-from bigunet.engine.stage import BlockDone
 
 MODELS = {ndim: classes_model(ndim) for ndim in (2, 3)}
 
@@ -66,10 +64,6 @@ def test_objects_without_holes_are_those_of_the_whole_for_any_blocks(
     assert bigunet.verify(source, output, model=MODELS[ndim], windows=3).ids_wrong == 0
 
 
-class Ended(Exception):
-    pass
-
-
 @pytest.fixture(scope="module")
 def broad(
     tmp_path_factory: pytest.TempPathFactory, client: Any
@@ -96,16 +90,5 @@ def test_a_run_that_is_interrupted_gives_the_same_bytes(
 ) -> None:
     whole, segment = broad
     output = whole.parent / "interrupted.zarr"
-    shutil.rmtree(output, ignore_errors=True)
-    for end in ends:
-        left = [end]
-
-        def count(event: Any, _: str, left: list[int] = left) -> None:
-            left[0] -= isinstance(event, BlockDone)
-            if left[0] < 0:
-                raise Ended
-
-        with contextlib.suppress(Ended):
-            segment(output, existing="resume", on_event=count)
-    segment(output, existing="resume")
+    interrupted(segment, output, ends)
     assert contents(output) == contents(whole)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.balls import some_balls
 from support.classes_as_image import classes_model, write_classes
+from support.interrupted import Ended, interrupted
 from support.stored import contents
 
 import bigunet
 from bigunet import SegmentReport, SplitRule
-from bigunet.engine.stage import BlockDone
 from bigunet.errors import OptionError
 from bigunet.segmentation.instances.object_files import ObjectFiles
 
@@ -82,10 +81,6 @@ def broad(
     return folder / "whole.zarr", segment
 
 
-class Ended(Exception):
-    pass
-
-
 @pytest.mark.slow
 @settings(max_examples=5)
 @given(ends=st.lists(st.integers(0, 90), min_size=1, max_size=3))
@@ -94,18 +89,7 @@ def test_a_run_that_is_interrupted_gives_the_same_bytes(
 ) -> None:
     whole, segment = broad
     output = whole.parent / "interrupted.zarr"
-    shutil.rmtree(output, ignore_errors=True)
-    for end in ends:
-        left = [end]
-
-        def count(event: Any, _: str, left: list[int] = left) -> None:
-            left[0] -= isinstance(event, BlockDone)
-            if left[0] < 0:
-                raise Ended
-
-        with contextlib.suppress(Ended):
-            segment(output, existing="resume", on_event=count)
-    segment(output, existing="resume")
+    interrupted(segment, output, ends)
     assert contents(output) == contents(whole)
 
 
