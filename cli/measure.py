@@ -11,7 +11,16 @@ from bigunet_cli.words import counted, print_json, shown, size_figure
 INPUT, TABLE = "Images and labels", "Output"
 
 
-@click.command(cls=SectionedCommand, short_help="Make the table of the objects of labels.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Make the table of the objects of labels.",
+    examples="""
+    bigunet measure image.zarr cells --table cells.parquet
+        Measure the labels cells inside the image.
+    bigunet measure image.tif labels.tif --table cells.csv --voxel-size 0.5
+        Measure labels of any program, with voxels of 0.5 µm.
+    """,
+)
 @click.argument("image")
 @click.argument("labels")
 @option(

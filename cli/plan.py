@@ -15,7 +15,14 @@ from bigunet.segmentation.segment_options import SegmentOptions
 
 
 @click.command(
-    cls=SectionedCommand, short_help="Say what a segmentation would run, and what it costs."
+    cls=SectionedCommand,
+    short_help="Say what a segmentation would run, and what it costs.",
+    examples="""
+    bigunet plan image.zarr --channel DAPI
+        Foretell blocks, time and memory from a few tiles.
+    bigunet plan image.zarr --memory-limit 4GB --no-measure
+        Foretell blocks and tiles without reading a voxel.
+    """,
 )
 @click.argument("source", metavar="IN")
 @segment_options
