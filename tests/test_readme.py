@@ -31,14 +31,14 @@ WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
-    "needs files of microscopes": 1,
+    "needs files of microscopes": 5,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,
     "needs a volume and a time series": 1,
     "needs polars": 1,
     "needs a window": 1,
-    "needs the internet": 3,
+    "needs the internet": 4,
     "runs tests": 1,
 }
 # Options of other programs.
