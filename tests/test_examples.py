@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat
 import numpy as np
 import pandas
 import pytest
@@ -111,8 +113,6 @@ def test_the_nuclei_of_each_well_are_counted(
 
 @pytest.mark.slow
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient")
-    nbformat = pytest.importorskip("nbformat")
     notebook = nbformat.read(EXAMPLES / "06_arrays_in_python.ipynb", 4)
     kept = [cell.get("outputs") for cell in notebook.cells]
     resources = {"metadata": {"path": str(tmp_path)}}
