@@ -18,6 +18,7 @@ from bigunet.errors import BigUNetError, ImageError, OptionError, OutputError
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
+from bigunet.machine.names import name_as_seen, usable_name
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
@@ -141,19 +142,18 @@ def _usable(folder: str | Path) -> str:
 
 def _named(images: Sequence[str], folder: str) -> tuple[Member, ...]:
     """The images with their outputs. Two images cannot have the same output."""
-    by_name: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    members = []
     for image in images:
-        name = stem_of(image)
-        if name in by_name:
+        name = usable_name(f"{stem_of(image)}.zarr")
+        other = taken.setdefault(name_as_seen(name), image)
+        if other is not image:
             raise OptionError(
-                f"{by_name[name]} and {image} would both become {name}.zarr; rename one of them, "
-                "or segment them into two folders"
+                f"{other} and {image} would both become {name}; rename one of them, or segment "
+                "them into two folders"
             )
-        by_name[name] = image
-    return tuple(
-        Member(shown_url(image), image, os.path.join(folder, f"{name}.zarr"))
-        for name, image in by_name.items()
-    )
+        members.append(Member(shown_url(image), image, os.path.join(folder, name)))
+    return tuple(members)
 
 
 def _check(members: Sequence[Member], options: SegmentOptions, existing: Existing) -> None:
