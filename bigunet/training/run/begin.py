@@ -113,7 +113,7 @@ def _keeps_border_terms(run: TrainingRun, training_set: TrainingSet) -> bool:
 def _network(run: TrainingRun, training_set: TrainingSet, device: torch.device) -> Network:
     """The network before the first step, on a device, in the layout that is fastest there."""
     module = begin_network(run.options, training_set, seed=run.recipe.seed)
-    module.to(device=device, memory_format=layout_of(module))  # type: ignore[call-overload]
+    module.to(device=device, memory_format=layout_of(module, device))  # type: ignore[call-overload]
     return module
 
 
