@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -19,8 +18,8 @@ from bigunet.arrays.reach import check_reach
 from bigunet.arrays.scratch_folder import scratch_folder, speaking_of
 from bigunet.arrays.voxel_sizes import VoxelSize
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.stage import Event
 from bigunet.errors import OptionError
+from bigunet.events import OnEvent
 from bigunet.io.output.array_image import read_output_array, write_array_image
 from bigunet.io.sources.array_source import Array
 from bigunet.machine.memory import usable_memory_bytes
@@ -48,7 +47,7 @@ def predict(
     axes: str | None = None,
     voxel_size_um: VoxelSize | None = None,
     client: Client | ClusterSpec | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
     scratch: str | Path | None = None,
     most_bytes: int | None = None,
     **fields: Unpack[ArrayKeywords],

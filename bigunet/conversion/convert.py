@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Unpack
 
@@ -20,7 +19,7 @@ from bigunet.conversion.convert_report import ConvertReport
 from bigunet.engine.clusters.client import check_can_start, check_client
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.watch import Watch
-from bigunet.engine.stage import Event, Notice
+from bigunet.events import Notice, OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.machine.memory import MemoryWatch
 from bigunet.machine.processes import leave_if_imported_again
@@ -35,8 +34,6 @@ from bigunet.segmentation.workers import open_workers, outlive_run
 from bigunet.urls import without_secrets
 
 logger = logging.getLogger(__name__)
-
-OnEvent = Callable[[Event, str], None]
 
 
 def convert(
@@ -67,7 +64,7 @@ def convert(
     stop : threading.Event, optional
         If it is set, no further block begins, and the conversion ends with StoppedError.
     on_event : callable, optional
-        Receives each event of the run, and the address of the dashboard.
+        Receives each event of the run, as `segment` passes them on.
     **fields
         Fields of ConvertOptions, such as ``ome_version="0.4"``.
 
@@ -129,4 +126,4 @@ def _say(notes: tuple[str, ...], on_event: OnEvent | None) -> None:
         if on_event is None:
             logger.warning("%s", without_secrets(line))
         else:
-            on_event(Notice(f"Warning: {line}"), "")
+            on_event(Notice(f"Warning: {line}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -13,8 +13,8 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
-from bigunet.engine.stage import Event, Notice
 from bigunet.errors import BigUNetError, ImageError, OptionError, OutputError
+from bigunet.events import Notice, OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
@@ -49,7 +49,7 @@ def segment_images(
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
     performance_path: str | Path | None = None,
     table: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
@@ -98,7 +98,7 @@ def segment_images(
     images, left_out = list_images(sources, outputs=folder)
     if left_out:
         line = f"left out {len(left_out)} outputs of bigunet, the first {left_out[0]}"
-        logger.info("%s", line) if on_event is None else on_event(Notice(line), "")
+        logger.info("%s", line) if on_event is None else on_event(Notice(line))
     if not images:
         raise ImageError("no image was given, so there is nothing to segment")
     members = _named(images, folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Unpack
@@ -12,7 +11,7 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
-from bigunet.engine.stage import Event
+from bigunet.events import OnEvent
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
@@ -38,7 +37,7 @@ def segment(
     existing: Existing = "refuse",
     part: Part | str | None = None,
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
     performance_path: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
 ) -> SegmentReport:
@@ -67,8 +66,7 @@ def segment(
         If it is set, no further block begins. The run ends with StoppedError when the blocks that
         have begun are done; these are at most two for each thread.
     on_event : callable, optional
-        Receives each event of the run (a stage begins, a block is done, a notice about the
-        workers) and the address of the dashboard.
+        Receives each event of the run: a `StageBegun`, a `BlockDone`, or a `Notice`.
     performance_path : path, optional
         HTML file for Dask's performance report, which shows what each worker did at which time.
     **fields
@@ -128,7 +126,7 @@ def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> S
 def _with_page(
     report: SegmentReport,
     request: SegmentRequest,
-    on_event: Callable[[Event, str], None] | None,
+    on_event: OnEvent | None,
 ) -> SegmentReport:
     """The report with its page, which is written unless that of the finished output is there."""
     place, options = request.place, request.options

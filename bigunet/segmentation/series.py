@@ -13,8 +13,8 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import performance_report
-from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, BusyError, OutputError, StoppedError
+from bigunet.events import OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
@@ -47,7 +47,7 @@ def segment_series(
     client: Client | ClusterSpec | None,
     existing: Existing,
     stop: threading.Event | None,
-    on_event: Callable[[Event, str], None] | None,
+    on_event: OnEvent | None,
     performance_path: str | Path | None,
 ) -> Generator[tuple[str, SegmentReport | BigUNetError], None, None]:
     """Segment the members with one model; the workers are started once.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+from bigunet.events import OnTrainEvent, TrainEvent
 from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.options.choices import Existing
@@ -13,7 +14,6 @@ from bigunet.options.option_fields import check_keywords, with_keywords
 from bigunet.options.option_kinds import check_existing
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.start import start_run
-from bigunet.training.run.train_events import OnEvent, TrainEvent
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.run.training_run import TrainingRun
 from bigunet.training.train_keywords import TrainKeywords
@@ -31,7 +31,7 @@ def train(
     card: Mapping[str, Any] | None = None,
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
-    on_event: OnEvent | None = None,
+    on_event: OnTrainEvent | None = None,
     **fields: Unpack[TrainKeywords],
 ) -> TrainReport:
     """Train a network as the U-Net paper does, on ten images or many.

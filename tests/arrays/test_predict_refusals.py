@@ -128,7 +128,7 @@ import sys, time
 import numpy as np
 import bigunet
 
-def slow(event, dashboard):
+def slow(event):
     print("begun", flush=True)
     time.sleep(60)
 

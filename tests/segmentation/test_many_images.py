@@ -19,8 +19,8 @@ from support.stored import contents
 
 import bigunet as package
 from bigunet import SegmentOptions
-from bigunet.engine.stage import BlockDone
 from bigunet.errors import ImageError, OptionError, OutputError, StoppedError
+from bigunet.events import BlockDone
 from bigunet.machine.names import name_as_seen
 from bigunet.segmentation import many_images, series
 from bigunet.segmentation.image_list import list_images, stem_of
@@ -133,7 +133,7 @@ def test_a_series_goes_on_with_what_is_unfinished_and_what_is_missing(
 ) -> None:
     stop = threading.Event()
 
-    def after_one_block_of_the_second(event: object, dashboard: str) -> None:
+    def after_one_block_of_the_second(event: object) -> None:
         if isinstance(event, BlockDone) and len(os.listdir(tmp_path / "out")) == 2:
             stop.set()
 

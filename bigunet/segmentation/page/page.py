@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
-from bigunet.engine.stage import Event
+from bigunet.events import OnEvent
 from bigunet.machine.files import replacing
 from bigunet.report.markup import Markup, element, section
 from bigunet.report.page_frame import page
@@ -31,7 +30,7 @@ def write_page(
     report: SegmentReport,
     place: Place,
     options: SegmentOptions,
-    on_event: Callable[[Event, str], None] | None,
+    on_event: OnEvent | None,
 ) -> Path | None:
     """Write the page of a finished run. A run never fails for it: an error is one warning.
 

@@ -1,9 +1,107 @@
-"""The events of a training run: what its caller hears while it runs."""
+"""Events: what a caller hears while a verb runs. Each is a frozen dataclass.
+
+`segment`, `segment_images`, `segment_fields`, `predict` and `convert` pass on each `Event`, and
+`train` each `TrainEvent`. They come one at a time, but from several threads if several images are
+at work. What a function that receives them raises ends the run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from bigunet.urls import without_secrets
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDone:
+    """Event: a block was finished and recorded.
+
+    Parameters
+    ----------
+    stage : str
+    index : tuple of int
+    result : dict
+        What the work of the block returned.
+    num_done, num_blocks : int
+        Blocks of the stage.
+    run : str
+        Name of the run among several that are at work at once; empty for a single run.
+    """
+
+    stage: str
+    index: tuple[int, ...]
+    result: dict[str, Any]
+    num_done: int
+    num_blocks: int
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageBegun:
+    """Event: a stage begins.
+
+    Parameters
+    ----------
+    stage : str
+    num_done : int
+        Number of its blocks that an earlier run has done.
+    num_blocks : int
+    panel : str
+        Address of bigunet's panel on the dashboard; empty without one.
+    run : str
+        Name of the run, as in BlockDone.
+    dashboard : str
+        Address of Dask's dashboard; empty without one.
+    """
+
+    stage: str
+    num_done: int
+    num_blocks: int
+    panel: str = ""
+    run: str = ""
+    dashboard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Event: a line for people, without passwords and tokens.
+
+    Parameters
+    ----------
+    text : str
+    run : str
+        Name of the run that it is about, as in BlockDone.
+    """
+
+    text: str
+    run: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", without_secrets(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class RunsDone:
+    """Event: a run of several has ended, well or not; the first of these events counts none.
+
+    Parameters
+    ----------
+    num_done, num_runs : int
+    run : str
+        Name of the run that has ended; empty in the first event.
+    """
+
+    num_done: int
+    num_runs: int
+    run: str = ""
+
+
+Event = BlockDone | Notice | RunsDone | StageBegun
+"""What a segmentation and a conversion pass on."""
+OnEvent = Callable[[Event], None]
+"""A function that is called with each event of a segmentation or a conversion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +214,7 @@ class AtWork:
     share: float
 
 
-TrainEvent = TrainBegun | StepDone | Validated | AtWork
-OnEvent = Callable[[TrainEvent], None]
-"""A function that is called with each event."""
+TrainEvent = AtWork | StepDone | TrainBegun | Validated
+"""What a training passes on."""
+OnTrainEvent = Callable[[TrainEvent], None]
+"""A function that is called with each event of a training."""
