@@ -5,8 +5,6 @@ import typing as _typing
 from importlib.metadata import version as _version
 
 if _typing.TYPE_CHECKING:
-    from bigunet.arrays.predict import predict
-    from bigunet.arrays.prediction import Prediction
     from bigunet.conversion.convert import convert
     from bigunet.conversion.convert_options import ConvertOptions
     from bigunet.conversion.convert_report import ConvertReport
@@ -36,6 +34,8 @@ if _typing.TYPE_CHECKING:
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
     from bigunet.segmentation.plate_fields import segment_fields
+    from bigunet.segmentation.predict import predict
+    from bigunet.segmentation.prediction import Prediction
     from bigunet.segmentation.segment import segment
     from bigunet.segmentation.segment_options import SegmentOptions
     from bigunet.segmentation.segment_report import SegmentReport
@@ -114,7 +114,7 @@ _HOMES = {
     "Normalisation": "model.description",
     "Notice": "events",
     "ObjectDescription": "model.object_description",
-    "Prediction": "arrays.prediction",
+    "Prediction": "segmentation.prediction",
     "Recipe": "training.recipe",
     "RunsDone": "events",
     "SegmentOptions": "segmentation.segment_options",
@@ -137,7 +137,7 @@ _HOMES = {
     "load_model": "model.files.model_file",
     "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
-    "predict": "arrays.predict",
+    "predict": "segmentation.predict",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",

@@ -19,6 +19,7 @@ from bigunet.conversion.convert_report import ConvertReport
 from bigunet.engine.clusters.client import check_can_start, check_client
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.watch import Watch
+from bigunet.event_bar import drawn
 from bigunet.events import Notice, OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.machine.memory import MemoryWatch
@@ -45,6 +46,7 @@ def convert(
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
     on_event: OnEvent | None = None,
+    progress: bool = False,
     **fields: Unpack[ConvertKeywords],
 ) -> ConvertReport:
     """Write an image as OME-Zarr with a pyramid; level 0 has the very voxels of the image.
@@ -65,6 +67,8 @@ def convert(
         If it is set, no further block begins, and the conversion ends with StoppedError.
     on_event : callable, optional
         Receives each event of the run, as `segment` passes them on.
+    progress : bool
+        As for `segment`.
     **fields
         Fields of ConvertOptions, such as ``ome_version="0.4"``.
 
@@ -93,7 +97,8 @@ def convert(
         with record.opened("resume") as ledger:
             if is_finished(plan, ledger):
                 return ConvertReport.of(plan, already_finished=True)
-    return _run(plan, record, workers, existing, stop, on_event)
+    with drawn(on_event, progress=progress) as hear:
+        return _run(plan, record, workers, existing, stop, hear)
 
 
 def _run(

@@ -50,6 +50,7 @@ def segment_images(
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
     on_event: OnEvent | None = None,
+    progress: bool = False,
     performance_path: str | Path | None = None,
     table: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
@@ -67,7 +68,7 @@ def segment_images(
     folder : path
         Local folder of the outputs; it is made if it is missing. An output has the name of its
         image without ``.zarr``, ``.ome.zarr`` and the like.
-    model, options, client, existing, stop, on_event, performance_path, **fields
+    model, options, client, existing, stop, on_event, progress, performance_path, **fields
         As for `segment`. The model is loaded once, the workers are started once, and there is one
         performance report for all images. With ``existing="resume"`` finished outputs stay,
         unfinished ones are continued, and missing ones are begun. Events have the name of their
@@ -116,6 +117,7 @@ def segment_images(
         existing=existing,
         stop=stop,
         on_event=on_event,
+        progress=progress,
         performance_path=performance_path,
     )
     image_of = {member.name: stem_of(member.source) for member in members}

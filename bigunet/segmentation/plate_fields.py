@@ -57,6 +57,7 @@ def segment_fields(
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
     on_event: OnEvent | None = None,
+    progress: bool = False,
     performance_path: str | Path | None = None,
     table: str | Path | None = None,
     **keywords: Unpack[SegmentKeywords],
@@ -79,7 +80,7 @@ def segment_fields(
         Names or patterns of the wells, such as ``["A01", "B*"]``; by default all.
     fields : sequence of str
         Names or patterns of the fields of a well, such as ``["0", "3"]``; by default all.
-    model, options, client, existing, stop, on_event, performance_path, **keywords
+    model, options, client, existing, stop, on_event, progress, performance_path, **keywords
         As for `segment`. The workers are started once, and there is one performance report for all
         fields. Events have the name of their field, and come from several threads, but never two
         at a time. Fields that the plate lists but does not store are a warning in the log.
@@ -117,6 +118,7 @@ def segment_fields(
         existing=existing,
         stop=stop,
         on_event=on_event,
+        progress=progress,
         performance_path=performance_path,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+from bigunet.event_bar import drawn
 from bigunet.events import OnTrainEvent, TrainEvent
 from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
@@ -32,6 +33,7 @@ def train(
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
     on_event: OnTrainEvent | None = None,
+    progress: bool = False,
     **fields: Unpack[TrainKeywords],
 ) -> TrainReport:
     """Train a network as the U-Net paper does, on ten images or many.
@@ -60,6 +62,8 @@ def train(
     on_event : callable, optional
         Called with an event at the beginning, after each step and validation, and during each
         other stage.
+    progress : bool
+        Whether to draw a progress bar: a widget in a notebook, else text on stderr.
     **fields
         Fields of TrainOptions and Recipe, such as ``target="classes", steps=2000``.
 
@@ -90,9 +94,12 @@ def train(
         existing=check_existing(existing),
     )
     run.check_place()
-    with folder_lock(run.folder, run.busy_message):
+    with (
+        folder_lock(run.folder, run.busy_message),
+        drawn(on_event, progress=progress) as hear,
+    ):
         run.check_files()
-        return start_run(run, on_event or _ignore)
+        return start_run(run, hear or _ignore)
 
 
 def _chosen(
