@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bigunet.options.short_repr import counted, line_repr, shown_shape
 from bigunet.urls import without_secrets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BlockDone:
     """Event: a block was finished and recorded.
 
@@ -36,6 +37,10 @@ class BlockDone:
     num_done: int
     num_blocks: int
     run: str = ""
+
+    def __repr__(self) -> str:
+        done = f"{self.num_done} of {counted(self.num_blocks, 'block')}"
+        return line_repr(self, self.run, self.stage, done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ OnEvent = Callable[[Event], None]
 """A function that is called with each event of a segmentation or a conversion."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TrainBegun:
     """The event before the first step.
 
@@ -154,6 +159,15 @@ class TrainBegun:
     class_shares: Mapping[str, float] = field(default_factory=dict)
     annotated_share: float = 1.0
     doubts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return line_repr(
+            self,
+            f"{counted(self.images, 'image')}, {self.validation_images} to validate on",
+            f"patches of {shown_shape(self.patch_shape)}",
+            counted(self.weights, "weight"),
+            counted(len(self.doubts), "doubt") if self.doubts else "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
