@@ -71,8 +71,6 @@ PARTIAL = {
 def unguarded(nodes: list[ast.AST] | list[ast.stmt]) -> Iterator[str]:
     """What a module uses of one system without asking ``sys.platform`` or ``hasattr`` around it."""
     for node in nodes:
-        if not any(True for one in ast.walk(node) for _ in _of_one_system(one)):
-            continue
         if isinstance(node, ast.If | ast.IfExp | ast.FunctionDef) and asks_for_system(node):
             continue
         yield from _of_one_system(node)
@@ -101,6 +99,13 @@ def _of_one_system(node: ast.AST) -> Iterator[str]:
                 yield f"{module}.{name}"
 
 
+def used_unasked(tree: ast.Module) -> list[str]:
+    """What a module uses of one system without a question."""
+    # Most modules use nothing of this kind, and one look at them is enough.
+    uses = any(True for node in ast.walk(tree) for _ in _of_one_system(node))
+    return list(unguarded(tree.body)) if uses else []
+
+
 def uses_one_system(file: Path) -> bool:
     """Whether a module uses what one of the systems lacks, without a question."""
-    return next(unguarded(ast.parse(file.read_text("utf-8")).body), None) is not None
+    return used_unasked(ast.parse(file.read_text("utf-8"))) != []
