@@ -15,10 +15,11 @@ if _typing.TYPE_CHECKING:
     from bigunet.evaluation.evaluate import Evaluation, evaluate
     from bigunet.evaluation.evaluate_options import EvaluateOptions
     from bigunet.measuring.measure import measure
-    from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
+    from bigunet.model.description import ModelDescription, SegmentationClass
     from bigunet.model.files.model_file import load_model, save_model
     from bigunet.model.model import Model
     from bigunet.model.networks.unet import UNet, UNetConfig
+    from bigunet.model.normalisation import Normalisation
     from bigunet.model.object_description import ObjectDescription
     from bigunet.objects.label_objects import label_objects
     from bigunet.objects.split_rule import SplitRule
@@ -91,7 +92,7 @@ _HOMES = {
     "JobSpec": "engine.clusters.spec",
     "Model": "model.model",
     "ModelDescription": "model.description",
-    "Normalisation": "model.description",
+    "Normalisation": "model.normalisation",
     "ObjectDescription": "model.object_description",
     "Prediction": "arrays.prediction",
     "Recipe": "training.recipe",

@@ -63,9 +63,9 @@ class Moments:
 
 
 def percentiles_of(passes: Passes, percents: Sequence[float]) -> tuple[float, ...]:
-    """Percentiles as ``np.percentile(voxels, percents)`` gives them in float64; none without voxels.
+    """Percentiles as ``np.percentile(voxels, percents)`` gives them in float64.
 
-    There is one pass for each 16 bits of a voxel.
+    There is one pass for each 16 bits of a voxel. Without voxels there are no percentiles.
     """
     ranks: list[int] = []
     shares: list[float] = []
@@ -134,12 +134,12 @@ def _next_digit(
 def _keys(voxels: np.ndarray) -> np.ndarray:
     """Unsigned integers in the order of the voxels."""
     unsigned = np.dtype(f"u{voxels.dtype.itemsize}")
-    keys = np.ascontiguousarray(voxels).view(unsigned)
+    keys: np.ndarray = np.ascontiguousarray(voxels).view(unsigned)
     sign = unsigned.type(1 << (8 * unsigned.itemsize - 1))
     if voxels.dtype.kind == "i":
-        return keys ^ sign
-    if voxels.dtype.kind == "f":
-        return np.where(keys & sign, ~keys, keys | sign)
+        keys = keys ^ sign
+    elif voxels.dtype.kind == "f":
+        keys = np.where(keys & sign, ~keys, keys | sign)
     return keys
 
 

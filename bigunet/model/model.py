@@ -12,8 +12,9 @@ from torch import nn
 
 from bigunet.errors import ModelError
 from bigunet.model.copying import copied
-from bigunet.model.description import ModelDescription, Normalisation, default_classes
+from bigunet.model.description import ModelDescription, default_classes
 from bigunet.model.given import module_from
+from bigunet.model.normalisation import Normalisation
 from bigunet.model.probing.casts import WideCasts
 from bigunet.model.probing.probe import probe
 from bigunet.model.probing.scores import module_name
