@@ -23,6 +23,8 @@ from bigunet.model.given import check_finite, unwrapped
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import build
 from bigunet.model.networks.network import Network
+from bigunet.model.packages.opening import open_package
+from bigunet.model.packages.package_files import PackageFiles, find_package
 
 _METADATA_KEY = "bigunet"
 
@@ -95,12 +97,15 @@ def is_model_file(path: Path) -> bool:
         return False
 
 
-def load_model(source: str | os.PathLike[str]) -> Model:
+def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
     """Read a model by the name of a bundled model, or by its path.
 
     Parameters
     ----------
     source : str or path
+        A model file, or a package of bioimage.io: a folder, a zip, or its ``rdf.yaml``.
+    trust : bool
+        Whether Python and TorchScript of a package may run.
 
     Returns
     -------
@@ -112,6 +117,8 @@ def load_model(source: str | os.PathLike[str]) -> Model:
     ModelError
         If there is no such model, or if the file is damaged or of another kind.
     """
+    if (files := _package_at(source)) is not None:
+        return open_package(files, trust=trust)
     path = find_model(source)
     try:
         header = read_header(path)
@@ -163,6 +170,20 @@ def _with_weights(description: ModelDescription, state: Mapping[str, torch.Tenso
     module = _on_meta(description)
     module.load_state_dict(state, assign=True)
     return module
+
+
+def is_package(source: str | os.PathLike[str]) -> bool:
+    """Whether a package of bioimage.io is at a path."""
+    return _package_at(source) is not None
+
+
+def _package_at(source: str | os.PathLike[str]) -> PackageFiles | None:
+    if not isinstance(source, (str, os.PathLike)) or str(source) in bundled_models():
+        return None
+    try:
+        return find_package(Path(source).expanduser())
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 def bundled_models() -> dict[str, Path]:
