@@ -14,6 +14,8 @@ if _typing.TYPE_CHECKING:
     from bigunet.errors import BigUNetError
     from bigunet.evaluation.evaluate import Evaluation, evaluate
     from bigunet.evaluation.evaluate_options import EvaluateOptions
+    from bigunet.exporting.export import export
+    from bigunet.exporting.export_options import ExportOptions
     from bigunet.measuring.measure import measure
     from bigunet.model.description import ModelDescription, SegmentationClass
     from bigunet.model.files.model_file import load_model, save_model
@@ -48,6 +50,7 @@ __all__ = [
     "ConvertReport",
     "EvaluateOptions",
     "Evaluation",
+    "ExportOptions",
     "JobSpec",
     "Model",
     "ModelDescription",
@@ -66,6 +69,7 @@ __all__ = [
     "VerifyReport",
     "convert",
     "evaluate",
+    "export",
     "info",
     "label_objects",
     "load_model",
@@ -89,6 +93,7 @@ _HOMES = {
     "ConvertReport": "conversion.convert_report",
     "EvaluateOptions": "evaluation.evaluate_options",
     "Evaluation": "evaluation.evaluate",
+    "ExportOptions": "exporting.export_options",
     "JobSpec": "engine.clusters.spec",
     "Model": "model.model",
     "ModelDescription": "model.description",
@@ -107,6 +112,7 @@ _HOMES = {
     "VerifyReport": "segmentation.verify_report",
     "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
+    "export": "exporting.export",
     "info": "path_info",
     "label_objects": "objects.label_objects",
     "load_model": "model.files.model_file",

@@ -11,6 +11,7 @@ from bigunet.errors import ModelError
 from bigunet.model.description import PALETTE, SegmentationClass
 from bigunet.model.model import Model
 from bigunet.model.packages.axis_order import on_image_axes
+from bigunet.model.packages.own_package import own_model
 from bigunet.model.packages.package import Package, PackageTensor
 from bigunet.model.packages.package_files import PackageFiles
 from bigunet.model.packages.postprocessing import OutputRule, output_rule
@@ -39,7 +40,7 @@ def open_package(files: PackageFiles, *, trust: bool = False) -> Model:
     place = files.root if files.root.is_file() else files.root / files.rdf
     try:
         package = read_package(files)
-        model = _model_of(package, trust=trust)
+        model = own_model(package) or _model_of(package, trust=trust)
     except ModelError as error:
         joint = (
             " " if str(error).startswith(("is no ", "holds no ", "has ", "describes ")) else ": "
