@@ -20,7 +20,7 @@ from bigunet.exporting.export_options import ExportOptions
     examples="""
     bigunet export nuclei nuclei.zip
         Write a bundled model as a package.
-    bigunet export model.safetensors model.zip --image field.tif --licence CC-BY-4.0 --author 'Ada L.'
+    bigunet export model.safetensors model.zip --image field.tif --licence CC-BY-4.0
         Write a model of yours, with an image of yours as test and cover.
     """,
 )
