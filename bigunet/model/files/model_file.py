@@ -19,6 +19,7 @@ from bigunet.machine.files import replacing
 from bigunet.model.description import ModelDescription
 from bigunet.model.files.header import Header, check_fits, differences, plain_json, read_header
 from bigunet.model.files.not_a_model import kind_of_file, kind_of_folder
+from bigunet.model.foreign.opening import foreign_kind, open_foreign
 from bigunet.model.given import check_finite, unwrapped
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import build
@@ -95,12 +96,17 @@ def is_model_file(path: Path) -> bool:
         return False
 
 
-def load_model(source: str | os.PathLike[str]) -> Model:
+def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
     """Read a model by the name of a bundled model, or by its path.
 
     Parameters
     ----------
     source : str or path
+        A bundled model, a ``.safetensors`` file of bigunet, an ``.onnx`` file, or with ``trust``
+        a ``.pt2`` file, a TorchScript file or ``package.module:factory``.
+    trust : bool
+        Whether code of the source may run: for files of torch.export and TorchScript, and
+        factories.
 
     Returns
     -------
@@ -112,6 +118,8 @@ def load_model(source: str | os.PathLike[str]) -> Model:
     ModelError
         If there is no such model, or if the file is damaged or of another kind.
     """
+    if foreign_kind(source) is not None:
+        return open_foreign(source, trust=trust)
     path = find_model(source)
     try:
         header = read_header(path)
