@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from bigunet.errors import ModelError
 from bigunet.model.copying import copied
 from bigunet.model.description import ModelDescription, default_classes
+from bigunet.model.foreign import by_value
 from bigunet.model.given import module_from
 from bigunet.model.normalisation import Normalisation
 from bigunet.model.probing.casts import WideCasts
@@ -49,6 +51,12 @@ class Model:
     receptive_field: ReceptiveField
     path: str = ""
     scores: ScoreKind = "logits"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle the code of modules along with the model, if workers cannot import them."""
+        if not by_value.is_needed():
+            return super().__reduce_ex__(protocol)
+        return by_value.unpacked, (type(self), by_value.packed(self.__dict__))
 
     def __repr__(self) -> str:
         halo = f"halo {shown_shape(self.receptive_field.halo)}"

@@ -13,6 +13,7 @@ import tifffile
 import torch
 import zarr
 from PIL import Image
+from support.onnx_graphs import Graph
 
 from bigunet import ModelDescription, Normalisation, UNet, UNetConfig, save_model
 from bigunet.model.description import default_classes
@@ -140,3 +141,10 @@ def description_of_a_giant() -> bytes:
     header = {"__metadata__": {"bigunet": json.dumps(made.to_dict())}}
     encoded = json.dumps(header).encode()
     return len(encoded).to_bytes(8, "little") + encoded
+
+
+def onnx_model(name: str, operator: str) -> None:
+    """An ONNX model of one node."""
+    graph = Graph()
+    graph.add(operator, "image")
+    graph.write(Path(name))

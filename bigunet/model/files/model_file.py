@@ -19,6 +19,7 @@ from bigunet.machine.files import replacing
 from bigunet.model.description import ModelDescription
 from bigunet.model.files.header import Header, check_fits, differences, plain_json, read_header
 from bigunet.model.files.not_a_model import kind_of_file, kind_of_folder
+from bigunet.model.foreign.opening import foreign_kind, open_foreign
 from bigunet.model.given import check_finite, unwrapped
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import build
@@ -103,9 +104,12 @@ def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
     Parameters
     ----------
     source : str or path
-        A model file, or a package of bioimage.io: a folder, a zip, or its ``rdf.yaml``.
+        A bundled model, a ``.safetensors`` file of bigunet, a package of bioimage.io (a folder, a
+        zip, or its ``rdf.yaml``), an ``.onnx`` file, or with ``trust`` a ``.pt2`` file, a
+        TorchScript file or ``package.module:factory``.
     trust : bool
-        Whether Python and TorchScript of a package may run.
+        Whether code of the source may run: for files of torch.export and TorchScript, factories,
+        and Python or TorchScript of a package.
 
     Returns
     -------
@@ -119,6 +123,8 @@ def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
     """
     if (files := _package_at(source)) is not None:
         return open_package(files, trust=trust)
+    if foreign_kind(source) is not None:
+        return open_foreign(source, trust=trust)
     path = find_model(source)
     try:
         header = read_header(path)

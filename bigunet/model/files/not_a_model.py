@@ -6,7 +6,10 @@ import zipfile
 from pathlib import Path
 
 _IN_PYTHON = "load it in Python and give bigunet.Model.of_module(module, ndim=2)"
-_LOAD_STATE = "load it in Python into your network, then bigunet.Model.of_module(network, ndim=2)"
+_LOAD_STATE = (
+    "load it in Python into your network: bigunet.Model.of_module(network, ndim=2), or --model "
+    "module:function --trust"
+)
 _EXPORT = "give bigunet.Model.of_module the PyTorch network that it was made from"
 _IMAGE = "an image is what is segmented, not the model: give it as IN"
 
