@@ -14,8 +14,9 @@ from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.plates import Plate, open_plate
 from bigunet.io.output.publish import is_converted, read_provenance
-from bigunet.model.files.model_file import bundled_models, is_package, load_model
+from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.model.model import Model
+from bigunet.model.packages.package_files import package_at
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.urls import shown_url
@@ -42,7 +43,7 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
     BigUNetError
         If the path is none of these.
     """
-    if str(path) in bundled_models() or str(path).endswith(".safetensors") or is_package(path):
+    if str(path) in bundled_models() or str(path).endswith(".safetensors") or package_at(path):
         return {"kind": "model", **describe_model(load_model(path))}
     _check_there(os.fspath(path))
     progress = read_progress(Path(path))

@@ -25,7 +25,7 @@ from bigunet.model.model import Model
 from bigunet.model.networks.architectures import build
 from bigunet.model.networks.network import Network
 from bigunet.model.packages.opening import open_package
-from bigunet.model.packages.package_files import PackageFiles, find_package
+from bigunet.model.packages.package_files import package_at
 
 _METADATA_KEY = "bigunet"
 
@@ -121,7 +121,8 @@ def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
     ModelError
         If there is no such model, or if the file is damaged or of another kind.
     """
-    if (files := _package_at(source)) is not None:
+    is_bundled = str(source) in bundled_models()
+    if not is_bundled and (files := package_at(source)) is not None:
         return open_package(files, trust=trust)
     if foreign_kind(source) is not None:
         return open_foreign(source, trust=trust)
@@ -176,20 +177,6 @@ def _with_weights(description: ModelDescription, state: Mapping[str, torch.Tenso
     module = _on_meta(description)
     module.load_state_dict(state, assign=True)
     return module
-
-
-def is_package(source: str | os.PathLike[str]) -> bool:
-    """Whether a package of bioimage.io is at a path."""
-    return _package_at(source) is not None
-
-
-def _package_at(source: str | os.PathLike[str]) -> PackageFiles | None:
-    if not isinstance(source, (str, os.PathLike)) or str(source) in bundled_models():
-        return None
-    try:
-        return find_package(Path(source).expanduser())
-    except (OSError, ValueError, RuntimeError):
-        return None
 
 
 def bundled_models() -> dict[str, Path]:

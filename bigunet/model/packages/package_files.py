@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -106,6 +107,16 @@ def find_package(path: Path) -> PackageFiles | None:
     if path.name in NAMES or path.name.endswith(_ENDINGS):
         return PackageFiles(path.parent, path.name) if path.is_file() else None
     return _in_archive(path) if zipfile.is_zipfile(path) else None
+
+
+def package_at(source: object) -> PackageFiles | None:
+    """The package at what may be a path; None if there is none."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    try:
+        return find_package(Path(source).expanduser())
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 def _in_archive(path: Path) -> PackageFiles | None:

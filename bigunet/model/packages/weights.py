@@ -14,15 +14,19 @@ import importlib
 import io
 import pickle
 import sys
+import tempfile
 import types
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bigunet.errors import ModelError
+from bigunet.model.brief import first_line
+from bigunet.model.foreign.onnx_file import load_onnx
 from bigunet.model.packages.package import Package, Weights
 from bigunet.model.packages.package_files import ChangedFileError
 
@@ -65,7 +69,15 @@ def state_of(package: Package, entry: Weights) -> dict[str, Tensor]:
 
 
 def _from_onnx(package: Package, entry: Weights, trust: bool) -> nn.Module:
-    raise ModelError("ONNX is not read yet")
+    content = package.files.read(entry.source, entry.sha256)
+    # In a folder of its own, so that it can name no other file.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "weights.onnx")
+        path.write_bytes(content)
+        try:
+            return load_onnx(path).module
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(path), str(entry.source))) from error
 
 
 def _from_state(package: Package, entry: Weights, trust: bool) -> nn.Module:
@@ -79,7 +91,7 @@ def _from_state(package: Package, entry: Weights, trust: bool) -> nn.Module:
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f"its weights do not fit its network: {_first_line(error)}") from error
+        raise ModelError(f"its weights do not fit its network: {first_line(error)}") from error
     return module
 
 
@@ -96,7 +108,7 @@ def _from_script(package: Package, entry: Weights, trust: bool) -> nn.Module:
             script: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
             return script
     except RuntimeError as error:
-        raise ModelError(f"{entry.source} is no TorchScript: {_first_line(error)}") from error
+        raise ModelError(f"{entry.source} is no TorchScript: {first_line(error)}") from error
 
 
 _READ = {ONNX: _from_onnx, STATE: _from_state, SCRIPT: _from_script}
@@ -118,7 +130,7 @@ def _built(package: Package, entry: Weights) -> nn.Module:
     try:
         module = build(**entry.numbers)
     except Exception as error:  # the code of others may raise anything
-        raise ModelError(f"{entry.builder} cannot be called: {_first_line(error)}") from error
+        raise ModelError(f"{entry.builder} cannot be called: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelError(f"{entry.builder} gives no torch.nn.Module")
     return module
@@ -133,12 +145,7 @@ def _run(code: bytes, name: str) -> types.ModuleType:
     try:
         exec(compile(code, name, "exec"), module.__dict__)
     except Exception as error:  # the code of others may raise anything
-        raise ModelError(f"{name} cannot be run: {_first_line(error)}") from error
+        raise ModelError(f"{name} cannot be run: {first_line(error)}") from error
     finally:
         del sys.modules[module.__name__]
     return module
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return " ".join(line.strip() for line in lines)[:100]
