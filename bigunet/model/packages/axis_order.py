@@ -55,31 +55,28 @@ class OnOwnAxes(nn.Module):
 
 
 def on_image_axes(network: nn.Module, taken: PackageTensor, made: PackageTensor) -> nn.Module:
-    """The network for (n, channel, *space), or the network itself if it already takes them.
+    """The network for (n, channel, *space), or the network itself if it already takes them."""
+    given, scores = (tuple(axis.name for axis in tensor.axes) for tensor in (taken, made))
+    order = ("batch", "channel", *taken.space)
+    if given == scores == order:
+        return network
+    return OnOwnAxes(network, given, scores, taken.space)
 
-    Raises
-    ------
-    ModelError
-        If it has axes that an image block does not have.
-    """
+
+def check_axes(taken: PackageTensor, made: PackageTensor) -> None:
+    """Raise ModelError if input or output has axes that a block of an image does not have."""
     space = taken.space
-    names = [tuple(axis.name for axis in tensor.axes) for tensor in (taken, made)]
-    order = ("batch", "channel", *space)
-    for tensor, axes in zip((taken, made), names):
-        if "batch" not in axes:
-            raise ModelError(f"tensor {tensor.name!r} has no batch axis: bigunet cannot run it")
+    for tensor in (taken, made):
+        axes = [axis.name for axis in tensor.axes]
+        missing = [name for name in ("batch", *space) if name not in axes]
         for axis in tensor.axes:
-            new = axis.kind == "space" and tensor is made and axis.size == 1
-            if axis.name not in order and not new:
+            is_plane = axis.kind == "space" and tensor is made and axis.size == 1
+            if axis.name not in ("batch", "channel", *space) and not is_plane:
                 raise ModelError(
                     f"tensor {tensor.name!r} has the axis {axis.name!r}, which is neither batch, "
                     f"channel nor {', '.join(space)}: bigunet cannot run it"
                 )
-        missing = [name for name in space if name not in axes]
         if missing:
             raise ModelError(
-                f"tensor {tensor.name!r} has no axis {missing[0]!r}: no image of labels"
+                f"tensor {tensor.name!r} has no axis {missing[0]!r}: bigunet cannot run it"
             )
-    if names == [order, order]:
-        return network
-    return OnOwnAxes(network, names[0], names[1], space)

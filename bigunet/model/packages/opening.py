@@ -10,7 +10,7 @@ from torch import nn
 from bigunet.errors import ModelError
 from bigunet.model.description import PALETTE, SegmentationClass
 from bigunet.model.model import Model
-from bigunet.model.packages.axis_order import on_image_axes
+from bigunet.model.packages.axis_order import check_axes, on_image_axes
 from bigunet.model.packages.own_package import own_model
 from bigunet.model.packages.package import Package, PackageTensor
 from bigunet.model.packages.package_files import PackageFiles
@@ -89,6 +89,7 @@ def _tensors(package: Package) -> tuple[PackageTensor, PackageTensor]:
     taken, made = needed[0], package.outputs[0]
     if len(taken.space) not in (2, 3) or taken.space[-2:] != ("y", "x"):
         raise ModelError(f"its input has the axes {', '.join(taken.space)}, not y, x or z, y, x")
+    check_axes(taken, made)
     for axis in made.axes:
         if axis.kind == "space" and axis.name in taken.space and axis.ratio != 1:
             raise ModelError(
