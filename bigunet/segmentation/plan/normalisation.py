@@ -20,7 +20,7 @@ from bigunet.options.choices import NormalisationKind
 from bigunet.segmentation.plan.other_image import channels_of, opened
 from bigunet.segmentation.plan.pointwise import grey_range_of
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-from bigunet.segmentation.plan.whole_image import described_steps, measured_steps
+from bigunet.segmentation.plan.whole_image import MEAN, described_steps, measured_steps
 from bigunet.stores.access import shown_url
 
 Origin = Literal["image", "other image", "other output", "options", "model"]
@@ -68,6 +68,23 @@ class FixedNormalisation:
     left_out: tuple[float, ...] = ()
     outliers: tuple[bool, ...] = ()
     statistics: str = ""
+
+    @property
+    def is_standardised(self) -> bool:
+        """Whether the range is one deviation, from the mean on."""
+        return self.statistics.startswith(MEAN)
+
+    @property
+    def shown(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Grey values that pictures show as black and as white, for each channel.
+
+        They are the ends of the range, or where that is one deviation, a few around the mean.
+        """
+        low, high = self.values.low, self.values.high
+        if not self.is_standardised:
+            return low, high
+        ends = list(zip(low, high))
+        return tuple(2 * a - b for a, b in ends), tuple(4 * b - 3 * a for a, b in ends)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -12,6 +12,8 @@ from bigunet.io.images.all_voxels import AllVoxels
 from bigunet.model.steps import Affine, Clip, Standardise, Step, Stretch
 from bigunet.segmentation.plan.pointwise import Pointwise
 
+MEAN = "mean, and mean plus deviation"
+
 
 def measured_steps(steps: Sequence[Step], voxels: AllVoxels) -> tuple[Pointwise, ...]:
     """What the steps do with the grey values of each channel.
@@ -44,7 +46,7 @@ def described_steps(steps: Sequence[Step], level: int) -> str:
     words = []
     for step in steps:
         if isinstance(step, Standardise):
-            words += ["mean, and mean plus deviation"]
+            words += [MEAN]
         elif isinstance(step, Stretch):
             words += [f"percentiles {step.low:g} and {step.high:g}"]
     return f"{' after '.join(reversed(words))} of all voxels of level {level}" if words else ""
