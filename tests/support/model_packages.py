@@ -10,12 +10,14 @@ import yaml
 SPACE = ("z", "y", "x")
 
 
-def onnx_conv(classes: int = 1, channels: int = 1, *, pad: int = 1, seed: int = 0) -> bytes:
-    """A network of one convolution of width 3 with random weights, as ONNX."""
+def onnx_conv(
+    classes: int = 1, channels: int = 1, *, pad: int = 1, size: int = 3, seed: int = 0
+) -> bytes:
+    """A network of one convolution with random weights, as ONNX."""
     from onnx import TensorProto, helper, numpy_helper
 
     random = np.random.default_rng(seed)
-    weight = random.normal(size=(classes, channels, 3, 3)).astype(np.float32)
+    weight = random.normal(size=(classes, channels, size, size)).astype(np.float32)
     bias = random.normal(size=classes).astype(np.float32)
     node = helper.make_node("Conv", ["image", "w", "b"], ["scores"], pads=[pad] * 4)
     ends = [

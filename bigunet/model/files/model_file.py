@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -98,7 +98,13 @@ def is_model_file(path: Path) -> bool:
         return False
 
 
-def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
+def load_model(
+    source: str | os.PathLike[str],
+    *,
+    trust: bool = False,
+    halo: Sequence[int] = (),
+    blend: bool = False,
+) -> Model:
     """Read a model by the name of a bundled model, or by its path.
 
     Parameters
@@ -110,6 +116,11 @@ def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
     trust : bool
         Whether code of the source may run: for files of torch.export and TorchScript, factories,
         and Python or TorchScript of a package.
+    halo : sequence of int, optional
+        Of a network of another tool: voxels of context that an output depends on, one number or one
+        for each axis, where that cannot be measured.
+    blend : bool
+        Whether to take a network of another tool that cannot be exact, too.
 
     Returns
     -------
@@ -123,9 +134,11 @@ def load_model(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
     """
     is_bundled = str(source) in bundled_models()
     if not is_bundled and (files := package_at(source)) is not None:
-        return open_package(files, trust=trust)
+        return open_package(files, trust=trust, halo=halo, blend=blend)
     if foreign_kind(source) is not None:
-        return open_foreign(source, trust=trust)
+        return open_foreign(source, trust=trust, halo=halo, blend=blend)
+    if halo:
+        raise ModelError(f"{source} is no network of another tool: its halo is known; leave it out")
     path = find_model(source)
     try:
         header = read_header(path)

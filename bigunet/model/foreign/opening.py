@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from bigunet.errors import ModelError
+from bigunet.errors import InexactError, ModelError
 from bigunet.model.files.not_a_model import kind_of_file
 from bigunet.model.foreign.factory import is_factory, load_factory
 from bigunet.model.foreign.foreign_module import ForeignModule
 from bigunet.model.foreign.onnx_file import load_onnx
 from bigunet.model.foreign.programs import load_pt2, load_torchscript
 from bigunet.model.model import Model
+from bigunet.model.probing.whole_tiles import measure_tiles
+from bigunet.options.short_repr import shown_shape
 
 ForeignKind = Literal["onnx", "pt2", "torchscript", "factory"]
 
+OR_BLEND = "; to run it all the same, blended and not exact, give --blend and --tile-shape"
 _WHY_TRUST: dict[ForeignKind, str] = {
     "pt2": "a program of torch.export, and reading it can run code (torch evaluates its text, and "
     "may unpickle it)",
@@ -81,7 +85,13 @@ def read_network(source: str | os.PathLike[str], *, trust: bool = False) -> Fore
     return readers[kind](path)
 
 
-def open_foreign(source: str | os.PathLike[str], *, trust: bool = False) -> Model:
+def open_foreign(
+    source: str | os.PathLike[str],
+    *,
+    trust: bool = False,
+    halo: Sequence[int] = (),
+    blend: bool = False,
+) -> Model:
     """A model of a network of another tool. Its receptive field is measured.
 
     The file says neither names of classes nor a normalisation: both are bigunet's defaults.
@@ -92,6 +102,10 @@ def open_foreign(source: str | os.PathLike[str], *, trust: bool = False) -> Mode
         An ``.onnx``, ``.pt2`` or TorchScript file, or ``package.module:factory``.
     trust : bool
         Whether code of the source may run.
+    halo : sequence of int, optional
+        The halo, one number or one for each axis, where it cannot be measured.
+    blend : bool
+        Whether to take a network that cannot be run exactly, too.
 
     Raises
     ------
@@ -106,10 +120,29 @@ def open_foreign(source: str | os.PathLike[str], *, trust: bool = False) -> Mode
             ndim=ndim,
             channels=tuple(map(str, range(channels))),
             name=_name_of(source),
+            halo=halo,
+            blend=blend,
+            tile_shape=network.tile_shape,
         )
+    except InexactError as error:
+        raise InexactError(f"{source}: {error}{OR_BLEND}") from error
     except ModelError as error:
+        _check_one_shape(source, network, blend)
         raise ModelError(f"{source}: {error}") from error
-    return replace(model, path=_address_of(source))
+    return replace(model, path=address_of(source), assumed=("normalisation", "classes"))
+
+
+def _check_one_shape(source: str | os.PathLike[str], network: ForeignModule, blend: bool) -> None:
+    """Raise InexactError if the network runs on the one shape that its file states."""
+    shape = network.tile_shape
+    if blend or not shape:
+        return
+    ndim, channels = network.axes_and_channels()
+    try:
+        measure_tiles(network.module, in_channels=channels, ndim=ndim, tile_shape=shape)
+    except ModelError:
+        return
+    raise InexactError(f"{source} runs on tiles of {shown_shape(shape)} only{OR_BLEND}")
 
 
 def _name_of(source: str | os.PathLike[str]) -> str:
@@ -117,7 +150,7 @@ def _name_of(source: str | os.PathLike[str]) -> str:
     return path.stem if path.expanduser().is_file() else os.fspath(source)
 
 
-def _address_of(source: str | os.PathLike[str]) -> str:
+def address_of(source: str | os.PathLike[str]) -> str:
     """What ``load_model`` finds again from any folder; the name of a factory as it is."""
     path = Path(source).expanduser()
     return str(path.resolve()) if path.is_file() else os.fspath(source)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from bigunet.errors import ModelError
 from bigunet.model.model import Model
 from bigunet.model.packages.postprocessing import OutputRule
+from bigunet.options.choices import ScoreKind
 
 
 class Shifted(nn.Module):
@@ -56,9 +56,42 @@ class WithBackground(nn.Module):
         return f"sigmoid={self.sigmoid}"
 
 
-def scored(
-    network: nn.Module, rule: OutputRule, width: int, *, ndim: int, channels: Sequence[str]
-) -> Model:
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How a network is measured.
+
+    Parameters
+    ----------
+    ndim : int
+    channels : tuple of str
+    halo : tuple of int
+        The halo that a caller states; empty to measure it.
+    blend : bool
+        Whether a network that is not exact is taken, too.
+    tile_shape : tuple of int
+        The one spatial shape that the package states; empty if there are more.
+    """
+
+    ndim: int = 2
+    channels: tuple[str, ...] = ("0",)
+    halo: tuple[int, ...] = ()
+    blend: bool = False
+    tile_shape: tuple[int, ...] = ()
+
+    def model(self, network: nn.Module, scores: ScoreKind | None = None) -> Model:
+        """The model of a network with these scores, or scores that are measured."""
+        return Model.of_module(
+            network,
+            ndim=self.ndim,
+            channels=self.channels,
+            scores=scores,
+            halo=self.halo,
+            blend=self.blend,
+            tile_shape=self.tile_shape,
+        )
+
+
+def scored(network: nn.Module, rule: OutputRule, width: int, way: Measuring) -> Model:
     """The model of a network under a rule.
 
     Parameters
@@ -67,9 +100,7 @@ def scored(
     rule : OutputRule
     width : int
         Number of scores per voxel that the package states.
-    ndim : int
-    channels : sequence of str
-        Channels of the image; empty for one without a name.
+    way : Measuring
 
     Raises
     ------
@@ -85,26 +116,25 @@ def scored(
     rule = rule if several else rule.shifted()
     if (rule.gain, rule.offset) != (1.0, 0.0):
         network = Shifted(network, rule.gain, rule.offset)
-    known = tuple(channels) or ("0",)
     if rule.activation == "none" and not is_cut:
-        model = _measured(network, several=several, ndim=ndim, channels=known)
+        model = _measured(network, way, several=several)
     else:
-        model = Model.of_module(network, ndim=ndim, channels=known, scores="logits")
+        model = way.model(network, "logits")
         if several and rule.activation != "softmax":
             model = _with_background(model, sigmoid=rule.activation == "sigmoid")
     _check_width(model, width)
     return model
 
 
-def _measured(network: nn.Module, *, several: bool, ndim: int, channels: Sequence[str]) -> Model:
+def _measured(network: nn.Module, way: Measuring, *, several: bool) -> Model:
     """The model of a network without an activation after it: its scores are measured."""
     try:
-        return Model.of_module(network, ndim=ndim, channels=channels)
+        return way.model(network)
     except ModelError:
         if not several:
             raise
-        model = Model.of_module(network, ndim=ndim, channels=channels, scores="logits")
-        noise = torch.rand(1, len(channels), *_smallest(model)) * 1000 - 500
+        model = way.model(network, "logits")
+        noise = torch.rand(1, model.in_channels, *_smallest(model)) * 1000 - 500
         with torch.inference_mode():
             scores = model.module(noise)
         if scores.min() < 0 or scores.max() > 1:
@@ -128,4 +158,4 @@ def _check_width(model: Model, width: int) -> None:
 
 def _smallest(model: Model) -> tuple[int, ...]:
     field = model.receptive_field
-    return field.input_shape(field.stride)
+    return model.tile_shape or field.input_shape(field.stride)

@@ -98,9 +98,12 @@ def test_a_state_dict_with_more_than_tensors_is_never_unpickled(tmp_path) -> Non
         load_model(tmp_path, trust=True)
 
 
-def test_a_halo_that_is_too_small_is_said(tmp_path, caplog) -> None:
-    weights = onnx_conv()
+@pytest.mark.parametrize("pad", [1, 3])
+def test_a_stated_halo_is_compared_with_the_measured_one(tmp_path, pad) -> None:
+    weights = onnx_conv(size=2 * pad + 1, pad=pad)
     data = description(weights=weights)
-    data["outputs"][0]["axes"][2]["halo"] = data["outputs"][0]["axes"][3]["halo"] = 1
-    load_model(write_package(tmp_path / "right", data, weights_onnx=weights))
-    assert not caplog.records
+    for axis in data["outputs"][0]["axes"][2:]:
+        axis["halo"] = 1
+    model = load_model(write_package(tmp_path, data, weights_onnx=weights))
+    assert model.receptive_field.halo == (pad, pad)
+    assert ("halo" in model.description.card) is (pad == 3)

@@ -11,7 +11,7 @@ from bigunet.errors import ModelError
 from bigunet.model.inference.score_maps import labels_of, probabilities_of
 from bigunet.model.packages.package import PackageTensor, ProcessingStep
 from bigunet.model.packages.postprocessing import output_rule
-from bigunet.model.packages.scores_of_package import WithBackground, scored
+from bigunet.model.packages.scores_of_package import Measuring, WithBackground, scored
 
 
 class _Pointwise(nn.Module):
@@ -67,23 +67,21 @@ def test_of_several_sigmoids_the_highest_above_a_half_is_the_label(logits) -> No
 
 
 def test_one_sigmoid_is_foreground_and_background() -> None:
-    model = scored(_Pointwise(2.0), rule(ProcessingStep("sigmoid")), 1, ndim=2, channels=())
+    model = scored(_Pointwise(2.0), rule(ProcessingStep("sigmoid")), 1, Measuring())
     scores = model.module(torch.full((1, 1, 1, 1), 0.5))[0].detach()
     assert model.scores == "logits"
     assert float(probabilities_of(scores)[1]) == pytest.approx(1 / (1 + np.exp(-1.0)))
 
 
 def test_a_softmax_takes_the_highest() -> None:
-    model = scored(
-        _Pointwise(1.0, 2.0, -1.0), rule(ProcessingStep("softmax")), 3, ndim=2, channels=()
-    )
+    model = scored(_Pointwise(1.0, 2.0, -1.0), rule(ProcessingStep("softmax")), 3, Measuring())
     scores = model.module(torch.tensor([-1.0, 1.0]).reshape(1, 1, 1, 2))[0].detach()
     assert labels_of(scores).tolist() == [[2, 1]]
 
 
 def test_another_number_of_channels_than_stated_is_refused() -> None:
     with pytest.raises(ModelError, match="gives 2 channels, and its output states 3"):
-        scored(_Pointwise(1.0, 2.0), rule(ProcessingStep("softmax")), 3, ndim=2, channels=())
+        scored(_Pointwise(1.0, 2.0), rule(ProcessingStep("softmax")), 3, Measuring())
 
 
 @pytest.mark.parametrize(
