@@ -38,7 +38,7 @@ NOT_RUN = {
     "needs a volume and a time series": 1,
     "needs polars": 1,
     "needs a window": 1,
-    "needs the internet": 3,
+    "needs the internet": 4,
     "runs tests": 1,
 }
 # Options of other programs.
