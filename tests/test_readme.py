@@ -39,7 +39,7 @@ NOT_RUN = {
     "needs polars": 1,
     "needs a window": 1,
     "needs docker": 2,
-    "needs the internet": 5,
+    "needs the internet": 6,
     "needs Windows": 1,
     "runs tests": 1,
 }
