@@ -32,7 +32,7 @@ WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
-    "needs files of microscopes": 5,
+    "needs files of microscopes": 6,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,
@@ -41,7 +41,7 @@ NOT_RUN = {
     "needs polars": 1,
     "needs a window": 1,
     "needs docker": 2,
-    "needs the internet": 6,
+    "needs the internet": 7,
     "needs Windows": 1,
     "runs tests": 1,
 }
@@ -66,6 +66,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, client: Client, write_image:
     write_image(folder / "truth.zarr", "yx", shape=(64, 60))
     package.segment(folder / "image.zarr", folder / "prediction.zarr", client=client)
     write_folders(folder)
+    write_folders(folder / "held-out", count=2, shape=(256, 256))
     return folder
 
 
