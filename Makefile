@@ -42,7 +42,7 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*/*.sh benchmarks/*/*/*.sh tests/*/*.sh
+	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*.sh examples/*/*.sh benchmarks/*/*/*.sh tests/*/*.sh
 
 ## types: types of the code as it is on macOS and on Windows
 types: .venv/installed-test
