@@ -76,9 +76,11 @@ class BlockTasks:
         ):
             time.sleep(_POLL_SECONDS)
 
-    def submit(self, stage: Stage, index: Index) -> Future:
-        """Send a block to the workers."""
-        key = f"{stage.name}-{'.'.join(map(str, index))}-{self._name}"
+    def submit(self, stage: Stage, index: Index, *, attempt: int = 0) -> Future:
+        """Send a block to the workers. A block that failed needs another number of the attempt."""
+        # Under the key of a task that it still knows, Dask gives the result of that one.
+        again = f"-{attempt}" if attempt else ""
+        key = f"{stage.name}-{'.'.join(map(str, index))}-{self._name}{again}"
         return self._client.submit(run_block, self._name, stage.name, index, key=key, pure=False)
 
     def cancel(self, futures: Iterable[Future]) -> None:
