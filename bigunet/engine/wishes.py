@@ -38,7 +38,7 @@ class Wishes:
         self._wishes[wish.index] = [*others, wish]
 
     def drop(self, wish: Wish) -> None:
-        """Take a request back; a block that nobody asks for, and that has not begun, is left out."""
+        """Take a request back; a block without requests is left out, unless it has begun."""
         left = [one for one in self._wishes.get(wish.index, ()) if one is not wish]
         if left or wish.index in self._begun:
             if wish.index in self._wishes:
