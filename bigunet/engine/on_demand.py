@@ -56,6 +56,7 @@ class OnDemand:
         self._stage, self._ledger, self._on_event = stage, ledger, on_event
         self._tasks = BlockTasks(client, (stage,), output=output, patient=patient)
         self._wishes = Wishes()
+        self._done = set(ledger.done(stage.name))
         self._lock = threading.Lock()
         self._running: dict[Task, Index] = {}
         self._failures: Counter[Index] = Counter()
@@ -77,11 +78,7 @@ class OnDemand:
     @property
     def num_done(self) -> int:
         """Number of blocks that are done, those of earlier runs included."""
-        return len(self._ledger.done(self._stage.name))
-
-    def is_done(self, index: Index) -> bool:
-        """Whether a block is written and recorded."""
-        return self._stage.number(index) in self._ledger.done(self._stage.name)
+        return len(self._done)
 
     def ask(self, index: Index) -> Wish:
         """Ask for a block. It goes before all blocks that were asked for earlier.
@@ -96,7 +93,7 @@ class OnDemand:
             wish = Wish(index, Future())
             if self._end is not None:
                 wish.future.set_exception(self._end)
-            elif self.is_done(index):
+            elif self._stage.number(index) in self._done:
                 wish.future.set_result(None)
             else:
                 self._wishes.add(wish)
@@ -143,9 +140,13 @@ class OnDemand:
             return
         finally:
             task.release()
-        self._ledger.append(self._stage.name, self._stage.number(index), result)
-        done = BlockDone(self._stage.name, index, result, self.num_done, self._stage.num_blocks)
-        self._on_event(done)
+        number = self._stage.number(index)
+        self._ledger.append(self._stage.name, number, result)
+        num_done = self.num_done + 1
+        self._on_event(BlockDone(self._stage.name, index, result, num_done, self._stage.num_blocks))
+        # Only now does it count as done: whoever asks next relies on what heard of it.
+        with self._lock:
+            self._done.add(number)
         self._answer(index, None)
 
     def _answer(self, index: Index, error: BigUNetError | None) -> None:

@@ -1,0 +1,180 @@
+"""Preview an image: its labels, computed where somebody looks at them, and kept for a run."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Unpack
+
+from distributed import Client
+
+from bigunet.engine.clusters.spec import ClusterSpec
+from bigunet.engine.stage import Event, Notice
+from bigunet.errors import OptionError
+from bigunet.io.images.plates import is_plate
+from bigunet.machine.processes import leave_if_imported_again
+from bigunet.machine.signals import undisturbed
+from bigunet.model.model import Model
+from bigunet.options.choices import Existing
+from bigunet.options.option_fields import chosen
+from bigunet.previewing.lazy_array import LazyArray
+from bigunet.previewing.session import Session, open_session
+from bigunet.segmentation.page.repeat import repeating
+from bigunet.segmentation.request import SegmentRequest, resolve_request
+from bigunet.segmentation.segment_keywords import SegmentKeywords
+from bigunet.segmentation.segment_options import SegmentOptions
+from bigunet.urls import shown_url
+
+_NAME = "preview.zarr"
+
+
+class Preview:
+    """An image whose labels are computed where they are read; close it, or use it in ``with``.
+
+    Attributes
+    ----------
+    array : LazyArray
+        The classes: ``preview.array[y0:y1, x0:x1]`` computes their blocks.
+    probabilities : LazyArray or None
+        The probabilities, if the options ask for them.
+    folder : Path
+        The output.
+    command : str
+        The command that computes all other blocks and finishes the output; empty for a temporary
+        output, and for a model that was made in Python.
+    """
+
+    def __init__(
+        self, request: SegmentRequest, session: Session, closing: contextlib.ExitStack
+    ) -> None:
+        self._session = session
+        self._closing = closing
+        self.folder = request.place.folder
+        self.array = LazyArray(session.outputs["classes"])
+        shares = session.outputs.get("probabilities")
+        self.probabilities = None if shares is None else LazyArray(shares)
+        again = repeating(session.plan, request.place, request.options)
+        self.command = f"{again} --resume" if again else ""
+
+    def __repr__(self) -> str:
+        return f"Preview({self.folder}, {self.num_done} of {self.num_blocks} blocks)"
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of blocks of the image."""
+        return self._session.plan.grid.num_blocks
+
+    @property
+    def num_done(self) -> int:
+        """Number of blocks that are done, those of earlier runs included."""
+        return self._session.blocks.num_done
+
+    def close(self) -> None:
+        """End the workers. What is computed stays, unless the output is temporary."""
+        self._closing.close()
+
+    def __enter__(self) -> Preview:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def preview(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    model: str | Path | Model = "nuclei",
+    options: SegmentOptions | None = None,
+    client: Client | ClusterSpec | None = None,
+    existing: Existing = "refuse",
+    stop: threading.Event | None = None,
+    on_event: Callable[[Event, str], None] | None = None,
+    **fields: Unpack[SegmentKeywords],
+) -> Preview:
+    """Open an image such that its labels are computed where they are read, exact as ever.
+
+    Every block that was computed is kept in the output, as `segment` writes it. So
+    ``segment(source, target, existing="resume")`` with the same options goes on from what was
+    seen, and writes the same bytes as without a preview.
+
+    Parameters
+    ----------
+    source : path or URL
+        As of `segment`; of a plate, one field.
+    target : path, optional
+        Path of the output; by default a temporary folder, which is removed at the end.
+    model : str, path or Model
+        As of `segment`.
+    options : SegmentOptions, optional
+    client : distributed.Client or ClusterSpec, optional
+        As of `segment`.
+    existing : {"refuse", "resume", "overwrite"}
+        What to do if the target exists.
+    stop : threading.Event, optional
+        Ends the wait for workers once it is set.
+    on_event : callable, optional
+        Receives an event for each block that is done, and the address of the dashboard; in
+        another thread.
+    **fields
+        Fields of SegmentOptions, such as ``level=1, channels=["DAPI"]``.
+
+    Returns
+    -------
+    Preview
+
+    Raises
+    ------
+    BigUNetError
+        As `segment`.
+    """
+    leave_if_imported_again()
+    options = chosen(SegmentOptions, options, fields, preview)
+    _check_one_image(source)
+    with contextlib.ExitStack() as opening:
+        place = target
+        if target is None:
+            place = opening.enter_context(_temporary(existing, on_event))
+        request = resolve_request(
+            source,
+            place,
+            model=model,
+            options=options,
+            workers=client,
+            existing=existing,
+            part=None,
+        )
+        session = opening.enter_context(open_session(request, stop=stop, on_event=on_event))
+        opened = Preview(request, session, opening)
+        if target is None:
+            opened.command = ""
+        opening = opening.pop_all()
+        opened._closing = opening
+        return opened
+
+
+def _check_one_image(source: str | Path) -> None:
+    """Raise OptionError for a plate."""
+    if is_plate(source):
+        raise OptionError(
+            f"{shown_url(str(source))} is a plate: a preview shows one field, such as "
+            f"{shown_url(str(source)).rstrip('/')}/A/1/0"
+        )
+
+
+@contextlib.contextmanager
+def _temporary(existing: Existing, on_event: Callable[[Event, str], None] | None) -> Iterator[Path]:
+    """The path of an output that is gone afterwards."""
+    if existing != "refuse":
+        raise OptionError("there is nothing to go on with or to overwrite without an OUT: give one")
+    folder = tempfile.TemporaryDirectory(prefix="bigunet-preview-", ignore_cleanup_errors=True)
+    try:
+        if on_event is not None:
+            on_event(Notice(f"without OUT, labels are kept in {folder.name} until the end"), "")
+        yield Path(folder.name, _NAME)
+    finally:
+        with undisturbed():
+            folder.cleanup()
