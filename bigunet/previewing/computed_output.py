@@ -29,7 +29,7 @@ from bigunet.previewing.blocks_done import BlocksDone
 _CACHE_BYTES = 2**28
 _SCREEN = (1280, 2048)
 """Pixels that a viewer shows along the last two axes."""
-_MOST_IN_VIEW = 40
+_MOST_IN_VIEW = 24
 """Blocks on a screen; if a level shows more, looking at it starts none."""
 
 _Key = tuple[int, Point]
