@@ -19,7 +19,7 @@ with while_starting():
 # Each command is in the module of the same name.
 _COMMANDS = (
     "convert", "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "segment", "train",
-    "verify",
+    "verify", "view",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.

@@ -48,9 +48,31 @@ def state_of(scene: Scene, address: Address) -> State:
 
 def layers_of(scene: Scene, address: Address) -> list[State]:
     """The layers of a scene, from the image to the labels over it."""
-    layers = [] if scene.grey is None else grey_layers(scene.grey, address)
-    if scene.probabilities is not None:
-        layers += probability_layers(scene.probabilities, address)
+    grey = [] if scene.grey is None else grey_layers(scene.grey, address)
+    return grey + _written_layers(scene, address)
+
+
+def renewed_state(state: State, before: Scene, scene: Scene, address: Address) -> State:
+    """A state with the labels and probabilities of a scene at new addresses.
+
+    What the user has chosen stays: which layers are visible, where the middle is, and what was
+    removed. Layers that the scene did not have before are added.
+    """
+    old = {layer["name"] for layer in _written_layers(before, address)}
+    new = {layer["name"]: layer for layer in _written_layers(scene, address)}
+    layers = []
+    for layer in state.get("layers", ()):
+        fresh = new.get(layer["name"], {}) if layer["name"] in old else {}
+        changed = {key: fresh[key] for key in ("source", "segmentColors") if key in fresh}
+        layers.append(layer | changed)
+    added = [layer for name, layer in new.items() if name not in old]
+    return state | {"layers": layers + added}
+
+
+def _written_layers(scene: Scene, address: Address) -> list[State]:
+    """The layers that a run writes."""
+    shares = scene.probabilities
+    layers = [] if shares is None else probability_layers(shares, address)
     return layers + [label_layer(layer, address) for layer in scene.labels]
 
 
