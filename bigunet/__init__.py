@@ -36,6 +36,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.training.run.train_report import TrainReport
     from bigunet.training.train import train
     from bigunet.training.train_options import TrainOptions
+    from bigunet.viewing.view import View, view
 
 __version__ = _version("bigunet")
 
@@ -63,6 +64,7 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "VerifyReport",
+    "View",
     "convert",
     "evaluate",
     "info",
@@ -77,6 +79,7 @@ __all__ = [
     "segment_images",
     "train",
     "verify",
+    "view",
 ]
 
 # Torch, Dask and zarr take two seconds to import: each name brings what it needs on first use.
@@ -104,6 +107,7 @@ _HOMES = {
     "UNet": "model.networks.unet",
     "UNetConfig": "model.networks.unet",
     "VerifyReport": "segmentation.verify_report",
+    "View": "viewing.view",
     "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
     "info": "path_info",
@@ -118,6 +122,7 @@ _HOMES = {
     "segment_images": "segmentation.many_images",
     "train": "training.train",
     "verify": "segmentation.verify",
+    "view": "viewing.view",
 }
 
 
