@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from distributed import Client
 
@@ -27,6 +27,9 @@ from bigunet.segmentation.request import SegmentRequest, resolve_request
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.urls import shown_url
+
+if TYPE_CHECKING:
+    from bigunet.previewing.live_page import LivePage
 
 _NAME = "preview.zarr"
 
@@ -48,16 +51,47 @@ class Preview:
     """
 
     def __init__(
-        self, request: SegmentRequest, session: Session, closing: contextlib.ExitStack
+        self,
+        request: SegmentRequest,
+        session: Session,
+        closing: contextlib.ExitStack,
+        *,
+        port: int = 0,
     ) -> None:
         self._session = session
         self._closing = closing
+        self._port = port
+        self._page: LivePage | None = None
+        self._lock = threading.Lock()
         self.folder = request.place.folder
         self.array = LazyArray(session.outputs["classes"])
         shares = session.outputs.get("probabilities")
         self.probabilities = None if shares is None else LazyArray(shares)
         again = repeating(session.plan, request.place, request.options)
         self.command = f"{again} --resume" if again else ""
+
+    @property
+    def url(self) -> str:
+        """Address of a page in the browser of this machine, which is served from now on.
+
+        Raises
+        ------
+        OptionError
+            If neuroglancer is not installed, or the port is taken.
+        """
+        with self._lock:
+            if self._page is None:
+                # Imported here: whoever reads arrays needs no page.
+                from bigunet.previewing.live_page import LivePage
+
+                page = LivePage(self._session, port=self._port)
+                self._page = self._closing.enter_context(page)
+            return self._page.url
+
+    @property
+    def progress(self) -> str:
+        """How many blocks are done, and the time of each: ``"12 of 340 blocks, 0.4 s each"``."""
+        return self._session.pace.line
 
     def __repr__(self) -> str:
         return f"Preview({self.folder}, {self.num_done} of {self.num_blocks} blocks)"
@@ -91,6 +125,7 @@ def preview(
     options: SegmentOptions | None = None,
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
+    port: int = 0,
     stop: threading.Event | None = None,
     on_event: Callable[[Event, str], None] | None = None,
     **fields: Unpack[SegmentKeywords],
@@ -114,6 +149,8 @@ def preview(
         As of `segment`.
     existing : {"refuse", "resume", "overwrite"}
         What to do if the target exists.
+    port : int
+        Port of the page on this machine; 0 chooses a free one.
     stop : threading.Event, optional
         Ends the wait for workers once it is set.
     on_event : callable, optional
@@ -148,11 +185,9 @@ def preview(
             part=None,
         )
         session = opening.enter_context(open_session(request, stop=stop, on_event=on_event))
-        opened = Preview(request, session, opening)
+        opened = Preview(request, session, opening.pop_all(), port=port)
         if target is None:
             opened.command = ""
-        opening = opening.pop_all()
-        opened._closing = opening
         return opened
 
 

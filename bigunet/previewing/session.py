@@ -16,8 +16,10 @@ from bigunet.io.output.output_image import OutputImage
 from bigunet.options.choices import Output
 from bigunet.previewing.blocks_done import BlocksDone
 from bigunet.previewing.computed_output import ComputedOutput
+from bigunet.previewing.pace import Pace
 from bigunet.segmentation.execution import as_workers_begin
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
+from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.planned_run import open_record, plan_run
 from bigunet.segmentation.request import SegmentRequest
@@ -37,15 +39,19 @@ class Session:
     Parameters
     ----------
     plan : SegmentPlan
+    normalisation : FixedNormalisation
     blocks : OnDemand
     done : BlocksDone
+    pace : Pace
     outputs : dict of str to ComputedOutput
         The classes, and the probabilities if they are written.
     """
 
     plan: SegmentPlan
+    normalisation: FixedNormalisation
     blocks: OnDemand
     done: BlocksDone
+    pace: Pace
     outputs: dict[Output, ComputedOutput]
 
 
@@ -84,10 +90,12 @@ def _open_blocks(run: Run, ledger: Ledger, request: SegmentRequest) -> Iterator[
     run.mend(ledger)
     stage, runner = run.segment_stage(), run.stage_runner
     done = BlocksDone(run.plan.output_grid, ledger.done(stage.name))
+    pace = Pace(len(ledger.done(stage.name)), stage.num_blocks)
     described = describe_outputs(run.plan, request.place)
 
     def hear(event: Event) -> None:
         if isinstance(event, BlockDone):
+            pace.add(event.result)
             done.add(event.index)
         _pass_on(event, stage, ledger, runner)
 
@@ -105,7 +113,7 @@ def _open_blocks(run: Run, ledger: Ledger, request: SegmentRequest) -> Iterator[
             for name, output in described.items()
             if name not in MADE_OF_CLASSES
         }
-        yield Session(run.plan, blocks, done, outputs)
+        yield Session(run.plan, run.normalisation, blocks, done, pace, outputs)
 
 
 def _pass_on(event: Event, stage: Stage, ledger: Ledger, runner: StageRunner) -> None:

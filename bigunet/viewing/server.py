@@ -99,6 +99,11 @@ class ViewerServer:
         with self._viewer.shared_state._lock:
             self._viewer.set_state(function(dict(self._viewer.shared_state.raw_state)))
 
+    def say(self, line: str) -> None:
+        """Show a line at the edge of the page, in the place of the one before."""
+        with self._viewer.config_state.txn() as changed:
+            changed.status_messages["bigunet"] = line
+
     @property
     def state(self) -> dict[str, Any]:
         """The state that is shown; it follows what the user does in the browser."""
