@@ -80,6 +80,11 @@ class OnDemand:
         """Number of blocks that are done, those of earlier runs included."""
         return len(self._done)
 
+    @property
+    def failure(self) -> BigUNetError | None:
+        """Why no further block is computed; None while all is well."""
+        return self._end
+
     def ask(self, index: Index) -> Wish:
         """Ask for a block. It goes before all blocks that were asked for earlier.
 

@@ -62,7 +62,10 @@ class LiveView(ZarrView):
             return None
         level = int(match[1])
         shape: Point = self.image.volume_shape(level)
-        index = tuple(map(int, match[2].strip("/").split("/")))[-len(shape) :]
+        index = tuple(map(int, match[2].strip("/").split("/")))
+        if len(index) != len(self.axes):
+            return None
+        index = index[-len(shape) :]
         chunk = self.chunk_shape(level)[-len(shape) :]
         if any(k >= ceil_div(n, m) for k, n, m in zip(index, shape, chunk)):
             return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -23,6 +25,7 @@ from bigunet.options.option_fields import chosen
 from bigunet.previewing.lazy_array import LazyArray
 from bigunet.previewing.session import Session, open_session
 from bigunet.segmentation.page.repeat import repeating
+from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.request import SegmentRequest, resolve_request
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
     from bigunet.previewing.live_page import LivePage
 
 _NAME = "preview.zarr"
+_LOOK_SECONDS = 0.5
+_SMALL_BLOCKS = {2: (512, 512), 3: (64, 128, 128)}
+_MOST_VOXELS = 2**21
+"""Voxels of a block that a CPU computes in about ten seconds."""
 
 
 class Preview:
@@ -105,6 +112,19 @@ class Preview:
     def num_done(self) -> int:
         """Number of blocks that are done, those of earlier runs included."""
         return self._session.blocks.num_done
+
+    def wait(self, stop: threading.Event | None = None) -> None:
+        """Wait until ``stop`` is set, or an error ends the blocks.
+
+        Raises
+        ------
+        BigUNetError
+            The error, such as a full disk.
+        """
+        stop = stop or threading.Event()
+        while not stop.wait(_LOOK_SECONDS):
+            if (error := self._session.blocks.failure) is not None:
+                raise error
 
     def close(self) -> None:
         """End the workers. What is computed stays, unless the output is temporary."""
@@ -184,11 +204,34 @@ def preview(
             existing=existing,
             part=None,
         )
+        if target is None:
+            request = _with_small_blocks(request)
         session = opening.enter_context(open_session(request, stop=stop, on_event=on_event))
+        if target is not None:
+            _say_large_blocks(session.plan, on_event)
         opened = Preview(request, session, opening.pop_all(), port=port)
         if target is None:
             opened.command = ""
         return opened
+
+
+def _with_small_blocks(request: SegmentRequest) -> SegmentRequest:
+    """The request with blocks that are soon done, if it leaves them open."""
+    if request.options.block_shape:
+        return request
+    small = _SMALL_BLOCKS[request.model.ndim]
+    return replace(request, options=replace(request.options, block_shape=small))
+
+
+def _say_large_blocks(plan: SegmentPlan, on_event: Callable[[Event, str], None] | None) -> None:
+    """Say how labels come sooner. The blocks stay as they are: a run goes on with them."""
+    shape = plan.grid.box((0,) * plan.region.ndim).shape
+    if on_event is None or math.prod(shape) <= _MOST_VOXELS:
+        return
+    sides = ",".join(map(str, _SMALL_BLOCKS[plan.network_axes]))
+    text = " × ".join(map(str, shape))
+    line = f"a block has {text} voxels: with --block-shape {sides} labels would come sooner"
+    on_event(Notice(line), "")
 
 
 def _check_one_image(source: str | Path) -> None:
