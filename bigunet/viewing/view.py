@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bigunet.errors import BigUNetError
 from bigunet.options.short_repr import line_repr
@@ -109,6 +110,11 @@ class View:
 
     def __repr__(self) -> str:
         return line_repr(self, self.url)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of neuroglancer, as JSON; it follows what the user does in the browser."""
+        return self._server.state
 
     @property
     def is_running(self) -> bool:
