@@ -20,6 +20,7 @@ from bigunet.io.images.multiscale import ImageDescription
 from bigunet.machine.gpus import visible_gpus
 from bigunet.machine.memory import host_memory_bytes
 from bigunet.options.choices import ClusterKind, DeviceChoice
+from bigunet.segmentation.plan.region import region_in_voxels
 from bigunet.segmentation.segment_options import SegmentOptions
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
     Parameters
     ----------
     workers : Client, ClusterSpec or None
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "mps"}
     voxels : float
         Voxels that will be segmented.
 
@@ -93,6 +94,8 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
     spec = ClusterSpec() if workers is None else workers
     if not isinstance(spec, ClusterSpec) or spec.scheduler is not None:
         return spec
+    if spec.kind == "cuda" and device == "mps":
+        raise ClusterError("--cluster cuda has no Apple GPU: leave it out, or leave --device out")
     if spec.kind == "cuda" and device != "cpu" and not _torch_has_cuda():
         raise ClusterError(f"--cluster cuda: {_no_cuda()}, or give --device cpu")
     if spec.kind != "auto":
@@ -103,14 +106,12 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
 def voxels_of(image: ImageDescription, options: SegmentOptions) -> int:
     """Number of voxels of an image that the options ask for."""
     # Level ``auto`` is not chosen yet; no level is larger than the first.
-    shape = image.volume_shape(options.level if isinstance(options.level, int) else 0)
-    sides = (
-        stop - start
-        for start, stop in (
-            options.roi.get(axis, (0, size)) for axis, size in zip(image.volume_axes, shape)
-        )
+    level = options.level if isinstance(options.level, int) else 0
+    roi = region_in_voxels(image, level, options.roi)
+    ends = (
+        roi.get(axis, (0, size)) for axis, size in zip(image.volume_axes, image.volume_shape(level))
     )
-    return math.prod(sides)
+    return math.prod(stop - start for start, stop in ends)
 
 
 def job_limit_bytes(workers: WorkerChoice) -> int:
@@ -128,9 +129,10 @@ def gpu_bytes(workers: WorkerChoice, device: DeviceChoice) -> tuple[int, ...]:
     ----------
     workers : Client, ClusterSpec or None
         As `settled` returns them.
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "mps"}
     """
-    if device == "cpu" or not _torch_has_cuda():
+    # An Apple GPU has no memory of its own: passes take that of the worker.
+    if device in ("cpu", "mps") or not _torch_has_cuda():
         return ()
     if isinstance(workers, Client):
         return _some(gpu_bytes_of(workers))
@@ -167,7 +169,7 @@ def _fit_threads(spec: ClusterSpec, voxels: float) -> bool:
 
 
 def _kind(device: DeviceChoice) -> ClusterKind:
-    if device == "cpu":
+    if device in ("cpu", "mps"):
         return "local"
     kind, idle = auto_kind("" if _torch_has_cuda() else _no_cuda())
     if idle:
