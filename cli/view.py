@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,12 +15,13 @@ from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import say
 
+from bigunet.errors import OptionError
 from bigunet.segmentation.segment_options import IMAGE
 
 if TYPE_CHECKING:
     from bigunet.viewing.view import View
 
-_PAGE = "Page"
+_PAGE, _PICTURE = "Page", "Picture"
 
 
 @click.command(
@@ -52,6 +54,14 @@ _PAGE = "Page"
 )
 @axes_option
 @option(
+    "--position",
+    section=IMAGE,
+    keyword="position",
+    default="",
+    metavar="x=N,y=N…",
+    help="Voxel in the middle, such as x=1200,y=800,z=10.  [default: the middle]",
+)
+@option(
     "--port",
     section=_PAGE,
     keyword="port",
@@ -66,16 +76,45 @@ _PAGE = "Page"
     is_flag=True,
     help="Print the address of the page, and open no browser.",
 )
-def view(path: str, *, port: int, no_browser: bool, **given: Any) -> None:
+@option(
+    "--snapshot",
+    section=_PICTURE,
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Write a picture in the place of a page; it needs no browser.",
+)
+@option(
+    "--size",
+    section=_PICTURE,
+    type=int,
+    metavar="N",
+    help="Pixels of the longer side of the picture; at a --position along x or y, a pixel for "
+    "each voxel.  [default: 1024]",
+)
+def view(
+    path: str,
+    *,
+    position: str,
+    port: int,
+    no_browser: bool,
+    snapshot: Path | None,
+    size: int | None,
+    **given: Any,
+) -> None:
     """Show PATH in the browser: an image of any format, labels, an output of bigunet, or a plate.
 
     An output shows its image, too, and the values of its table; one that a run is writing shows
     each block when it is written. Ctrl-C ends it.
     """
+    if snapshot is not None:
+        _draw(path, snapshot, position, size, **given)
+        return
+    if size is not None:
+        raise OptionError("--size is of a picture: give --snapshot FILE.png, too, or leave it out")
     with loading():
         from bigunet.viewing.view import view as open_view
 
-    with open_view(path, port=port, **given) as page:
+    with open_view(path, position=position, port=port, **given) as page:
         for note in page.notes:
             say(f"Warning: {note}")
         click.echo(page.url)
@@ -84,6 +123,16 @@ def view(path: str, *, port: int, no_browser: bool, **given: Any) -> None:
             say("Open this address in a browser on this machine.")
         say("Ctrl-C ends it.")
         page.follow(threading.Event())
+
+
+def _draw(path: str, picture: Path, position: str, size: int | None, **given: Any) -> None:
+    with loading():
+        from bigunet.viewing.snapshot import DEFAULT_SIZE, snapshot
+
+    notes = snapshot(path, picture, position=position, size=size or DEFAULT_SIZE, **given)
+    for note in notes:
+        say(f"Warning: {note}")
+    say(f"picture: {picture}")
 
 
 def _opened(page: View) -> bool:

@@ -12,8 +12,9 @@ from bigunet.engine.block_tasks import BlockTasks
 from bigunet.engine.clusters.submissions import last_refusal
 from bigunet.engine.forget import forget_done_tasks
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.stage import BlockDone, Event, Index, Notice, Stage, StageBegun
+from bigunet.engine.stage import Index, Stage
 from bigunet.errors import StoppedError
+from bigunet.events import BlockDone, Event, Notice, StageBegun
 
 # With two blocks per thread the next block is on the worker before the last one ends. With more,
 # more blocks would be lost with a worker.

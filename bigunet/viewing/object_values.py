@@ -97,7 +97,7 @@ def properties_json(columns: Mapping[str, np.ndarray]) -> bytes:
     shown = {n: c for n, c in columns.items() if n != "label" and not n.startswith(_HIDDEN)}
     numbers = {n: c for n, c in shown.items() if c.dtype.kind in "iuf"}
     tagged = {n: c for n, c in shown.items() if c.dtype.kind in "Ub"}
-    properties = [_property("line", "label", _lines(numbers, tagged, len(ids)))]
+    properties = [_property("line", "label", _lines(numbers, len(ids)))]
     if tagged:
         properties.append(_tags(tagged))
     properties += [_number(name, column) for name, column in numbers.items()]
@@ -136,14 +136,22 @@ def _tags(columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return _property("tags", "tags", [sorted(set(row)) for row in rows], tags=list(names))
 
 
-def _lines(
-    numbers: Mapping[str, np.ndarray], tagged: Mapping[str, np.ndarray], count: int
-) -> list[str]:
-    """A line about each object: its class, its size, and its mean grey values."""
+def _short(value: float) -> str:
+    """A number for people: whole, or of four digits.
+
+    >>> _short(1234567), _short(19.7834), _short(20000.4)
+    ('1,234,567', '19.78', '20,000')
+    """
+    is_whole = isinstance(value, int) or abs(value) >= 1000
+    return f"{value:,.0f}" if is_whole else f"{value:.4g}"
+
+
+def _lines(numbers: Mapping[str, np.ndarray], count: int) -> list[str]:
+    """A line about each object: its size, and its mean grey values."""
     means = [name for name in numbers if name.startswith("intensity_mean")]
     first = [name for name in numbers if name in _FIRST]
-    parts = [tagged["class"].tolist()] if "class" in tagged else []
+    parts = []
     for name in first + means[:3]:
         word = name.removeprefix("intensity_").replace("-", " ")
-        parts.append([f"{word} {value:.4g}" for value in numbers[name]])
+        parts.append([f"{word} {_short(value)}" for value in numbers[name].tolist()])
     return [", ".join(row) for row in zip(*parts)] if parts else [""] * count

@@ -83,7 +83,9 @@ def _scene_at(address: str, request: SceneRequest) -> Scene:
 
 
 def _is_output(path: Path) -> bool:
-    if not read_progress(path):
+    """Whether a folder is an output with a store of its own, finished or not."""
+    # Labels inside an image hold the record of their run, and are one label image.
+    if path.match(INSIDE_GROUP) or not read_progress(path):
         return False
     return not (is_conversion(path) and is_converted(str(path)))
 

@@ -12,7 +12,6 @@ from bigunet.io.images.multiscale import Axis, ImageDescription
 from bigunet.io.images.unpublished import open_unpublished
 from bigunet.io.output.publish import is_complete
 from bigunet.model.description import PALETTE, SegmentationClass, default_classes
-from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS, OutputKind
 from bigunet.segmentation.run.progress import read_progress
 from bigunet.stores.access import join_url
@@ -88,6 +87,9 @@ def unfinished_layers(
 
 def classes_of(begun: Fingerprint) -> tuple[SegmentationClass, ...]:
     """The classes of the model of a run: those of a bundled model, else classes without names."""
+    # This import brings torch, which takes seconds; only a run under way needs it.
+    from bigunet.model.files.model_file import bundled_models, load_model
+
     name, _, digest = str(begun.get("model", "")).rpartition(" ")
     if name in bundled_models():
         model = load_model(name)

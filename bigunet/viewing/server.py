@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
@@ -66,6 +67,7 @@ class ViewerServer:
         self._token = secrets.token_hex(_TOKEN_BYTES)
         self._objects: dict[str, Served] = {}
         self._pool = ThreadPoolExecutor(_READERS, "bigunet-view")
+        self._asked = time.monotonic()
         handlers: list[Any] = [
             (r"/data/([^/]+)/([^/]+)/(.*)", _Bytes, {"server": self}),
             (r"/data(?:/.*)?", _Forbidden),
@@ -116,7 +118,19 @@ class ViewerServer:
     def bytes_of(self, name: str, key: str) -> Future[bytes | None]:
         """The bytes of a key of a served object, read by a thread of the server."""
         source = self._objects.get(name.partition("@")[0])
-        return self._pool.submit(lambda: None if source is None else source.get(key))
+        self._asked = time.monotonic()
+        return self._pool.submit(self._read, source, key)
+
+    def _read(self, source: Served | None, key: str) -> bytes | None:
+        try:
+            return None if source is None else source.get(key)
+        finally:
+            self._asked = time.monotonic()
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Time since the page last asked for bytes, or got some."""
+        return time.monotonic() - self._asked
 
     def close(self) -> None:
         """Stop the server; pages that are open show nothing new."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bigunet.errors import BigUNetError
 from bigunet.options.short_repr import line_repr
 from bigunet.segmentation.place import RUN_FOLDER
 from bigunet.viewing.open_scene import SceneRequest, open_scene
+from bigunet.viewing.position import parse_position, voxel_at
 from bigunet.viewing.scene import Scene
 from bigunet.viewing.server import ViewerServer
 from bigunet.viewing.serving import serve_scene
 from bigunet.viewing.viewer_state import renewed_state, state_of
 
-_LOOK_SECONDS = 3.0
-"""A page reads the labels of a run anew after this time, where blocks were added."""
+_LOOK_SECONDS, _QUIET_SECONDS = 1.0, 2.0
+"""A run is looked at this often, but only when the page has had all that it asked for this long.
+
+A page that reads labels anew drops those that it shows, so it needs time to show them.
+"""
 
 
 def view(
@@ -26,6 +31,7 @@ def view(
     labels: Sequence[str | Path] = (),
     field: str = "",
     axes: str = "",
+    position: str = "",
     port: int = 0,
 ) -> View:
     """Serve an image, its labels and their table to a page in the browser of this machine.
@@ -42,6 +48,8 @@ def view(
         The field of a plate, such as ``"A/1/0"``.
     axes : str
         Letters of the axes, such as ``"yxc"``, for an image that does not state them.
+    position : str
+        Voxels in the middle by axis, such as ``"x=1200,y=800"``; else the middle of the image.
     port : int
         Port on the loopback; 0 chooses a free one.
 
@@ -58,7 +66,7 @@ def view(
         If an option does not fit what is there, the port is taken, or neuroglancer is missing.
     """
     given = SceneRequest(path=path, image=image, labels=labels, field=field, axes=axes)
-    return View(given, port=port)
+    return View(given, position=parse_position(position), port=port)
 
 
 class View:
@@ -68,6 +76,8 @@ class View:
     ----------
     request : SceneRequest
         What is shown.
+    position : mapping of str to int, optional
+        Voxels in the middle by axis; else the middle of the image.
     port : int, optional
         0 chooses a free one.
 
@@ -79,19 +89,32 @@ class View:
         Lines about what is not shown.
     """
 
-    def __init__(self, request: SceneRequest, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        request: SceneRequest,
+        *,
+        position: Mapping[str, int] | None = None,
+        port: int = 0,
+    ) -> None:
         self._request = request
         self._scene = open_scene(request)
         self._seen = _record_of(self._scene)
         self._reads = 0
+        # Before a server begins that nobody would stop.
+        voxel_at(self._scene.main, position or {})
         self._server = ViewerServer(port=port)
         urls = serve_scene(self._server, self._scene)
-        self._server.show(state_of(self._scene, urls.__getitem__))
+        self._server.show(state_of(self._scene, urls.__getitem__, position or {}))
         self.url = self._server.url
         self.notes = self._scene.notes
 
     def __repr__(self) -> str:
         return line_repr(self, self.url)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of neuroglancer, as JSON; it follows what the user does in the browser."""
+        return self._server.state
 
     @property
     def is_running(self) -> bool:
@@ -121,7 +144,8 @@ class View:
     def follow(self, stop: threading.Event) -> None:
         """Show the blocks of a run as they are written, until ``stop`` is set."""
         while not stop.wait(_LOOK_SECONDS):
-            self.refresh()
+            if self._server.quiet_seconds > _QUIET_SECONDS:
+                self.refresh()
 
     def close(self) -> None:
         """Stop the server; a page that is open shows nothing new."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bigunet.io.images.multiscale import ImageDescription
+from bigunet.viewing.position import voxel_at
 from bigunet.viewing.scene import ChannelLook, GreyLayer, LabelLayer, Scene
 from bigunet.viewing.zarr_view import physical_unit
 
@@ -28,20 +29,29 @@ void main() {{ emitRGBA(vec4(color, normalized())); }}
 _OPACITY = 0.35
 
 
-def state_of(scene: Scene, address: Address) -> State:
-    """The state that shows a scene from its middle."""
+def state_of(scene: Scene, address: Address, position: Mapping[str, int]) -> State:
+    """The state that shows a scene: the whole plane, or the voxels around a position.
+
+    Raises
+    ------
+    OptionError
+        If there is no such position.
+    """
     image = scene.main
+    voxel, is_near = voxel_at(image, position), bool({"y", "x"} & set(position))
     shown = [axis for axis in ("x", "y", "z") if axis in image.volume_axes]
     flat = "z" not in shown or _extent(image, "z") == 1
     return {
         "title": f"bigunet: {scene.title}",
         "dimensions": {axis: list(_dimension(image, axis)) for axis in _axes(image)},
         "displayDimensions": shown,
-        "position": [_middle(image, axis) for axis in _axes(image)],
-        "crossSectionScale": _zoom(image, ("x", "y"), 1.0 if flat else 0.5),
+        "position": [_place(image, axis, voxel[axis]) for axis in _axes(image)],
+        "crossSectionScale": 1.0 if is_near else _zoom(image, tuple(shown), 1.0 if flat else 0.5),
         "projectionScale": _zoom(image, tuple(shown), 1.0) * _SCREEN[1],
         "layout": "xy" if flat else "4panel",
         "showAxisLines": False,
+        # A panel that follows the pointer, with all that is known of the place below it.
+        "selection": {},
         "layers": layers_of(scene, address),
     }
 
@@ -160,11 +170,10 @@ def _extent(image: ImageDescription, axis: str) -> int:
     return image.volume_shape()[image.volume_axes.index(axis)]
 
 
-def _middle(image: ImageDescription, axis: str) -> float:
-    """The place of the middle voxel in voxels; at the first point in time."""
+def _place(image: ImageDescription, axis: str, voxel: int) -> float:
+    """The centre of a voxel, in voxels from the origin of space."""
     number = image.volume_axes.index(axis)
-    first = image.volume_translation()[number] / image.volume_scale()[number]
-    return first if axis == "t" else first + image.volume_shape()[number] // 2
+    return image.volume_translation()[number] / image.volume_scale()[number] + voxel
 
 
 def _zoom(image: ImageDescription, axes: tuple[str, ...], share: float) -> float:

@@ -11,7 +11,6 @@ import zarr
 from bigunet.io.images.levels import level_of
 from bigunet.io.images.limits import MAX_LEVELS
 from bigunet.io.images.multiscale import Axis, Level, Multiscale
-from bigunet.io.images.ngff import level_factors
 from bigunet.stores.access import find_node
 
 _METADATA = {"zarr.json", ".zarray", ".zattrs"}
@@ -44,6 +43,7 @@ def open_unpublished(
         If an array cannot be read.
     """
     levels: list[Level] = []
+    factors = (1,) * len(axes)
     while len(levels) < MAX_LEVELS:
         path = f"{group}/{len(levels)}"
         node = find_node(store, path)
@@ -51,7 +51,8 @@ def open_unpublished(
         if not fits or (levels and not _is_begun(os.path.join(store, path))):
             break
         assert isinstance(node, zarr.Array)
-        factors = level_factors(levels[0].shape, node.shape) if levels else (1.0,) * len(axes)
+        if levels:
+            factors = _factors(factors, levels[-1].shape, node.shape)
         placed = [t + s * (f - 1) / 2 for t, s, f in zip(translation, scale, factors)]
         levels.append(
             level_of(path, node, tuple(s * f for s, f in zip(scale, factors)), tuple(placed))
@@ -69,6 +70,13 @@ def open_unpublished(
         version="",
         zarr_format=3 if os.path.exists(os.path.join(store, "zarr.json")) else 2,
     )
+
+
+def _factors(
+    before: tuple[int, ...], shape: Sequence[int], next_shape: Sequence[int]
+) -> tuple[int, ...]:
+    """The factors of a level: each axis keeps its extent, or halves, from level to level."""
+    return tuple(f * (1 if n == m else 2) for f, n, m in zip(before, shape, next_shape))
 
 
 def _is_begun(folder: str) -> bool:
