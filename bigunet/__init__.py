@@ -31,6 +31,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.objects.label_objects import label_objects
     from bigunet.objects.split_rule import SplitRule
     from bigunet.path_info import info
+    from bigunet.previewing.preview import Preview, preview
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
     from bigunet.segmentation.plate_fields import segment_fields
@@ -67,6 +68,7 @@ __all__ = [
     "Notice",
     "ObjectDescription",
     "Prediction",
+    "Preview",
     "Recipe",
     "RunsDone",
     "SegmentOptions",
@@ -91,6 +93,7 @@ __all__ = [
     "measure",
     "plan",
     "predict",
+    "preview",
     "save_model",
     "segment",
     "segment_fields",
@@ -118,6 +121,7 @@ _HOMES = {
     "Notice": "events",
     "ObjectDescription": "model.object_description",
     "Prediction": "segmentation.prediction",
+    "Preview": "previewing.preview",
     "Recipe": "training.recipe",
     "RunsDone": "events",
     "SegmentOptions": "segmentation.segment_options",
@@ -142,6 +146,7 @@ _HOMES = {
     "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
     "predict": "segmentation.predict",
+    "preview": "previewing.preview",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",

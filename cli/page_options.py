@@ -1,4 +1,4 @@
-"""What commands share that serve a page on this machine: its port, and the browser."""
+"""What commands share that serve a page on this machine: its place, its port, and the browser."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def page_options(command: F) -> F:
-    """Add ``--port`` and ``--no-browser``."""
+    """Add ``--position``, ``--port`` and ``--no-browser``."""
     command = option(
         "--no-browser",
         section=PAGE,
         is_flag=True,
         help="Print the address of the page, and open no browser.",
     )(command)
-    return option(
+    command = option(
         "--port",
         section=PAGE,
         keyword="port",
@@ -33,6 +33,14 @@ def page_options(command: F) -> F:
         default=0,
         metavar="N",
         help="Port on this machine.  [default: a free one]",
+    )(command)
+    return option(
+        "--position",
+        section=PAGE,
+        keyword="position",
+        default="",
+        metavar="x=N,y=N…",
+        help="Voxel in the middle, such as x=1200,y=800,z=10.  [default: the whole image]",
     )(command)
 
 

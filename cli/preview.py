@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     cls=SectionedCommand,
     short_help="Look at an image in a browser; labels are computed where you look.",
     examples="""
-    bigunet preview slide.svs --channel red
-        See what a model does, before a run over the whole slide.
+    bigunet preview slide.svs --channel red --position x=1200,y=800
+        See what a model does at one place, before a run over the whole slide.
     bigunet preview image.zarr out.zarr --model model.safetensors
         Keep what was computed: segment with --resume goes on from it.
     """,
@@ -51,6 +51,7 @@ def preview(
     model: str,
     resume: bool,
     overwrite: bool,
+    position: str,
     port: int,
     no_browser: bool,
     quiet: bool,
@@ -67,6 +68,7 @@ def preview(
         "options": described(SegmentOptions, given),
         "client": cluster_of(given),
         "existing": existing_of("an output", resume=resume, overwrite=overwrite),
+        "position": position,
         "port": port,
     }
     with loading():

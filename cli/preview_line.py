@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from bigunet.engine.stage import BlockDone, Event, Notice, StageBegun
+from bigunet.events import BlockDone, Event, Notice, StageBegun
 from bigunet.previewing.pace import Pace
 
 _CLEAR = "\r\033[K"
@@ -20,15 +20,15 @@ class PreviewLine:
         self._pace: Pace | None = None
         self._is_drawn = False
 
-    def __call__(self, event: Event, dashboard: str) -> None:
+    def __call__(self, event: Event) -> None:
         """Draw one event; a notice for people is printed in any case."""
         if isinstance(event, Notice):
             self.clear()
             click.echo(event.text, err=True)
         elif isinstance(event, StageBegun):
             self._pace = Pace(event.num_done, event.num_blocks)
-            if self._shown and dashboard:
-                click.echo(f"dashboard: {dashboard}", err=True)
+            if self._shown and event.dashboard:
+                click.echo(f"dashboard: {event.dashboard}", err=True)
         elif isinstance(event, BlockDone) and self._pace is not None:
             self._pace.add(event.result)
             self._draw(self._pace.line)

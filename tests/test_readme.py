@@ -30,6 +30,7 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
+    "needs a browser": 1,
     "needs anndata": 1,
     "needs files of microscopes": 1,
     "needs napari": 1,

@@ -16,9 +16,10 @@ from distributed import Future as Task
 
 from bigunet.engine.block_tasks import BlockTasks
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.stage import BlockDone, Event, Index, Stage
+from bigunet.engine.stage import Index, Stage
 from bigunet.engine.wishes import Wish, Wishes
 from bigunet.errors import BigUNetError, StoppedError
+from bigunet.events import BlockDone, Event
 
 _END = object()
 

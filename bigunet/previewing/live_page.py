@@ -15,6 +15,7 @@ from bigunet.previewing.live_scene import scene_of
 from bigunet.previewing.live_view import LiveView
 from bigunet.previewing.session import Session
 from bigunet.previewing.staleness import Staleness
+from bigunet.viewing.position import voxel_at
 from bigunet.viewing.scene import Scene
 from bigunet.viewing.server import ViewerServer
 from bigunet.viewing.serving import serve_scene
@@ -33,19 +34,22 @@ class LivePage:
     Parameters
     ----------
     session : Session
+    position : mapping of str to int
+        Voxels in the middle by axis; empty for the whole plane.
     port : int
         Port of the page; 0 chooses a free one.
 
     Raises
     ------
     OptionError
-        If neuroglancer is not installed, or the port is taken.
+        If neuroglancer is not installed, the port is taken, or there is no such position.
     """
 
-    def __init__(self, session: Session, *, port: int = 0) -> None:
+    def __init__(self, session: Session, *, position: Mapping[str, int], port: int = 0) -> None:
         self._session = session
         self._staleness = Staleness()
         self._scene = scene_of(session)
+        voxel_at(self._scene.main, position)
         self._closing = contextlib.ExitStack()
         self._server = self._closing.enter_context(ViewerServer(port=port))
         try:
@@ -57,7 +61,7 @@ class LivePage:
             raise
         self._urls = serve_scene(self._server, self._scene)
         self._urls |= {name: self._chunks.url(name) for name in sources}
-        self._server.show(state_of(self._scene, self._urls.__getitem__) | _CALM)
+        self._server.show(state_of(self._scene, self._urls.__getitem__, position) | _CALM)
         self.url = self._server.url
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="bigunet-page", daemon=True)

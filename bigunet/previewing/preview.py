@@ -6,7 +6,7 @@ import contextlib
 import math
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Unpack
 from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.stage import Event, Notice
 from bigunet.errors import OptionError
+from bigunet.events import Notice, OnEvent
 from bigunet.io.images.plates import is_plate
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.machine.signals import undisturbed
@@ -42,7 +42,19 @@ _MOST_VOXELS = 2**21
 
 
 class Preview:
-    """An image whose labels are computed where they are read; close it, or use it in ``with``.
+    """An image whose labels are computed where they are read; `preview` makes it.
+
+    Close it, or use it in ``with``.
+
+    Parameters
+    ----------
+    request : SegmentRequest
+    session : Session
+        The output, with its blocks on request.
+    closing : ExitStack
+        What is left when the preview is closed.
+    position : str
+    port : int
 
     Attributes
     ----------
@@ -63,11 +75,12 @@ class Preview:
         session: Session,
         closing: contextlib.ExitStack,
         *,
+        position: str = "",
         port: int = 0,
     ) -> None:
         self._session = session
         self._closing = closing
-        self._port = port
+        self._position, self._port = position, port
         self._page: LivePage | None = None
         self._lock = threading.Lock()
         self.folder = request.place.folder
@@ -84,14 +97,16 @@ class Preview:
         Raises
         ------
         OptionError
-            If neuroglancer is not installed, or the port is taken.
+            If neuroglancer is not installed, the port is taken, or there is no such position.
         """
         with self._lock:
             if self._page is None:
                 # Imported here: whoever reads arrays needs no page.
                 from bigunet.previewing.live_page import LivePage
+                from bigunet.viewing.position import parse_position
 
-                page = LivePage(self._session, port=self._port)
+                position = parse_position(self._position)
+                page = LivePage(self._session, position=position, port=self._port)
                 self._page = self._closing.enter_context(page)
             return self._page.url
 
@@ -145,9 +160,10 @@ def preview(
     options: SegmentOptions | None = None,
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
+    position: str = "",
     port: int = 0,
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
     **fields: Unpack[SegmentKeywords],
 ) -> Preview:
     """Open an image such that its labels are computed where they are read, exact as ever.
@@ -169,13 +185,16 @@ def preview(
         As of `segment`.
     existing : {"refuse", "resume", "overwrite"}
         What to do if the target exists.
+    position : str
+        Voxels in the middle of the page by axis, such as ``"x=1200,y=800"``; else the page begins
+        with the whole image.
     port : int
         Port of the page on this machine; 0 chooses a free one.
     stop : threading.Event, optional
         Ends the wait for workers once it is set.
     on_event : callable, optional
-        Receives an event for each block that is done, and the address of the dashboard; in
-        another thread.
+        Receives each event: the stage begins, a block is done, a notice. Blocks come from another
+        thread.
     **fields
         Fields of SegmentOptions, such as ``level=1, channels=["DAPI"]``.
 
@@ -209,7 +228,7 @@ def preview(
         session = opening.enter_context(open_session(request, stop=stop, on_event=on_event))
         if target is not None:
             _say_large_blocks(session.plan, on_event)
-        opened = Preview(request, session, opening.pop_all(), port=port)
+        opened = Preview(request, session, opening.pop_all(), position=position, port=port)
         if target is None:
             opened.command = ""
         return opened
@@ -223,7 +242,7 @@ def _with_small_blocks(request: SegmentRequest) -> SegmentRequest:
     return replace(request, options=replace(request.options, block_shape=small))
 
 
-def _say_large_blocks(plan: SegmentPlan, on_event: Callable[[Event, str], None] | None) -> None:
+def _say_large_blocks(plan: SegmentPlan, on_event: OnEvent | None) -> None:
     """Say how labels come sooner. The blocks stay as they are: a run goes on with them."""
     shape = plan.grid.box((0,) * plan.region.ndim).shape
     if on_event is None or math.prod(shape) <= _MOST_VOXELS:
@@ -231,7 +250,7 @@ def _say_large_blocks(plan: SegmentPlan, on_event: Callable[[Event, str], None] 
     sides = ",".join(map(str, _SMALL_BLOCKS[plan.network_axes]))
     text = " × ".join(map(str, shape))
     line = f"a block has {text} voxels: with --block-shape {sides} labels would come sooner"
-    on_event(Notice(line), "")
+    on_event(Notice(line))
 
 
 def _check_one_image(source: str | Path) -> None:
@@ -244,14 +263,14 @@ def _check_one_image(source: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(existing: Existing, on_event: Callable[[Event, str], None] | None) -> Iterator[Path]:
+def _temporary(existing: Existing, on_event: OnEvent | None) -> Iterator[Path]:
     """The path of an output that is gone afterwards."""
     if existing != "refuse":
         raise OptionError("there is nothing to go on with or to overwrite without an OUT: give one")
     folder = tempfile.TemporaryDirectory(prefix="bigunet-preview-", ignore_cleanup_errors=True)
     try:
         if on_event is not None:
-            on_event(Notice(f"without OUT, labels are kept in {folder.name} until the end"), "")
+            on_event(Notice(f"without OUT, labels are kept in {folder.name} until the end"))
         yield Path(folder.name, _NAME)
     finally:
         with undisturbed():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bigunet.engine.clusters.client import check_client
 from bigunet.engine.dashboard.watch import Watch
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.on_demand import OnDemand
-from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
+from bigunet.events import BlockDone, Event, OnEvent, StageBegun
 from bigunet.io.output.output_image import OutputImage
 from bigunet.options.choices import Output
 from bigunet.previewing.blocks_done import BlocksDone
@@ -28,8 +28,6 @@ from bigunet.segmentation.run.run import Run
 from bigunet.segmentation.run.stage_runner import StageRunner
 from bigunet.segmentation.run.stages import stage_name
 from bigunet.segmentation.workers import open_workers, outlive_run
-
-OnEvent = Callable[[Event, str], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def _open_blocks(run: Run, ledger: Ledger, request: SegmentRequest) -> Iterator[
         if isinstance(event, BlockDone):
             pace.add(event.result)
             done.add(event.index)
-        _pass_on(event, stage, ledger, runner)
+        runner.pass_on(runner.watch.see(event, stage, ledger.done(stage.name)))
 
     hear(StageBegun(stage.name, len(ledger.done(stage.name)), stage.num_blocks))
     with OnDemand(
@@ -114,12 +112,6 @@ def _open_blocks(run: Run, ledger: Ledger, request: SegmentRequest) -> Iterator[
             if name not in MADE_OF_CLASSES
         }
         yield Session(run.plan, run.normalisation, blocks, done, pace, outputs)
-
-
-def _pass_on(event: Event, stage: Stage, ledger: Ledger, runner: StageRunner) -> None:
-    shown = runner.watch.see(event, stage, ledger.done(stage.name))
-    if runner.on_event is not None:
-        runner.on_event(shown, runner.dashboard)
 
 
 def _levels_done(output: OutputImage, ledger: Ledger) -> frozenset[int]:

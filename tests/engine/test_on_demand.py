@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.on_demand import OnDemand
-from bigunet.engine.stage import BlockDone, Event, Index, Result, Stage
+from bigunet.engine.stage import Index, Result, Stage
 from bigunet.engine.wishes import Wish, Wishes
 from bigunet.errors import BlockError, ImageError, OutputError, StoppedError
+from bigunet.events import BlockDone, Event
 
 _BLOCKS = st.integers(0, 4)
 _STEPS = st.lists(st.tuples(st.sampled_from(["ask", "drop", "take", "end"]), _BLOCKS), max_size=40)

@@ -163,7 +163,7 @@ def test_the_command_that_goes_on_names_all_options(
 
 def test_a_preview_without_an_output_leaves_nothing(image: Path, arguments: dict[str, Any]) -> None:
     heard: list[Any] = []
-    with preview(image, **arguments, on_event=lambda event, _: heard.append(event)) as opened:
+    with preview(image, **arguments, on_event=heard.append) as opened:
         opened.array[0:40, 0:40]
         folder = opened.folder
         assert folder.is_dir()
