@@ -14,7 +14,7 @@ State = dict[str, Any]
 Address = Callable[[str], str]
 """The URL of the bytes of a layer's name."""
 
-_SCREEN = (1100.0, 700.0)
+_SCREEN = (900.0, 650.0)
 """Pixels that the image fills at first, along x and y."""
 _GREY = """#uicontrol invlerp normalized
 #uicontrol vec3 color color(default="#{colour}")

@@ -109,5 +109,5 @@ def test_the_whole_plane_fits_on_the_screen(tmp_path: Path, write_image: Any, ax
     state = state_of(scene, address, {})
     # In lengths of the smallest voxel: 90 voxels along y, and 140 along x, of 0.25 µm.
     share = 0.5 if "z" in axes else 1.0
-    lengths = {"x": 140 / 1100, "y": 90 / 700} | ({"z": 240 / 700} if "z" in axes else {})
+    lengths = {"x": 140 / 900, "y": 90 / 650} | ({"z": 240 / 650} if "z" in axes else {})
     assert state["crossSectionScale"] == pytest.approx(max(lengths.values()) / share)
