@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,13 +78,14 @@ def preview(
     line = PreviewLine(shown=not quiet)
     with asked_to_end() as stop:
         opened = open_preview(source, target, **arguments, stop=stop, on_event=line)
-        # Ctrl-C is the usual end.
-        with contextlib.suppress(KeyboardInterrupt), opened:
-            show_page(opened.url, no_browser=no_browser)
-            say("Zoom in: labels are computed where you look. Ctrl-C ends it.")
-            opened.wait(stop)
-    line.clear()
-    _say_the_end(opened)
+        try:
+            with opened:
+                show_page(opened.url, no_browser=no_browser)
+                say("Zoom in: labels are computed where you look. Ctrl-C ends it.")
+                opened.wait(stop)
+        finally:
+            line.clear()
+            _say_the_end(opened)
 
 
 def _say_the_end(opened: Preview) -> None:
