@@ -19,7 +19,7 @@ with while_starting():
 
 # Each command is in the module of the same name.
 _COMMANDS = (
-    "convert", "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "preview",
+    "convert", "demo", "evaluate", "export", "info", "jobs", "measure", "models", "plan", "preview",
     "segment", "train", "verify", "view",
 )  # fmt: skip
 
