@@ -13,6 +13,7 @@ from bigunet.io.images.looks import listed_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate, open_plate
 from bigunet.io.output.publish import is_converted
+from bigunet.options.short_repr import counted
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.stores.access import join_url, normal_url, shown_url
@@ -125,7 +126,7 @@ def _address(request: SceneRequest) -> str:
         raise OptionError(f"--field {request.field}: {shown_url(address)} has {known or 'none'}")
     example = f"; give one, such as --field {plate.fields[0]}" if plate.fields else ""
     raise OptionError(
-        f"{shown_url(address)} is a plate with {len(plate.fields)} fields ({known}){example}"
+        f"{shown_url(address)} is a plate with {counted(len(plate.fields), 'field')} ({known}){example}"
     )
 
 
