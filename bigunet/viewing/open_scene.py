@@ -125,9 +125,8 @@ def _address(request: SceneRequest) -> str:
     if request.field:
         raise OptionError(f"--field {request.field}: {shown_url(address)} has {known or 'none'}")
     example = f"; give one, such as --field {plate.fields[0]}" if plate.fields else ""
-    raise OptionError(
-        f"{shown_url(address)} is a plate with {counted(len(plate.fields), 'field')} ({known}){example}"
-    )
+    count = counted(len(plate.fields), "field")
+    raise OptionError(f"{shown_url(address)} is a plate with {count} ({known}){example}")
 
 
 def _stem(path: str | Path) -> str:
