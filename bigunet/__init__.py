@@ -50,6 +50,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.training.run.train_report import TrainReport
     from bigunet.training.train import train
     from bigunet.training.train_options import TrainOptions
+    from bigunet.viewing.snapshot import snapshot
     from bigunet.viewing.view import View, view
 
 __version__ = _version("bigunet")
@@ -103,6 +104,7 @@ __all__ = [
     "segment",
     "segment_fields",
     "segment_images",
+    "snapshot",
     "train",
     "verify",
     "view",
@@ -158,6 +160,7 @@ _HOMES = {
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",
     "segment_images": "segmentation.many_images",
+    "snapshot": "viewing.snapshot",
     "train": "training.train",
     "verify": "segmentation.verify",
     "view": "viewing.view",

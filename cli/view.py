@@ -77,6 +77,12 @@ _PAGE, _PICTURE = "Page", "Picture"
     help="Print the address of the page, and open no browser.",
 )
 @option(
+    "--napari",
+    section=_PAGE,
+    is_flag=True,
+    help="Show it in a window of napari, where napari is installed, and not in a browser.",
+)
+@option(
     "--snapshot",
     section=_PICTURE,
     type=click.Path(path_type=Path),
@@ -97,6 +103,7 @@ def view(
     position: str,
     port: int,
     no_browser: bool,
+    napari: bool,
     snapshot: Path | None,
     size: int | None,
     **given: Any,
@@ -111,6 +118,9 @@ def view(
         return
     if size is not None:
         raise OptionError("--size is of a picture: give --snapshot FILE.png, too, or leave it out")
+    if napari:
+        _show_in_napari(path, position, **given)
+        return
     with loading():
         from bigunet.viewing.view import view as open_view
 
@@ -133,6 +143,19 @@ def _draw(path: str, picture: Path, position: str, size: int | None, **given: An
     for note in notes:
         say(f"Warning: {note}")
     say(f"picture: {picture}")
+
+
+def _show_in_napari(path: str, position: str, **given: Any) -> None:
+    if position:
+        raise OptionError("--position is of a page or a picture: leave it out with --napari")
+    with loading():
+        from bigunet.viewing.napari_reader import show_in_napari
+        from bigunet.viewing.open_scene import SceneRequest, open_scene
+
+    scene = open_scene(SceneRequest(path=path, **given))
+    for note in scene.notes:
+        say(f"Warning: {note}")
+    show_in_napari(scene)
 
 
 def _opened(page: View) -> bool:

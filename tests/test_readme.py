@@ -31,7 +31,6 @@ TUTORIALS = ROOT / "docs" / "tutorials"
 WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
-    "needs a browser": 1,
     "needs anndata": 1,
     "needs files of microscopes": 5,
     "needs napari": 1,
@@ -40,8 +39,9 @@ NOT_RUN = {
     "needs a volume and a time series": 1,
     "needs a volume of electron microscopy": 3,
     "needs polars": 1,
-    "needs a window": 1,
+    "needs a window": 2,
     "needs docker": 2,
+    "it serves a page until Ctrl-C": 3,
     "needs the internet": 7,
     "needs Windows": 1,
     "runs tests": 1,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from bigunet.errors import LabelsError
 from bigunet.io.images.label_classes import class_names
 from bigunet.io.images.looks import label_colours
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
+from bigunet.stores.access import shown_url
 from bigunet.viewing.object_values import table_of
 from bigunet.viewing.scene import LabelLayer, ValueLook
 
@@ -30,6 +32,16 @@ def label_layer(image: ImageDescription, name: str) -> LabelLayer:
     store, _, folder = image.url.rpartition("/labels/")
     table = table_of(store, folder) if folder and not values else None
     return LabelLayer(name, image, values, table)
+
+
+def check_are_labels(image: ImageDescription) -> None:
+    """Raise LabelsError if the voxels of an image can number nothing."""
+    dtype = np.dtype(image.levels[0].dtype)
+    if dtype.kind not in "iub" or image.num_channels > 1:
+        raise LabelsError(
+            f"{shown_url(image.url)} has {image.num_channels} channel(s) of {dtype}: labels are "
+            "whole numbers in one channel; give another --labels"
+        )
 
 
 def hex_of(rgba: tuple[int, int, int, int]) -> str:

@@ -13,12 +13,14 @@ from bigunet.io.images.looks import listed_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate, open_plate
 from bigunet.io.output.publish import is_converted
+from bigunet.options.short_repr import counted
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.stores.access import join_url, normal_url, shown_url
 from bigunet.viewing.channel_looks import grey_layer
-from bigunet.viewing.label_layers import is_label_image, label_layer
+from bigunet.viewing.label_layers import check_are_labels, is_label_image, label_layer
 from bigunet.viewing.output_scene import scene_of_output, unfinished_layers
+from bigunet.viewing.placing import placed_over
 from bigunet.viewing.scene import LabelLayer, Scene
 
 _FIELDS_NAMED = 3
@@ -61,8 +63,15 @@ def open_scene(request: SceneRequest) -> Scene:
     """
     address = _address(request)
     scene = _scene_at(address, request)
-    added = [label_layer(open_image(one, usual_axes=True), _stem(one)) for one in request.labels]
+    added = [_added(scene, one) for one in request.labels]
     return replace(scene, labels=(*scene.labels, *_renamed(added, scene.labels)))
+
+
+def _added(scene: Scene, labels: str | Path) -> LabelLayer:
+    """The layer of labels that the user lays over a scene."""
+    image = open_image(labels, usual_axes=True)
+    check_are_labels(image)
+    return label_layer(placed_over(image, scene.main), _stem(labels))
 
 
 def _scene_at(address: str, request: SceneRequest) -> Scene:
@@ -116,9 +125,8 @@ def _address(request: SceneRequest) -> str:
     if request.field:
         raise OptionError(f"--field {request.field}: {shown_url(address)} has {known or 'none'}")
     example = f"; give one, such as --field {plate.fields[0]}" if plate.fields else ""
-    raise OptionError(
-        f"{shown_url(address)} is a plate with {len(plate.fields)} fields ({known}){example}"
-    )
+    count = counted(len(plate.fields), "field")
+    raise OptionError(f"{shown_url(address)} is a plate with {count} ({known}){example}")
 
 
 def _stem(path: str | Path) -> str:

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bigunet.errors import BigUNetError
+from bigunet.errors import BigUNetError, OptionError
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import Axis, ImageDescription
 from bigunet.io.images.unpublished import open_unpublished
 from bigunet.io.output.publish import is_complete
 from bigunet.model.description import PALETTE, SegmentationClass, default_classes
+from bigunet.options.short_repr import shown_shape
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS, OutputKind
 from bigunet.segmentation.run.progress import read_progress
-from bigunet.stores.access import join_url
+from bigunet.stores.access import join_url, shown_url
 from bigunet.viewing.channel_looks import grey_layer
 from bigunet.viewing.label_layers import hex_of, label_layer
 from bigunet.viewing.scene import ChannelLook, GreyLayer, LabelLayer, Scene, ValueLook
@@ -103,11 +104,22 @@ def _image_of(begun: Fingerprint, stated: str | Path) -> tuple[GreyLayer | None,
     address = stated or str(begun.get("image", ""))
     try:
         image = open_image(address, axes=str(begun.get("option axes", "")))
+        _check_shape(image, begun)
         return grey_layer(image, _windows(begun)), ()
     except BigUNetError as error:
         if stated:
             raise
-        return None, (f"the image is not shown, give --image: {error}",)
+        return None, (f"the image is not shown, only the labels: {error}",)
+
+
+def _check_shape(image: ImageDescription, begun: Fingerprint) -> None:
+    """Raise OptionError if this cannot be the image of a run: the labels would lie elsewhere."""
+    level, shape = int(begun.get("option level", 0)), begun.get("image_shape")
+    if shape is not None and list(image.level(level).shape) != list(shape):
+        raise OptionError(
+            f"{shown_url(image.url)} has the shape {shown_shape(image.level(level).shape)}, and "
+            f"the image of the output had {shown_shape(tuple(shape))}: give that with --image"
+        )
 
 
 def _windows(begun: Fingerprint) -> dict[int, tuple[float, float]]:

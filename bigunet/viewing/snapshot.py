@@ -108,7 +108,7 @@ def drawn_scene(
 def _grey_picture(layer: GreyLayer, grid: PixelGrid) -> np.ndarray:
     """The channels added like light, each in its colour."""
     if not layer.looks:
-        return np.stack([grid.voxels(layer.image, k) for k in range(3)], axis=2).astype(np.uint8)
+        return np.stack([_byte(grid.voxels(layer.image, k)) for k in range(3)], axis=2)
     light = np.zeros((grid.height, grid.width, 3))
     for channel, look in enumerate(layer.looks):
         if look.shown:
@@ -117,6 +117,15 @@ def _grey_picture(layer: GreyLayer, grid: PixelGrid) -> np.ndarray:
             share = np.clip((values - low) / (high - low), 0, 1)
             light += share[..., np.newaxis] * colour_of(look.colour)
     return np.clip(light, 0, 255).round().astype(np.uint8)
+
+
+def _byte(colour: np.ndarray) -> np.ndarray:
+    """The values of a colour from 0 to 255: the largest whole number of their type is 255."""
+    if colour.dtype == np.uint8:
+        return colour
+    top = np.iinfo(colour.dtype).max if colour.dtype.kind in "iu" else 1
+    share = np.clip(np.nan_to_num(colour.astype(np.float64)) / top, 0, 1)
+    return (share * 255).round().astype(np.uint8)
 
 
 def _labelled(picture: np.ndarray, layer: LabelLayer, grid: PixelGrid) -> np.ndarray:

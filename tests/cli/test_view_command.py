@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -41,6 +42,7 @@ def test_a_picture_is_written_without_a_page(bigunet: Any, image: Path, tmp_path
         (["--position", "z=20", "--no-browser"], "has 20 voxels along z; give 0 to 19"),
         (["--port", "-1", "--no-browser"], "port -1: give a number from 1 to 65535, or 0"),
         (["--field", "A/1/0", "--no-browser"], "is no plate; leave it out"),
+        (["--napari", "--position", "x=1"], "leave it out with --napari"),
         (["--snapshot", "a.tif"], "the picture is a PNG; name it .png"),
     ],
 )
@@ -51,6 +53,14 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert done.code == 1
     (message,) = done.messages
     assert line in message
+
+
+def test_without_napari_one_line_says_what_to_install(
+    bigunet: Any, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "napari", None)
+    done = bigunet("view", image, "--napari")
+    assert done.messages == ["Error: --napari needs napari: pip install 'napari[all]'"]
 
 
 @pytest.mark.slow

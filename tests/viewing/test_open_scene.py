@@ -93,12 +93,15 @@ def test_an_output_without_its_image_is_shown_alone_and_says_so(
         assert scene.grey is None
         assert len(scene.labels) == 2
         (note,) = scene.notes
-        assert note.startswith("the image is not shown, give --image: ")
+        assert note.startswith("the image is not shown, only the labels: no such store: ")
         shown = scene_of(tmp_path / "out.zarr", image=moved)
         assert shown.grey is not None
         assert shown.notes == ()
         with pytest.raises(ImageError):
             scene_of(tmp_path / "out.zarr", image=tmp_path / "nothing.zarr")
+        zarr.save_array(tmp_path / "other.zarr", np.zeros((90, 71), np.uint8))
+        with pytest.raises(OptionError, match=r"shape 90 × 71, and .* had 90 × 70: give that"):
+            scene_of(tmp_path / "out.zarr", image=tmp_path / "other.zarr")
     finally:
         shutil.move(moved, output.with_name("in.zarr"))
 
@@ -122,9 +125,18 @@ def test_labels_inside_an_image_are_shown_over_it(
     by_name = {layer.name: layer for layer in scene.labels}
     assert by_name["instances"].table == tmp_path / "in.zarr/tables/instances/table.parquet"
     assert len(by_name["classes"].values) == 3
+    assert scene.run is None
     alone = scene_of(tmp_path / "in.zarr/labels/classes")
     assert alone.grey is None
     assert [layer.values for layer in alone.labels] == [by_name["classes"].values]
+    # As a run that is under way leaves it: unlisted, and without metadata.
+    zarr.open_group(tmp_path / "in.zarr/labels", mode="a").attrs.clear()
+    zarr.open_group(tmp_path / "in.zarr/labels/classes", mode="a").attrs.clear()
+    under_way = scene_of(tmp_path / "in.zarr")
+    assert under_way.run == tmp_path / "in.zarr/labels/classes"
+    assert [layer.name for layer in under_way.labels] == ["classes", "instances"]
+    places = [layer.image.volume_scale() for layer in under_way.labels]
+    assert places == [by_name["classes"].image.volume_scale()] * 2
 
 
 def test_a_bare_array_of_large_numbers_is_labels_and_of_small_ones_an_image(
