@@ -19,7 +19,7 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import Index, Stage
 from bigunet.engine.wishes import Wish, Wishes
 from bigunet.errors import BigUNetError, StoppedError
-from bigunet.events import BlockDone, Event
+from bigunet.events import BlockDone, Event, Notice
 
 _END = object()
 
@@ -41,7 +41,8 @@ class OnDemand:
     patient : bool
         As of `Runner`.
     on_event : callable, optional
-        Receives a BlockDone for each block, in the thread that records it.
+        Receives a BlockDone for each block, and a Notice for each that fails, in the thread that
+        records them.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class OnDemand:
             result = self._tasks.result(self._stage, index, task)
         except BigUNetError as error:
             self._failures[index] += 1
+            self._on_event(Notice(str(error)))
             self._answer(index, error)
             return
         finally:

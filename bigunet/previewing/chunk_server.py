@@ -10,13 +10,14 @@ import asyncio
 import hmac
 import secrets
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import tornado.web
 
 from bigunet.engine.wishes import Wish
-from bigunet.errors import BigUNetError
+from bigunet.errors import BigUNetError, OptionError
 
 _ADDRESS = "127.0.0.1"
 _TOKEN_BYTES = 20
@@ -48,14 +49,23 @@ class ChunkServer:
         The origin of the page, such as ``"http://127.0.0.1:8000"``; browsers let no other page
         read.
     sources : mapping of str to Awaited
+    port : int
+        0 chooses a free one.
+
+    Raises
+    ------
+    OptionError
+        If the port is taken.
     """
 
-    def __init__(self, origin: str, sources: dict[str, Awaited]) -> None:
+    def __init__(self, origin: str, sources: dict[str, Awaited], *, port: int = 0) -> None:
         self.origin = origin
         self.num_held = 0
+        self._asked = time.monotonic()
         self._sources = sources
         self._token = secrets.token_hex(_TOKEN_BYTES)
-        self._port = 0
+        self._port = port
+        self._refused: OSError | None = None
         self._pool = ThreadPoolExecutor(_READERS, "bigunet-preview")
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -65,6 +75,12 @@ class ChunkServer:
     def __enter__(self) -> ChunkServer:
         self._thread.start()
         self._ready.wait()
+        if self._refused is not None:
+            self._pool.shutdown()
+            reason = self._refused.strerror or self._refused
+            raise OptionError(
+                f"port {self._port}, for labels: {reason}; give another --port, or none"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,11 +107,21 @@ class ChunkServer:
     async def read(self, source: Awaited, key: str) -> bytes | None:
         """The bytes of a key, read by a thread of the server."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, source.get, key)
+        try:
+            return await loop.run_in_executor(self._pool, source.get, key)
+        finally:
+            self._asked = time.monotonic()
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Time since the page last got bytes; 0 while it waits for blocks."""
+        return 0.0 if self.num_held else time.monotonic() - self._asked
 
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
+        except OSError as error:
+            self._refused = error
         finally:
             self._ready.set()
 
@@ -103,7 +129,7 @@ class ChunkServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         handlers: list[Any] = [(r"/data/([^/]+)/([^/]+)/(.*)", _Chunk, {"server": self})]
         application = tornado.web.Application(handlers, log_function=lambda _: None)
-        server = application.listen(0, _ADDRESS)
+        server = application.listen(self._port, _ADDRESS)
         (socket,) = server._sockets.values()
         self._port = socket.getsockname()[1]
         self._ready.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +21,8 @@ from bigunet.viewing.serving import serve_scene
 from bigunet.viewing.viewer_state import label_name, probability_name, renewed_state, state_of
 
 _LOOK_SECONDS = 0.5
-_RENEW_SECONDS = 2.0
-"""The shortest time between two readings of all that a page shows."""
+_QUIET_SECONDS = 1.5
+"""A page reads anew when it has had all that it asked for this long."""
 # Planes that nobody looks at would start blocks.
 _CALM = {"prefetch": False, "layout": "xy"}
 
@@ -37,7 +36,7 @@ class LivePage:
     position : mapping of str to int
         Voxels in the middle by axis; empty for the whole plane.
     port : int
-        Port of the page; 0 chooses a free one.
+        Port of the page; labels have the next one. 0 chooses free ones.
 
     Raises
     ------
@@ -54,8 +53,10 @@ class LivePage:
         self._server = self._closing.enter_context(ViewerServer(port=port))
         try:
             sources = _sources(self._scene, session.outputs, self._staleness)
-            origin = f"http://127.0.0.1:{self._server.port}"
-            self._chunks = self._closing.enter_context(ChunkServer(origin, sources))
+            chunks = ChunkServer(
+                f"http://127.0.0.1:{self._server.port}", sources, port=port + 1 if port else 0
+            )
+            self._chunks = self._closing.enter_context(chunks)
         except BaseException:
             self._closing.close()
             raise
@@ -78,17 +79,15 @@ class LivePage:
 
     def _follow(self) -> None:
         """Say how far the blocks are, and let the page read anew what has changed."""
-        said, renewals, next_time = "", 0, 0.0
+        said, renewals = "", 0
         while not self._end.wait(_LOOK_SECONDS):
             if (line := self._session.pace.line) != said:
                 self._server.say(line)
                 said = line
-            # While blocks are waited for, the page shows them without help, and a new address
-            # would let it ask for all again.
-            is_calm = self._chunks.num_held == 0 and time.monotonic() >= next_time
-            if is_calm and self._staleness.renew():
+            # Blocks that are waited for come without help, and a page that reads anew drops what
+            # it shows.
+            if self._chunks.quiet_seconds > _QUIET_SECONDS and self._staleness.renew():
                 renewals += 1
-                next_time = time.monotonic() + _RENEW_SECONDS
                 self._renew(renewals)
 
     def _renew(self, number: int) -> None:

@@ -11,6 +11,13 @@ _WORK = ("read_seconds", "compute_seconds", "write_seconds")
 class Pace:
     """Counts blocks.
 
+    Attributes
+    ----------
+    trouble : str
+        Why the last block failed; empty if none did.
+
+    Examples
+    --------
     >>> pace = Pace(1, 340)
     >>> pace.line
     '1 of 340 blocks'
@@ -22,6 +29,7 @@ class Pace:
     def __init__(self, num_done: int, num_blocks: int) -> None:
         self._num_done, self._num_blocks = num_done, num_blocks
         self._num_timed, self._seconds = 0, 0.0
+        self.trouble = ""
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Count a block that was computed; its result says what its work took."""
@@ -36,4 +44,5 @@ class Pace:
         if self._num_timed:
             each = f", {self._seconds / self._num_timed:.2g} s each"
         noun = "block" if self._num_blocks == 1 else "blocks"
-        return f"{self._num_done} of {self._num_blocks} {noun}{each}"
+        trouble = f"; {self.trouble}" if self.trouble else ""
+        return f"{self._num_done} of {self._num_blocks} {noun}{each}{trouble}"

@@ -25,6 +25,7 @@ from bigunet.options.option_fields import chosen
 from bigunet.previewing.lazy_array import LazyArray
 from bigunet.previewing.session import Session, open_session
 from bigunet.segmentation.page.repeat import repeating
+from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.request import SegmentRequest, resolve_request
 from bigunet.segmentation.segment_keywords import SegmentKeywords
@@ -189,7 +190,7 @@ def preview(
         Voxels in the middle of the page by axis, such as ``"x=1200,y=800"``; else the page begins
         with the whole image.
     port : int
-        Port of the page on this machine; 0 chooses a free one.
+        Port of the page on this machine; labels have the next one. 0 chooses free ones.
     stop : threading.Event, optional
         Ends the wait for workers once it is set.
     on_event : callable, optional
@@ -223,6 +224,7 @@ def preview(
             existing=existing,
             part=None,
         )
+        _check_outputs(request)
         if target is None:
             request = _with_small_blocks(request)
         session = opening.enter_context(open_session(request, stop=stop, on_event=on_event))
@@ -232,6 +234,13 @@ def preview(
         if target is None:
             opened.command = ""
         return opened
+
+
+def _check_outputs(request: SegmentRequest) -> None:
+    """Raise OptionError if no classes are written."""
+    outputs = choose_outputs(request.model.description, request.options)
+    if "classes" not in outputs:
+        raise OptionError("a preview shows the classes: give --output classes, too")
 
 
 def _with_small_blocks(request: SegmentRequest) -> SegmentRequest:

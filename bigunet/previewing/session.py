@@ -11,7 +11,7 @@ from bigunet.engine.clusters.client import check_client
 from bigunet.engine.dashboard.watch import Watch
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.on_demand import OnDemand
-from bigunet.events import BlockDone, Event, OnEvent, StageBegun
+from bigunet.events import BlockDone, Event, Notice, OnEvent, StageBegun
 from bigunet.io.output.output_image import OutputImage
 from bigunet.options.choices import Output
 from bigunet.previewing.blocks_done import BlocksDone
@@ -92,7 +92,9 @@ def _open_blocks(run: Run, ledger: Ledger, request: SegmentRequest) -> Iterator[
     described = describe_outputs(run.plan, request.place)
 
     def hear(event: Event) -> None:
-        if isinstance(event, BlockDone):
+        if isinstance(event, Notice):
+            pace.trouble = event.text
+        elif isinstance(event, BlockDone):
             pace.add(event.result)
             done.add(event.index)
         runner.pass_on(runner.watch.see(event, stage, ledger.done(stage.name)))

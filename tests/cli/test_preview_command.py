@@ -61,6 +61,7 @@ def test_it_ends_with_the_command_that_goes_on_from_what_was_seen(
         (["out.zarr", "--resume", "--overwrite"], "give one of them"),
         (["--position", "y=150"], "has 150 voxels along y; give 0 to 149"),
         (["--position", "middle"], "position 'middle': give voxels by axis"),
+        (["--output", "probabilities"], "a preview shows the classes: give --output classes, too"),
         (["--port", "70000"], "port 70000: give a number from 1 to 65535, or 0"),
     ],
 )
