@@ -190,5 +190,6 @@ class _Chunk(tornado.web.RequestHandler):
             return True
         finally:
             waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
             source.drop(wishes)
             self._of.num_held -= 1
