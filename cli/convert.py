@@ -14,6 +14,7 @@ from bigunet_cli.common_options import (
     json_option,
     quiet_option,
 )
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
@@ -36,6 +37,7 @@ from bigunet.conversion.convert_options import ConvertOptions
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @declared_options(ConvertOptions)
+@config_option()
 @existing_options("an output")
 @cluster_options
 @quiet_option

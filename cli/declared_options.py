@@ -88,6 +88,7 @@ def _attributes(one: OptionField) -> dict[str, Any]:
         "cls": SectionedOption,
         "section": one.section,
         "more": one.more,
+        "kind": one.kind,
         "help": _help(one),
         "show_default": not one.usual and one.default not in ("", (), None, {}),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from bigunet_cli.common_options import json_option
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
@@ -28,6 +29,7 @@ from bigunet.evaluation.evaluate_options import EvaluateOptions
 @click.argument("prediction")
 @click.argument("truth")
 @declared_options(EvaluateOptions)
+@config_option()
 @json_option
 def evaluate(prediction: str, truth: str, *, as_json: bool, **given: Any) -> None:
     """Score PREDICTION against TRUTH: OME-Zarr, TIFF or PNG, single or in folders.

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from bigunet.options.option_kinds import Kind
+
 RUN, MESSAGES, PLATE = "Begin or go on", "Messages", "Plate"
 # Other sections stand between these two groups, in the order of the options.
 _FIRST = ("Image", PLATE, "Images", "Images and labels", "Labels and classes", "Network",
@@ -28,15 +30,24 @@ class SectionedOption(click.Option):
         What stands for the option in Python; empty if nothing does.
     more : str
         What the docs say of the option besides its help.
+    kind : Kind, optional
+        How its values are read and checked, where a class declares it.
     """
 
     def __init__(
-        self, *args: Any, section: str, keyword: str = "", more: str = "", **kwargs: Any
+        self,
+        *args: Any,
+        section: str,
+        keyword: str = "",
+        more: str = "",
+        kind: Kind | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
         self.keyword = keyword
         self.more = more
+        self.kind = kind
 
 
 class WithExamples(click.Command):

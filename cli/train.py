@@ -14,6 +14,7 @@ from bigunet_cli.common_options import (
     option,
     quiet_option,
 )
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     metavar="IMAGES LABELS",
     help="Images and labels to validate on, in place of a share of the others.",
 )
+@config_option()
 @existing_options("a run")
 @quiet_option
 @json_option

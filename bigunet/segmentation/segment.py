@@ -23,6 +23,7 @@ from bigunet.segmentation.planned_run import PlannedRun, open_record, plan_run
 from bigunet.segmentation.report_file import is_record_file, keep_report, page_path, write_report
 from bigunet.segmentation.request import SegmentRequest, resolve_request
 from bigunet.segmentation.run.part import Part
+from bigunet.segmentation.run_file import write_run_file
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
@@ -97,6 +98,9 @@ def segment(
     with execute(
         request, planned, record, stop=stop, on_event=on_event, performance_path=performance_path
     ) as outcome:
+        if outcome.written.finished and not outcome.already_finished:
+            place = request.place.folder
+            write_run_file(place, source, target, model=model, options=options)
         return _with_page(_report(request, planned, outcome), request, on_event)
 
 
