@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 
+from bigunet.io.sources.array_source import Array
 from bigunet.machine.files import replacing
 from bigunet.model.files.model_file import bundled_models
 from bigunet.model.model import Model
@@ -24,7 +25,7 @@ bigunet segment --config run.toml --overwrite repeats it; IN and OUT on the comm
 
 def write_run_file(
     folder: Path,
-    source: str | Path,
+    source: str | Path | Array,
     target: str | Path | None,
     *,
     model: str | Path | Model,
@@ -32,7 +33,8 @@ def write_run_file(
 ) -> None:
     """Write what a caller of `segment` gave. A run never fails for it: the log says what was wrong.
 
-    A model that was made in Python has no name for a file, so nothing is written for it.
+    An array, and a model that was made in Python, have no name that a file could hold: nothing is
+    written for them.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def write_run_file(
         As the caller of `segment` gave them.
     """
     name = _named(model)
-    if not name:
+    if not name or not isinstance(source, (str, os.PathLike)):
         return
     values = {
         "source": shown_url(source),
