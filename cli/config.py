@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 from bigunet_cli.common_options import option
-from bigunet_cli.help_sections import RUN, SectionedOption
+from bigunet_cli.help_sections import FILE, SectionedOption
 from click.core import ParameterSource
 
 from bigunet.errors import OptionError
@@ -42,7 +42,7 @@ def config_option(*, unused: tuple[str, ...] = ()) -> Callable[[F], F]:
 
     add = option(
         "--config",
-        section=RUN,
+        section=FILE,
         is_eager=True,
         expose_value=False,
         callback=read,

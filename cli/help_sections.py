@@ -11,11 +11,12 @@ import click
 from bigunet.options.option_kinds import Kind
 
 RUN, MESSAGES, PLATE = "Begin or go on", "Messages", "Plate"
+FILE = "Options from a file"
 # Other sections stand between these two groups, in the order of the options.
 _FIRST = ("Image", PLATE, "Images", "Images and labels", "Labels and classes", "Network",
           "Grey values")  # fmt: skip
 _LAST = ("Output", "Model file", RUN, "Machine", "Workers", "Jobs of a batch system", "Jobs",
-         MESSAGES)  # fmt: skip
+         FILE, MESSAGES)  # fmt: skip
 _WIDEST_NAME = 26
 
 

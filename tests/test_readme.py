@@ -31,6 +31,7 @@ WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
+    "needs a file of options": 1,
     "needs files of microscopes": 1,
     "needs napari": 1,
     "needs ngio": 1,
@@ -113,7 +114,7 @@ def run_commands(block: CodeBlock, bigunet: Any) -> None:
 
 def test_each_block_is_run_or_says_why_not() -> None:
     blocks = [block for page in PAGES if page != WRITTEN_BY_TESTS for block in blocks_of(page)]
-    assert {block.language for block in blocks} == {"python", "console", "text"}
+    assert {block.language for block in blocks} == {"python", "console", "text", "toml"}
     assert Counter(block.not_run for block in blocks if block.not_run) == NOT_RUN
     assert all(block.language != "text" for block in blocks if block.not_run or block.added)
 

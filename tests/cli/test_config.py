@@ -26,6 +26,7 @@ from bigunet import EvaluateOptions, Recipe, SegmentOptions, TrainOptions
 from bigunet.conversion.convert_options import ConvertOptions
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError, OptionError
+from bigunet.options.lengths import Length
 from bigunet.options.option_fields import option_fields, option_words
 from bigunet.options.toml_text import toml_text, toml_values
 from bigunet.segmentation.run_file import write_run_file
@@ -199,3 +200,11 @@ def test_a_file_that_cannot_be_written_fails_no_run(
     write_run_file(tmp_path, "\udce9.zarr", None, **given)
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
     assert not list((tmp_path / "bigunet").iterdir())
+
+
+def test_the_file_in_the_docs_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/using.md").read_text()
+    (tmp_path / "mine.toml").write_text(text.partition("```toml\n")[2].partition("```")[0])
+    params = parsed(segment, ["a.zarr", f"--config={tmp_path / 'mine.toml'}"])
+    assert described(SegmentOptions, params).roi["x"] == (Length(10), Length(250))
+    assert described(ClusterSpec, params, job=described(JobSpec, params)).workers == 2
