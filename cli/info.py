@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from bigunet_cli.common_options import axes_option, json_option, option
+from bigunet_cli.completing import MODEL_NAME
 from bigunet_cli.help_sections import MESSAGES, SectionedCommand
 from bigunet_cli.info_words import print_description
 from bigunet_cli.loading import loading
@@ -20,7 +21,7 @@ from bigunet_cli.words import print_json, say, shown
         Describe a bundled model and how it was trained.
     """,
 )
-@click.argument("path", metavar="PATH")
+@click.argument("path", type=MODEL_NAME, metavar="PATH")
 @axes_option
 @option(
     "--full",

@@ -19,12 +19,13 @@ with while_starting():
 
 # Each command is in the module of the same name.
 _COMMANDS = (
-    "convert", "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "segment", "train",
-    "verify",
+    "completion", "convert", "demo", "evaluate", "info", "jobs", "measure", "models", "plan",
+    "segment", "train", "verify",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.
 _STOPPED = 75
+COMPLETE_VARIABLE = "_BIGUNET_COMPLETE"
 _RESUMABLE = ("convert", "segment", "train")
 
 

@@ -17,6 +17,7 @@ from bigunet_cli.common_options import (
     quiet_option,
     segment_options,
 )
+from bigunet_cli.completing import PATH
 from bigunet_cli.config import comes_from_file, config_option
 from bigunet_cli.declared_options import Parsed, described
 from bigunet_cli.help_sections import MESSAGES, PLATE, SectionedCommand
@@ -46,7 +47,7 @@ def _names(text: str) -> tuple[str, ...]:
         Segment several images, and go on where an earlier run stopped.
     """,
 )
-@click.argument("sources", metavar="IN [OUT]", nargs=-1, required=True)
+@click.argument("sources", type=PATH, metavar="IN [OUT]", nargs=-1, required=True)
 @option(
     "--into",
     section=OUTPUT,

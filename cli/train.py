@@ -14,6 +14,7 @@ from bigunet_cli.common_options import (
     option,
     quiet_option,
 )
+from bigunet_cli.completing import PATH
 from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
         Go on from the weights of a bundled model.
     """,
 )
-@click.argument("images")
-@click.argument("labels", required=False, default="")
+@click.argument("images", type=PATH)
+@click.argument("labels", type=PATH, required=False, default="")
 @option(
     "--out",
     section=MODEL,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     "--weight-cache",
     section=LOSS,
     keyword="weight_cache",
+    type=PATH,
     metavar="FOLDER",
     default="",
     help="Folder that keeps the border term of the weight map for whole images, so that it is "
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     "--validate",
     section=VALIDATION,
     keyword="validation",
+    type=PATH,
     nargs=2,
     default=None,
     metavar="IMAGES LABELS",

@@ -78,6 +78,12 @@ class ImagePath(Path):
     """The path or URL of an image; the command line makes it absolute."""
 
 
+class ModelPath(Path):
+    """The name of a bundled model, or the path of a model file; empty for none."""
+
+    metavar = "NAME|PATH"
+
+
 class Flag(Kind):
     """True or False: the flag is given, or it is not."""
 

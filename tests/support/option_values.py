@@ -13,7 +13,17 @@ from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Size
 from bigunet.options.lengths import Length, Micrometres
 from bigunet.options.object_sizes import ObjectSizeKind
 from bigunet.options.option_fields import OptionField
-from bigunet.options.option_kinds import Choice, Flag, Kind, Number, Path, Share, Text, Whole
+from bigunet.options.option_kinds import (
+    Choice,
+    Flag,
+    Kind,
+    ModelPath,
+    Number,
+    Path,
+    Share,
+    Text,
+    Whole,
+)
 from bigunet.options.regions import Region
 from bigunet.training.augmentation import Changes
 
@@ -47,6 +57,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         Flag: st.booleans(),
         Text: st.text(),
         Path: st.text(),
+        ModelPath: st.text(),
         Share: st.floats(0, 1, exclude_min=True) | st.just(1),
         Micrometres: st.floats(0, 1) | st.floats(1, 1e300),
         Number: st.floats(0, 1) | st.floats(1, 1e300),
