@@ -14,6 +14,8 @@ from bigunet_cli.common_options import (
     json_option,
     quiet_option,
 )
+from bigunet_cli.completing import PATH
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
@@ -33,9 +35,10 @@ from bigunet.conversion.convert_options import ConvertOptions
         Convert the third image of a file, and go on where an earlier run stopped.
     """,
 )
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
+@click.argument("source", type=PATH, metavar="IN")
+@click.argument("target", type=PATH, metavar="OUT")
 @declared_options(ConvertOptions)
+@config_option()
 @existing_options("an output")
 @cluster_options
 @quiet_option

@@ -19,12 +19,13 @@ with while_starting():
 
 # Each command is in the module of the same name.
 _COMMANDS = (
-    "convert", "demo", "evaluate", "export", "info", "jobs", "measure", "models", "plan",
-    "segment", "train", "verify",
+    "completion", "convert", "demo", "evaluate", "export", "info", "jobs", "measure", "models",
+    "plan", "segment", "train", "verify",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.
 _STOPPED = 75
+COMPLETE_VARIABLE = "_BIGUNET_COMPLETE"
 _RESUMABLE = ("convert", "segment", "train")
 
 
@@ -53,7 +54,7 @@ class _Commands(ExampleGroup):
     bigunet segment --help
         List the options of a command.
     """,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"max_content_width": 100},
 )
 @click.version_option(package_name="bigunet")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log messages.")

@@ -25,6 +25,7 @@ SampleBy = Literal["voxels", "images", "objects"]
 TrainingPrecision = Literal["fp32", "bf16"]
 ScoreName = Literal["auto", "dice", "average-precision", "v-rand"]
 NetworkName = Literal["unet", "fcn", "sliding-window"]
+PresetName = Literal["laptop", "gpu", "paper"]
 NormalisationChoice = Literal["percentile", "fixed"]
 BatchKind = Literal["slurm", "pbs", "lsf", "sge", "htcondor", "oar"]
 ClusterKind = Literal[

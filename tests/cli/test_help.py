@@ -31,13 +31,19 @@ def options_in(text: str) -> list[str]:
         (
             "segment",
             "Image, Plate, Network, Grey values, Objects, Blocks and memory, Output, "
-            "Begin or go on, Workers, Jobs of a batch system, Messages, Examples",
+            "Begin or go on, Workers, Jobs of a batch system, Options from a file, Messages, "
+            "Examples",
         ),
         (
             "plan",
-            "Image, Network, Grey values, Objects, Blocks and memory, Output, Messages, Examples",
+            "Image, Network, Grey values, Objects, Blocks and memory, Output, Options from a file, "
+            "Messages, Examples",
         ),
-        ("evaluate", "Images and labels, Scores, Objects, Boundaries, Messages, Examples"),
+        (
+            "evaluate",
+            "Images and labels, Scores, Objects, Boundaries, Options from a file, Messages, "
+            "Examples",
+        ),
     ],
 )
 def test_options_of_one_subject_stand_together(bigunet: Any, command: str, sections: str) -> None:
