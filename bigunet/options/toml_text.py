@@ -19,7 +19,8 @@ def toml_values(described: Any, *, always: Collection[str] = ()) -> dict[str, An
     """The options that differ from their defaults, as TOML holds them.
 
     ``type(described)(**toml_values(described))`` equals ``described``, but for `NOT_IN_FILES`, and
-    for passwords and tokens of addresses, which are left out. TOML has no None: an option that is None is left out.
+    for passwords and tokens of addresses, which are left out. An option that is
+    None is left out, too: TOML has no None.
 
     Parameters
     ----------
