@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from bigunet.errors import OptionError
 from bigunet.options.option_kinds import Flag
+from bigunet.options.toml_text import NOT_IN_FILES
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = "bigunet.config"
@@ -103,6 +104,11 @@ def _values(path: str, command: click.Command, unused: tuple[str, ...]) -> dict[
     if "target" in content and "source" not in content and ("source",) in known:
         raise OptionError(f"{path} has a target without a source; give both")
     for key, value in _flat(_ordered(content), known):
+        if key[0] in NOT_IN_FILES:
+            raise OptionError(
+                f"{path}: {key[0]} is taken from the command line alone, as a file may be of "
+                f"others; give --{key[0]}"
+            )
         if key in known:
             param = _fitting(known[key], value)
             made = _typed(param, value, ".".join(key), path)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from bigunet_cli.words import counted
+from bigunet_cli.words import about, counted
 
 from bigunet.segmentation.segment_options import SegmentOptions
 
@@ -64,7 +64,7 @@ def _training_line(training: Mapping[str, Any]) -> str:
     parts = []
     if "steps_run" in training and "images" in training:
         work = f"{counted(training['steps_run'], 'step')} on {counted(training['images'], 'image')}"
-        time = f" in {training['seconds'] / 60:.0f} minutes" if "seconds" in training else ""
+        time = f" in {about(training['seconds'])}" if "seconds" in training else ""
         parts.append(f"{work}{time}")
     if training.get("validation_score") is not None:
         name = training.get("score", "score")

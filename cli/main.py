@@ -13,6 +13,7 @@ from bigunet_cli.streams import keep_streams_open
 with while_starting():
     import click
     from bigunet_cli.help_sections import ExampleGroup
+    from bigunet_cli.typed_names import as_typed
 
     from bigunet.errors import BigUNetError, StoppedError
     from bigunet.urls import without_secrets
@@ -134,7 +135,7 @@ def _run(stop: Stop) -> int:
             _say(f"{message[:1].upper()}{message[1:]}{_advice(sys.argv)}.")
             return _STOPPED
         if isinstance(error, BigUNetError):
-            return _fail(str(error), debug=debug)
+            return _fail(as_typed(str(error), sys.argv[1:]), debug=debug)
         message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         return _fail(message, debug=debug)
 

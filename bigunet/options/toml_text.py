@@ -11,12 +11,16 @@ from bigunet.options.option_fields import option_fields
 from bigunet.options.option_kinds import Path
 from bigunet.urls import shown_url
 
+NOT_IN_FILES = frozenset({"trust"})
+"""Options that no file may give: whoever runs a file of others must not trust what it names."""
+
 
 def toml_values(described: Any, *, always: Collection[str] = ()) -> dict[str, Any]:
     """The options that differ from their defaults, as TOML holds them.
 
-    ``type(described)(**toml_values(described))`` equals ``described``, but for passwords and tokens
-    of addresses, which are left out. TOML has no None: an option that is None is left out.
+    ``type(described)(**toml_values(described))`` equals ``described``, but for `NOT_IN_FILES`, and
+    for passwords and tokens of addresses, which are left out. An option that is
+    None is left out, too: TOML has no None.
 
     Parameters
     ----------
@@ -27,7 +31,11 @@ def toml_values(described: Any, *, always: Collection[str] = ()) -> dict[str, An
     values = {}
     for one in option_fields(type(described)):
         value = getattr(described, one.name)
-        if value is None or (value == one.default and one.name not in always):
+        if (
+            one.name in NOT_IN_FILES
+            or value is None
+            or (value == one.default and one.name not in always)
+        ):
             continue
         data = one.kind.data(value)
         values[one.name] = shown_url(data) if isinstance(one.kind, Path) else data

@@ -178,7 +178,7 @@ def test_info_tells_the_card_of_a_model_first_and_its_history_on_request(bigunet
     short, full = (bigunet("info", "nuclei", *words).out for words in ((), ("--full",)))
     assert short.splitlines()[:3] == ["kind: model", "name: nuclei", "card:"]
     assert len(short.splitlines()) < 60
-    assert re.search(r"\ntraining: 6000 steps on 389 images in \d+ minutes; .*--full prints", short)
+    assert re.search(r"\ntraining: 6000 steps on 389 images in 75 minutes; .*--full prints", short)
     assert full.splitlines()[:3] == short.splitlines()[:3]
     assert "\n  begun_from:\n" in full
     assert set(short.splitlines()) - set(full.splitlines()) == {short.splitlines()[-1]}

@@ -28,7 +28,7 @@ from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError, OptionError
 from bigunet.options.lengths import Length
 from bigunet.options.option_fields import option_fields, option_words
-from bigunet.options.toml_text import toml_text, toml_values
+from bigunet.options.toml_text import NOT_IN_FILES, toml_text, toml_values
 from bigunet.segmentation.run_file import write_run_file
 
 TRAINING = ["images", "labels", "--out=m.safetensors"]
@@ -49,7 +49,7 @@ def parsed(command: click.Command, words: list[str]) -> dict[str, Any]:
 
 
 def drawn(kind: type, data: st.DataObject) -> Any:
-    declared = {one.name: one for one in option_fields(kind)}
+    declared = {one.name: one for one in option_fields(kind) if one.name not in NOT_IN_FILES}
     names = data.draw(st.lists(st.sampled_from(list(declared)), min_size=1, max_size=3))
     others = {"kind": "slurm"} if kind is ClusterSpec else {}
     try:
@@ -103,6 +103,7 @@ def test_a_file_means_the_options_that_were_written_and_words_win(
         ("[client]\nqueue = 'gpu'", "unknown key 'client.queue'; did you mean client.job.queue?"),
         ("qqq = 1", "unknown key 'qqq'; known: source, target, model, object_class"),
         ("block_shape = 512", "run.toml: block_shape is 512: give a tuple of whole numbers"),
+        ("trust = true", "run.toml: trust is taken from the command line alone"),
         ("level = 1.5", "run.toml: level is 1.5: give a whole number"),
         ("tta = 1", "run.toml: tta is 1: give True or False"),
         ("precision = 'fp8'", "run.toml: unknown precision 'fp8'; known: auto, fp32"),
