@@ -34,7 +34,7 @@ NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
     "needs a file of options": 1,
-    "needs files of microscopes": 5,
+    "needs files of microscopes": 6,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,
@@ -68,6 +68,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, client: Client, write_image:
     write_image(folder / "truth.zarr", "yx", shape=(64, 60))
     package.segment(folder / "image.zarr", folder / "prediction.zarr", client=client)
     write_folders(folder)
+    write_folders(folder / "held-out", count=2, shape=(256, 256))
     return folder
 
 
