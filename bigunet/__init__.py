@@ -22,11 +22,14 @@ if _typing.TYPE_CHECKING:
         TrainBegun,
         Validated,
     )
+    from bigunet.exporting.export import export
+    from bigunet.exporting.export_options import ExportOptions
     from bigunet.measuring.measure import measure
-    from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
+    from bigunet.model.description import ModelDescription, SegmentationClass
     from bigunet.model.files.model_file import load_model, save_model
     from bigunet.model.model import Model
     from bigunet.model.networks.unet import UNet, UNetConfig
+    from bigunet.model.normalisation import Normalisation
     from bigunet.model.object_description import ObjectDescription
     from bigunet.objects.label_objects import label_objects
     from bigunet.objects.split_rule import SplitRule
@@ -61,6 +64,7 @@ __all__ = [
     "ConvertReport",
     "EvaluateOptions",
     "Evaluation",
+    "ExportOptions",
     "JobSpec",
     "Model",
     "ModelDescription",
@@ -86,6 +90,7 @@ __all__ = [
     "View",
     "convert",
     "evaluate",
+    "export",
     "info",
     "label_objects",
     "load_model",
@@ -113,10 +118,11 @@ _HOMES = {
     "ConvertReport": "conversion.convert_report",
     "EvaluateOptions": "evaluation.evaluate_options",
     "Evaluation": "evaluation.evaluate",
+    "ExportOptions": "exporting.export_options",
     "JobSpec": "engine.clusters.spec",
     "Model": "model.model",
     "ModelDescription": "model.description",
-    "Normalisation": "model.description",
+    "Normalisation": "model.normalisation",
     "Notice": "events",
     "ObjectDescription": "model.object_description",
     "Prediction": "segmentation.prediction",
@@ -138,6 +144,7 @@ _HOMES = {
     "View": "viewing.view",
     "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
+    "export": "exporting.export",
     "info": "path_info",
     "label_objects": "objects.label_objects",
     "load_model": "model.files.model_file",

@@ -44,6 +44,6 @@ MetricName = Literal[
     "v-rand",
     "v-info",
 ]
-NormalisationKind = Literal["percentile", "fixed"]
+NormalisationKind = Literal["percentile", "fixed", "steps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 ScoreKind = Literal["logits", "probabilities"]

@@ -20,12 +20,12 @@ from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
 from bigunet.machine.names import name_as_seen, usable_name
 from bigunet.machine.processes import leave_if_imported_again
-from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.options.option_kinds import check_existing
 from bigunet.segmentation.image_list import list_images, stem_of
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.place import choose_place
 from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_keywords import SegmentKeywords
@@ -104,7 +104,7 @@ def segment_images(
         raise ImageError("no image was given, so there is nothing to segment")
     members = _named(images, folder)
     _check(members, options, check_existing(existing))
-    loaded = model if isinstance(model, Model) else load_model(model)
+    loaded = chosen_model(model, options)
     if table is not None:
         check_table(Path(table), loaded.description, options, made=Path(folder))
     outcomes = segment_series(

@@ -17,11 +17,11 @@ from bigunet.events import Notice, OnEvent
 from bigunet.io.images.limits import some_of
 from bigunet.io.images.plates import Plate, open_plate
 from bigunet.machine.processes import leave_if_imported_again
-from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.options.option_kinds import check_existing
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.place import check_inside_options
 from bigunet.segmentation.plate_table import (
     check_plate_table,
@@ -106,7 +106,7 @@ def segment_fields(
     plate = chosen_fields(local_plate(source), wells, fields)
     for note in plate.notes:
         logger.warning(note)
-    loaded = model if isinstance(model, Model) else load_model(model)
+    loaded = chosen_model(model, options)
     _prepare_tables(plate, loaded, options, table, check_existing(existing))
     outcomes = segment_series(
         [Member(field, join_url(plate.url, field), None) for field in plate.fields],

@@ -25,11 +25,11 @@ from bigunet.io.sources.array_source import Array
 from bigunet.machine.memory import usable_memory_bytes
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.measuring.files import read_table
-from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Output
 from bigunet.options.option_fields import chosen
 from bigunet.segmentation.array_options import check_array_options
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.region import region_in_voxels
@@ -108,7 +108,7 @@ def predict(
         options = chosen(SegmentOptions, None, _keywords(fields, axes), predict)
         check_array_options(options)
         given = GivenArray.of(array, options.axes, voxel_size_um)
-        model = model if isinstance(model, Model) else load_model(model)
+        model = chosen_model(model, options)
         result_bytes = _check_size(given, model, options, most_bytes)
     check_reach(client, scratch)
     # A pyramid in 2D adds a third.
