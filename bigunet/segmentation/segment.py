@@ -47,7 +47,7 @@ def segment(
     Parameters
     ----------
     source : path or URL
-        OME-Zarr image 0.1 to 0.5, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
+        OME-Zarr image 0.1 to 0.6, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
         ND2 or LIF file, with ``#2`` behind it for the image with the index 2.
     target : path, optional
         Path of the output: an OME-Zarr with `labels/classes` and the other outputs of the options.

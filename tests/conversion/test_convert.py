@@ -39,7 +39,7 @@ def write(path: Path, voxels: np.ndarray, axes: str, **more: Any) -> None:
     axes=st.permutations("tcz").flatmap(lambda p: st.sampled_from([p[:n] for n in range(4)])),
     sizes=st.tuples(*[st.integers(2, 4)] * 3, *[st.integers(2, 150)] * 2),
     dtype=st.sampled_from(("uint8", "uint16", "float32")),
-    version=st.sampled_from(("0.4", "0.5")),
+    version=st.sampled_from(("0.4", "0.5", "0.6")),
     is_label=st.booleans(),
 )
 def test_level_0_has_the_voxels_of_the_image_and_others_are_halved_from_it(
