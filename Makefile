@@ -42,7 +42,7 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*/*.sh tests/*/*.sh
+	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*/*.sh benchmarks/*/*/*.sh tests/*/*.sh
 
 ## docs: the documentation as a website in site/; a warning ends it
 docs: .venv/installed-docs

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from bigunet.blocks import BlockGrid
+from bigunet.bundled.mosaic import bundled_fields, mosaic
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.stage import Event
 from bigunet.errors import OutputError
@@ -63,8 +63,8 @@ def demo(
 ) -> Demo:
     """Write ``in.zarr``, ``out.zarr`` and ``overlay.png`` into ``folder``.
 
-    The image is a mosaic of real fluorescence fields (CC0). Each field is turned or mirrored at
-    random, in the same way in every demo. An earlier demo in the folder is replaced.
+    The image is a mosaic of real fluorescence fields (CC0), the same in every demo. An earlier demo
+    in the folder is replaced.
 
     Parameters
     ----------
@@ -99,35 +99,6 @@ def demo(
     )
     write_png(picture, _picture(image, output))
     return Demo(image, output, picture, report)
-
-
-def bundled_fields() -> list[np.ndarray]:
-    """The images of nuclei that come with bigunet, each (y, x) uint8."""
-    folder = Path(str(resources.files("bigunet.bundled") / "nuclei-fields"))
-    return [np.asarray(Image.open(path).convert("L")) for path in sorted(folder.glob("*.png"))]
-
-
-def mosaic(fields: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """A canvas of some shape, filled with fields in random order.
-
-    Each field is turned by 0 or 180° or mirrored, also at random, so that no pattern repeats.
-
-    Parameters
-    ----------
-    fields : list of ndarray, (y, x) uint8
-    shape : (int, int)
-        Shape of the canvas, y and x.
-    """
-    chooser = np.random.default_rng(0)
-    rows, columns = fields[0].shape
-    canvas = np.zeros(shape, np.uint8)
-    for top in range(0, shape[0], rows):
-        for left in range(0, shape[1], columns):
-            field = fields[chooser.integers(len(fields))]
-            field = field[:: chooser.choice((-1, 1)), :: chooser.choice((-1, 1))]
-            space = canvas[top : top + rows, left : left + columns]
-            space[:] = np.resize(field, (rows, columns))[: space.shape[0], : space.shape[1]]
-    return canvas
 
 
 def _check_folder(folder: Path, own: set[Path]) -> None:

@@ -23,7 +23,16 @@ from bigunet_cli.words import counted, print_json, say, shown
 from bigunet.conversion.convert_options import ConvertOptions
 
 
-@click.command(cls=SectionedCommand, short_help="Write an image of any format as OME-Zarr.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Write an image of any format as OME-Zarr.",
+    examples="""
+    bigunet convert slide.ndpi slide.zarr
+        Write a slide as OME-Zarr with a pyramid.
+    bigunet convert 'scan.lif#2' scan.zarr --ome-version 0.4 --resume
+        Convert the third image of a file, and go on where an earlier run stopped.
+    """,
+)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @declared_options(ConvertOptions)

@@ -10,6 +10,7 @@ from bigunet_cli.help_sections import SectionedOption
 
 from bigunet.errors import OptionError
 from bigunet.options.composed_kinds import Each, Optional
+from bigunet.options.lengths import Micrometres
 from bigunet.options.option_fields import OptionField, described_by, option_fields
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Kind, Number, Whole
 
@@ -118,4 +119,6 @@ def click_type(kind: Kind) -> click.ParamType:  # type: ignore[type-arg]
         return click.Choice(kind.words)
     if isinstance(kind, Whole):
         return click.INT if kind.least is None else click.IntRange(min=kind.least)
-    return click.FLOAT if isinstance(kind, Number) else Parsed(kind.parse, kind.metavar)
+    if isinstance(kind, Number) and not isinstance(kind, Micrometres):
+        return click.FLOAT
+    return Parsed(kind.parse, kind.metavar)

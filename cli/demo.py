@@ -13,7 +13,14 @@ from bigunet_cli.words import print_json, say, summary
 
 
 @click.command(
-    cls=SectionedCommand, short_help="Segment a mosaic of real nuclei, and draw a picture of it."
+    cls=SectionedCommand,
+    short_help="Segment a mosaic of real nuclei, and draw a picture of it.",
+    examples="""
+    bigunet demo
+        Segment a mosaic of nuclei into the folder demo.
+    bigunet demo first-try --cluster threads
+        The same in another folder, without processes.
+    """,
 )
 @click.argument("folder", default="demo")
 @cluster_options

@@ -15,7 +15,16 @@ from bigunet_cli.words import print_json, print_table, say
 from bigunet.evaluation.evaluate_options import EvaluateOptions
 
 
-@click.command(cls=SectionedCommand, short_help="Score a prediction against the truth.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Score a prediction against the truth.",
+    examples="""
+    bigunet evaluate out.zarr truth.tif
+        Compare classes.
+    bigunet evaluate found/ truth/ --kind instances --metric average-precision
+        Compare numbered objects of all files of two folders.
+    """,
+)
 @click.argument("prediction")
 @click.argument("truth")
 @declared_options(EvaluateOptions)

@@ -1,7 +1,8 @@
-"""Sections of ``--help``: options of one subject stand together, under its name."""
+"""Sections of ``--help``: options of one subject, then examples."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,33 @@ class SectionedOption(click.Option):
         self.more = more
 
 
-class SectionedCommand(click.Command):
+class WithExamples(click.Command):
+    """A command or a group of commands, with examples at the end of ``--help``.
+
+    Parameters
+    ----------
+    examples : str
+        Lines that a user types, each with an indented sentence below that says what it does.
+    """
+
+    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        lines = inspect.cleandoc(examples).splitlines()
+        self.examples = dict(zip(lines[::2], map(str.strip, lines[1::2])))
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are typed, without wrapping them."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line, meaning in self.examples.items():
+                    formatter.write(f"  {line}\n      {meaning}\n")
+
+
+class ExampleGroup(WithExamples, click.Group):
+    """A group of commands with examples."""
+
+
+class SectionedCommand(WithExamples):
     """A command with options in sections."""
 
     def sections(self, context: click.Context) -> dict[str, list[click.Option]]:

@@ -26,7 +26,16 @@ _EXTENTS = {
 _WITH_RANGES = {"augmentation", "roi"}
 
 
-@click.command(cls=SectionedCommand, short_help="Describe an image, a plate, a model or an output.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Describe an image, a plate, a model or an output.",
+    examples="""
+    bigunet info slide.svs
+        List axes, levels, channels and the size of a voxel.
+    bigunet info nuclei --json
+        Describe a bundled model for a program.
+    """,
+)
 @click.argument("path", metavar="PATH")
 @axes_option
 @json_option

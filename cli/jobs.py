@@ -7,19 +7,36 @@ from typing import Any
 import click
 from bigunet_cli.common_options import existing_of, existing_options, option, segment_options
 from bigunet_cli.declared_options import declared_options, described
-from bigunet_cli.help_sections import SectionedCommand
+from bigunet_cli.help_sections import ExampleGroup, SectionedCommand
 from bigunet_cli.loading import loading
 
 from bigunet.jobs.job_request import JOBS, JobRequest
 from bigunet.segmentation.segment_options import SegmentOptions
 
 
-@click.group()
+@click.group(
+    cls=ExampleGroup,
+    examples="""
+    bigunet jobs slurm image.zarr out.zarr > job.sh
+        Write a script for Slurm.
+    sbatch job.sh
+        Hand it in.
+    """,
+)
 def jobs() -> None:
     """Print job scripts for batch systems."""
 
 
-@jobs.command(cls=SectionedCommand, short_help="Print a script for Slurm.")
+@jobs.command(
+    cls=SectionedCommand,
+    short_help="Print a script for Slurm.",
+    examples="""
+    bigunet jobs slurm image.zarr out.zarr > job.sh
+        Write a script with time and memory for this image.
+    bigunet jobs slurm image.zarr out.zarr --jobs 8 --partition gpu > job.sh
+        Share the work among 8 jobs of the partition gpu.
+    """,
+)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
 @segment_options

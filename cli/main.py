@@ -12,6 +12,7 @@ from bigunet_cli.streams import keep_streams_open
 
 with while_starting():
     import click
+    from bigunet_cli.help_sections import ExampleGroup
 
     from bigunet.errors import BigUNetError, StoppedError
     from bigunet.urls import without_secrets
@@ -27,7 +28,7 @@ _STOPPED = 75
 _RESUMABLE = ("convert", "segment", "train")
 
 
-class _Commands(click.Group):
+class _Commands(ExampleGroup):
     """Commands; the module of each is imported when the command is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -44,6 +45,14 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
+    examples="""
+    bigunet demo
+        Segment a mosaic of nuclei that comes with bigunet.
+    bigunet segment image.tif out.zarr
+        Segment an image of your own.
+    bigunet segment --help
+        List the options of a command.
+    """,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="bigunet")

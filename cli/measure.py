@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import click
 from bigunet_cli.common_options import json_option, option
+from bigunet_cli.declared_options import click_type
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import counted, print_json, shown, size_figure
 
+from bigunet.options.lengths import Micrometres
+
 INPUT, TABLE = "Images and labels", "Output"
 
 
-@click.command(cls=SectionedCommand, short_help="Make the table of the objects of labels.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Make the table of the objects of labels.",
+    examples="""
+    bigunet measure image.zarr cells --table cells.parquet
+        Measure the labels cells inside the image.
+    bigunet measure image.tif labels.tif --table cells.csv --voxel-size 0.5
+        Measure labels of any program, with voxels of 0.5 µm.
+    """,
+)
 @click.argument("image")
 @click.argument("labels")
 @option(
@@ -41,11 +53,11 @@ INPUT, TABLE = "Images and labels", "Output"
     "--voxel-size",
     section=INPUT,
     keyword="voxel_size_um",
-    type=click.FLOAT,
+    type=click_type(Micrometres()),
     multiple=True,
     metavar="UM",
-    help="Micrometres of a voxel: once, or once per axis in the order z, y, x.  [default: what the "
-    "image says]",
+    help="Size of a voxel in micrometres, or with a unit such as 500nm: once, or once per axis in "
+    "the order z, y, x.  [default: what the image says]",
 )
 @json_option
 def measure(

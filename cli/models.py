@@ -9,7 +9,15 @@ from bigunet_cli.loading import loading
 from bigunet_cli.words import print_json
 
 
-@click.command(cls=SectionedCommand)
+@click.command(
+    cls=SectionedCommand,
+    examples="""
+    bigunet models
+        List the names that --model takes.
+    bigunet models --json
+        List them with classes, cards and training, for a program.
+    """,
+)
 @json_option
 def models(as_json: bool) -> None:
     """List the models that come with bigunet."""

@@ -9,13 +9,20 @@ from bigunet_cli.common_options import json_option, option, segment_options
 from bigunet_cli.declared_options import described
 from bigunet_cli.help_sections import MESSAGES, SectionedCommand
 from bigunet_cli.loading import loading
-from bigunet_cli.words import print_json, print_table, say, size
+from bigunet_cli.words import about, counted, print_json, print_table, say, size
 
 from bigunet.segmentation.segment_options import SegmentOptions
 
 
 @click.command(
-    cls=SectionedCommand, short_help="Say what a segmentation would run, and what it costs."
+    cls=SectionedCommand,
+    short_help="Say what a segmentation would run, and what it costs.",
+    examples="""
+    bigunet plan image.zarr --channel DAPI
+        Foretell blocks, time and memory from a few tiles.
+    bigunet plan image.zarr --memory-limit 4GB --no-measure
+        Foretell blocks and tiles without reading a voxel.
+    """,
 )
 @click.argument("source", metavar="IN")
 @segment_options
@@ -46,7 +53,9 @@ def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     if as_json:
         print_json(planned)
         return
-    for name, value in planned.pop("forecast", {}).items():
+    expected = planned.pop("forecast", {})
+    click.echo(f"{_sentence(planned['blocks'], expected)}\n")
+    for name, value in expected.items():
         if value is not None:
             planned[f"expected {name}"] = size(value) if name == "memory_bytes" else value
     for name in ("bytes_read", "bytes_written", "block_memory_bytes"):
@@ -54,6 +63,16 @@ def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     if planned["flops"] is not None:
         planned["flops"] = f"{planned['flops']:.3g}"
     print_table({name: _words(value) for name, value in planned.items()})
+
+
+def _sentence(blocks: int, expected: dict[str, Any]) -> str:
+    """The plan in one line: the work, and what it costs on this machine."""
+    if not expected:
+        return f"{counted(blocks, 'block')}; time and memory are not measured"
+    return (
+        f"{counted(blocks, 'block')}, about {about(expected['seconds'])}, "
+        f"{size(expected['memory_bytes'])} of memory"
+    )
 
 
 def _words(value: Any) -> str:

@@ -35,7 +35,16 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-@click.command(cls=SectionedCommand, short_help="Segment an image, several images, or a plate.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Segment an image, several images, or a plate.",
+    examples="""
+    bigunet segment slide.svs out.zarr --channel red
+        Segment one channel of a slide.
+    bigunet segment a.zarr 'run*/*.tif' --into results --resume
+        Segment several images, and go on where an earlier run stopped.
+    """,
+)
 @click.argument("sources", metavar="IN [OUT]", nargs=-1, required=True)
 @option(
     "--into",

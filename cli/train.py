@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from bigunet.training.run.train_report import TrainReport
 
 
-@click.command(cls=SectionedCommand, short_help="Train a network on images and labels.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Train a network on images and labels.",
+    examples="""
+    bigunet train images/ labels/ --out cells.safetensors --minutes 60
+        Train on files of the same names in two folders, for an hour.
+    bigunet train images/ labels/ --out mine.safetensors --from nuclei
+        Go on from the weights of a bundled model.
+    """,
+)
 @click.argument("images")
 @click.argument("labels", required=False, default="")
 @option(

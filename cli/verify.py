@@ -15,7 +15,16 @@ from bigunet.segmentation.segment_options import IMAGE, NETWORK
 _WINDOWS = "Windows"
 
 
-@click.command(cls=SectionedCommand, short_help="Recompute parts of an output, and compare them.")
+@click.command(
+    cls=SectionedCommand,
+    short_help="Recompute parts of an output, and compare them.",
+    examples="""
+    bigunet verify image.zarr out.zarr
+        Recompute 8 windows across seams.
+    bigunet verify image.zarr --windows 32 --seed 1
+        Check the labels inside an image, in 32 other windows.
+    """,
+)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
 @option(

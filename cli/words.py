@@ -13,6 +13,7 @@ from bigunet.urls import without_secrets
 if TYPE_CHECKING:
     from bigunet.segmentation.segment_report import SegmentReport
 
+_ARTICLES = {"second": "a", "minute": "a", "hour": "an"}
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -153,6 +154,18 @@ def _grey(value: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun: ``1 block``, ``2 blocks``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def about(seconds: float) -> str:
+    """A time that is not known exactly, in the unit that people would say.
+
+    >>> about(0.3), about(1.2), about(100), about(5000), about(100_000), about(200_000)
+    ('a second', 'a second', '2 minutes', '83 minutes', '28 hours', '2 days')
+    """
+    for noun, unit, most in (("second", 1, 90), ("minute", 60, 90), ("hour", 3600, 36)):
+        if (number := max(1, round(seconds / unit))) < most:
+            return counted(number, noun) if number > 1 else f"{_ARTICLES[noun]} {noun}"
+    return counted(round(seconds / 86400), "day")
 
 
 def size(num_bytes: float) -> str:

@@ -33,6 +33,7 @@ def test_the_limits_of_the_machine_are_measured(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny", "tiny-volume"])
 def test_a_load_is_segmented_and_gives_the_labels_of_one_pass(name: str, tmp_path: Path) -> None:
     load = LOADS[name]
@@ -48,6 +49,7 @@ def test_a_load_is_segmented_and_gives_the_labels_of_one_pass(name: str, tmp_pat
     assert (labels != scores.argmax(0).numpy()).mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_the_forward_pass_alone_is_timed(tmp_path: Path) -> None:
     command = [sys.executable, forward.__file__, "tiny", "--tile", "32", "64", "--repeats", "1"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -56,6 +58,7 @@ def test_the_forward_pass_alone_is_timed(tmp_path: Path) -> None:
     assert min(microseconds.values()) > 0
 
 
+@pytest.mark.slow
 def test_many_objects_are_stitched_numbered_and_measured() -> None:
     command = [sys.executable, many_objects.__file__, "--one", "500"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -66,6 +69,7 @@ def test_many_objects_are_stitched_numbered_and_measured() -> None:
     assert figures["peak_memory_bytes"] > 0
 
 
+@pytest.mark.slow
 def test_objects_of_repeated_blocks_are_those_of_the_whole(tmp_path: Path) -> None:
     classes = (np.random.default_rng(0).random((6, 7, 8)) < 0.4).astype(np.uint8)
     np.save(tmp_path / "classes.npy", classes)
@@ -101,6 +105,7 @@ def test_peers_give_the_same_labels_and_stand_in_the_table(tmp_path: Path) -> No
     assert (tmp_path / "speed.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_blocks_without_work_are_timed() -> None:
     figures = scheduler.measure(300, workers=1)
     assert figures["blocks"] == 300

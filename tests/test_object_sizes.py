@@ -97,7 +97,7 @@ def test_these_texts_are_sizes(text: str, size: ObjectSize) -> None:
         "-3",
         "3um",
         "3um4",
-        "3nm2",
+        "3pm2",
         "30 um 2",
         "nan",
         "inf",

@@ -16,6 +16,8 @@ from bigunet.errors import BigUNetError, OptionError
 from bigunet.evaluation.evaluate_keywords import EvaluateKeywords
 from bigunet.jobs.job_request import JobRequest
 from bigunet.options.composed_kinds import Commas, Each
+from bigunet.options.image_kinds import Size
+from bigunet.options.lengths import Length
 from bigunet.options.object_sizes import ObjectSize
 from bigunet.options.option_fields import (
     check_fields,
@@ -28,6 +30,7 @@ from bigunet.options.option_fields import (
     with_keywords,
 )
 from bigunet.options.option_kinds import Choice, Flag, Text, Whole
+from bigunet.options.regions import End
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.training.train_keywords import TrainKeywords
 
@@ -139,8 +142,9 @@ def test_a_value_of_no_kind_is_refused_in_one_line(described: Callable, value: A
 def as_keyword(hint: Any) -> Any:
     """The type of a keyword for a field of this type."""
     parts = typing.get_args(hint)
-    if hint == ObjectSize | None:
-        return ObjectSize | int | str | None
+    known = {ObjectSize | None: ObjectSize | int | str | None, End: int | str | Length}
+    if hint in known:
+        return known[hint]
     if typing.get_origin(hint) is tuple:
         return Sequence[as_keyword(parts[0])]  # type: ignore[misc]
     if parts and parts[0] is str and len(parts) == 2:
@@ -158,7 +162,9 @@ def as_keyword(hint: Any) -> Any:
 )
 def test_type_checkers_know_the_keywords(keywords: type, classes: tuple[type, ...]) -> None:
     expected = {
-        one.name: as_keyword(get_type_hints(described)[one.name])
+        one.name: int | str
+        if isinstance(one.kind, Size)
+        else as_keyword(get_type_hints(described)[one.name])
         for described in classes
         for one in option_fields(described)
     }

@@ -48,6 +48,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_code_commands_model_fields_and_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
@@ -63,6 +64,7 @@ def test_the_wheel_holds_code_commands_model_fields_and_licence(wheel: Path) -> 
     assert not [name for name in names if name.startswith(folders)]
 
 
+@pytest.mark.slow
 def test_python_in_the_folder_above_an_editable_clone_imports_the_package(tmp_path: Path) -> None:
     clone = copy_clone(tmp_path / "bigunet")
     python = make_environment(tmp_path / "venv")

@@ -24,7 +24,7 @@ _HOME = {_ROOT / "README.md": _DOCS / "index.md"}
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the files outside docs/ that pages link to, and those that these link to."""
-    waiting = list(_DOCS.glob("*.md"))
+    waiting = list(_DOCS.rglob("*.md"))
     seen = set(waiting)
     while waiting:
         page = waiting.pop()

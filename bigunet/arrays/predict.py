@@ -32,6 +32,7 @@ from bigunet.options.choices import Output
 from bigunet.options.option_fields import chosen
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.plan.object_choice import choose_outputs
+from bigunet.segmentation.plan.region import region_in_voxels
 from bigunet.segmentation.plan.segment_plan import output_bytes
 from bigunet.segmentation.segment import segment
 from bigunet.segmentation.segment_keywords import ArrayKeywords
@@ -138,11 +139,12 @@ def _check_size(
     given: GivenArray, model: Model, options: SegmentOptions, most_bytes: int | None
 ) -> int:
     """Bytes of the result; a result that is too large is refused."""
+    roi = region_in_voxels(given.image, 0, options.roi)
     sides = (
         min(n, stop) - start
         for axis, n in zip(given.image.axes, given.shape)
         if axis.name != "c"
-        for start, stop in [options.roi.get(axis.name, (0, n))]
+        for start, stop in [roi.get(axis.name, (0, n))]
     )
     outputs = choose_outputs(model.description, options)
     needed = math.prod(max(0, n) for n in sides) * output_bytes(model, outputs)
@@ -162,7 +164,8 @@ def _prediction(given: GivenArray, output: Path, report: SegmentReport) -> Predi
     arrays = {name: _read(output, name, given) for name in options.outputs}
     if is_xarray(given.array):
         letters = "".join(axis.name for axis in given.image.axes)
-        coordinates = Coordinates(given.array, letters, options.roi)
+        region = region_in_voxels(given.image, 0, options.roi)
+        coordinates = Coordinates(given.array, letters, region)
         classes = [one.name for one in report.plan.model.description.classes]
         arrays = {
             name: coordinates.on(values, name, classes if OUTPUT_KINDS[name].per_class else ())

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from bigunet.errors import OptionError
 from bigunet.options.choices import LevelChoice
-from bigunet.options.option_kinds import Kind, Text, Whole, items_of, not_of_kind
+from bigunet.options.option_kinds import Kind, Whole
 
-_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?\s*(?:([kmgtp])(i)?)?b?", re.I | re.A)
+_SIZE = re.compile(
+    r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?\s*(?:([kmgtp])(i)?)?(b)?", re.I | re.A
+)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _MEGABYTE = 10**6
 
@@ -67,78 +68,41 @@ class ClassName(Kind):
         return value if isinstance(value, str) else Whole().check(value, name)
 
 
-class Region(Kind):
-    """Start and stop for some axes, with a flag for each axis."""
-
-    metavar = "AXIS=START:STOP"
-    doc = "mapping of str to (int, int)"
-    is_repeated = True
-
-    def parse(self, text: str) -> tuple[str, tuple[int, int]]:
-        try:
-            axis, ends = text.split("=")
-            start, stop = ends.split(":")
-            return axis.strip().lower(), (int(start), int(stop))
-        except ValueError:
-            raise ValueError(f"{text!r} is not AXIS=START:STOP, like x=1000:3000") from None
-
-    def show(self, value: Any) -> str:
-        axis, (start, stop) = value
-        return f"{axis}={start}:{stop}"
-
-    def items(self, value: Any) -> Iterable[Any]:
-        return tuple(value.items())
-
-    def gather(self, items: Sequence[Any], flag: str) -> dict[str, tuple[int, int]]:
-        axes = [axis for axis, _ in items]
-        if len(set(axes)) != len(axes):
-            raise OptionError(f"{flag} names an axis twice: {', '.join(axes)}; give each once")
-        return dict(items)
-
-    def check(self, value: Any, name: str) -> dict[str, tuple[int, int]]:
-        if not isinstance(value, Mapping):
-            raise not_of_kind(name, value, 'a mapping such as {"x": (0, 512)}')
-        ranges = {}
-        for axis, ends in value.items():
-            label = f"{name} {axis}"
-            both = items_of(ends, label, "whole numbers, such as (0, 512)")
-            if len(both) != 2:
-                raise not_of_kind(label, ends, "START and STOP")
-            start, stop = (Whole().check(end, label) for end in both)
-            ranges[Text().check(axis, name)] = (start, stop)
-        return ranges
-
-
 class Size(Kind):
     """A number of bytes; in text with a unit, such as ``8GB`` or ``512MiB``."""
 
     metavar = "SIZE"
-    doc = "int"
+    doc = "int or str"
 
     def parse(self, text: str) -> int:
         """Read a number with a unit.
 
-        >>> Size().parse("1.5GB"), Size().parse("2 KiB"), Size().parse("64")
+        >>> Size().parse("1.5GB"), Size().parse("2 KiB"), Size().parse("64B")
         (1500000000, 2048, 64)
         """
         match = _SIZE.fullmatch(text.strip())
         size = math.inf
         if match:
-            number, exponent, prefix, binary = match.groups()
+            number, exponent, prefix, binary, byte = match.groups()
             unit = (1024 if binary else 1000) ** _POWERS[prefix.lower()] if prefix else 1
             written = f"{number}e{exponent or 0}"
             size = float(written) * unit
         if math.isinf(size):
             raise ValueError(f"{text!r} is no size, like 8GB or 500MB")
+        if 0 < size < _MEGABYTE and not (prefix or byte):
+            raise ValueError(f"{text!r} has no unit: give it, such as {text.strip()}GB")
         # Floats do not hold every large number.
         return int(size) if size < 2**53 else int(Fraction(written) * unit)
 
     def show(self, value: Any) -> str:
-        return f"{value // _MEGABYTE}MB" if value % _MEGABYTE == 0 else str(value)
+        return f"{value // _MEGABYTE}MB" if value % _MEGABYTE == 0 else f"{value}B"
 
     def check(self, value: Any, name: str) -> int:
         if isinstance(value, float) and value.is_integer():
             return int(value)
         if isinstance(value, str):
-            raise not_of_kind(name, value, "a whole number of bytes, such as 8 * 10**9")
+            try:
+                return self.parse(value)
+            except ValueError as error:
+                raise OptionError(f"{name}: {error}") from error
         return Whole().check(value, name)

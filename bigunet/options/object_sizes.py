@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from bigunet.errors import OptionError
+from bigunet.options.lengths import Quantity, decimal, plain
 from bigunet.options.option_kinds import Kind, not_of_kind
 
 SizeUnit: TypeAlias = Literal["voxels", "um2", "um3"]
@@ -18,14 +18,7 @@ SizeUnit: TypeAlias = Literal["voxels", "um2", "um3"]
 _AXES: dict[SizeUnit, int] = {"um2": 2, "um3": 3}
 _SIGNS: dict[SizeUnit, str] = {"um2": "µm²", "um3": "µm³"}
 _MOST_VOXELS = 2**62
-_MOST_DIGITS = 30
-"""Digits of a whole number; longer ones are too large for a size."""
-# Both signs of micro: U+00B5 of keyboards, and the Greek letter U+03BC.
-_SIZE = re.compile(
-    r"(\d+(?:\.\d*)?(?:e[+-]?\d{1,3})?|\.\d+(?:e[+-]?\d{1,3})?)\s*(?:[uµμ]m\^?([23²³]))?",
-    re.I | re.A,
-)
-_POWERS: dict[str, SizeUnit] = {"2": "um2", "²": "um2", "3": "um3", "³": "um3"}
+_UNITS: dict[int, SizeUnit] = {0: "voxels", 2: "um2", 3: "um3"}
 _EXPECTED = "a size such as 20 (voxels), 30um2 or 500um3"
 
 
@@ -63,7 +56,7 @@ class ObjectSize:
             raise OptionError(f"size is {self.value!r:.60}; give 0 or more, and less than 2^62")
         if self.unit == "voxels" and self.value != int(self.value):
             raise OptionError(f"size is {self.value} voxels; give a whole number of voxels")
-        object.__setattr__(self, "value", _plain(self.value))
+        object.__setattr__(self, "value", plain(self.value))
 
     def __str__(self) -> str:
         """The text that :meth:`ObjectSizeKind.parse` reads as this size."""
@@ -138,14 +131,11 @@ class ObjectSizeKind(Kind):
         >>> ObjectSizeKind().parse("30 µm²")
         ObjectSize(value=30, unit='um2')
         """
-        match = _SIZE.fullmatch(text.strip())
-        if match is None:
+        quantity = Quantity.read(text)
+        if quantity is None or quantity.power not in _UNITS:
             raise ValueError(f"{text!r:.60} is not {_EXPECTED}")
-        number, power = match.groups()
-        is_whole = number.isdigit() and len(number) <= _MOST_DIGITS
-        value = int(number) if is_whole else float(number)
         try:
-            return ObjectSize(value, _POWERS[power] if power else "voxels")
+            return ObjectSize(quantity.value, _UNITS[quantity.power])
         except OptionError as error:
             raise ValueError(str(error)) from None
 
@@ -162,21 +152,13 @@ class ObjectSizeKind(Kind):
         raise not_of_kind(name, value, _EXPECTED)
 
 
-def _plain(value: float) -> float:
-    """A number of Python; an int where it is whole, so that one size has one text."""
-    return int(value) if value == int(value) else float(value)
-
-
 def _in_voxels(size: float, voxel_size_um: Sequence[float], ndim: int) -> Fraction:
-    """Voxels that make up a size; decimals count as people write them.
-
-    In binary, 0.3 / 0.1 is more than 3, and rounding up would give 4.
-    """
+    """Voxels that make up a size; decimals count as people write them."""
     sides = [float(side) for side in voxel_size_um[-ndim:]]
     if len(sides) != ndim or not all(0 < side < math.inf for side in sides):
         raise OptionError(
             f"size of a voxel {tuple(sides)} for objects of {ndim} axes: give {ndim} positive "
             "numbers"
         )
-    volume = math.prod(Fraction(repr(side)) for side in sides)
-    return Fraction(repr(size)) / volume
+    volume = math.prod(decimal(side) for side in sides)
+    return decimal(size) / volume

@@ -17,6 +17,7 @@ from bigunet.options.choices import (
     SliceAxis,
     SplitChoice,
 )
+from bigunet.options.lengths import Length
 from bigunet.options.object_sizes import ObjectSize
 
 
@@ -39,7 +40,7 @@ class ArrayKeywords(TypedDict, total=False):
     level: LevelChoice
     channels: Sequence[int | str]
     slice_axis: SliceAxis
-    roi: Mapping[str, Sequence[int]]
+    roi: Mapping[str, Sequence[int | str | Length]]
     block_shape: Sequence[int]
     tile_shape: Sequence[int]
     precision: PrecisionChoice
@@ -52,7 +53,7 @@ class ArrayKeywords(TypedDict, total=False):
     grey_range: Sequence[Sequence[float]]
     percentiles: Sequence[float]
     grey_range_of: str
-    memory_limit: int
+    memory_limit: int | str
     tune: bool
     no_report: bool
     nonfinite: Nonfinite

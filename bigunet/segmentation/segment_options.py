@@ -20,9 +20,10 @@ from bigunet.options.choices import (
     SliceAxis,
 )
 from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
-from bigunet.options.image_kinds import Channel, LevelNumber, Region, Size
+from bigunet.options.image_kinds import Channel, LevelNumber, Size
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
+from bigunet.options.regions import Ends, Region, in_order
 from bigunet.options.short_repr import changed_repr
 from bigunet.segmentation.object_options import ObjectOptions
 from bigunet.urls import shown_url
@@ -85,12 +86,14 @@ class SegmentOptions(ObjectOptions):
         section=IMAGE,
         more="The outputs have the axes of the image in any case.",
     )
-    roi: Mapping[str, tuple[int, int]] = option(
+    roi: Mapping[str, Ends] = option(
         {},
         Region(),
-        "Region to segment: start and stop along an axis, in voxels of the level. Other axes are "
-        "taken whole.",
+        "Region to segment: start and stop along an axis, in voxels of the level such as "
+        "x=0:4096, or in nm, um or mm such as x=10um:250um. Other axes are taken whole.",
         section=IMAGE,
+        more="Lengths count from the start of the image; a voxel is in the region if its centre "
+        "is.",
     )
     block_shape: tuple[int, ...] = option(
         (),
@@ -185,7 +188,7 @@ class SegmentOptions(ObjectOptions):
         "On GPUs, the tiles depend on the memory of the GPU instead.",
         section=BLOCKS,
         usual="half of the memory of the machine, container or batch job; 8 GB per worker at most",
-        more="In Python, it is a number of bytes.",
+        more="In Python, a number is bytes.",
     )
     tune: bool = option(
         False,
@@ -227,7 +230,7 @@ class SegmentOptions(ObjectOptions):
             if any(n < 1 for n in getattr(self, name)):
                 raise OptionError(f"{name} {getattr(self, name)}: every axis needs at least 1")
         for axis, (start, stop) in self.roi.items():
-            if not 0 <= start < stop:
+            if not in_order(start, stop):
                 raise OptionError(f"roi {axis}={start}:{stop}: give 0 <= START < STOP")
         _check_grey(self.grey_range, self.percentiles, self.grey_range_of)
 
@@ -254,7 +257,10 @@ class SegmentOptions(ObjectOptions):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; addresses are without passwords and tokens."""
-        roi = {axis: list(ends) for axis, ends in self.roi.items()}
+        roi = {
+            axis: [end if isinstance(end, int) else str(end) for end in ends]
+            for axis, ends in self.roi.items()
+        }
         sizes = {"smallest": self.smallest, "fill_holes": self.fill_holes}
         texts = {name: None if size is None else str(size) for name, size in sizes.items()}
         shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}

@@ -9,6 +9,7 @@ from bigunet.errors import OptionError
 from bigunet.options.choices import DeviceChoice, NetworkName, NormalisationChoice, TargetKind
 from bigunet.options.composed_kinds import Commas, Each
 from bigunet.options.image_kinds import Channel
+from bigunet.options.lengths import Micrometres
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, Number, Path, Text, Whole
 from bigunet.options.short_repr import changed_repr
@@ -114,9 +115,9 @@ class TrainOptions:
     )
     voxel_size_um: tuple[float, ...] = option(
         (),
-        Commas(Number(), "numbers", "0.5,0.5"),
-        "Size of a voxel in micrometres, along each spatial axis, where the files do not say it "
-        "or say it wrongly.",
+        Commas(Micrometres(), "numbers", "0.5,0.5"),
+        "Size of a voxel in micrometres or with a unit such as 500nm, along each spatial axis, "
+        "where the files do not say it or say it wrongly.",
         section=IMAGES,
         flag="--voxel-size",
     )

@@ -31,10 +31,13 @@ def options_in(text: str) -> list[str]:
         (
             "segment",
             "Image, Plate, Network, Grey values, Objects, Blocks and memory, Output, "
-            "Begin or go on, Workers, Jobs of a batch system, Messages",
+            "Begin or go on, Workers, Jobs of a batch system, Messages, Examples",
         ),
-        ("plan", "Image, Network, Grey values, Objects, Blocks and memory, Output, Messages"),
-        ("evaluate", "Images and labels, Scores, Objects, Boundaries, Messages"),
+        (
+            "plan",
+            "Image, Network, Grey values, Objects, Blocks and memory, Output, Messages, Examples",
+        ),
+        ("evaluate", "Images and labels, Scores, Objects, Boundaries, Messages, Examples"),
     ],
 )
 def test_options_of_one_subject_stand_together(bigunet: Any, command: str, sections: str) -> None:

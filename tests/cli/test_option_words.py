@@ -20,10 +20,12 @@ from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import BigUNetError
 from bigunet.jobs.job_request import Duration, JobRequest
 from bigunet.options.composed_kinds import Commas, Each, Optional, TwoNumbers
-from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Region, Size
+from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Size
+from bigunet.options.lengths import Length, Micrometres
 from bigunet.options.object_sizes import ObjectSizeKind
 from bigunet.options.option_fields import OptionField, option_fields, option_words
 from bigunet.options.option_kinds import Choice, Flag, Kind, Number, Path, Share, Text, Whole
+from bigunet.options.regions import Region
 from bigunet.training.augmentation import Changes
 
 COMMANDS: list[tuple[type, click.Command, list[str]]] = [
@@ -66,12 +68,15 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         Text: st.text(),
         Path: st.text(),
         Share: st.floats(0, 1, exclude_min=True) | st.just(1),
+        Micrometres: st.floats(0, 1) | st.floats(1, 1e300),
         Number: st.floats(0, 1) | st.floats(1, 1e300),
         TwoNumbers: st.tuples(FINITE, FINITE),
         LevelNumber: st.integers(0, 9) | st.just("auto"),
         Channel: st.text(),
         ClassName: st.integers(0, 2**70) | st.sampled_from(["cell", "-1", "²", " 1"]),
-        Region: st.dictionaries(st.sampled_from("tzyx"), st.just((2, 5))),
+        Region: st.dictionaries(
+            st.sampled_from("tzyx"), st.just((2, 5)) | st.just((Length(0.5), Length(10)))
+        ),
         Size: st.integers(0, 2**70) | st.integers(0, 99).map(lambda n: n * 10**9),
         Duration: st.integers(1, 2**40),
         ObjectSizeKind: st.integers(0, 2**60) | st.sampled_from(["30um2", "1e3 µm³", "7"]),
@@ -122,7 +127,7 @@ def test_a_command_reads_from_the_words_what_was_described(
         ("1e3MB", 10**9),
         (".5kB", 500),
         ("12B", 12),
-        ("12", 12),
+        ("8000000000", 8 * 10**9),
     ],
 )
 def test_a_size_is_read_as_dask_reads_it(text: str, size: int) -> None:

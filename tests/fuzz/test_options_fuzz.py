@@ -66,7 +66,7 @@ def test_options_of_any_type_are_accepted_or_refused_in_one_line(given_: dict[st
         ("grey_range", ((0, 10**400),), r"grey_range is 1000.*…: give finite numbers"),
         ("grey_range", ((-1.7e308, 1.7e308),), r"give two numbers that are less far apart"),
         ("percentiles", ("1", "99"), r"percentiles is '1': give finite numbers"),
-        ("memory_limit", "8GB", r"memory_limit is '8GB': give a whole number"),
+        ("memory_limit", "8", r"memory_limit: '8' has no unit: give it, such as 8GB"),
         ("precision", None, r"unknown precision None; known: auto"),
     ],
 )
@@ -85,9 +85,11 @@ def test_equivalent_values_are_accepted() -> None:
         mask=Path("mask.zarr"),  # type: ignore[arg-type]
         percentiles=np.array([1, 99]),  # type: ignore[arg-type]
         grey_range=(),
+        memory_limit="8GB",  # type: ignore[arg-type]
     )
     assert made.block_shape == (16, 32)
     assert made.channels == (1, "DAPI")
     assert made.roi == {"x": (0, 5)}
+    assert made.memory_limit == 8 * 10**9
     assert made.mask == "mask.zarr"
     assert made.percentiles == (1, 99)

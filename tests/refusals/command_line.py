@@ -1,7 +1,7 @@
 """Refusals of the command line itself."""
 
 from refusals.case import Case
-from refusals.things import image, noise
+from refusals.things import array, image, noise
 
 _SEGMENT = "segment cells.zarr out.zarr"
 
@@ -37,9 +37,31 @@ CASES = (
     Case(
         "A region that is no range",
         command=f"{_SEGMENT} --roi x=5",
-        says="'x=5' is not AXIS=START:STOP, like x=1000:3000",
+        says="'x=5' is not AXIS=START:STOP, like x=1000:3000 or x=10um:250um",
         why="A region has a start and a stop.",
         instead="Give both.",
+    ),
+    Case(
+        "A region with one unit",
+        command=f"{_SEGMENT} --roi x=10:250um",
+        says="10 has no unit and the other end has one",
+        why="10 may be voxels, or micrometres.",
+        instead="Give both ends with a unit, or both in voxels.",
+    ),
+    Case(
+        "A region in micrometres of an image without sizes of voxels",
+        command=f"{_SEGMENT} --roi x=10um:250um",
+        make=lambda: array("cells.zarr", noise(60, 50), ("y", "x")),
+        says="does not state the size of its voxels along x; give voxels, such as x=0:512",
+        why="It is not known how many voxels these are.",
+        instead="Give voxels.",
+    ),
+    Case(
+        "A memory limit without a unit",
+        command=f"{_SEGMENT} --memory-limit 8",
+        says="'8' has no unit: give it, such as 8GB",
+        why="8 may be bytes, or gigabytes.",
+        instead="Give the unit.",
     ),
     Case(
         "Parts of several images",

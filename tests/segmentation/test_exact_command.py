@@ -16,7 +16,7 @@ from support.whole_pass import whole_scores, wrong_labels
 
 import bigunet
 from bigunet import ClusterSpec, Model, SegmentOptions, load_model
-from bigunet.demo import bundled_fields, mosaic
+from bigunet.bundled.mosaic import bundled_fields, mosaic
 
 
 def write_array(path: Path, image: np.ndarray, chunks: tuple[int, ...]) -> None:

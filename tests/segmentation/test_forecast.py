@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,4 +93,7 @@ def test_plan_prints_the_forecast_or_reads_no_pixel(
         not in bigunet("plan", image, "--model", tiny_model, "--json", "--no-measure").json
     )
     shown = bigunet("plan", image, "--model", tiny_model).out
+    assert re.match(r"\d+ blocks?, about (an?|\d+) \w+, \d+\.\d [MG]B of memory\n\n", shown)
     assert "expected memory_bytes" in shown
+    words = bigunet("plan", image, "--model", tiny_model, "--no-measure").out
+    assert re.match(r"\d+ blocks?; time and memory are not measured\n\n", words)

@@ -54,6 +54,7 @@ def alone(images: Path, tmp_path: Path, tiny_model: Path, client: Client) -> dic
     return contents(tmp_path / "alone")
 
 
+@pytest.mark.slow
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(enough=st.integers(1, 30), workers=st.integers(1, 2), stop_after=st.integers(0, 15))
 def test_bytes_are_those_of_each_image_alone_for_any_number_at_once_and_any_stop(

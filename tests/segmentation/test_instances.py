@@ -152,6 +152,7 @@ def broad(run: Run) -> tuple[np.ndarray, Path, Callable[..., SegmentReport]]:
     return classes, output, again
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(ends=st.lists(st.integers(0, 40), min_size=1, max_size=3))
 def test_a_run_that_is_interrupted_gives_the_same_bytes(
@@ -163,6 +164,7 @@ def test_a_run_that_is_interrupted_gives_the_same_bytes(
     assert contents(output) == contents(whole)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(data=st.data())
 def test_files_that_are_lost_are_made_again(

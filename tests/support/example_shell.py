@@ -1,4 +1,4 @@
-"""Runs the scripts of the examples with a stand-in for bigunet, and keeps its calls."""
+"""Runs the scripts of examples and recipes with a stand-in for bigunet, and keeps its calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+_ROOT = Path(__file__).parents[2]
+EXAMPLES = _ROOT / "examples"
+RECIPES = _ROOT / "benchmarks" / "training"
 # It records its words on one line, and fails if they contain $FAILS.
 BIGUNET = """#!/bin/sh
 echo "$@" >> "$CALLS"
@@ -33,8 +35,8 @@ class ExampleShell:
         command.chmod(0o755)
 
     def run(self, script: str, *arguments: str, fails: str = NOTHING, **variables: str) -> int:
-        """The exit code of a script; ``variables`` are further ones of its environment."""
-        path = EXAMPLES / script
+        """The exit code of a script of one of the two; ``variables`` go into its environment."""
+        path = next(folder / script for folder in (EXAMPLES, RECIPES) if (folder / script).exists())
         shell = path.read_text().partition("\n")[0].removeprefix("#!")
         env = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "HOME": str(self.folder),

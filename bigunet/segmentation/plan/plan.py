@@ -32,6 +32,7 @@ from bigunet.segmentation.plan.layouts import image_layout, own_layout
 from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
 from bigunet.segmentation.plan.object_choice import choose_objects, choose_outputs
+from bigunet.segmentation.plan.region import region_box, region_in_voxels
 from bigunet.segmentation.plan.seen_axes import seen_along
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
 from bigunet.segmentation.plan.selection import Selection
@@ -112,11 +113,14 @@ def make_plan(
     _refuse_labels(image)
     image = seen_along(image, model, options.slice_axis)
     level = resolve_level(image, model, options.level)
-    region = _region(image, image.volume_shape(level), options)
+    roi = region_in_voxels(image, level, options.roi)
+    region = region_box(image, level, roi)
     channels = _channels(image, model, options)
     precision = _precision(model, options)
     outputs = choose_outputs(model.description, options)
-    options = replace(options, level=level, channels=channels, precision=precision, outputs=outputs)
+    options = replace(
+        options, level=level, roi=roi, channels=channels, precision=precision, outputs=outputs
+    )
     size = scale_um(image, level)
     objects = choose_objects(
         model.description,
@@ -243,17 +247,3 @@ def _turned(image: ImageDescription, model: Model, level: int) -> Model:
     """The model averaged over the turns that keep the shape of a voxel."""
     height, width = image.volume_scale(level)[-2:]
     return turned(model, square=math.isclose(height, width, rel_tol=_SAME_SCALE))
-
-
-def _region(image: ImageDescription, shape: Point, options: SegmentOptions) -> Box:
-    """The box that is segmented: the whole level, cut to the option ``roi``."""
-    start, stop = [0] * len(shape), list(shape)
-    for name, (a, b) in options.roi.items():
-        if name not in image.volume_axes:
-            axes = ", ".join(image.volume_axes)
-            raise OptionError(f"roi {name}={a}:{b}: {image.url} has the axes {axes}")
-        axis = image.volume_axes.index(name)
-        if b > shape[axis]:
-            raise OptionError(f"roi {name}={a}:{b}: the level has {shape[axis]} voxels there")
-        start[axis], stop[axis] = a, b
-    return Box(tuple(start), tuple(stop))

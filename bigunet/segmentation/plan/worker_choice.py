@@ -20,6 +20,7 @@ from bigunet.io.images.multiscale import ImageDescription
 from bigunet.machine.gpus import visible_gpus
 from bigunet.machine.memory import host_memory_bytes
 from bigunet.options.choices import ClusterKind, DeviceChoice
+from bigunet.segmentation.plan.region import region_in_voxels
 from bigunet.segmentation.segment_options import SegmentOptions
 
 logger = logging.getLogger(__name__)
@@ -103,14 +104,12 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
 def voxels_of(image: ImageDescription, options: SegmentOptions) -> int:
     """Number of voxels of an image that the options ask for."""
     # Level ``auto`` is not chosen yet; no level is larger than the first.
-    shape = image.volume_shape(options.level if isinstance(options.level, int) else 0)
-    sides = (
-        stop - start
-        for start, stop in (
-            options.roi.get(axis, (0, size)) for axis, size in zip(image.volume_axes, shape)
-        )
+    level = options.level if isinstance(options.level, int) else 0
+    roi = region_in_voxels(image, level, options.roi)
+    ends = (
+        roi.get(axis, (0, size)) for axis, size in zip(image.volume_axes, image.volume_shape(level))
     )
-    return math.prod(sides)
+    return math.prod(stop - start for start, stop in ends)
 
 
 def job_limit_bytes(workers: WorkerChoice) -> int:

@@ -1,4 +1,4 @@
-"""The examples that train models: their scripts go on after a failure, and score what they say."""
+"""The recipes that train models: their scripts go on after a failure, and score what they say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.example_shell import EXAMPLES, ExampleShell
+from support.example_shell import RECIPES, ExampleShell
 from support.training_images import write_folders
 
 
@@ -78,13 +78,13 @@ def test_a_folder_without_the_data_is_an_error_of_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["prepare.py", str(tmp_path), str(tmp_path / "out")])
     with pytest.raises(SystemExit, match=re.escape(f"{tmp_path} holds no {missing}; give")):
-        runpy.run_path(str(EXAMPLES / example / "prepare.py"), run_name="__main__")
+        runpy.run_path(str(RECIPES / example / "prepare.py"), run_name="__main__")
     assert not (tmp_path / "out").exists()
 
 
 def run_score(monkeypatch: pytest.MonkeyPatch, folder: Path, model: str) -> None:
     monkeypatch.setattr(sys, "argv", ["score.py", str(folder), model])
-    runpy.run_path(str(EXAMPLES / "nuclei" / "score.py"), run_name="__main__")
+    runpy.run_path(str(RECIPES / "nuclei" / "score.py"), run_name="__main__")
 
 
 def test_nuclei_are_counted_in_the_validation_fields_and_in_all_fields(
