@@ -87,6 +87,7 @@ def choose_place(
     """
     chosen = options.ome_version
     if target is not None:
+        _check_folder(target)
         return place_at(target, usual_version(chosen))
     check_inside_options(options)
     version = _version_of(image)
@@ -109,6 +110,17 @@ def place_at(target: str | Path, version: OmeVersion) -> Place:
         # Absolute, because workers may run in other folders.
         path = os.path.abspath(os.path.expanduser(path))
     return Place(path, "", version)
+
+
+def _check_folder(target: str | Path) -> None:
+    """Raise OptionError if a target names an archive, in which no block can be written alone."""
+    path = Path(target)
+    if path.suffix.lower() in (".ozx", ".zip"):
+        folder = path.with_suffix(".zarr") if path.suffix == ".ozx" else path.with_suffix("")
+        raise OptionError(
+            f"output {target}: a run writes a folder; give {folder}, and pack it later with: "
+            f"bigunet convert {folder} {folder.with_suffix('.ozx')}"
+        )
 
 
 def usual_version(chosen: OmeVersionChoice) -> OmeVersion:

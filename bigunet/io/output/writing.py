@@ -69,6 +69,11 @@ def _open_group(
     )
 
 
+def is_partial_name(name: str) -> bool:
+    """Whether a file or folder has the name of something that is not whole yet."""
+    return bool(_PARTIAL.search(name)) or (name.startswith(".") and name.endswith(".partial"))
+
+
 def sweep_partial_files(store: str | Path) -> int:
     """Remove the partial files of killed writers, and return their number.
 
