@@ -97,7 +97,7 @@ def test_names_sizes_and_units_are_kept(client: Client, tmp_path: Path) -> None:
     channels = zarr.open_group(str(tmp_path / "a.zarr")).attrs["ome"]["omero"]["channels"]
     for k, channel in enumerate(channels):
         window = (channel["window"]["start"], channel["window"]["end"])
-        assert window == (voxels[:, k].min(), voxels[:, k].max())
+        assert voxels[:, k].min() <= window[0] < window[1] <= voxels[:, k].max()
     described = info(tmp_path / "a.zarr")
     assert (described["kind"], described["channels"]) == ("image", ["DAPI", "actin"])
 
