@@ -5,6 +5,7 @@
     BigUNetError (Exception)
     ├── GeometryError (ValueError)      boxes, blocks or tiles do not fit together
     ├── ModelError (ValueError)         a model cannot be loaded, or cannot run block by block
+    │   └── InexactError (ValueError)   a network's output depends on the tile; blending can run it
     ├── ImageError (ValueError)         an input cannot be read as an image
     │   └── LabelsError (ValueError)    labels are missing, do not fit the image, or are no labels
     ├── OutputError (OSError)           an output exists, does not fit, or cannot be written
@@ -36,6 +37,10 @@ class GeometryError(BigUNetError, ValueError):
 
 class ModelError(BigUNetError, ValueError):
     """A model cannot be loaded, or cannot be run exactly block by block."""
+
+
+class InexactError(ModelError):
+    """The output of a network depends on the tile, so that blocks cannot equal the whole image."""
 
 
 class ImageError(BigUNetError, ValueError):

@@ -15,20 +15,25 @@ from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.plates import Plate, open_plate
 from bigunet.io.output.publish import is_converted, read_provenance
 from bigunet.model.files.model_file import bundled_models, load_model
+from bigunet.model.foreign.opening import foreign_kind
 from bigunet.model.model import Model
+from bigunet.model.packages.package_files import package_at
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.urls import shown_url
 
 
-def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
+def info(path: str | Path, *, axes: str = "", trust: bool = False) -> dict[str, Any]:
     """Describe an image, a plate, a model or an output of bigunet.
 
     Parameters
     ----------
     path : path, URL, or name of a bundled model
+        A model may be a network of another tool, as in `load_model`.
     axes : str
         Letters of the axes, such as ``"yxc"``, for an image that does not state them.
+    trust : bool
+        Whether a model may run code, as in `load_model`.
 
     Returns
     -------
@@ -42,8 +47,9 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
     BigUNetError
         If the path is none of these.
     """
-    if str(path) in bundled_models() or str(path).endswith(".safetensors"):
-        return {"kind": "model", **describe_model(load_model(path))}
+    if _is_model(path):
+        # With blend, so that a network that is not exact is described, too.
+        return {"kind": "model", **describe_model(load_model(path, trust=trust, blend=True))}
     _check_there(os.fspath(path))
     progress = read_progress(Path(path))
     if progress and not (is_conversion(Path(path)) and is_converted(str(path))):
@@ -61,6 +67,12 @@ def info(path: str | Path, *, axes: str = "") -> dict[str, Any]:
         except ImageError:
             raise error from None
         return {"kind": "plate", "path": shown_url(path), **describe_plate(plate)}
+
+
+def _is_model(path: str | Path) -> bool:
+    if str(path) in bundled_models() or str(path).endswith(".safetensors"):
+        return True
+    return package_at(path) is not None or foreign_kind(path) is not None
 
 
 def _check_there(path: str) -> None:
@@ -121,14 +133,23 @@ def describe_plate(plate: Plate) -> dict[str, Any]:
 
 def describe_model(model: Model) -> dict[str, Any]:
     """The description of a model, its number of weights, and its receptive field."""
-    field = model.receptive_field
     return {
         **model.description.to_dict(),
         "path": model.path,
         "sha256": model.digest,
         "weights": sum(p.numel() for p in model.module.parameters()),
+        **_reach(model),
+        "scores": model.scores,
+    }
+
+
+def _reach(model: Model) -> dict[str, Any]:
+    """What an output of a model depends on."""
+    if not model.exact:
+        return {"exact": False, "tile": list(model.tile_shape)}
+    field = model.receptive_field
+    return {
         "halo": list(field.halo),
         "stride": list(field.stride),
         "border": "zero-padded" if model.zero_padded else "valid",
-        "scores": model.scores,
     }

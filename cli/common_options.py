@@ -11,8 +11,9 @@ from bigunet_cli.help_sections import MESSAGES, RUN, SectionedOption
 
 from bigunet.engine.clusters.spec import ClusterSpec, JobSpec
 from bigunet.errors import OptionError
-from bigunet.options.option_fields import option_fields
-from bigunet.segmentation.segment_options import NETWORK, SegmentOptions
+from bigunet.options.option_fields import OptionField, option_fields
+from bigunet.segmentation.model_options import NETWORK
+from bigunet.segmentation.segment_options import SegmentOptions
 
 if TYPE_CHECKING:
     from bigunet.options.choices import Existing
@@ -35,7 +36,8 @@ def segment_options(command: F) -> F:
         default="nuclei",
         show_default=True,
         metavar="NAME|PATH",
-        help="Bundled model (see 'bigunet models'), or a .safetensors file.",
+        help="Bundled model (see 'bigunet models'), a .safetensors or .onnx file; with --trust "
+        "also a .pt2 or TorchScript file, or package.module:factory.",
     )(command)
 
 
@@ -52,7 +54,7 @@ def cluster_of(given: Mapping[str, Any]) -> ClusterSpec:
 
 def axes_option(command: F) -> F:
     """Add ``--axes``, as ``segment`` has it."""
-    (axes,) = (one for one in option_fields(SegmentOptions) if one.name == "axes")
+    axes = _declared("axes")
     return option(
         axes.flag,
         section=axes.section,
@@ -61,6 +63,18 @@ def axes_option(command: F) -> F:
         metavar=axes.metavar,
         help=axes.help,
     )(command)
+
+
+def trust_option(command: F) -> F:
+    """Add ``--trust``, as ``segment`` has it."""
+    trust = _declared("trust")
+    return option(
+        trust.flag, section=trust.section, keyword="trust", is_flag=True, help=trust.help
+    )(command)
+
+
+def _declared(name: str) -> OptionField:
+    return next(one for one in option_fields(SegmentOptions) if one.name == name)
 
 
 def json_option(command: F) -> F:

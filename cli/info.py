@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from bigunet_cli.common_options import axes_option, json_option
+from bigunet_cli.common_options import axes_option, json_option, trust_option
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import counted, print_json, say, shown
@@ -38,13 +38,14 @@ _WITH_RANGES = {"augmentation", "roi"}
 )
 @click.argument("path", metavar="PATH")
 @axes_option
+@trust_option
 @json_option
-def info(path: str, axes: str, as_json: bool) -> None:
+def info(path: str, axes: str, trust: bool, as_json: bool) -> None:
     """Say what PATH is: an image, a plate, a model (name or file), or an output of bigunet."""
     with loading():
         from bigunet.path_info import info as describe
 
-    description = describe(path, axes=axes)
+    description = describe(path, axes=axes, trust=trust)
     for warning in description.get("warnings", ()):
         say(f"Warning: {warning}")
     if as_json:

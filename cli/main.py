@@ -19,8 +19,8 @@ with while_starting():
 
 # Each command is in the module of the same name.
 _COMMANDS = (
-    "convert", "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "segment", "train",
-    "verify",
+    "convert", "demo", "evaluate", "export", "info", "jobs", "measure", "models", "plan",
+    "segment", "train", "verify",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.

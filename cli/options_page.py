@@ -9,6 +9,7 @@ import click
 from bigunet_cli.convert import convert
 from bigunet_cli.demo import demo
 from bigunet_cli.evaluate import evaluate
+from bigunet_cli.export import export
 from bigunet_cli.help_sections import SectionedCommand, SectionedOption
 from bigunet_cli.info import info
 from bigunet_cli.jobs import slurm
@@ -27,6 +28,7 @@ _COMMANDS: dict[str, tuple[click.Command, str]] = {
     "train": (train, ""),
     "convert": (convert, "segment"),
     "evaluate": (evaluate, ""),
+    "export": (export, ""),
     "measure": (measure, ""),
     "jobs slurm": (slurm, "segment"),
     "demo": (demo, "segment"),

@@ -139,7 +139,7 @@ def segment(
 
         from bigunet.io.images.plates import is_plate
         from bigunet.measuring.files import copy_table
-        from bigunet.model.files.model_file import load_model
+        from bigunet.segmentation.model_choice import chosen_model
         from bigunet.segmentation.segment import segment as run_segment
         from bigunet.segmentation.series_table import check_table
 
@@ -158,7 +158,8 @@ def segment(
         return
     _check_no_plate(wells, fields, f"{source} is no plate, or OUT is given")
     if table is not None:
-        check_table(Path(table), load_model(model).description, arguments["options"])
+        options = arguments["options"]
+        check_table(Path(table), chosen_model(model, options).description, options)
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
         report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
     if as_json:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 
 import click
-from bigunet_cli.common_options import json_option, option
+from bigunet_cli.common_options import json_option, option, trust_option
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import counted, print_json, say
 
-from bigunet.segmentation.segment_options import IMAGE, NETWORK
+from bigunet.segmentation.model_options import NETWORK
+from bigunet.segmentation.segment_options import IMAGE
 
 _WINDOWS = "Windows"
 
@@ -60,6 +61,7 @@ _WINDOWS = "Windows"
     metavar="N",
     help="Seed of the choice of windows.",
 )
+@trust_option
 @json_option
 def verify(
     source: str,
@@ -69,6 +71,7 @@ def verify(
     seed: int,
     model: str | None,
     mask: str,
+    trust: bool,
     as_json: bool,
 ) -> None:
     """Recompute windows of OUT across seams on a shifted grid; exit 1 if labels are wrong.
@@ -78,7 +81,9 @@ def verify(
     with loading():
         from bigunet.segmentation.verify import verify as run_verify
 
-    report = run_verify(source, target, model=model, windows=windows, seed=seed, mask=mask)
+    report = run_verify(
+        source, target, model=model, windows=windows, seed=seed, mask=mask, trust=trust
+    )
     if as_json:
         print_json(report.to_dict())
     else:

@@ -26,23 +26,27 @@ import bigunet as package
 OPTION = re.compile(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+TUTORIALS = ROOT / "docs" / "tutorials"
 # Its blocks are run by tests/refusals, which writes the page.
 WRITTEN_BY_TESTS = ROOT / "docs" / "refusals.md"
 NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
-    "needs files of microscopes": 1,
+    "needs files of microscopes": 6,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,
     "needs a volume and a time series": 1,
+    "needs a volume of electron microscopy": 3,
     "needs polars": 1,
     "needs a window": 1,
-    "needs the internet": 3,
+    "needs docker": 2,
+    "needs the internet": 6,
+    "needs Windows": 1,
     "runs tests": 1,
 }
 # Options of other programs.
-FOREIGN = {"--plugin", "--strict"}
+FOREIGN = {"--build-arg", "--gpus", "--plugin", "--rm", "--strict", "--user"}
 
 
 def run_by_this_test(page: Path) -> bool:
@@ -65,8 +69,13 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, client: Client, write_image:
     return folder
 
 
+def marked(page: Path) -> Any:
+    """Tutorials segment real images, many times."""
+    return pytest.param(page, marks=[pytest.mark.slow] if page.parent == TUTORIALS else [])
+
+
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if run_by_this_test(page)], ids=lambda page: page.name
+    "page", [marked(page) for page in PAGES if run_by_this_test(page)], ids=lambda page: page.name
 )
 def test_the_blocks_of_a_page_run_in_their_order(
     page: Path,

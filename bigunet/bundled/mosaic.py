@@ -62,13 +62,13 @@ def _weights(
     overlap = np.zeros(space.shape, bool)
     cost = (space + field) ** 2
     if beside:
-        strip = np.s_[:, :_OVERLAP]
-        kept[strip] &= np.arange(kept[strip].shape[1]) >= seam(cost[strip])[:, None]
-        overlap[strip] = True
+        columns = np.s_[:, :_OVERLAP]
+        kept[columns] &= np.arange(kept[columns].shape[1]) >= seam(cost[columns])[:, None]
+        overlap[columns] = True
     if above:
-        strip = np.s_[:_OVERLAP]
-        kept[strip] &= np.arange(kept[strip].shape[0])[:, None] >= seam(cost[strip].T)
-        overlap[strip] = True
+        rows = np.s_[:_OVERLAP]
+        kept[rows] &= np.arange(kept[rows].shape[0])[:, None] >= seam(cost[rows].T)
+        overlap[rows] = True
     faded = gaussian_filter(kept.astype(np.float32), _FADE, mode="nearest")
     return np.where(overlap, faded, 1)
 

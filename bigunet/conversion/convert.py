@@ -10,14 +10,15 @@ from typing import Unpack
 
 from distributed import Client
 
-from bigunet.conversion.convert_folder import OnEvent, convert_to_folder
+from bigunet.conversion.convert_folder import convert_to_folder
 from bigunet.conversion.convert_options import ConvertKeywords, ConvertOptions
 from bigunet.conversion.convert_plan import ConvertPlan
 from bigunet.conversion.convert_record import check_place
 from bigunet.conversion.convert_report import ConvertReport
 from bigunet.conversion.packing import Archive, is_packed_as_it_is, pack_converted, pack_folder
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.stage import Notice
+from bigunet.event_bar import drawn
+from bigunet.events import Notice, OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.limits import some_of
 from bigunet.io.images.lists import listed_names
@@ -41,6 +42,7 @@ def convert(
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
     on_event: OnEvent | None = None,
+    progress: bool = False,
     **fields: Unpack[ConvertKeywords],
 ) -> ConvertReport:
     """Write an image as OME-Zarr with a pyramid; level 0 has the very voxels of the image.
@@ -61,7 +63,9 @@ def convert(
     stop : threading.Event, optional
         If it is set, no further block begins, and the conversion ends with StoppedError.
     on_event : callable, optional
-        Receives each event of the run, and the address of the dashboard.
+        Receives each event of the run, as `segment` passes them on.
+    progress : bool
+        As for `segment`.
     **fields
         Fields of ConvertOptions, such as ``ome_version="0.4"``.
 
@@ -90,10 +94,11 @@ def convert(
     plan = ConvertPlan.of(image, place, options)
     check_place(place, image.url, existing)
     _say((*image.notes, *_not_copied(image)), on_event)
-    report = convert_to_folder(plan, place, client, existing=existing, stop=stop, on_event=on_event)
-    if archive is None:
-        return report
-    return pack_converted(archive, report, place.version, stop=stop, on_event=on_event)
+    with drawn(on_event, progress=progress) as hear:
+        report = convert_to_folder(plan, place, client, existing=existing, stop=stop, on_event=hear)
+        if archive is None:
+            return report
+        return pack_converted(archive, report, place.version, stop=stop, on_event=hear)
 
 
 def _not_copied(image: ImageDescription) -> tuple[str, ...]:
@@ -111,4 +116,4 @@ def _say(notes: tuple[str, ...], on_event: OnEvent | None) -> None:
         if on_event is None:
             logger.warning("%s", without_secrets(line))
         else:
-            on_event(Notice(f"Warning: {line}"), "")
+            on_event(Notice(f"Warning: {line}"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
 
 from distributed import Client
 
@@ -16,7 +15,7 @@ from bigunet.conversion.convert_report import ConvertReport
 from bigunet.engine.clusters.client import check_can_start, check_client
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.watch import Watch
-from bigunet.engine.stage import Event
+from bigunet.events import OnEvent
 from bigunet.machine.memory import MemoryWatch
 from bigunet.options.choices import Existing
 from bigunet.segmentation.place import Place
@@ -24,8 +23,6 @@ from bigunet.segmentation.plan.worker_choice import WorkerChoice, settled
 from bigunet.segmentation.run.progress import has_begun
 from bigunet.segmentation.run.stage_runner import StageRunner
 from bigunet.segmentation.workers import open_workers, outlive_run
-
-OnEvent = Callable[[Event, str], None]
 
 
 def convert_to_folder(

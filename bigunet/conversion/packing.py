@@ -9,11 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigunet.conversion.convert_folder import OnEvent
 from bigunet.conversion.convert_options import ConvertOptions
 from bigunet.conversion.convert_report import ConvertReport
-from bigunet.engine.stage import Notice
 from bigunet.errors import OptionError, OutputError
+from bigunet.events import Notice, OnEvent
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.output.archive import (
     SUFFIX,
@@ -157,7 +156,7 @@ def _write(
 ) -> None:
     if on_event is not None:
         size = f"{packing.num_bytes / 1e6:,.1f} MB in {len(packing.keys):,} files"
-        on_event(Notice(f"packing {size} into {archive.path}"), "")
+        on_event(Notice(f"packing {size} into {archive.path}"))
     write_archive(packing, archive.path, version=version, stop=stop)
 
 

@@ -18,9 +18,11 @@ from bigunet.jobs.programs import find_programs
 from bigunet.jobs.script import JobText, script_text
 from bigunet.jobs.size import cpus_of, size_jobs
 from bigunet.machine.cores import cores
-from bigunet.model.files.model_file import bundled_models, find_model, load_model
+from bigunet.model.files.model_file import bundled_models, find_model
+from bigunet.model.foreign.opening import address_of, foreign_kind
 from bigunet.options.choices import Existing
 from bigunet.segmentation.forecast import forecast
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.place import RUN_FOLDER, Place, choose_place
 from bigunet.segmentation.plan.memory_share import sufficient_limit
 from bigunet.segmentation.plan.object_choice import choose_outputs
@@ -118,6 +120,8 @@ def _check(request: JobRequest, options: SegmentOptions, existing: Existing) -> 
             "jobs of an array must have the same tiles, but with --tune each would measure its "
             "own: leave --tune out, or give --way dask"
         )
+    if options.device == "mps":
+        raise OptionError("--device mps is for Macs: give --device cpu, or --gpus N")
     if request.gpus and options.device == "cpu":
         raise OptionError("--device cpu needs no --gpus: give one of them")
     if not request.gpus and options.device == "cuda":
@@ -139,7 +143,7 @@ def _planned(
             "for each of its fields"
         )
     image = open_image(source, axes=options.axes)
-    loaded = load_model(model)
+    loaded = chosen_model(model, options)
     place = choose_place(image, target, options)
     outputs = choose_outputs(loaded.description, options)
     place = place.writing(outputs, table=not options.no_table)
@@ -194,4 +198,6 @@ def _pace(
 
 
 def _model_word(model: str) -> str:
-    return model if model in bundled_models() else str(find_model(model).absolute())
+    if model in bundled_models():
+        return model
+    return str(address_of(model) if foreign_kind(model) else find_model(model).absolute())

@@ -1,4 +1,4 @@
-"""Values from users and files, shortened for messages."""
+"""Values and errors of users, files and libraries, shortened for messages."""
 
 from __future__ import annotations
 
@@ -15,3 +15,12 @@ def brief(value: object) -> str:
         return reprlib.repr(value)
     except ValueError:  # Python refuses to write integers of thousands of digits
         return "an integer of thousands of digits"
+
+
+def first_line(error: BaseException, letters: int = 80) -> str:
+    r"""The first line of an error of another library, or its type if it has no message.
+
+    >>> first_line(ValueError("one\ntwo")), first_line(ValueError())
+    ('one', 'ValueError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:letters]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, SupportsIndex
 
-import numpy as np
-import torch
 from torch import nn
 
 from bigunet.errors import ModelError
-from bigunet.model.copying import copied
-from bigunet.model.description import ModelDescription, Normalisation, default_classes
+from bigunet.model.description import ModelDescription, default_classes
+from bigunet.model.digest import module_digest
+from bigunet.model.foreign import by_value
 from bigunet.model.given import module_from
-from bigunet.model.probing.casts import WideCasts
-from bigunet.model.probing.probe import probe
+from bigunet.model.measured import Measured
+from bigunet.model.normalisation import Normalisation
 from bigunet.model.probing.scores import module_name
 from bigunet.options.choices import ScoreKind
 from bigunet.options.short_repr import line_repr, shown_shape
@@ -40,6 +39,13 @@ class Model:
     scores : {"logits", "probabilities"}
         What the module's scores are. Probabilities do not go through a softmax again. A single
         probability is that of the foreground, which begins above 0.5.
+    exact : bool
+        Whether tiles can equal the whole image. If not, the network is blended, and the receptive
+        field has its border alone.
+    tile_shape : tuple of int
+        A spatial shape that the network takes, if it is not exact.
+    assumed : tuple of str
+        What nobody stated, and bigunet has a default for: "normalisation", "classes".
     """
 
     module: nn.Module
@@ -48,9 +54,18 @@ class Model:
     receptive_field: ReceptiveField
     path: str = ""
     scores: ScoreKind = "logits"
+    exact: bool = True
+    tile_shape: tuple[int, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle the code of modules along with the model, if workers cannot import them."""
+        if not by_value.is_needed():
+            return super().__reduce_ex__(protocol)
+        return by_value.unpacked, (type(self), by_value.packed(self.__dict__))
 
     def __repr__(self) -> str:
-        halo = f"halo {shown_shape(self.receptive_field.halo)}"
+        halo = f"halo {shown_shape(self.receptive_field.halo)}" if self.exact else "not exact"
         return line_repr(self, *self.description.shown, f"{self.ndim}D", halo)
 
     @property
@@ -78,6 +93,9 @@ class Model:
         name: str | None = None,
         voxel_size_um: Sequence[float] | None = None,
         scores: ScoreKind | None = None,
+        halo: Sequence[int] = (),
+        blend: bool = False,
+        tile_shape: Sequence[int] = (),
     ) -> Model:
         """Make a model of any module with outputs that depend on a bounded neighbourhood.
 
@@ -101,6 +119,14 @@ class Model:
         scores : {"logits", "probabilities"}, optional
             What the module's scores are. They are probabilities if the module ends in a sigmoid
             (of one score) or in a softmax. By default this is measured.
+        halo : sequence of int, optional
+            Voxels of context that an output depends on, one number or one for each axis, where it
+            cannot be measured. It is checked on noise.
+        blend : bool
+            Whether to take a module that cannot be run exactly, too: it is run by
+            ``segment(..., blend=True, tile_shape=...)`` alone.
+        tile_shape : sequence of int, optional
+            With ``blend``, the one spatial shape that the module takes.
 
         Raises
         ------
@@ -112,8 +138,15 @@ class Model:
         classes = None if classes is None else _names(classes, "classes")
         # A copy, because the caller may continue to train the module.
         module = module_from(module)
-        probed = probe(module, in_channels=len(channels), ndim=ndim, scores=scores)
-        described = default_classes(max(probed.num_scores, 2))
+        measured = Measured.of(
+            module,
+            in_channels=len(channels),
+            ndim=ndim,
+            scores=scores,
+            halo=halo,
+            tile_shape=tuple(tile_shape) if blend else None,
+        )
+        described = default_classes(max(measured.num_scores, 2))
         if classes is not None:
             if len(classes) != len(described):
                 raise ModelError(f"{len(classes)} class names for {len(described)} classes")
@@ -126,9 +159,21 @@ class Model:
             normalisation=normalisation or Normalisation(),
             voxel_size_um=None if voxel_size_um is None else tuple(voxel_size_um),
         )
-        field = probed.field
-        digest = module_digest(module, field, in_channels=len(channels), scores=probed.scores)
-        return cls(module, description, digest, field, scores=probed.scores)
+        return cls(
+            module,
+            description,
+            module_digest(
+                module,
+                measured.field,
+                in_channels=len(channels),
+                scores=measured.scores,
+                shape=measured.shape,
+            ),
+            measured.field,
+            scores=measured.scores,
+            exact=measured.exact,
+            tile_shape=() if measured.exact else measured.shape,
+        )
 
 
 def _names(given: Sequence[str], what: str) -> tuple[str, ...]:
@@ -136,34 +181,3 @@ def _names(given: Sequence[str], what: str) -> tuple[str, ...]:
     if not names or not all(isinstance(name, str) for name in names):
         raise ModelError(f"{what} is {given!r:.60}; give a sequence of names: ('one', 'two')")
     return names
-
-
-def module_digest(
-    module: nn.Module, field: ReceptiveField, *, in_channels: int, scores: ScoreKind = "logits"
-) -> str:
-    """SHA-256 of a module's structure, weights, receptive field, and scores of fixed noise.
-
-    The scores distinguish modules that differ only in plain attributes or in code. They are
-    computed in float64 and rounded, so that another machine or another number of threads gives
-    the same digest.
-    """
-    digest = hashlib.sha256(f"{module!r} {field}".encode())
-    for name, tensor in module.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    digest.update(_fixed_scores(module, field, in_channels))
-    if scores != "logits":
-        digest.update(scores.encode())
-    return digest.hexdigest()
-
-
-def _fixed_scores(module: nn.Module, field: ReceptiveField, in_channels: int) -> bytes:
-    generator = torch.Generator().manual_seed(0)
-    shape = (1, in_channels, *field.input_shape(field.stride))
-    noise = torch.rand(shape, generator=generator, dtype=torch.float64)
-    with torch.inference_mode(), WideCasts():
-        scores = copied(module).cpu().double()(noise).double().numpy()
-    scores = np.nan_to_num(scores)
-    # Six digits of the largest score are kept; adding 0 turns -0 into 0.
-    _, exponent = np.frexp(np.abs(scores).max())
-    return bytes((np.rint(np.ldexp(scores, 20 - exponent)) + 0.0).tobytes())

@@ -13,7 +13,7 @@ SliceAxis = Literal["z", "y", "x"]
 Connectivity = Literal["faces", "edges", "corners"]
 SplitChoice = Literal["auto", "on", "off"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
-DeviceChoice = Literal["auto", "cpu", "cuda"]
+DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
 OmeVersion = Literal["0.4", "0.5", "0.6"]
 LevelChoice = int | Literal["auto"]
 OmeVersionChoice = Literal["auto", "0.4", "0.5", "0.6"]
@@ -44,6 +44,6 @@ MetricName = Literal[
     "v-rand",
     "v-info",
 ]
-NormalisationKind = Literal["percentile", "fixed"]
+NormalisationKind = Literal["percentile", "fixed", "steps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 ScoreKind = Literal["logits", "probabilities"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -12,16 +12,16 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
-from bigunet.engine.stage import Event, Notice
 from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.events import Notice, OnEvent
 from bigunet.io.images.limits import some_of
 from bigunet.io.images.plates import Plate, open_plate
 from bigunet.machine.processes import leave_if_imported_again
-from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.options.option_kinds import check_existing
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.place import check_inside_options
 from bigunet.segmentation.plate_table import (
     check_plate_table,
@@ -56,7 +56,8 @@ def segment_fields(
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
+    progress: bool = False,
     performance_path: str | Path | None = None,
     table: str | Path | None = None,
     **keywords: Unpack[SegmentKeywords],
@@ -79,7 +80,7 @@ def segment_fields(
         Names or patterns of the wells, such as ``["A01", "B*"]``; by default all.
     fields : sequence of str
         Names or patterns of the fields of a well, such as ``["0", "3"]``; by default all.
-    model, options, client, existing, stop, on_event, performance_path, **keywords
+    model, options, client, existing, stop, on_event, progress, performance_path, **keywords
         As for `segment`. The workers are started once, and there is one performance report for all
         fields. Events have the name of their field, and come from several threads, but never two
         at a time. Fields that the plate lists but does not store are a warning in the log.
@@ -105,7 +106,7 @@ def segment_fields(
     plate = chosen_fields(local_plate(source), wells, fields)
     for note in plate.notes:
         logger.warning(note)
-    loaded = model if isinstance(model, Model) else load_model(model)
+    loaded = chosen_model(model, options)
     _prepare_tables(plate, loaded, options, table, check_existing(existing))
     outcomes = segment_series(
         [Member(field, join_url(plate.url, field), None) for field in plate.fields],
@@ -117,13 +118,14 @@ def segment_fields(
         existing=existing,
         stop=stop,
         on_event=on_event,
+        progress=progress,
         performance_path=performance_path,
     )
 
     def write(tables: Mapping[str, Path], failed: Sequence[str]) -> None:
         if left_out := write_plate_table(plate, tables, failed):
             line = _left_out(plate, left_out)
-            logger.warning(line) if on_event is None else on_event(Notice(line), "")
+            logger.warning(line) if on_event is None else on_event(Notice(line))
         if table is not None:
             write_table_of_all(tables, plate.names_of, Path(table))
 

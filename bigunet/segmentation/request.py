@@ -11,10 +11,10 @@ from bigunet.errors import ImageError, OptionError
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
-from bigunet.model.files.model_file import load_model
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_kinds import check_existing
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.place import Place, choose_place
 from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.plan import make_plan
@@ -110,7 +110,7 @@ def resolve_request(
     _check_part(part, options, existing)
     place = choose_place(image, target, options)
     options = replace(options, ome_version=place.version)
-    loaded = model if isinstance(model, Model) else load_model(model)
+    loaded = chosen_model(model, options)
     outputs = choose_outputs(loaded.description, options)
     place = place.writing(outputs, table=not options.no_table)
     workers = settled(workers, options.device, voxels_of(image, options))

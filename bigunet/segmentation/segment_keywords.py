@@ -36,6 +36,9 @@ class ArrayKeywords(TypedDict, total=False):
     link_planes: float | None
     link_time: float | None
     no_table: bool
+    trust: bool
+    halo: Sequence[int]
+    blend: bool
     outputs: Sequence[Output]
     level: LevelChoice
     channels: Sequence[int | str]

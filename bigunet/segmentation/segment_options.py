@@ -25,17 +25,17 @@ from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
 from bigunet.options.regions import Ends, Region, in_order
 from bigunet.options.short_repr import changed_repr
-from bigunet.segmentation.object_options import ObjectOptions
+from bigunet.segmentation.model_options import NETWORK, ModelOptions
 from bigunet.urls import shown_url
 
-IMAGE, NETWORK, GREY = "Image", "Network", "Grey values"
+IMAGE, GREY = "Image", "Grey values"
 OUTPUT, BLOCKS = "Output", "Blocks and memory"
 _SHAPE = Commas(Whole(), "whole numbers", "512,512")
 
 
 @documented
 @dataclass(frozen=True, slots=True)
-class SegmentOptions(ObjectOptions):
+class SegmentOptions(ModelOptions):
     """How an image is segmented, apart from model, output and workers.
 
     Raises
@@ -106,7 +106,8 @@ class SegmentOptions(ObjectOptions):
     tile_shape: tuple[int, ...] = option(
         (),
         _SHAPE,
-        "Largest part of a block that one forward pass computes, along the axes of the network.",
+        "Largest part of a block that one forward pass computes, along the axes of the network; "
+        "with --blend, what it reads.",
         section=BLOCKS,
         usual="chosen to fit into the memory",
     )
@@ -120,7 +121,8 @@ class SegmentOptions(ObjectOptions):
     device: DeviceChoice = option(
         "auto",
         Choice(DeviceChoice, "device"),
-        "Device that runs the network. auto takes a worker's GPU if it has one.",
+        "Device that runs the network. auto takes a worker's GPU if it has one; mps is an Apple "
+        "GPU.",
         section=NETWORK,
     )
     backend: BackendChoice = option(
@@ -218,7 +220,8 @@ class SegmentOptions(ObjectOptions):
     def __post_init__(self) -> None:
         check_fields(self)
         object.__setattr__(self, "axes", checked_letters(self.axes))
-        if self.backend == "openvino" and (self.precision == "fp16" or self.device == "cuda"):
+        on_gpu = self.device in ("cuda", "mps")
+        if self.backend == "openvino" and (self.precision == "fp16" or on_gpu):
             asked = "fp16" if self.precision == "fp16" else "a GPU"
             raise OptionError(f"OpenVINO runs on CPUs in fp32 or bf16, not with {asked}")
         if self.memory_limit < 0:
@@ -233,6 +236,8 @@ class SegmentOptions(ObjectOptions):
             if not in_order(start, stop):
                 raise OptionError(f"roi {axis}={start}:{stop}: give 0 <= START < STOP")
         _check_grey(self.grey_range, self.percentiles, self.grey_range_of)
+        if self.blend and (self.tta or self.tune):
+            raise OptionError(f"--blend and {'--tta' if self.tta else '--tune'}: give one of them")
 
     @property
     def read_besides(self) -> tuple[str, ...]:
@@ -264,7 +269,10 @@ class SegmentOptions(ObjectOptions):
         sizes = {"smallest": self.smallest, "fill_holes": self.fill_holes}
         texts = {name: None if size is None else str(size) for name, size in sizes.items()}
         shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}
-        return {**asdict(self), **texts, "roi": roi, **shown}
+        fields = {**asdict(self), **texts, "roi": roi, **shown}
+        # Whoever reads an output must not be made to trust what it names.
+        del fields["trust"]
+        return fields
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentOptions:

@@ -12,10 +12,10 @@ from bigunet.io.files.opening import open_image, open_level
 from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.output.publish import read_provenance
-from bigunet.model.files.model_file import load_model
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.plan.plan import make_plan
@@ -36,6 +36,7 @@ def verify(
     windows: int = 8,
     seed: int = 0,
     mask: str | Path = "",
+    trust: bool = False,
 ) -> VerifyReport:
     """Recompute parts of an output, most of them across seams between blocks.
 
@@ -53,6 +54,8 @@ def verify(
         Of the random numbers that choose the windows.
     mask : path or URL, optional
         The mask of the run, if its address contains a password or token: outputs keep none.
+    trust : bool
+        Whether the model may run code, as in `load_model`.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def verify(
     if windows < 1:
         raise OptionError(f"{windows} windows; give at least 1")
     output = _open_output(source, target)
-    plan = _plan_of(output, model, normal_url(mask) if mask else "")
+    plan = _plan_of(output, model, normal_url(mask) if mask else "", trust=trust)
     if "classes" not in plan.options.outputs:
         raise OutputError(
             f"{output.path} has no classes to verify; segment with --output classes too"
@@ -142,7 +145,9 @@ def _grey_range(values: Mapping[str, Any]) -> GreyRange:
     )
 
 
-def _plan_of(output: _Output, model: str | Path | Model | None, mask: str) -> SegmentPlan:
+def _plan_of(
+    output: _Output, model: str | Path | Model | None, mask: str, *, trust: bool
+) -> SegmentPlan:
     """The plan of the run that made an output."""
     made = output.provenance
     if not made:
@@ -150,8 +155,8 @@ def _plan_of(output: _Output, model: str | Path | Model | None, mask: str) -> Se
             f"{output.path} is not a finished output of bigunet; make it with segment, or finish "
             "it with segment --resume"
         )
-    loaded = _model_of(output, model)
     options = SegmentOptions.from_dict(made["options"])
+    loaded = _model_of(output, model, replace(options, trust=trust))
     if mask and shown_url(mask) != options.mask:
         raise OptionError(
             f"{output.path} was made with "
@@ -161,7 +166,7 @@ def _plan_of(output: _Output, model: str | Path | Model | None, mask: str) -> Se
     return make_plan(output.image, loaded, options)
 
 
-def _model_of(output: _Output, model: str | Path | Model | None) -> Model:
+def _model_of(output: _Output, model: str | Path | Model | None, options: SegmentOptions) -> Model:
     """The model that made an output, from the caller or from the path that the output names."""
     made = output.provenance["model"]
     if model is None:
@@ -171,7 +176,7 @@ def _model_of(output: _Output, model: str | Path | Model | None) -> Model:
             )
         model = made["path"]
     assert model is not None
-    loaded = model if isinstance(model, Model) else load_model(model)
+    loaded = chosen_model(model, options)
     if loaded.digest != made["sha256"]:
         raise OptionError(
             f"{output.path} was made with another version of model {made['name']!r}; give the "

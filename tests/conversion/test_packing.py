@@ -17,8 +17,8 @@ from support.classes_as_image import classes_model
 
 from bigunet import convert, segment
 from bigunet.conversion import convert_plan
-from bigunet.engine.stage import BlockDone, Notice
 from bigunet.errors import OptionError, OutputError, StoppedError
+from bigunet.events import BlockDone, Notice
 from bigunet.geometry import Box
 from bigunet.io.files.opening import open_image, open_level
 from bigunet.io.images.lists import listed_names
@@ -81,7 +81,7 @@ def test_a_stopped_conversion_goes_on_to_the_same_file(
     convert(picture, tmp_path / "whole.ozx", client=client)
     stop, blocks = threading.Event(), []
 
-    def end_soon(event: object, dashboard: str) -> None:
+    def end_soon(event: object) -> None:
         blocks.append(isinstance(event, BlockDone))
         # None stands for the moment before the folder is packed.
         is_packed = isinstance(event, Notice) and event.text.startswith("packing")
@@ -124,7 +124,7 @@ def test_what_is_not_packed_as_it_is_says_what_it_leaves_out(
 ) -> None:
     said: list[str] = []
 
-    def hear(event: object, dashboard: str) -> None:
+    def hear(event: object) -> None:
         said.extend([event.text] if isinstance(event, Notice) else [])
 
     convert(labelled, tmp_path / "a.ozx", ome_version="0.5", client=client, on_event=hear)
@@ -141,7 +141,7 @@ def test_unfinished_labels_are_not_packed(
     with pytest.raises(StoppedError):
         segment(
             tmp_path / "a.zarr", model=classes_model(2), client=client, backend="torch", stop=stop,
-            on_event=lambda event, _: stop.set() if isinstance(event, BlockDone) else None,
+            on_event=lambda event: stop.set() if isinstance(event, BlockDone) else None,
             block_shape=(32, 32), outputs=("classes",),
         )  # fmt: skip
     with pytest.raises(OutputError, match=r"labels/classes is not finished: end it with --resume"):

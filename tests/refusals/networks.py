@@ -4,7 +4,16 @@ from pathlib import Path
 
 import torch
 from refusals.case import Case
-from refusals.things import archive, description_of_a_giant, file, image, noise
+from refusals.things import (
+    PYTHON_WEIGHTS,
+    archive,
+    description_of_a_giant,
+    file,
+    image,
+    noise,
+    onnx_model,
+    package,
+)
 from safetensors.torch import save_file
 from torch import nn
 
@@ -69,27 +78,41 @@ CASES = (
         command=_file_of("unet.pt"),
         make=lambda: (_image(), archive("unet.pt", "a/data.pkl", "a/constants.pkl", "a/code/x")),
         says="a TorchScript module",
-        why="It can run any program as it is opened.",
-        instead="Load it with `torch.jit.load`, and give `Model.of_module(module)`.",
+        why="PyTorch says to treat such a file as a program: its code can read and write files.",
+        instead="Give `--trust` if you trust who made it.",
     ),
     Case(
-        "An ONNX model",
+        "An ONNX model with an operator that bigunet does not run",
         command=_file_of("unet.onnx"),
-        make=lambda: (
-            _image(),
-            file("unet.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:\x8e\x01"),
-        ),
-        says="an ONNX model",
-        why="bigunet measures the network's layers in PyTorch.",
-        instead=_OF_MODULE,
+        make=lambda: (_image(), onnx_model("unet.onnx", "NonZero")),
+        says=r"ONNX operators that bigunet does not run \(NonZero\)",
+        why="bigunet computes the operators of convolutional networks, in PyTorch.",
+        instead="Export the network without it, or give the PyTorch network: "
+        "`Model.of_module(network)`.",
     ),
     Case(
-        "A package of bioimage.io",
-        command=_file_of("unet2d.zip"),
-        make=lambda: (_image(), archive("unet2d.zip", "rdf.yaml", "weights.pt")),
-        says="a bioimage.io package",
-        why="Its network may be in any of several formats.",
-        instead=_OF_MODULE,
+        "A package of bioimage.io with Python of its own",
+        command=_file_of("package"),
+        make=lambda: (_image(), package("package", weights=PYTHON_WEIGHTS)),
+        says=r"unet\.py would run Python of the package",
+        why="That code could do all that you can.",
+        instead="Read it. Then give `--trust`, or take a package with ONNX weights.",
+    ),
+    Case(
+        "A package of bioimage.io with a step that cannot be run exactly",
+        command=_file_of("package"),
+        make=lambda: (_image(), package("package", preprocessing=[{"id": "custom"}])),
+        says=r"step custom\(\) cannot be run exactly",
+        why="bigunet fixes what is done with grey values once, for the whole image.",
+        instead="Prepare the image that way first, and take the step out of the description.",
+    ),
+    Case(
+        "A package of bioimage.io with a file that was changed",
+        command=_file_of("package"),
+        make=lambda: (_image(), package("package"), file("package/weights.onnx", b"changed")),
+        says="has the SHA-256",
+        why="The description states the SHA-256 of each file.",
+        instead="Fetch the package again.",
     ),
     Case(
         "A `.safetensors` file of another program",

@@ -13,12 +13,27 @@ import tifffile
 import torch
 import zarr
 from PIL import Image
+from support.model_packages import onnx_package
+from support.onnx_graphs import Graph
 
 from bigunet import ModelDescription, Normalisation, UNet, UNetConfig, save_model
 from bigunet.model.description import default_classes
 from bigunet.model.networks.architectures import architecture_of
 
 KINDS = {"t": "time", "c": "channel"}
+
+
+PYTHON_WEIGHTS = {
+    "pytorch_state_dict": {
+        "source": "weights.pt",
+        "architecture": {"source": "unet.py", "callable": "UNet"},
+    }
+}
+
+
+def package(name: str, **changed: Any) -> None:
+    """A package of bioimage.io with ONNX weights, in a folder."""
+    onnx_package(Path(name), **changed)
 
 
 def noise(*shape: int, dtype: str = "uint8") -> np.ndarray:
@@ -140,3 +155,10 @@ def description_of_a_giant() -> bytes:
     header = {"__metadata__": {"bigunet": json.dumps(made.to_dict())}}
     encoded = json.dumps(header).encode()
     return len(encoded).to_bytes(8, "little") + encoded
+
+
+def onnx_model(name: str, operator: str) -> None:
+    """An ONNX model of one node."""
+    graph = Graph()
+    graph.add(operator, "image")
+    graph.write(Path(name))

@@ -22,7 +22,8 @@ from bigunet.segmentation.run.record_files import ledger_path
 KEYS = """
 image image_shape image_dtype axes model normalisation option:object_class option:object_threshold
 option:border_class option:border_width option:smallest option:fill_holes option:connectivity
-option:split option:split_radius option:link_planes option:link_time option:no_table option:outputs
+option:split option:split_radius option:link_planes option:link_time option:no_table option:halo
+option:blend option:outputs
 option:level option:channels option:axes option:slice_axis option:roi option:block_shape
 option:tile_shape option:precision option:device option:backend option:ome_version option:tta
 option:skip_empty option:mask option:grey_range option:percentiles option:grey_range_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -19,10 +19,13 @@ from bigunet.machine.files import replacing
 from bigunet.model.description import ModelDescription
 from bigunet.model.files.header import Header, check_fits, differences, plain_json, read_header
 from bigunet.model.files.not_a_model import kind_of_file, kind_of_folder
+from bigunet.model.foreign.opening import foreign_kind, open_foreign
 from bigunet.model.given import check_finite, unwrapped
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import build
 from bigunet.model.networks.network import Network
+from bigunet.model.packages.opening import open_package
+from bigunet.model.packages.package_files import package_at
 
 _METADATA_KEY = "bigunet"
 
@@ -95,12 +98,29 @@ def is_model_file(path: Path) -> bool:
         return False
 
 
-def load_model(source: str | os.PathLike[str]) -> Model:
+def load_model(
+    source: str | os.PathLike[str],
+    *,
+    trust: bool = False,
+    halo: Sequence[int] = (),
+    blend: bool = False,
+) -> Model:
     """Read a model by the name of a bundled model, or by its path.
 
     Parameters
     ----------
     source : str or path
+        A bundled model, a ``.safetensors`` file of bigunet, a package of bioimage.io (a folder, a
+        zip, or its ``rdf.yaml``), an ``.onnx`` file, or with ``trust`` a ``.pt2`` file, a
+        TorchScript file or ``package.module:factory``.
+    trust : bool
+        Whether code of the source may run: for files of torch.export and TorchScript, factories,
+        and Python or TorchScript of a package.
+    halo : sequence of int, optional
+        Of a network of another tool: voxels of context that an output depends on, one number or one
+        for each axis, where that cannot be measured.
+    blend : bool
+        Whether to take a network of another tool that cannot be exact, too.
 
     Returns
     -------
@@ -112,6 +132,13 @@ def load_model(source: str | os.PathLike[str]) -> Model:
     ModelError
         If there is no such model, or if the file is damaged or of another kind.
     """
+    is_bundled = str(source) in bundled_models()
+    if not is_bundled and (files := package_at(source)) is not None:
+        return open_package(files, trust=trust, halo=halo, blend=blend)
+    if foreign_kind(source) is not None:
+        return open_foreign(source, trust=trust, halo=halo, blend=blend)
+    if halo:
+        raise ModelError(f"{source} is no network of another tool: its halo is known; leave it out")
     path = find_model(source)
     try:
         header = read_header(path)

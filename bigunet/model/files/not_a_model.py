@@ -6,7 +6,10 @@ import zipfile
 from pathlib import Path
 
 _IN_PYTHON = "load it in Python and give bigunet.Model.of_module(module, ndim=2)"
-_LOAD_STATE = "load it in Python into your network, then bigunet.Model.of_module(network, ndim=2)"
+_LOAD_STATE = (
+    "load it in Python into your network: bigunet.Model.of_module(network, ndim=2), or --model "
+    "module:function --trust"
+)
 _EXPORT = "give bigunet.Model.of_module the PyTorch network that it was made from"
 _IMAGE = "an image is what is segmented, not the model: give it as IN"
 
@@ -80,8 +83,6 @@ def kind_of_folder(path: Path) -> tuple[str, str]:
 
 
 _FOLDERS = {
-    "rdf.yaml": ("an unpacked bioimage.io package", _IN_PYTHON),
-    "bioimageio.yaml": ("an unpacked bioimage.io package", _IN_PYTHON),
     "saved_model.pb": ("a TensorFlow SavedModel", "bigunet runs PyTorch networks"),
     "zarr.json": ("a zarr image or array", _IMAGE),
     ".zattrs": ("a zarr image", _IMAGE),
@@ -100,8 +101,6 @@ def _kind_of_zip(path: Path) -> tuple[str, str]:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return "a damaged zip archive", "fetch it again"
     inner = {name.partition("/")[2] or name for name in names} | set(names)
-    if inner & {"rdf.yaml", "bioimageio.yaml"}:
-        return "a bioimage.io package", _IN_PYTHON
     if {"data.pkl", "constants.pkl"} <= inner:
         return "a TorchScript module", f"torch.jit.{_IN_PYTHON}"
     if "data.pkl" in inner:

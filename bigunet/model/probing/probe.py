@@ -8,12 +8,13 @@ attention) spread the NaN everywhere; the error names them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
 
-from bigunet.errors import ModelError
+from bigunet.errors import InexactError, ModelError
 from bigunet.geometry import round_up
 from bigunet.model.copying import copied
 from bigunet.model.probing.casts import WideCasts
@@ -28,6 +29,7 @@ from bigunet.model.probing.fault import hiding_call, random_call, same
 from bigunet.model.probing.misread import refuse_misread, refused_tiles
 from bigunet.model.probing.mixing import KNOWN_TO_MIX, mixing_layer
 from bigunet.model.probing.scores import module_name, score_kind
+from bigunet.model.probing.stated import at_least, field_of_stated, stated_halo
 from bigunet.model.probing.strips import (
     LIKELY_STEPS,
     refuse_what_is_not_local,
@@ -65,7 +67,12 @@ class Probed:
 
 
 def probe(
-    module: nn.Module, *, in_channels: int, ndim: int, scores: ScoreKind | None = None
+    module: nn.Module,
+    *,
+    in_channels: int,
+    ndim: int,
+    scores: ScoreKind | None = None,
+    halo: Sequence[int] = (),
 ) -> Probed:
     """Measure the receptive field and the scores of a module in evaluation mode.
 
@@ -75,6 +82,8 @@ def probe(
         Maps (1, in_channels, *space) to (1, scores, *space) on the same voxel grid.
     scores : {"logits", "probabilities"}, optional
         What the scores are, if the caller knows it; by default it is measured.
+    halo : sequence of int, optional
+        The halo that the caller states, one number or one for each axis, if it cannot be measured.
 
     Raises
     ------
@@ -90,11 +99,22 @@ def probe(
     width = _check_grid(test)
     _check_repeatable(test, width)
     kind = score_kind(test, width, scores)
+    try:
+        field, num_scores = _local(test, width)
+    except ModelError:
+        if not halo:
+            raise
+        return Probed(*field_of_stated(test, stated_halo(halo, ndim), width), kind)
+    return Probed(at_least(field, stated_halo(halo, ndim)) if halo else field, num_scores, kind)
+
+
+def _local(test: Trial, width: int) -> tuple[ReceptiveField, int]:
+    """The measured receptive field and the number of scores; ModelError if there is none."""
     _refuse_known_mixers(test, width)
     narrow = best_size(test, _NARROW) or width
-    refuse_what_is_not_local(test, narrow, test.losses(_NARROW).get(narrow, 0), _SIZES[ndim])
-    field, num_scores = _measured(test, width)
-    return Probed(field, num_scores, kind)
+    lost = test.losses(_NARROW).get(narrow, 0)
+    refuse_what_is_not_local(test, narrow, lost, _SIZES[test.ndim])
+    return _measured(test, width)
 
 
 def _check_grid(test: Trial) -> int:
@@ -171,7 +191,7 @@ def _confirmed(test: Trial, size: int, *, stride: int, furthest: int) -> tuple[R
         if whole is not None:
             field, num_scores = field_of_scores(test, size, stride=stride, furthest=whole)
         if whole is None or not holds(test, field):
-            raise ModelError(
+            raise InexactError(
                 f"{_hiding(test, size)}: tiles and a larger tile around them give different scores "
                 f"at the measured stride {field.stride[0]} and halo {field.halo[0]}: no output may "
                 "depend on the tile"

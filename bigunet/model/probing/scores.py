@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bigunet.errors import ModelError
-from bigunet.model.probing.casts import WideCasts
 from bigunet.model.probing.trial import Trial
 from bigunet.options.choices import ScoreKind
 
@@ -162,7 +161,7 @@ def _images(test: Trial, size: int) -> Iterator[Tensor]:
 
 def _last_step(test: Trial, size: int) -> str:
     """ATen's name of the last operation that computes values; empty if none was recorded."""
-    with torch.inference_mode(), WideCasts(), _OperationLog() as log:
+    with torch.inference_mode(), test.casts(), _OperationLog() as log:
         output = test.module(test.noise(size))
         return str(log.operation_behind(output))
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigunet.errors import ModelError
+from bigunet.errors import InexactError, ModelError
 from bigunet.geometry import ceil_div
 from bigunet.model.probing.fault import spreading_call, uneven_call
 from bigunet.model.probing.scores import module_name
@@ -179,7 +179,7 @@ def _uneven(strips: _Strips, length: int) -> ModelError:
     around = strips.image(length + MAX_STRIDE)
     tile_at = partial(around.narrow, strips.dim, length=length)
     at_fault = uneven_call(test.module, tile_at, axis=strips.axis, ndim=test.ndim)
-    return ModelError(
+    return InexactError(
         f"{at_fault or module_name(test.module)}: its output depends on the whole tile's size "
         "or place, so blocks cannot equal the whole image; "
         + _ADVICE["interpolate" in (at_fault or "")]
@@ -194,7 +194,7 @@ def whole_tile(test: Trial, size: int) -> ModelError:
 
 def spread_everywhere(culprit: str) -> ModelError:
     """The error for a call or layer that spreads one voxel over the whole tile."""
-    return ModelError(
+    return InexactError(
         f"{culprit}: its output depends on the whole tile, so blocks cannot equal the whole image; "
         "use batch normalisation, or take it out"
     )

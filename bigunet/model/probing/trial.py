@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +89,7 @@ class Trial:
     def run(self, image: Tensor) -> Tensor | None:
         """Scores of one tile; None if the module refuses the tile."""
         try:
-            with torch.inference_mode(), WideCasts():
+            with torch.inference_mode(), self.casts():
                 # A clone, because the module may overwrite its input.
                 scores: Tensor = self.module(image.clone())
         except Exception as error:  # a module may raise any error
@@ -95,6 +97,10 @@ class Trial:
             return None
         check_scores(scores, image)
         return scores
+
+    def casts(self) -> AbstractContextManager[Any]:
+        """The context of a pass: casts of the module to shorter floats are ignored."""
+        return WideCasts()
 
     def noise(self, size: int) -> Tensor:
         generator = torch.Generator().manual_seed(size)

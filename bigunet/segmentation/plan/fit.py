@@ -70,8 +70,25 @@ def check_fit(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) 
         model_voxel_size_um=model_size,
         best_level=min(levels, key=lambda k: levels[k]) if levels else None,
         medians=tuple(_share(values[1], low, high) for low, high, values in ranges),
-        warnings=(*_size_warnings(plan, levels), *_grey_warnings(plan, normalisation, bulk)),
+        warnings=(
+            *_size_warnings(plan, levels),
+            *_assumptions(plan, normalisation),
+            *_grey_warnings(plan, normalisation, bulk),
+        ),
     )
+
+
+def _assumptions(plan: SegmentPlan, normalisation: FixedNormalisation) -> list[str]:
+    """A warning if the grey values are prepared as nobody stated."""
+    options = plan.options
+    stated = options.grey_range or options.percentiles or options.grey_range_of
+    if stated or "normalisation" not in plan.model.assumed:
+        return []
+    return [
+        f"model {plan.model.description.name!r} does not say how grey values become its inputs: "
+        f"percentiles {normalisation.low:g} and {normalisation.high:g} are taken as 0 and 1; if it "
+        "was trained otherwise, give --grey-range or --percentiles"
+    ]
 
 
 def _size_warnings(plan: SegmentPlan, levels: dict[int, float]) -> list[str]:
@@ -127,6 +144,8 @@ def _range_warning(
     label: str, low: float, high: float, seen: tuple[float, ...], made: FixedNormalisation
 ) -> str:
     """A warning if the grey range is far wider than the values of the voxels, or elsewhere."""
+    if made.kind == "steps" and made.origin == "image":
+        return ""
     least, _, most, greatest = seen
     if least == greatest and made.kind == "percentile" and made.origin == "image":
         return (

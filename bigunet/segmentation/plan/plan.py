@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
-import torch
 
 from bigunet.blocks import BlockGrid
 from bigunet.errors import ImageError, OptionError
@@ -19,13 +18,13 @@ from bigunet.io.images.label_classes import is_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.measuring.block_sums import MOST_VOXELS
-from bigunet.model.files.model_file import load_model
-from bigunet.model.inference.hardware import native_precision
+from bigunet.model.inference.hardware import device_of, has_device, native_precision
 from bigunet.model.inference.turning import turned
 from bigunet.model.model import Model
 from bigunet.options.choices import Precision
 from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
+from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
@@ -69,8 +68,8 @@ def plan(
     BigUNetError
         If image, model and options do not fit.
     """
-    loaded = model if isinstance(model, Model) else load_model(model)
     options = chosen(SegmentOptions, options, fields, plan)
+    loaded = chosen_model(model, options)
     gpus = gpu_bytes(settled(None, options.device), options.device)
     image = open_image(source, axes=options.axes)
     return make_plan(image, loaded, options, gpu_bytes=gpus)
@@ -238,8 +237,9 @@ def _precision(model: Model, options: SegmentOptions) -> Precision:
     """The precision of the options; ``auto`` is the fastest one of the hardware and the model."""
     if options.precision != "auto":
         return options.precision
-    on_gpu = options.device != "cpu" and torch.cuda.is_available()
-    native = native_precision("cuda" if on_gpu else "cpu")
+    # Workers on other machines may have another device; each refuses one that it lacks.
+    there = options.device == "auto" or has_device(options.device)
+    native = native_precision(device_of(options.device) if there else "cpu")
     return native if native in model.description.precisions else "fp32"
 
 

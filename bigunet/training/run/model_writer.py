@@ -10,16 +10,12 @@ from typing import Any
 import torch
 
 from bigunet.io.images.channels import channel_word
-from bigunet.model.description import (
-    PALETTE,
-    ModelDescription,
-    Normalisation,
-    SegmentationClass,
-)
+from bigunet.model.description import PALETTE, ModelDescription, SegmentationClass
 from bigunet.model.files.model_file import load_model, save_model
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import architecture_of
 from bigunet.model.networks.network import Network
+from bigunet.model.normalisation import Normalisation
 from bigunet.training.checkpoint import TrainingState
 from bigunet.training.data.training_set import TrainingSet
 from bigunet.training.recipe import Recipe

@@ -14,10 +14,11 @@ from torch import nn
 
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.description import ModelDescription, default_classes
+from bigunet.model.digest import module_digest
 from bigunet.model.inference.folding import fold_batch_norm
 from bigunet.model.inference.forward import GreyRange, Predictor
 from bigunet.model.inference.score_maps import labels_of, probabilities_of, score_margin
-from bigunet.model.model import Model, module_digest
+from bigunet.model.model import Model
 from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.receptive import ReceptiveField
 

@@ -1,0 +1,156 @@
+"""Opens networks of other tools: chooses by the file's content, and asks for trust first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from bigunet.errors import InexactError, ModelError
+from bigunet.model.files.not_a_model import kind_of_file
+from bigunet.model.foreign.factory import is_factory, load_factory
+from bigunet.model.foreign.foreign_module import ForeignModule
+from bigunet.model.foreign.onnx_file import load_onnx
+from bigunet.model.foreign.programs import load_pt2, load_torchscript
+from bigunet.model.model import Model
+from bigunet.model.probing.whole_tiles import measure_tiles
+from bigunet.options.short_repr import shown_shape
+
+ForeignKind = Literal["onnx", "pt2", "torchscript", "factory"]
+
+OR_BLEND = "; to run it all the same, blended and not exact, give --blend and --tile-shape"
+_WHY_TRUST: dict[ForeignKind, str] = {
+    "pt2": "a program of torch.export, and reading it can run code (torch evaluates its text, and "
+    "may unpickle it)",
+    "torchscript": "a TorchScript module, a program that can read and write your files",
+    "factory": "code that is imported and called, and can do all that you can",
+}
+
+
+_KINDS: dict[str, ForeignKind] = {
+    "an ONNX model": "onnx",
+    "a TorchScript module": "torchscript",
+    "a program of torch.export": "pt2",
+}
+"""By what ``kind_of_file`` says of a file."""
+
+
+def foreign_kind(source: object) -> ForeignKind | None:
+    """The kind of network that a name or a file is; None if it is none of another tool.
+
+    Of a file only the first bytes, and the names inside an archive, are read.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    try:
+        path = Path(source).expanduser()
+        if path.is_file():
+            kind = kind_of_file(path)
+            return _KINDS.get(kind[0]) if kind else None
+        return "factory" if is_factory(os.fspath(source)) and not path.exists() else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def read_network(source: str | os.PathLike[str], *, trust: bool = False) -> ForeignModule:
+    """Read the network of a file of another tool, or call ``package.module:factory`` for it.
+
+    Parameters
+    ----------
+    source : path or str
+    trust : bool
+        Whether code of the source may run. ONNX files hold no code.
+
+    Raises
+    ------
+    ModelError
+        If it is no such network, if it cannot be read, or if it needs trust.
+    """
+    kind = foreign_kind(source)
+    if kind is None:
+        raise ModelError(
+            f"{source} is no network that bigunet reads: give an .onnx, .pt2 or TorchScript file, "
+            "or package.module:factory"
+        )
+    if kind in _WHY_TRUST and not trust:
+        raise ModelError(
+            f"{source} is {_WHY_TRUST[kind]}: give --trust (in Python trust=True) if you trust it"
+        )
+    path = Path(source).expanduser()
+    if kind == "factory":
+        return load_factory(os.fspath(source))
+    readers = {"onnx": load_onnx, "pt2": load_pt2, "torchscript": load_torchscript}
+    return readers[kind](path)
+
+
+def open_foreign(
+    source: str | os.PathLike[str],
+    *,
+    trust: bool = False,
+    halo: Sequence[int] = (),
+    blend: bool = False,
+) -> Model:
+    """A model of a network of another tool. Its receptive field is measured.
+
+    The file says neither names of classes nor a normalisation: both are bigunet's defaults.
+
+    Parameters
+    ----------
+    source : path or str
+        An ``.onnx``, ``.pt2`` or TorchScript file, or ``package.module:factory``.
+    trust : bool
+        Whether code of the source may run.
+    halo : sequence of int, optional
+        The halo, one number or one for each axis, where it cannot be measured.
+    blend : bool
+        Whether to take a network that cannot be run exactly, too.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read, needs trust, or cannot be run exactly block by block.
+    """
+    network = read_network(source, trust=trust)
+    try:
+        ndim, channels = network.axes_and_channels()
+        model = Model.of_module(
+            network.module,
+            ndim=ndim,
+            channels=tuple(map(str, range(channels))),
+            name=_name_of(source),
+            halo=halo,
+            blend=blend,
+            tile_shape=network.tile_shape,
+        )
+    except InexactError as error:
+        raise InexactError(f"{source}: {error}{OR_BLEND}") from error
+    except ModelError as error:
+        _check_one_shape(source, network, blend)
+        raise ModelError(f"{source}: {error}") from error
+    return replace(model, path=address_of(source), assumed=("normalisation", "classes"))
+
+
+def _check_one_shape(source: str | os.PathLike[str], network: ForeignModule, blend: bool) -> None:
+    """Raise InexactError if the network runs on the one shape that its file states."""
+    shape = network.tile_shape
+    if blend or not shape:
+        return
+    ndim, channels = network.axes_and_channels()
+    try:
+        measure_tiles(network.module, in_channels=channels, ndim=ndim, tile_shape=shape)
+    except ModelError:
+        return
+    raise InexactError(f"{source} runs on tiles of {shown_shape(shape)} only{OR_BLEND}")
+
+
+def _name_of(source: str | os.PathLike[str]) -> str:
+    path = Path(source)
+    return path.stem if path.expanduser().is_file() else os.fspath(source)
+
+
+def address_of(source: str | os.PathLike[str]) -> str:
+    """What ``load_model`` finds again from any folder; the name of a factory as it is."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.is_file() else os.fspath(source)
