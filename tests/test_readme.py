@@ -41,7 +41,7 @@ NOT_RUN = {
     "needs polars": 1,
     "needs a window": 1,
     "needs docker": 2,
-    "needs the internet": 6,
+    "needs the internet": 7,
     "needs Windows": 1,
     "runs tests": 1,
 }
