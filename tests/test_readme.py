@@ -34,7 +34,7 @@ NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
     "needs a file of options": 1,
-    "needs files of microscopes": 6,
+    "needs files of microscopes": 7,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,
