@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,16 +43,25 @@ def show_in_napari(scene: Scene) -> None:
     Raises
     ------
     OptionError
-        If napari, or what it needs for a window, is not installed.
+        If napari, or what it needs for a window, is not installed, or there is no screen.
     """
     try:
         import napari
 
+        _check_screen()
         viewer: Any = napari.Viewer(title="bigunet: " + scene.title)
+        add_layers(viewer, scene)
+        # Only now napari looks for Qt.
+        napari.run()
     except ImportError as error:
         raise OptionError("--napari needs napari: pip install 'napari[all]'") from error
-    add_layers(viewer, scene)
-    napari.run()
+
+
+def _check_screen() -> None:
+    """Raise OptionError where no window can open: Qt would end the process without a word."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
+        raise OptionError("--napari needs a screen, and there is none: give --snapshot FILE.png")
 
 
 def add_layers(viewer: Any, scene: Scene) -> None:

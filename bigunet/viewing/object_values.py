@@ -77,7 +77,7 @@ def table_of(store: str, label: str) -> Path | None:
             if is_table and str(path).rstrip("/").endswith(f"labels/{label}"):
                 return _file_in(Path(store, "tables", name))
     except BigUNetError:
-        # A viewer shows labels whose tables it cannot read.
+        # A viewer shows labels, even if it cannot read their table.
         return None
     return None
 

@@ -145,8 +145,8 @@ def _finished(path: str, begun: Fingerprint) -> tuple[tuple[LabelLayer, ...], Gr
 
 def _written(begun: Fingerprint) -> list[tuple[str, OutputKind]]:
     """The outputs of a run in the order in which viewers lay them over each other."""
-    wanted = begun.get("option outputs", ())
-    return [(name, kind) for name, kind in OUTPUT_KINDS.items() if name in wanted]
+    outputs = begun.get("option outputs", ())
+    return [(name, kind) for name, kind in OUTPUT_KINDS.items() if name in outputs]
 
 
 def _unfinished(

@@ -101,8 +101,8 @@ class PixelGrid:
             (self.height, self.corner[0]) if axis == "y" else (self.width, self.corner[1])
         )
         centres = corner + (np.arange(count) + 0.5) * self.pitch
-        found = np.floor((centres - starts[axis]) / scales[axis] + 1e-9).astype(np.int64)
-        return np.where((found >= 0) & (found < extent), found, -1)
+        below = np.floor((centres - starts[axis]) / scales[axis] + 1e-9).astype(np.int64)
+        return np.where((below >= 0) & (below < extent), below, -1)
 
     def _others(self, image: ImageDescription, level: int) -> dict[str, int] | None:
         """The voxel along the other axes; None if the plane lies outside the image."""

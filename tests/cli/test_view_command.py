@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import types
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -55,9 +56,16 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert line in message
 
 
-def test_without_napari_one_line_says_what_to_install(
+def test_without_napari_or_a_screen_one_line_says_what_to_do(
     bigunet: Any, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "napari", types.ModuleType("napari"))
+    done = bigunet("view", image, "--napari")
+    assert done.messages == [
+        "Error: --napari needs a screen, and there is none: give --snapshot FILE.png"
+    ]
     monkeypatch.setitem(sys.modules, "napari", None)
     done = bigunet("view", image, "--napari")
     assert done.messages == ["Error: --napari needs napari: pip install 'napari[all]'"]

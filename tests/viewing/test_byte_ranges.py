@@ -16,14 +16,14 @@ def test_a_range_is_the_bytes_from_the_first_to_the_last_that_exist(
     first: int, last: int, size: int
 ) -> None:
     asked = byte_range(f"bytes={first}-{last}", size)
-    wanted = bytes(b for b in BODY[:size] if first <= b <= last)
+    expected = bytes(b for b in BODY[:size] if first <= b <= last)
     if last < first:
         assert asked == (0, size)
-    elif not wanted:
+    elif not expected:
         assert asked is None
     else:
         assert asked is not None
-        assert BODY[:size][slice(*asked)] == wanted
+        assert BODY[:size][slice(*asked)] == expected
 
 
 @given(count=SIZES, size=SIZES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,14 @@ def test_labels_of_one_plane_lie_over_each_point_in_time(tmp_path: Path, write_i
         SceneRequest(path=tmp_path / "i.zarr", labels=[tmp_path / "cells.zarr"])
     ).labels
     assert layer.image.volume_scale() == (0.5, 0.25)
+
+
+def test_coarse_levels_of_labels_lie_half_a_voxel_further(image: Path, tmp_path: Path) -> None:
+    zarr.save_array(tmp_path / "cells.zarr", np.zeros((24, 36), np.uint8))
+    one = open_image(tmp_path / "cells.zarr")
+    half = replace(one.levels[0], shape=(12, 18), scale=(2.0, 2.0))
+    labels = placed_over(replace(one, levels=(one.levels[0], half)), open_image(image))
+    own = open_image(image / "labels/classes")
+    for level in (0, 1):
+        assert labels.volume_scale(level) == own.volume_scale(level)
+        assert labels.volume_translation(level) == own.volume_translation(level)
