@@ -27,7 +27,7 @@ _SHAPE = (540, 60)
 _BLOCK = (64, 32)
 _OPTIONS = SegmentOptions(outputs=("classes", "probabilities"), block_shape=_BLOCK, no_report=True)
 _PLACES = st.tuples(st.integers(0, _SHAPE[0] - 1), st.integers(0, _SHAPE[1] - 1))
-_RECORD = {"ledger.jsonl", "report.json"}
+_RECORD = {"ledger.jsonl", "report.json", "run.toml"}
 
 
 def contents(store: Path) -> dict[str, bytes]:
