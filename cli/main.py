@@ -55,7 +55,7 @@ class _Commands(ExampleGroup):
     bigunet segment --help
         List the options of a command.
     """,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"max_content_width": 100},
 )
 @click.version_option(package_name="bigunet")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log messages.")
