@@ -23,24 +23,15 @@ from bigunet_cli.words import print_json, say, shown
 )
 @click.argument("path", type=MODEL_NAME, metavar="PATH")
 @axes_option
-<<<<<<< HEAD
-=======
-@trust_option
->>>>>>> main
 @option(
     "--full",
     section=MESSAGES,
     is_flag=True,
     help="Print the history of a model, and all options of an output.",
 )
-<<<<<<< HEAD
 @trust_option
 @json_option
 def info(path: str, axes: str, full: bool, trust: bool, as_json: bool) -> None:
-=======
-@json_option
-def info(path: str, axes: str, trust: bool, full: bool, as_json: bool) -> None:
->>>>>>> main
     """Say what PATH is: an image, a plate, a model (name or file), or an output of bigunet."""
     with loading():
         from bigunet.path_info import info as describe
