@@ -62,7 +62,7 @@ class WithExamples(click.Command):
 
     def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Every command states them: click keeps the names that it saw when it made the option.
+        # Each command states them, because click keeps the option that it first made.
         self.context_settings.setdefault("help_option_names", ["-h", "--help"])
         lines = inspect.cleandoc(examples).splitlines()
         self.examples = dict(zip(lines[::2], map(str.strip, lines[1::2])))
