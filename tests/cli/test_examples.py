@@ -56,7 +56,7 @@ def test_help_ends_with_two_examples_or_more(words: str) -> None:
     command = COMMANDS[words]
     assert isinstance(command, WithExamples)
     assert len(command.examples) >= 2
-    text = command.get_help(click.Context(command, info_name=words))
+    text = command.get_help(click.Context(command, info_name=words, **command.context_settings))
     last = text.rpartition("\nExamples:\n")[2].splitlines()
     assert [line.strip() for line in last[::2]] == list(command.examples)
     for line, meaning in command.examples.items():
