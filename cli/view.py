@@ -25,7 +25,14 @@ _PAGE, _PICTURE = "Page", "Picture"
 
 
 @click.command(
-    cls=SectionedCommand, short_help="Look at an image, its labels and their table in a browser."
+    cls=SectionedCommand,
+    short_help="Look at an image, its labels and their table in a browser.",
+    examples="""
+    bigunet view out.zarr
+        Look at image, classes and objects in a browser.
+    bigunet view out.zarr --snapshot out.png
+        Draw a picture without a browser.
+    """,
 )
 @click.argument("path", metavar="PATH")
 @option(
