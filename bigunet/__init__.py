@@ -49,6 +49,8 @@ if _typing.TYPE_CHECKING:
     from bigunet.training.run.train_report import TrainReport
     from bigunet.training.train import train
     from bigunet.training.train_options import TrainOptions
+    from bigunet.viewing.snapshot import snapshot
+    from bigunet.viewing.view import View, view
 
 __version__ = _version("bigunet")
 
@@ -85,6 +87,7 @@ __all__ = [
     "UNetConfig",
     "Validated",
     "VerifyReport",
+    "View",
     "convert",
     "evaluate",
     "export",
@@ -98,8 +101,10 @@ __all__ = [
     "segment",
     "segment_fields",
     "segment_images",
+    "snapshot",
     "train",
     "verify",
+    "view",
 ]
 
 # Torch, Dask and zarr take two seconds to import: each name brings what it needs on first use.
@@ -136,6 +141,7 @@ _HOMES = {
     "UNetConfig": "model.networks.unet",
     "Validated": "events",
     "VerifyReport": "segmentation.verify_report",
+    "View": "viewing.view",
     "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
     "export": "exporting.export",
@@ -149,8 +155,10 @@ _HOMES = {
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",
     "segment_images": "segmentation.many_images",
+    "snapshot": "viewing.snapshot",
     "train": "training.train",
     "verify": "segmentation.verify",
+    "view": "viewing.view",
 }
 
 

@@ -56,7 +56,7 @@ def segment(
     Parameters
     ----------
     source : path, URL or array
-        OME-Zarr image 0.1 to 0.5, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
+        OME-Zarr image 0.1 to 0.6, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
         ND2 or LIF file, with ``#2`` behind it for the image with the index 2. Or an array of
         numpy, dask or xarray, as for `predict`; it needs a target, and is copied part by part into
         a temporary folder for the time of the run.

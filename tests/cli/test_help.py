@@ -90,7 +90,7 @@ def test_the_page_says_what_the_options_say() -> None:
 def test_a_row_has_flag_values_keyword_default_and_meaning() -> None:
     row = next(line for line in page().splitlines() if line.startswith("| `--ome-version` |"))
     assert row == (
-        "| `--ome-version` | `auto`, `0.4`, `0.5` | `ome_version` | auto | OME-Zarr version of the "
-        "output. auto takes 0.5, or the version of the image for labels inside it. |"
+        "| `--ome-version` | `auto`, `0.4`, `0.5`, `0.6` | `ome_version` | auto | OME-Zarr "
+        "version of the output. auto takes 0.5, or the version of the image for labels inside it. |"
     )
     assert "| `--job-memory` | `SIZE` | `JobSpec(memory_bytes=…)` |" in page()
