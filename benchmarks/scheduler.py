@@ -25,7 +25,8 @@ from bigunet.engine.clusters.client import open_client
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import Runner
-from bigunet.engine.stage import BlockDone, Index, Result, Stage
+from bigunet.engine.stage import Index, Result, Stage
+from bigunet.events import BlockDone
 
 _PARTS = 10
 

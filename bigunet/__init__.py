@@ -5,8 +5,6 @@ import typing as _typing
 from importlib.metadata import version as _version
 
 if _typing.TYPE_CHECKING:
-    from bigunet.arrays.predict import predict
-    from bigunet.arrays.prediction import Prediction
     from bigunet.conversion.convert import convert
     from bigunet.conversion.convert_options import ConvertOptions
     from bigunet.conversion.convert_report import ConvertReport
@@ -14,6 +12,16 @@ if _typing.TYPE_CHECKING:
     from bigunet.errors import BigUNetError
     from bigunet.evaluation.evaluate import Evaluation, evaluate
     from bigunet.evaluation.evaluate_options import EvaluateOptions
+    from bigunet.events import (
+        AtWork,
+        BlockDone,
+        Notice,
+        RunsDone,
+        StageBegun,
+        StepDone,
+        TrainBegun,
+        Validated,
+    )
     from bigunet.measuring.measure import measure
     from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
     from bigunet.model.files.model_file import load_model, save_model
@@ -26,6 +34,8 @@ if _typing.TYPE_CHECKING:
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
     from bigunet.segmentation.plate_fields import segment_fields
+    from bigunet.segmentation.predict import predict
+    from bigunet.segmentation.prediction import Prediction
     from bigunet.segmentation.segment import segment
     from bigunet.segmentation.segment_options import SegmentOptions
     from bigunet.segmentation.segment_report import SegmentReport
@@ -40,8 +50,10 @@ if _typing.TYPE_CHECKING:
 __version__ = _version("bigunet")
 
 __all__ = [
+    "AtWork",
     "Augmentation",
     "BigUNetError",
+    "BlockDone",
     "ClusterSpec",
     "ConvertOptions",
     "ConvertReport",
@@ -51,17 +63,23 @@ __all__ = [
     "Model",
     "ModelDescription",
     "Normalisation",
+    "Notice",
     "ObjectDescription",
     "Prediction",
     "Recipe",
+    "RunsDone",
     "SegmentOptions",
     "SegmentReport",
     "SegmentationClass",
     "SplitRule",
+    "StageBegun",
+    "StepDone",
+    "TrainBegun",
     "TrainOptions",
     "TrainReport",
     "UNet",
     "UNetConfig",
+    "Validated",
     "VerifyReport",
     "convert",
     "evaluate",
@@ -81,8 +99,10 @@ __all__ = [
 
 # Torch, Dask and zarr take two seconds to import: each name brings what it needs on first use.
 _HOMES = {
+    "AtWork": "events",
     "Augmentation": "training.augmentation",
     "BigUNetError": "errors",
+    "BlockDone": "events",
     "ClusterSpec": "engine.clusters.spec",
     "ConvertOptions": "conversion.convert_options",
     "ConvertReport": "conversion.convert_report",
@@ -92,17 +112,23 @@ _HOMES = {
     "Model": "model.model",
     "ModelDescription": "model.description",
     "Normalisation": "model.description",
+    "Notice": "events",
     "ObjectDescription": "model.object_description",
-    "Prediction": "arrays.prediction",
+    "Prediction": "segmentation.prediction",
     "Recipe": "training.recipe",
+    "RunsDone": "events",
     "SegmentOptions": "segmentation.segment_options",
     "SegmentReport": "segmentation.segment_report",
     "SegmentationClass": "model.description",
     "SplitRule": "objects.split_rule",
+    "StageBegun": "events",
+    "StepDone": "events",
+    "TrainBegun": "events",
     "TrainOptions": "training.train_options",
     "TrainReport": "training.run.train_report",
     "UNet": "model.networks.unet",
     "UNetConfig": "model.networks.unet",
+    "Validated": "events",
     "VerifyReport": "segmentation.verify_report",
     "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
@@ -111,7 +137,7 @@ _HOMES = {
     "load_model": "model.files.model_file",
     "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
-    "predict": "arrays.predict",
+    "predict": "segmentation.predict",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",

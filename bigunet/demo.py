@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from PIL import Image
 from bigunet.blocks import BlockGrid
 from bigunet.bundled.mosaic import bundled_fields, mosaic
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.stage import Event
 from bigunet.errors import OutputError
+from bigunet.events import OnEvent
 from bigunet.geometry import Box
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.multiscale import Axis
@@ -59,7 +58,7 @@ def demo(
     *,
     shape: tuple[int, int] = MOSAIC_SHAPE,
     client: ClusterSpec | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> Demo:
     """Write ``in.zarr``, ``out.zarr`` and ``overlay.png`` into ``folder``.
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 # A scheme, or several of them that fsspec chains: ``simplecache::s3://``.
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://")
+_DRIVE = re.compile(r"/(?=[A-Za-z]:(?:/|$))")
 _FILE = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
@@ -42,11 +43,19 @@ def local_path(url: str) -> str | None:
     """
     named = _FILE.match(url)
     if named is not None:
-        plain = url[named.end() :]
+        # On Windows, file:///C:/a is C:/a.
+        plain = (
+            _DRIVE.sub("", url[named.end() :], count=1) if os.name == "nt" else url[named.end() :]
+        )
         return plain if os.path.lexists(plain) else unquote(plain)
     if is_url(url):
         return None
     return os.path.expanduser(url) if url.startswith("~") and not os.path.lexists(url) else url
+
+
+def with_slashes(path: str) -> str:
+    """A local path with slashes between its folders, which Windows takes as well as backslashes."""
+    return path.replace(os.sep, "/")
 
 
 def has_bare_secret(url: str) -> bool:

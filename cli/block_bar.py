@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from bigunet.engine.stage import BlockDone, Event, Notice, StageBegun
+from bigunet.events import BlockDone, Event, Notice, StageBegun
 
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}{postfix} {remaining} left"
 
@@ -36,7 +36,7 @@ class BlockBar:
     ) -> None:
         self._close()
 
-    def __call__(self, event: Event, dashboard: str) -> None:
+    def __call__(self, event: Event) -> None:
         """Draw one event; a notice for people is printed even where no bar is drawn."""
         if isinstance(event, Notice):
             click.echo(event.text, err=True)
@@ -44,7 +44,7 @@ class BlockBar:
         if not self._shown:
             return
         if isinstance(event, StageBegun):
-            self._say_dashboard(dashboard, event.panel)
+            self._say_dashboard(event.dashboard, event.panel)
             self._begin(event)
         elif isinstance(event, BlockDone):
             self._advance(event)

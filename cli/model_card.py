@@ -20,7 +20,7 @@ def card_in(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        card = json.loads(path.read_text())
+        card = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise OptionError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:

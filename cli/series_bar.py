@@ -11,7 +11,7 @@ from typing import Any
 from bigunet_cli.words import say
 from tqdm import tqdm
 
-from bigunet.engine.stage import BlockDone, Event, Notice, RunsDone, StageBegun
+from bigunet.events import BlockDone, Event, Notice, RunsDone, StageBegun
 
 _FORMAT = "{percentage:3.0f}%|{bar}| {unit}{postfix}, {remaining} left"
 _MOST_NAMES = 2
@@ -50,26 +50,26 @@ class SeriesBar:
             self._bar.close()
         self._bar = None
 
-    def __call__(self, event: Event, dashboard: str) -> None:
+    def __call__(self, event: Event) -> None:
         """Draw one event; a notice for people is printed even where no bar is drawn."""
         if isinstance(event, Notice):
             self.say(f"{self._kind} {event.run}: {event.text}" if event.run else event.text)
         elif self._shown:
-            self._count(event, dashboard)
+            self._count(event)
 
     def say(self, line: str) -> None:
         """Print a line for people above the bar; any thread may do so."""
         with tqdm.external_write_mode(file=sys.stderr):
             say(line)
 
-    def _count(self, event: BlockDone | RunsDone | StageBegun, dashboard: str) -> None:
+    def _count(self, event: BlockDone | RunsDone | StageBegun) -> None:
         if isinstance(event, RunsDone):
             self._num_done = event.num_done
             self._shares.pop(event.run, None)
             if self._bar is None:
                 self._begin(event.num_runs)
         else:
-            self._say_dashboard(dashboard, event)
+            self._say_dashboard(event)
             share = event.num_done / max(1, event.num_blocks) if event.stage == _STAGE else 1.0
             self._shares[event.run] = share
             if isinstance(event, BlockDone):
@@ -84,10 +84,12 @@ class SeriesBar:
                 "give the same labels"
             )
 
-    def _say_dashboard(self, dashboard: str, event: BlockDone | StageBegun) -> None:
+    def _say_dashboard(self, event: BlockDone | StageBegun) -> None:
         """Print the address of the dashboard once, on a terminal and in a log alike."""
-        if dashboard and isinstance(event, StageBegun) and not self._is_dashboard_said:
-            addresses = f"{dashboard}, map: {event.panel}" if event.panel else dashboard
+        if not isinstance(event, StageBegun) or self._is_dashboard_said:
+            return
+        if event.dashboard:
+            addresses = ", map: ".join(filter(None, (event.dashboard, event.panel)))
             self.say(f"dashboard: {addresses}")
             self._is_dashboard_said = True
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from bigunet.training.run.train_events import AtWork
+from bigunet.events import AtWork
 
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {remaining} left"
 _SILENT_SECONDS = 10.0

@@ -11,6 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+# Windows has only some of them.
+_HANGUP, _ASK = (getattr(signal, name, None) for name in ("SIGHUP", "SIGUSR1"))
+
 
 @dataclass(slots=True)
 class Stop:
@@ -46,7 +49,7 @@ def signals_as_interrupts() -> Iterator[Stop]:
     with (
         _handled(signal.SIGTERM, end, instead_of=signal.SIG_DFL),
         # Where it is ignored, as nohup does, it stays ignored.
-        _handled(signal.SIGHUP, end, instead_of=signal.SIG_DFL),
+        _handled(_HANGUP, end, instead_of=signal.SIG_DFL),
     ):
         yield stop
 
@@ -61,7 +64,7 @@ def asked_to_end() -> Iterator[threading.Event]:
         signal.signal(number, signal.SIG_IGN)
         event.set()
 
-    with _handled(signal.SIGUSR1, ask, instead_of=signal.SIG_DFL):
+    with _handled(_ASK, ask, instead_of=signal.SIG_DFL):
         yield event
 
 
@@ -77,20 +80,20 @@ def while_starting() -> Iterator[None]:
 
     with ExitStack() as handled:
         handled.enter_context(_handled(signal.SIGINT, leave, instead_of=signal.default_int_handler))
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, _HANGUP):
             # Without `signals_as_interrupts`, they end the process at once anyway.
-            if callable(before := signal.getsignal(number)):
+            if number is not None and callable(before := signal.getsignal(number)):
                 handled.enter_context(_handled(number, leave, instead_of=before))
         yield
 
 
 @contextmanager
 def _handled(
-    number: int, handler: Callable[[int, FrameType | None], None], *, instead_of: object
+    number: int | None, handler: Callable[[int, FrameType | None], None], *, instead_of: object
 ) -> Iterator[None]:
-    """Handle a signal for a while, unless it is ignored or handled already."""
-    usable = threading.current_thread() is threading.main_thread()
-    if not usable or signal.getsignal(number) is not instead_of:
+    """Handle a signal for a while, unless the system lacks it, or it is ignored or handled."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if number is None or not in_main_thread or signal.getsignal(number) is not instead_of:
         yield
         return
     before = signal.signal(number, handler)

@@ -12,7 +12,7 @@ import click
 from bigunet_cli.stage_bar import StageBar
 from tqdm import tqdm
 
-from bigunet.training.run.train_events import AtWork, StepDone, TrainBegun, TrainEvent, Validated
+from bigunet.events import AtWork, StepDone, TrainBegun, TrainEvent, Validated
 
 _FORMAT = "training {percentage:3.0f}%|{bar}| {desc}{postfix} {remaining} left"
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import bigunet
 from bigunet import (
     Augmentation,
+    BlockDone,
     ClusterSpec,
     ConvertReport,
     EvaluateOptions,
@@ -22,6 +23,7 @@ from bigunet import (
     Model,
     Recipe,
     SegmentOptions,
+    TrainBegun,
     TrainOptions,
     TrainReport,
 )
@@ -114,6 +116,15 @@ def test_a_train_report_is_a_line() -> None:
         Path("m.safetensors"), Path("m"), "ap", 0.5, 3, 9, 61.0, 1.0, 0.0, False, 7
     )
     assert repr(report) == "<TrainReport: m.safetensors; ap 0.5; step 3 of 9; 61 s>"
+
+
+def test_events_are_lines() -> None:
+    done = BlockDone("segment", (0, 1), {"voxels": 9, "seconds": 1.0}, 3, 9, "a.zarr")
+    assert repr(done) == "<BlockDone: a.zarr; segment; 3 of 9 blocks>"
+    begun = TrainBegun(20, 5, (188, 188), 1_927_075, 0, "dice", doubts=("flat",))
+    assert repr(begun) == (
+        "<TrainBegun: 20 images, 5 to validate on; patches of 188 × 188; 1927075 weights; 1 doubt>"
+    )
 
 
 def test_a_convert_report_is_a_line() -> None:

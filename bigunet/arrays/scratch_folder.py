@@ -16,7 +16,7 @@ from bigunet.machine.signals import undisturbed
 
 logger = logging.getLogger(__name__)
 
-_PREFIX = "bigunet-predict-"
+_PREFIX = "bigunet-array-"
 _TRIES = 20
 _PAUSE_SECONDS = 0.25
 _AXES_FLAG = re.compile(r"--axes (\w+)")

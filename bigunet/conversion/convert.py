@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Unpack
 
@@ -20,7 +19,8 @@ from bigunet.conversion.convert_report import ConvertReport
 from bigunet.engine.clusters.client import check_can_start, check_client
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.watch import Watch
-from bigunet.engine.stage import Event, Notice
+from bigunet.event_bar import drawn
+from bigunet.events import Notice, OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.machine.memory import MemoryWatch
 from bigunet.machine.processes import leave_if_imported_again
@@ -36,8 +36,6 @@ from bigunet.urls import without_secrets
 
 logger = logging.getLogger(__name__)
 
-OnEvent = Callable[[Event, str], None]
-
 
 def convert(
     source: str | Path,
@@ -48,6 +46,7 @@ def convert(
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
     on_event: OnEvent | None = None,
+    progress: bool = False,
     **fields: Unpack[ConvertKeywords],
 ) -> ConvertReport:
     """Write an image as OME-Zarr with a pyramid; level 0 has the very voxels of the image.
@@ -67,7 +66,9 @@ def convert(
     stop : threading.Event, optional
         If it is set, no further block begins, and the conversion ends with StoppedError.
     on_event : callable, optional
-        Receives each event of the run, and the address of the dashboard.
+        Receives each event of the run, as `segment` passes them on.
+    progress : bool
+        As for `segment`.
     **fields
         Fields of ConvertOptions, such as ``ome_version="0.4"``.
 
@@ -96,7 +97,8 @@ def convert(
         with record.opened("resume") as ledger:
             if is_finished(plan, ledger):
                 return ConvertReport.of(plan, already_finished=True)
-    return _run(plan, record, workers, existing, stop, on_event)
+    with drawn(on_event, progress=progress) as hear:
+        return _run(plan, record, workers, existing, stop, hear)
 
 
 def _run(
@@ -129,4 +131,4 @@ def _say(notes: tuple[str, ...], on_event: OnEvent | None) -> None:
         if on_event is None:
             logger.warning("%s", without_secrets(line))
         else:
-            on_event(Notice(f"Warning: {line}"), "")
+            on_event(Notice(f"Warning: {line}"))

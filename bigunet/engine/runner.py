@@ -19,16 +19,9 @@ from bigunet.engine.clusters.submissions import last_refusal
 from bigunet.engine.forget import forget_done_tasks
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.on_worker import Failure, Refused, WorkPlugin, num_running, run_block
-from bigunet.engine.stage import (
-    BlockDone,
-    Event,
-    Index,
-    Notice,
-    Result,
-    Stage,
-    StageBegun,
-)
+from bigunet.engine.stage import Index, Result, Stage
 from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
+from bigunet.events import BlockDone, Event, Notice, StageBegun
 from bigunet.urls import without_secrets
 
 # With two blocks per thread the next block is on the worker before the last one ends. With more,

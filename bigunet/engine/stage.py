@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from bigunet.blocks import BlockGrid
-from bigunet.urls import without_secrets
 
 Index = tuple[int, ...]
 Result = dict[str, Any]
@@ -62,87 +61,3 @@ class Stage:
     work: Work
     grid: BlockGrid | None = None
     axes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BlockDone:
-    """Event: a block was finished and recorded.
-
-    Parameters
-    ----------
-    stage : str
-    index : tuple of int
-    result : dict
-        What the work of the block returned.
-    num_done, num_blocks : int
-        Blocks of the stage.
-    run : str
-        Name of the run among several that are at work at once; empty for a single run.
-    """
-
-    stage: str
-    index: Index
-    result: Result
-    num_done: int
-    num_blocks: int
-    run: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StageBegun:
-    """Event: a stage begins.
-
-    Parameters
-    ----------
-    stage : str
-    num_done : int
-        Number of its blocks that an earlier run has done.
-    num_blocks : int
-    panel : str
-        Address of bigunet's panel on the dashboard; empty without one.
-    run : str
-        Name of the run, as in BlockDone.
-    """
-
-    stage: str
-    num_done: int
-    num_blocks: int
-    panel: str = ""
-    run: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Event: a line for people, without passwords and tokens.
-
-    Parameters
-    ----------
-    text : str
-    run : str
-        Name of the run that it is about, as in BlockDone.
-    """
-
-    text: str
-    run: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", without_secrets(self.text))
-
-
-@dataclass(frozen=True, slots=True)
-class RunsDone:
-    """Event: a run of several has ended, well or not; the first of these events counts none.
-
-    Parameters
-    ----------
-    num_done, num_runs : int
-    run : str
-        Name of the run that has ended; empty in the first event.
-    """
-
-    num_done: int
-    num_runs: int
-    run: str = ""
-
-
-Event = BlockDone | Notice | RunsDone | StageBegun

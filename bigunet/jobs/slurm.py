@@ -120,6 +120,8 @@ def _check(request: JobRequest, options: SegmentOptions, existing: Existing) -> 
             "jobs of an array must have the same tiles, but with --tune each would measure its "
             "own: leave --tune out, or give --way dask"
         )
+    if options.device == "mps":
+        raise OptionError("--device mps is for Macs: give --device cpu, or --gpus N")
     if request.gpus and options.device == "cpu":
         raise OptionError("--device cpu needs no --gpus: give one of them")
     if not request.gpus and options.device == "cuda":

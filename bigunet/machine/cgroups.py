@@ -52,7 +52,7 @@ class CgroupFiles:
 def lines(file: Path) -> list[str]:
     """The lines of a small file; none where it cannot be read."""
     try:
-        return file.read_text().splitlines()
+        return file.read_text("utf-8").splitlines()
     except OSError:
         return []
 

@@ -10,12 +10,18 @@ import contextlib
 import ctypes
 import os
 import shutil
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 # Of the name of a file, kept in the name of its temporary file.
 _NAME_BYTES = 200
+# On Windows, a scanner for viruses or an indexer opens new files for a moment. Meanwhile nobody can
+# rename or replace them.
+_RENAME_SECONDS = 5.0
+_PAUSE_SECONDS = 0.05
 
 
 @contextlib.contextmanager
@@ -53,7 +59,29 @@ def replacing(path: Path, *, sole_writer: bool = False) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial") if sole_writer else _own_partial(path)
     with _removed_after_error(partial):
         yield partial
-        partial.replace(path)
+        replace_file(partial, path)
+
+
+def replace_file(new: Path, path: Path) -> None:
+    """Put a file in the place of another one, or of none, in one step.
+
+    On Windows it tries again for some seconds if another process has one of them open.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be renamed.
+    """
+    until = time.monotonic() + _RENAME_SECONDS
+    while True:
+        try:
+            new.replace(path)
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def swap_folders(new: Path, path: Path) -> None:
@@ -80,6 +108,8 @@ def swap_folders(new: Path, path: Path) -> None:
 
 def _exchanged(first: Path, second: Path) -> bool:
     """Exchange two names in one step, if the file system can."""
+    if sys.platform != "linux":
+        return False
     exchange = getattr(ctypes.CDLL(None), "renameat2", None)
     here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>
     names = (os.fsencode(first), os.fsencode(second))
@@ -102,13 +132,29 @@ def create_once(path: Path, content: bytes) -> bool:
     partial = _own_partial(path)
     try:
         partial.write_bytes(content)
-        # A link, unlike a rename, fails where the name is taken.
-        os.link(partial, path)
+        _rename_once(partial, path)
     except FileExistsError:
         return False
     finally:
         partial.unlink(missing_ok=True)
     return True
+
+
+def _rename_once(partial: Path, path: Path) -> None:
+    """Give a file its name, unless the name is taken."""
+    if sys.platform == "win32":
+        # Elsewhere a rename replaces the file that has the name.
+        partial.rename(path)
+        return
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # This file system has no links (FAT, and some of networks and of macOS). A process that is
+        # killed between the two lines leaves a file that is cut off.
+        with path.open("xb") as file:
+            file.write(partial.read_bytes())
 
 
 def _own_partial(path: Path) -> Path:

@@ -1,9 +1,5 @@
 """Locks on files. The operating system ends a lock when the process ends, however that happens.
 
-The package filelock does not fit: it has no shared locks of this kind; where a file system has no
-locks it falls back to a marker file, which outlives a killed process; and it cannot lock a file
-that is open already, as a ledger is.
-
 Some network file systems have no locks. There a lock for one process counts as held, with a
 warning in the log; a shared lock, on which several processes rely, is an error.
 """
@@ -11,16 +7,17 @@ warning in the log; a shared lock, on which several processes rely, is an error.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from bigunet.errors import BusyError, OutputError
+from bigunet.machine.file_locks import try_lock
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ def lock(file: IO[bytes], output: Path) -> None:
     BusyError
         If another process has locked it.
     """
-    if not _locked(file.fileno(), file.name, fcntl.LOCK_EX):
+    if not _locked(file.fileno(), file.name, shared=False):
         raise BusyError(f"{output} is being written by another bigunet; wait for it or stop it")
 
 
@@ -73,7 +70,7 @@ def shared_lock(path: Path, output: Path, *, patience_seconds: float = 60) -> It
         raise OutputError(f"cannot open {path}: {error.strerror}") from error
     with file:
         until = time.monotonic() + patience_seconds
-        while not _locked(file.fileno(), file.name, fcntl.LOCK_SH):
+        while not _locked(file.fileno(), file.name, shared=True):
             if time.monotonic() > until:
                 raise BusyError(f"{output} is being written by another bigunet; wait for it")
             time.sleep(_POLL_SECONDS)
@@ -104,12 +101,22 @@ def folder_lock(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     finally:
-        # The file goes before the lock: afterwards another process may have it.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        os.close(file)
+        _remove_lock_file(path, file)
         with contextlib.suppress(OSError):
             folder.rmdir()
+
+
+def _remove_lock_file(path: Path, file: int) -> None:
+    if sys.platform == "win32":
+        # Windows removes no open file, so that of another process stays.
+        os.close(file)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return
+    # The file goes before the lock: afterwards another process may have it.
+    with contextlib.suppress(OSError):
+        path.unlink()
+    os.close(file)
 
 
 def _locked_file(path: Path, refusal: Callable[[str], str]) -> int:
@@ -118,7 +125,7 @@ def _locked_file(path: Path, refusal: Callable[[str], str]) -> int:
         if file is None:
             continue
         try:
-            if not _locked(file, str(path), fcntl.LOCK_EX):
+            if not _locked(file, str(path), shared=False):
                 raise BusyError(refusal(os.read(file, 1000).decode(errors="replace")))
             if _is_at(path, file):
                 os.truncate(file, 0)
@@ -154,14 +161,12 @@ def _is_at(path: Path, file: int) -> bool:
         return False
 
 
-def _locked(file: int, name: str, kind: int) -> bool:
+def _locked(file: int, name: str, *, shared: bool) -> bool:
     """Lock an open file without waiting; False if another process has a lock against this one."""
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return try_lock(file, shared=shared)
     except OSError as error:
-        if kind == fcntl.LOCK_SH:
+        if shared:
             raise OutputError(
                 f"{name} cannot be locked ({error.strerror}): parts need a file system with "
                 "locks that hold across its hosts"

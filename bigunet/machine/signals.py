@@ -2,6 +2,9 @@
 
 Threads and processes inherit the signals that their starter blocks. The functions that start
 others therefore block signals first, and restore the mask of this thread afterwards.
+
+Windows has neither masks nor most of these signals. There Ctrl-C reaches all processes of a
+console.
 """
 
 from __future__ import annotations
@@ -9,11 +12,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 
 _STARTING_TRACKER = threading.Lock()
+
+
+def signals_of(*names: str) -> tuple[signal.Signals, ...]:
+    """The signals with these names that this system has.
+
+    >>> signals_of("SIGINT", "SIGNONE")
+    (<Signals.SIGINT: 2>,)
+    """
+    return tuple(signal.Signals[name] for name in names if name in signal.Signals.__members__)
 
 
 @contextlib.contextmanager
@@ -23,13 +36,10 @@ def interrupts_blocked() -> Iterator[None]:
     Workers that are restarted later inherit this, too.
     """
     # SIGUSR1 asks the client to stop. Batch systems send it to all processes of a job.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-    try:
+    with _blocked("SIGUSR1"):
         _start_resource_tracker()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with _blocked("SIGINT"):
+            yield
 
 
 @contextlib.contextmanager
@@ -40,23 +50,15 @@ def interrupts_postponed() -> Iterator[None]:
     all processes are started. The same holds for SIGTERM where this process handles it.
     """
     _start_resource_tracker()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with _handlers_postponed():
-            yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with _blocked("SIGINT"), _handlers_postponed():
+        yield
 
 
 @contextlib.contextmanager
 def signals_for_main_thread() -> Iterator[None]:
     """Start threads that get no signals, so that the system gives them to the main thread."""
-    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
+    with _blocked("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -67,7 +69,7 @@ def undisturbed() -> Iterator[None]:
         return
     # A mask is not enough: another thread would get the signal, and Python would still run the
     # handler in the main thread.
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = signals_of("SIGINT", "SIGTERM", "SIGHUP")
     before = {number: signal.getsignal(number) for number in numbers}
     for number in before:
         signal.signal(number, signal.SIG_IGN)
@@ -76,6 +78,42 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextlib.contextmanager
+def child_handler_kept() -> Iterator[None]:
+    """Give back the handler of SIGCHLD that somebody replaces meanwhile.
+
+    Only the main thread has handlers; in others, and on Windows, nothing happens.
+    """
+    numbers = signals_of("SIGCHLD")
+    if not numbers or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(numbers[0])
+    try:
+        yield
+    finally:
+        signal.signal(numbers[0], signal.SIG_DFL if before is None else before)
+
+
+def ignore_ends_of_children() -> None:
+    """Let no handler of SIGCHLD run any more in this process."""
+    for number in signals_of("SIGCHLD"):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _blocked(*names: str) -> Iterator[None]:
+    """Block signals in this thread, and restore its mask afterwards."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals_of(*names))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from distributed import Client
 from bigunet.engine.clusters.client import check_client, workers_per_cores
 from bigunet.engine.dashboard.performance import performance_report
 from bigunet.engine.dashboard.watch import Watch
-from bigunet.engine.stage import Event
+from bigunet.events import OnEvent
 from bigunet.machine.memory import MemoryWatch
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.tuning import tuned
@@ -61,7 +61,7 @@ def execute(
     record: RunRecord,
     *,
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
     performance_path: str | Path | None = None,
 ) -> Iterator[Outcome]:
     """Run what was planned. The finished output stays locked until the context is left.

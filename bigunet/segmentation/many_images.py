@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -13,11 +13,12 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
-from bigunet.engine.stage import Event, Notice
 from bigunet.errors import BigUNetError, ImageError, OptionError, OutputError
+from bigunet.events import Notice, OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.plates import is_plate
+from bigunet.machine.names import name_as_seen, usable_name
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
@@ -48,7 +49,8 @@ def segment_images(
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
+    progress: bool = False,
     performance_path: str | Path | None = None,
     table: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
@@ -66,7 +68,7 @@ def segment_images(
     folder : path
         Local folder of the outputs; it is made if it is missing. An output has the name of its
         image without ``.zarr``, ``.ome.zarr`` and the like.
-    model, options, client, existing, stop, on_event, performance_path, **fields
+    model, options, client, existing, stop, on_event, progress, performance_path, **fields
         As for `segment`. The model is loaded once, the workers are started once, and there is one
         performance report for all images. With ``existing="resume"`` finished outputs stay,
         unfinished ones are continued, and missing ones are begun. Events have the name of their
@@ -97,7 +99,7 @@ def segment_images(
     images, left_out = list_images(sources, outputs=folder)
     if left_out:
         line = f"left out {len(left_out)} outputs of bigunet, the first {left_out[0]}"
-        logger.info("%s", line) if on_event is None else on_event(Notice(line), "")
+        logger.info("%s", line) if on_event is None else on_event(Notice(line))
     if not images:
         raise ImageError("no image was given, so there is nothing to segment")
     members = _named(images, folder)
@@ -115,6 +117,7 @@ def segment_images(
         existing=existing,
         stop=stop,
         on_event=on_event,
+        progress=progress,
         performance_path=performance_path,
     )
     image_of = {member.name: stem_of(member.source) for member in members}
@@ -141,19 +144,18 @@ def _usable(folder: str | Path) -> str:
 
 def _named(images: Sequence[str], folder: str) -> tuple[Member, ...]:
     """The images with their outputs. Two images cannot have the same output."""
-    by_name: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    members = []
     for image in images:
-        name = stem_of(image)
-        if name in by_name:
+        name = usable_name(f"{stem_of(image)}.zarr")
+        other = taken.setdefault(name_as_seen(name), image)
+        if other is not image:
             raise OptionError(
-                f"{by_name[name]} and {image} would both become {name}.zarr; rename one of them, "
-                "or segment them into two folders"
+                f"{other} and {image} would both become {name}; rename one of them, or segment "
+                "them into two folders"
             )
-        by_name[name] = image
-    return tuple(
-        Member(shown_url(image), image, os.path.join(folder, f"{name}.zarr"))
-        for name, image in by_name.items()
-    )
+        members.append(Member(shown_url(image), image, os.path.join(folder, name)))
+    return tuple(members)
 
 
 def _check(members: Sequence[Member], options: SegmentOptions, existing: Existing) -> None:

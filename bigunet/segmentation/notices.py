@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-from bigunet.engine.stage import Event, Notice
+from bigunet.events import Notice, OnEvent
 from bigunet.urls import without_secrets
 
 logger = logging.getLogger(__name__)
 
 
-def warn(line: str, on_event: Callable[[Event, str], None] | None) -> None:
+def warn(line: str, on_event: OnEvent | None) -> None:
     """Pass a warning on, without passwords and tokens."""
     if on_event is None:
         logger.warning("%s", without_secrets(line))
     else:
-        on_event(Notice(f"Warning: {line}"), "")
+        on_event(Notice(f"Warning: {line}"))

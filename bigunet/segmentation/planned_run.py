@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bigunet.engine.stage import Event
+from bigunet.events import OnEvent
 from bigunet.segmentation.notices import warn
 from bigunet.segmentation.plan.fit import Fit, check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
@@ -35,9 +34,7 @@ class PlannedRun:
     tune: bool
 
 
-def plan_run(
-    request: SegmentRequest, on_event: Callable[[Event, str], None] | None = None
-) -> PlannedRun:
+def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> PlannedRun:
     """Plan a run, see that its place may be written, measure the grey range, and warn.
 
     Parameters

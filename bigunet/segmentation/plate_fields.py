@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -12,8 +12,8 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
-from bigunet.engine.stage import Event, Notice
 from bigunet.errors import BigUNetError, ImageError, OptionError
+from bigunet.events import Notice, OnEvent
 from bigunet.io.images.limits import some_of
 from bigunet.io.images.plates import Plate, open_plate
 from bigunet.machine.processes import leave_if_imported_again
@@ -56,7 +56,8 @@ def segment_fields(
     client: Client | ClusterSpec | None = None,
     existing: Existing = "refuse",
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
+    progress: bool = False,
     performance_path: str | Path | None = None,
     table: str | Path | None = None,
     **keywords: Unpack[SegmentKeywords],
@@ -79,7 +80,7 @@ def segment_fields(
         Names or patterns of the wells, such as ``["A01", "B*"]``; by default all.
     fields : sequence of str
         Names or patterns of the fields of a well, such as ``["0", "3"]``; by default all.
-    model, options, client, existing, stop, on_event, performance_path, **keywords
+    model, options, client, existing, stop, on_event, progress, performance_path, **keywords
         As for `segment`. The workers are started once, and there is one performance report for all
         fields. Events have the name of their field, and come from several threads, but never two
         at a time. Fields that the plate lists but does not store are a warning in the log.
@@ -117,13 +118,14 @@ def segment_fields(
         existing=existing,
         stop=stop,
         on_event=on_event,
+        progress=progress,
         performance_path=performance_path,
     )
 
     def write(tables: Mapping[str, Path], failed: Sequence[str]) -> None:
         if left_out := write_plate_table(plate, tables, failed):
             line = _left_out(plate, left_out)
-            logger.warning(line) if on_event is None else on_event(Notice(line), "")
+            logger.warning(line) if on_event is None else on_event(Notice(line))
         if table is not None:
             write_table_of_all(tables, plate.names_of, Path(table))
 

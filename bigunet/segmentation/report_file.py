@@ -30,7 +30,7 @@ def write_report(target: Path, report: dict[str, Any]) -> None:
     """
     path = target / RUN_FOLDER / REPORT
     with writing(str(path)), replacing(path) as partial:
-        partial.write_text(json.dumps(report, indent=2) + "\n")
+        partial.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
 def keep_report(target: Path, report: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ def read_report(target: Path) -> dict[str, Any]:
     if not is_record_file(path):
         return {}
     try:
-        report = json.loads(path.read_text())
+        report = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from distributed import Client
 
+from bigunet.arrays.voxel_sizes import VoxelSize
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import check_report
-from bigunet.engine.stage import Event
+from bigunet.event_bar import drawn
+from bigunet.events import OnEvent
+from bigunet.io.sources.array_source import Array
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
@@ -26,10 +28,11 @@ from bigunet.segmentation.run.part import Part
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
+from bigunet.segmentation.segment_source import AboutArray, segment_source
 
 
 def segment(
-    source: str | Path,
+    source: str | Path | Array,
     target: str | Path | None = None,
     *,
     model: str | Path | Model = "nuclei",
@@ -38,17 +41,24 @@ def segment(
     existing: Existing = "refuse",
     part: Part | str | None = None,
     stop: threading.Event | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
+    progress: bool = False,
     performance_path: str | Path | None = None,
+    voxel_size_um: VoxelSize | None = None,
+    scratch: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
 ) -> SegmentReport:
     """Segment an image exactly as one pass over the mirrored whole image would.
 
+    It writes the result, and returns a report. `predict` takes an array and returns arrays.
+
     Parameters
     ----------
-    source : path or URL
+    source : path, URL or array
         OME-Zarr image 0.1 to 0.5, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
-        ND2 or LIF file, with ``#2`` behind it for the image with the index 2.
+        ND2 or LIF file, with ``#2`` behind it for the image with the index 2. Or an array of
+        numpy, dask or xarray, as for `predict`; it needs a target, and is copied part by part into
+        a temporary folder for the time of the run.
     target : path, optional
         Path of the output: an OME-Zarr with `labels/classes` and the other outputs of the options.
         By default labels and tables inside the image, with the version and levels of the image.
@@ -67,10 +77,15 @@ def segment(
         If it is set, no further block begins. The run ends with StoppedError when the blocks that
         have begun are done; these are at most two for each thread.
     on_event : callable, optional
-        Receives each event of the run (a stage begins, a block is done, a notice about the
-        workers) and the address of the dashboard.
+        Receives each event of the run: a `StageBegun`, a `BlockDone`, or a `Notice`.
+    progress : bool
+        Whether to draw a progress bar: a widget in a notebook, else text on stderr.
     performance_path : path, optional
         HTML file for Dask's performance report, which shows what each worker did at which time.
+    voxel_size_um : float, sequence of float, or mapping of str to float, optional
+        For arrays, as for `predict`.
+    scratch : path, optional
+        For arrays: folder for the temporary folder; by default that of the target.
     **fields
         Fields of SegmentOptions, such as ``level=1, channels=["DAPI"]``.
 
@@ -90,20 +105,25 @@ def segment(
     leave_if_imported_again()
     check_report(performance_path)
     options = chosen(SegmentOptions, options, fields, segment)
-    request = resolve_request(
-        source, target, model=model, options=options, workers=client, existing=existing, part=part
-    )
-    planned, record = open_record(request, plan_run(request, on_event))
-    with execute(
-        request, planned, record, stop=stop, on_event=on_event, performance_path=performance_path
-    ) as outcome:
-        return _with_page(_report(request, planned, outcome), request, on_event)
+    about = AboutArray(voxel_size_um, scratch)
+    run: dict[str, Any] = {"existing": existing, "part": part, "workers": client}
+    with (
+        drawn(on_event, progress=progress) as hear,
+        segment_source(source, target, options, about, **run) as read,
+    ):
+        request = resolve_request(read.image, target, model=model, options=read.options, **run)
+        planned, record = open_record(request, plan_run(request, hear))
+        with execute(
+            request, planned, record, stop=stop, on_event=hear, performance_path=performance_path
+        ) as outcome:
+            report = _report(request, planned, outcome)
+            _keep(read.shown(report), request)
+            return read.shown(_with_page(report, request, read.called, hear))
 
 
 def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> SegmentReport:
-    """The report of a run. If the output is finished, it is also written next to the ledger."""
     written = outcome.written
-    report = SegmentReport(
+    return SegmentReport(
         plan=outcome.plan,
         output=str(request.place.folder),
         normalisation=planned.normalisation,
@@ -118,17 +138,18 @@ def _report(request: SegmentRequest, planned: PlannedRun, outcome: Outcome) -> S
         already_finished=outcome.already_finished,
         **asdict(written.totals),
     )
-    if outcome.already_finished:
+
+
+def _keep(report: SegmentReport, request: SegmentRequest) -> None:
+    """Write the report of a finished output next to the ledger."""
+    if report.already_finished:
         keep_report(request.place.folder, report.to_dict())
-    elif written.finished:
+    elif report.finished:
         write_report(request.place.folder, report.to_dict())
-    return report
 
 
 def _with_page(
-    report: SegmentReport,
-    request: SegmentRequest,
-    on_event: Callable[[Event, str], None] | None,
+    report: SegmentReport, request: SegmentRequest, called: str, on_event: OnEvent | None
 ) -> SegmentReport:
     """The report with its page, which is written unless that of the finished output is there."""
     place, options = request.place, request.options
@@ -140,5 +161,5 @@ def _with_page(
     # Imported here: nothing else needs pictures.
     from bigunet.segmentation.page.page import write_page
 
-    written = write_page(report, place, options, on_event)
+    written = write_page(report, place, options, on_event, called=called)
     return replace(report, page=str(written or ""))

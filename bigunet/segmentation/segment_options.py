@@ -121,7 +121,8 @@ class SegmentOptions(ModelOptions):
     device: DeviceChoice = option(
         "auto",
         Choice(DeviceChoice, "device"),
-        "Device that runs the network. auto takes a worker's GPU if it has one.",
+        "Device that runs the network. auto takes a worker's GPU if it has one; mps is an Apple "
+        "GPU.",
         section=NETWORK,
     )
     backend: BackendChoice = option(
@@ -219,7 +220,8 @@ class SegmentOptions(ModelOptions):
     def __post_init__(self) -> None:
         check_fields(self)
         object.__setattr__(self, "axes", checked_letters(self.axes))
-        if self.backend == "openvino" and (self.precision == "fp16" or self.device == "cuda"):
+        on_gpu = self.device in ("cuda", "mps")
+        if self.backend == "openvino" and (self.precision == "fp16" or on_gpu):
             asked = "fp16" if self.precision == "fp16" else "a GPU"
             raise OptionError(f"OpenVINO runs on CPUs in fp32 or bf16, not with {asked}")
         if self.memory_limit < 0:

@@ -13,8 +13,9 @@ from distributed import Client
 
 from bigunet.engine.clusters.spec import ClusterSpec
 from bigunet.engine.dashboard.performance import performance_report
-from bigunet.engine.stage import Event
 from bigunet.errors import BigUNetError, BusyError, OutputError, StoppedError
+from bigunet.event_bar import drawn
+from bigunet.events import OnEvent
 from bigunet.io.files.opening import open_image
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.model.model import Model
@@ -47,7 +48,8 @@ def segment_series(
     client: Client | ClusterSpec | None,
     existing: Existing,
     stop: threading.Event | None,
-    on_event: Callable[[Event, str], None] | None,
+    on_event: OnEvent | None,
+    progress: bool = False,
     performance_path: str | Path | None,
 ) -> Generator[tuple[str, SegmentReport | BigUNetError], None, None]:
     """Segment the members with one model; the workers are started once.
@@ -61,7 +63,7 @@ def segment_series(
         Word for a member in messages: ``"field"`` or ``"image"``.
     about : str
         Title of the performance report.
-    model, options, client, existing, stop, on_event, performance_path
+    model, options, client, existing, stop, on_event, progress, performance_path
         As for `segment`.
 
     Yields
@@ -82,11 +84,12 @@ def segment_series(
     voxels = sum(member.voxels(options) for member in members[:_MOST_LOOKED_AT])
     voxels *= max(1, len(members) / _MOST_LOOKED_AT)
     with (
-        open_workers(settled(client, options.device, voxels), on_event, stop) as shared,
+        drawn(on_event, progress=progress) as hear,
+        open_workers(settled(client, options.device, voxels), hear, stop) as shared,
         performance_report(shared, performance_path, about),
     ):
         emptied = _emptied(members, model, options) if existing == "overwrite" else set()
-        events = SeriesEvents(kind, len(members), on_event)
+        events = SeriesEvents(kind, len(members), hear)
 
         def do(number: int, left: Callable[[int], None]) -> Outcome | StoppedError:
             member = members[number]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from distributed import Client
 
 from bigunet.engine.clusters.client import open_client
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.stage import Event, Notice
 from bigunet.errors import OptionError
+from bigunet.events import Notice, OnEvent
 from bigunet.segmentation.plan.worker_choice import WorkerChoice
 from bigunet.segmentation.run.device import torch_as_before
 
 
 def open_workers(
     choice: WorkerChoice,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
     stop: threading.Event | None = None,
 ) -> contextlib.AbstractContextManager[Client]:
     """A client of the workers. The caller's own client stays open, another one is closed.
@@ -41,7 +41,7 @@ def open_workers(
         return contextlib.nullcontext(choice)
     if choice is not None and not isinstance(choice, ClusterSpec):
         raise OptionError(f"client is {choice!r}: give a distributed.Client or a ClusterSpec")
-    notify = None if on_event is None else lambda line: on_event(Notice(line), "")
+    notify = None if on_event is None else lambda line: on_event(Notice(line))
     spec = choice or ClusterSpec()
     opened = open_client(spec, notify, stop)
     return _in_this_process(opened) if spec.kind == "threads" else opened

@@ -17,7 +17,14 @@ from zarr.errors import NodeNotFoundError
 from bigunet.errors import BigUNetError, ImageError
 from bigunet.stores.addresses import open_store
 from bigunet.stores.whole_chunks import DamagedChunkError, see_whole_chunks
-from bigunet.urls import has_bare_secret, lacks_host, local_path, split_query, without_secrets
+from bigunet.urls import (
+    has_bare_secret,
+    lacks_host,
+    local_path,
+    split_query,
+    with_slashes,
+    without_secrets,
+)
 from bigunet.urls import join_url as join_url
 from bigunet.urls import shown_url as shown_url
 
@@ -38,7 +45,7 @@ def normal_url(url: str | Path) -> str:
     text = os.fspath(url)
     path = local_path(text)
     if path is not None:
-        return os.path.abspath(path)
+        return with_slashes(os.path.abspath(path))
     if has_bare_secret(text):
         raise ImageError(
             f"the user or password in the address {shown_url(text)} holds characters that must be "

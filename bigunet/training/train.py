@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+from bigunet.event_bar import drawn
+from bigunet.events import OnTrainEvent, TrainEvent
 from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.options.choices import Existing
@@ -13,7 +15,6 @@ from bigunet.options.option_fields import check_keywords, with_keywords
 from bigunet.options.option_kinds import check_existing
 from bigunet.training.recipe import Recipe
 from bigunet.training.run.start import start_run
-from bigunet.training.run.train_events import OnEvent, TrainEvent
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.run.training_run import TrainingRun
 from bigunet.training.train_keywords import TrainKeywords
@@ -31,7 +32,8 @@ def train(
     card: Mapping[str, Any] | None = None,
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
-    on_event: OnEvent | None = None,
+    on_event: OnTrainEvent | None = None,
+    progress: bool = False,
     **fields: Unpack[TrainKeywords],
 ) -> TrainReport:
     """Train a network as the U-Net paper does, on ten images or many.
@@ -60,6 +62,8 @@ def train(
     on_event : callable, optional
         Called with an event at the beginning, after each step and validation, and during each
         other stage.
+    progress : bool
+        Whether to draw a progress bar: a widget in a notebook, else text on stderr.
     **fields
         Fields of TrainOptions and Recipe, such as ``target="classes", steps=2000``.
 
@@ -90,9 +94,12 @@ def train(
         existing=check_existing(existing),
     )
     run.check_place()
-    with folder_lock(run.folder, run.busy_message):
+    with (
+        folder_lock(run.folder, run.busy_message),
+        drawn(on_event, progress=progress) as hear,
+    ):
         run.check_files()
-        return start_run(run, on_event or _ignore)
+        return start_run(run, hear or _ignore)
 
 
 def _chosen(

@@ -154,7 +154,8 @@ class TrainOptions:
     device: DeviceChoice = option(
         "auto",
         Choice(DeviceChoice),
-        "Device that trains the network. auto takes a GPU if there is one.",
+        "Device that trains the network. auto takes a GPU of NVIDIA if there is one; mps is an "
+        "Apple GPU, on which no training was tried.",
         section=MACHINE,
     )
     calibrate: bool = option(

@@ -59,14 +59,15 @@ def test_what_is_unclear_is_refused_in_a_line_about_the_array(
     with pytest.raises((OptionError, ImageError), match=says) as refused:
         bigunet.predict(array, tiny_model, client=client, **given)
     assert "\n" not in str(refused.value)
-    assert "bigunet-predict-" not in str(refused.value)
+    assert "bigunet-array-" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_segment_and_plan_name_predict_for_an_array() -> None:
-    for verb in (bigunet.segment, bigunet.plan):
-        with pytest.raises(OptionError, match=r"type ndarray: .*; bigunet\.predict segments an ar"):
-            verb(PLANE)  # type: ignore[operator]
+def test_segment_without_an_output_and_plan_name_predict_for_an_array() -> None:
+    with pytest.raises(OptionError, match=r"give the path of an output, or use bigunet\.predict"):
+        bigunet.segment(PLANE)
+    with pytest.raises(OptionError, match=r"type ndarray: .*; bigunet\.predict segments an ar"):
+        bigunet.plan(PLANE)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ import sys, time
 import numpy as np
 import bigunet
 
-def slow(event, dashboard):
+def slow(event):
     print("begun", flush=True)
     time.sleep(60)
 
@@ -197,7 +198,7 @@ def test_a_result_keeps_the_coordinates_of_its_array_but_those_of_channels(
 def test_xarray_is_not_imported_for_other_arrays(tiny_model: Path, tmp_path: Path) -> None:
     program = (
         "import sys, numpy as np, bigunet\n"
-        "from bigunet.arrays.predict import predict\n"
+        "from bigunet.segmentation.predict import predict\n"
         "from bigunet.arrays.given_array import GivenArray\n"
         "GivenArray.of(np.zeros((5, 6)), '', None)\n"
         "assert 'xarray' not in sys.modules\n"

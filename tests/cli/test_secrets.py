@@ -16,7 +16,7 @@ from bigunet_cli.words import print_json, shown
 from distributed import Client
 from support.web import served
 
-from bigunet.engine.stage import Notice
+from bigunet.events import Notice
 from bigunet.io.images.discovery import open_multiscale
 from bigunet.io.images.plates import Plate
 

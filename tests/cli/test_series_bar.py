@@ -8,7 +8,7 @@ import sys
 import pytest
 from bigunet_cli.series_bar import SeriesBar
 
-from bigunet.engine.stage import BlockDone, Event, Notice, RunsDone, StageBegun
+from bigunet.events import BlockDone, Event, Notice, RunsDone, StageBegun
 
 
 class Terminal(io.StringIO):
@@ -32,7 +32,7 @@ def last_line(events: list[Event], monkeypatch: pytest.MonkeyPatch) -> str:
     terminal = as_terminal(monkeypatch)
     with SeriesBar("field", shown=True) as bar:
         for event in events:
-            bar(event, "")
+            bar(event)
     return terminal.getvalue().split("\r")[-1].strip()
 
 
@@ -55,9 +55,9 @@ def test_lines_stand_alone_and_a_notice_names_its_image(
 ) -> None:
     terminal = as_terminal(monkeypatch)
     with SeriesBar("image", shown=True) as bar:
-        bar(RunsDone(0, 2), "")
-        bar(Notice("Warning: it is flat", run="/x/a.zarr"), "")
-        bar(Notice("no worker is left"), "")
+        bar(RunsDone(0, 2))
+        bar(Notice("Warning: it is flat", run="/x/a.zarr"))
+        bar(Notice("no worker is left"))
     lines = terminal.getvalue().replace("\r", "\n").splitlines()
     assert "image /x/a.zarr: Warning: it is flat" in lines
     assert "no worker is left" in lines
@@ -65,7 +65,7 @@ def test_lines_stand_alone_and_a_notice_names_its_image(
 
 def test_without_a_bar_notices_are_printed_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     with SeriesBar("image", shown=False) as bar:
-        bar(RunsDone(0, 2), "")
-        bar(StageBegun("segment", 0, 2, run="a"), "http://127.0.0.1:8787/status")
-        bar(Notice("Warning: it is flat", run="a"), "")
+        bar(RunsDone(0, 2))
+        bar(StageBegun("segment", 0, 2, run="a", dashboard="http://127.0.0.1:8787/status"))
+        bar(Notice("Warning: it is flat", run="a"))
     assert capsys.readouterr().err == "image a: Warning: it is flat\n"

@@ -18,8 +18,8 @@ from support.stored import contents
 
 from bigunet import ClusterSpec, convert, info, segment, segment_images
 from bigunet.conversion import convert_plan
-from bigunet.engine.stage import BlockDone
 from bigunet.errors import ImageError, OptionError, OutputError, ResumeError, StoppedError
+from bigunet.events import BlockDone
 from bigunet.geometry import Box
 from bigunet.io.files.opening import open_image, open_level
 from bigunet.io.images.units import scale_um
@@ -129,7 +129,7 @@ def test_a_stopped_conversion_goes_on_to_the_same_bytes(
     convert(large, whole, client=client)
     stop, count = threading.Event(), itertools.count(1)
 
-    def end_soon(event: object, dashboard: str) -> None:
+    def end_soon(event: object) -> None:
         if isinstance(event, BlockDone) and next(count) >= after:
             stop.set()
 
@@ -231,7 +231,7 @@ def test_an_image_that_changes_meanwhile_does_not_become_an_output(
     with tifffile.TiffFile(large) as tiff:
         content[tiff.pages[0].dataoffsets[-1] + 9] ^= 1
 
-    def change(event: object, dashboard: str) -> None:
+    def change(event: object) -> None:
         if isinstance(event, BlockDone) and event.stage == "downsample1":
             large.write_bytes(content)
 

@@ -15,7 +15,8 @@ from distributed import Client
 
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import Runner
-from bigunet.engine.stage import BlockDone, Index, Result, Stage
+from bigunet.engine.stage import Index, Result, Stage
+from bigunet.events import BlockDone
 
 WARM, BLOCKS = 1000, 3000
 

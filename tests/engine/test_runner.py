@@ -23,17 +23,9 @@ from bigunet.engine.clusters.environments import versions
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.on_worker import run_block
 from bigunet.engine.runner import BLOCKS_PER_THREAD, Runner
-from bigunet.engine.stage import (
-    BlockDone,
-    Event,
-    Index,
-    Notice,
-    Result,
-    Stage,
-    StageBegun,
-    Work,
-)
+from bigunet.engine.stage import Index, Result, Stage, Work
 from bigunet.errors import BlockError, ClusterError, ImageError, StoppedError
+from bigunet.events import BlockDone, Event, Notice, StageBegun
 
 
 def stage_of(work: Work, count: int = 20, *, name: str = "predict") -> Stage:

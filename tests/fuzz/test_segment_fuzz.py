@@ -267,7 +267,7 @@ def test_labels_inside_an_image_equal_those_of_one_pass_and_it_stays_an_image(
     assert quiet(verify, bench.image.path, model=network, windows=3).passed
 
 
-def _ignore(event_: Any, dashboard: str) -> None:
+def _ignore(event_: Any) -> None:
     """Ignore an event."""
 
 

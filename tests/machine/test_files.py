@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from bigunet.machine.files import create_once, replacing
+from bigunet.machine import files
+from bigunet.machine.files import create_once, replace_file, replacing
 
 
 @pytest.mark.parametrize("sole_writer", [False, True])
@@ -79,3 +83,45 @@ def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path: Path) -> N
             partial.write_text("whole")
         assert (tmp_path / name).read_text() == "whole"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_is_created_once_where_the_file_system_has_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "ledger.jsonl"
+    assert create_once(path, b"first")
+    assert not create_once(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_on_windows_a_file_that_another_process_has_open_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, path = tmp_path / "new", tmp_path / "a.json"
+    refusals = [PermissionError(errno.EACCES, "open elsewhere")] * 3
+    replace = Path.replace
+
+    def busy(one: Path, other: Path) -> Path:
+        if refusals:
+            raise refusals.pop()
+        return replace(one, other)
+
+    monkeypatch.setattr(Path, "replace", busy)
+    new.write_text("new")
+    with pytest.raises(PermissionError):
+        replace_file(new, path)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(files, "_PAUSE_SECONDS", 0)
+    replace_file(new, path)
+    assert path.read_text() == "new"
+    assert refusals == []
+    # It does not wait for ever.
+    refusals.extend([PermissionError(errno.EACCES, "open elsewhere")] * 99)
+    monkeypatch.setattr(files, "_RENAME_SECONDS", -1)
+    with pytest.raises(PermissionError):
+        replace_file(path, new)

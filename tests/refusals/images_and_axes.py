@@ -40,11 +40,18 @@ CASES = (
         instead="State the axes with `--axes cyx` or `--axes zyx`.",
     ),
     Case(
-        "An array in the place of a path, in Python",
+        "An array without an output, in Python",
         script=_script("bigunet.segment(np.zeros((60, 50)))"),
-        says="of the type ndarray: give a path or a URL; bigunet.predict segments an array",
-        why="`segment` reads and writes files.",
-        instead="Use `bigunet.predict`.",
+        says="give the path of an output, or use bigunet.predict, which returns arrays",
+        why="`segment` writes files. An image on the disk can hold its labels, an array cannot.",
+        instead="Give an output, such as `out.zarr`, or use `bigunet.predict`.",
+    ),
+    Case(
+        'An array and `existing="resume"`, in Python',
+        script=_script('bigunet.segment(np.zeros((60, 50)), "out.zarr", existing="resume")'),
+        says='existing="resume" needs an image that stays: write the array as a zarr',
+        why="`--resume` compares the image with that of the first run, and the array is gone.",
+        instead="Write the array as a zarr, and give its path.",
     ),
     Case(
         "An array (3, 60, 50) without names of axes, in Python",

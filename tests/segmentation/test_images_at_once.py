@@ -18,8 +18,8 @@ from support.stored import contents
 
 import bigunet
 from bigunet import SegmentOptions
-from bigunet.engine.stage import BlockDone, Event, Notice, RunsDone, StageBegun
 from bigunet.errors import ImageError, StoppedError
+from bigunet.events import BlockDone, Event, Notice, RunsDone, StageBegun
 from bigunet.segmentation import series
 from bigunet.segmentation.series_events import SeriesEvents
 
@@ -64,7 +64,7 @@ def test_bytes_are_those_of_each_image_alone_for_any_number_at_once_and_any_stop
 ) -> None:  # fmt: skip
     out, stop, num_blocks = tmp_path_factory.mktemp("out"), threading.Event(), itertools.count()
 
-    def stop_some_time(event: Event, dashboard: str) -> None:
+    def stop_some_time(event: Event) -> None:
         if isinstance(event, BlockDone) and next(num_blocks) == stop_after:
             stop.set()
 
@@ -87,7 +87,7 @@ def test_events_of_several_threads_come_one_at_a_time() -> None:
     entered = threading.Lock()
     seen: list[tuple[str, bool]] = []
 
-    def keep(event: Event, dashboard: str) -> None:
+    def keep(event: Event) -> None:
         seen.append((event.run, entered.acquire(blocking=False)))
         time.sleep(0.001)
         if seen[-1][1]:
@@ -121,7 +121,7 @@ def test_events_have_the_name_of_their_image_and_count_those_that_ended(
             model=tiny_model,
             client=client,
             options=OPTIONS,
-            on_event=lambda event, _: events.append(event),
+            on_event=lambda event: events.append(event),
         )
     )
     paths = [str(images / name) for name in NAMES]
@@ -146,7 +146,7 @@ def test_all_images_at_work_stop_together_and_all_of_them_go_on(
 ) -> None:
     stop, begun = threading.Event(), set()
 
-    def when_two_are_at_work(event: Event, dashboard: str) -> None:
+    def when_two_are_at_work(event: Event) -> None:
         if isinstance(event, StageBegun):
             begun.add(event.run)
         if len(begun) == 2:
@@ -169,7 +169,7 @@ def test_all_images_at_work_stop_together_and_all_of_them_go_on(
 def test_an_interrupt_of_the_caller_ends_all_images_and_leaves_no_lock(
     images: Path, tmp_path: Path, tiny_model: Path, client: Client
 ) -> None:
-    def interrupted(event: Event, dashboard: str) -> None:
+    def interrupted(event: Event) -> None:
         if isinstance(event, BlockDone) and event.run.endswith(NAMES[2]):
             raise KeyboardInterrupt
 
@@ -194,7 +194,7 @@ def test_a_warning_has_the_name_of_its_image_in_the_log_too(
     notices: list[Event] = []
     dict(
         bigunet.segment_images(
-            images, tmp_path / "1", **given, on_event=lambda event, _: notices.append(event)
+            images, tmp_path / "1", **given, on_event=lambda event: notices.append(event)
         )
     )
     warned = [event for event in notices if isinstance(event, Notice)]

@@ -170,7 +170,7 @@ def test_a_run_that_was_cut_off_is_not_listed_and_resumes_to_the_same_bytes(
     add_label(image, "theirs")
     stopped_after = 4
 
-    def stop(event: Any, dashboard: str) -> None:
+    def stop(event: Any) -> None:
         nonlocal stopped_after
         stopped_after -= 1
         if not stopped_after:
@@ -219,7 +219,7 @@ def test_an_overwriting_that_is_cut_off_leaves_no_label_that_looks_whole(
     segment(image, tiny_model, client)
     whole = contents(image / "labels/classes")
 
-    def stop(event: Any, dashboard: str) -> None:
+    def stop(event: Any) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ from support.stored import contents
 
 import bigunet
 from bigunet import SegmentReport
-from bigunet.engine.stage import BlockDone
+from bigunet.events import BlockDone
 from bigunet.segmentation.run import clearing
 
 # Many runs each.
@@ -63,7 +63,7 @@ def test_a_run_that_is_cut_off_at_any_block_gives_the_same_bytes(
     for end in ends:
         left = [end]
 
-        def count(event: Any, _: str, left: list[int] = left) -> None:
+        def count(event: Any, left: list[int] = left) -> None:
             left[0] -= isinstance(event, BlockDone)
             if left[0] < 0:
                 raise Ended
@@ -116,7 +116,7 @@ def test_overwriting_removes_the_objects_of_an_earlier_run_and_nothing_else(
     add = beside(image)
     zarr.open_group(image / "tables/mine", mode="w")
 
-    def end(event: Any, _: str) -> None:
+    def end(event: Any) -> None:
         if isinstance(event, BlockDone) and event.stage == cut:
             raise Ended
 

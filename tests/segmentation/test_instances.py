@@ -20,8 +20,8 @@ from support.stored import contents
 import bigunet
 from bigunet import SegmentOptions, SegmentReport
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.stage import BlockDone
 from bigunet.errors import OptionError
+from bigunet.events import BlockDone
 from bigunet.io.output.pyramid import downsample_mode
 from bigunet.segmentation.instances.object_files import ObjectFiles
 
@@ -193,7 +193,7 @@ def test_files_that_are_lost_between_the_stages_are_made_again(
     class Ended(Exception):
         pass
 
-    def end_in_relabel(event: Any, _: str) -> None:
+    def end_in_relabel(event: Any) -> None:
         seen.append(getattr(event, "stage", ""))
         if seen.count("relabel") > 3:
             raise Ended
@@ -261,7 +261,7 @@ def test_a_lost_file_of_a_later_level_does_not_number_the_objects_anew(
         bigunet.segment(
             source, tmp_path / "out.zarr", model=MODELS[2], client=run.client, backend="torch",
             outputs=("instances",), object_class="cell", block_shape=(256, 256),
-            on_event=lambda event, _: seen.append(event), **arguments,
+            on_event=lambda event: seen.append(event), **arguments,
         )  # fmt: skip
 
     segment()
@@ -284,7 +284,7 @@ def test_losses_that_were_recorded_for_the_classes_alone_reach_the_objects(
     class Ended(Exception):
         pass
 
-    def end(event: Any, _: str) -> None:
+    def end(event: Any) -> None:
         if isinstance(event, BlockDone) and event.stage == "measure":
             raise Ended
 
@@ -293,7 +293,7 @@ def test_losses_that_were_recorded_for_the_classes_alone_reach_the_objects(
     with Ledger(output / "bigunet/ledger.jsonl") as ledger:
         ledger.forget({"segment": [5]})
     seen: list[Any] = []
-    segment(output, existing="resume", on_event=lambda event, _: seen.append(event))
+    segment(output, existing="resume", on_event=lambda event: seen.append(event))
     relabelled = [e for e in seen if isinstance(e, BlockDone) and e.stage == "relabel"]
     assert len(relabelled) == 16
     assert contents(output) == contents(whole)

@@ -104,7 +104,7 @@ def test_files_that_are_lost_between_the_stages_are_made_again(
     shutil.rmtree(output, ignore_errors=True)
     seen: list[str] = []
 
-    def end(event: Any, _: str) -> None:
+    def end(event: Any) -> None:
         seen.append(getattr(event, "stage", ""))
         if seen.count(stage) > 3:
             raise Ended

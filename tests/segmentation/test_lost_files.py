@@ -19,8 +19,8 @@ from support.stored import contents
 
 import bigunet
 from bigunet import SegmentOptions
-from bigunet.engine.stage import BlockDone, Notice
 from bigunet.errors import BigUNetError, OutputError, ResumeError
+from bigunet.events import BlockDone, Notice
 from bigunet.io.output.publish import is_complete
 from bigunet.segmentation.run.part import Part
 
@@ -163,11 +163,11 @@ def test_info_refuses_a_damaged_report_and_resume_writes_it_again(
     bigunet.info(output)
 
 
-def removing(path: Path, notices: list[str], *, after: int) -> Callable[[object, str], None]:
+def removing(path: Path, notices: list[str], *, after: int) -> Callable[[object], None]:
     """A listener that removes a file or folder after some blocks, and collects notices."""
     num_seen = 0
 
-    def listen(event: object, _: str) -> None:
+    def listen(event: object) -> None:
         nonlocal num_seen
         num_seen += isinstance(event, BlockDone)
         notices.extend([event.text] if isinstance(event, Notice) else [])
@@ -193,7 +193,7 @@ def test_a_run_that_loses_files_again_and_again_ends_and_names_their_blocks(
 ) -> None:
     output = tmp_path / "out.zarr"
 
-    def listen(event: object, _: str) -> None:
+    def listen(event: object) -> None:
         # Files alone: a writer may make a folder at the moment in which it would be removed.
         for path in (output / "labels/classes/0/c/1").glob("[0-9]*"):
             path.unlink()
@@ -208,7 +208,7 @@ def test_a_run_ends_in_one_line_if_its_output_is_renamed_and_can_go_on_later(
 ) -> None:
     output, moved = tmp_path / "out.zarr", tmp_path / "moved.zarr"
 
-    def listen(event: object, _: str) -> None:
+    def listen(event: object) -> None:
         if isinstance(event, BlockDone) and not moved.exists():
             output.rename(moved)
 
@@ -262,7 +262,7 @@ def test_an_image_that_changes_in_mid_run_is_not_published(
 ) -> None:
     output = tmp_path / "out.zarr"
 
-    def listen(event: object, _: str) -> None:
+    def listen(event: object) -> None:
         if isinstance(event, BlockDone):
             zarr.open_array(str(copied))[-1, -1] = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from pathlib import Path
@@ -18,8 +19,9 @@ from support.stored import contents
 
 import bigunet as package
 from bigunet import SegmentOptions
-from bigunet.engine.stage import BlockDone
 from bigunet.errors import ImageError, OptionError, OutputError, StoppedError
+from bigunet.events import BlockDone
+from bigunet.machine.names import name_as_seen
 from bigunet.segmentation import many_images, series
 from bigunet.segmentation.image_list import list_images, stem_of
 
@@ -131,7 +133,7 @@ def test_a_series_goes_on_with_what_is_unfinished_and_what_is_missing(
 ) -> None:
     stop = threading.Event()
 
-    def after_one_block_of_the_second(event: object, dashboard: str) -> None:
+    def after_one_block_of_the_second(event: object) -> None:
         if isinstance(event, BlockDone) and len(os.listdir(tmp_path / "out")) == 2:
             stop.set()
 
@@ -226,6 +228,20 @@ def test_outputs_among_the_images_are_no_inputs_when_the_command_runs_again(
     done = bigunet("segment", images, "--into", tmp_path / "more", *workers)
     assert "left out 1 outputs of bigunet, the first" in done.err
     assert list(done.json["images"]) == [str(images / name) for name in LISTED]
+
+
+def test_images_with_names_that_the_system_takes_for_the_same_are_refused(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = [f"{images}/Slide 1.zarr", f"{images}/slide 1.zarr"]
+    assert [Path(m.target).name for m in many_images._named(named, "out")] == [
+        "Slide 1.zarr",
+        "slide 1.zarr",
+    ]
+    macos = functools.partial(name_as_seen, system="darwin")
+    monkeypatch.setattr(many_images, "name_as_seen", macos)
+    with pytest.raises(OptionError, match=r"both become slide 1\.zarr; rename one of them"):
+        many_images._named(named, "out")
 
 
 def test_all_is_checked_before_the_first_block(

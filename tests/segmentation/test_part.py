@@ -24,8 +24,8 @@ import bigunet
 from bigunet import SegmentOptions
 from bigunet.blocks import BlockGrid
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.stage import BlockDone
 from bigunet.errors import BusyError, OptionError, ResumeError, StoppedError
+from bigunet.events import BlockDone
 from bigunet.geometry import Box
 from bigunet.io.output.publish import is_complete
 from bigunet.segmentation.run.part import Part
@@ -178,7 +178,7 @@ def test_no_other_run_begins_while_a_part_runs(
     output = tmp_path / "out.zarr"
     refused: list[str] = []
 
-    def meanwhile(event: object, dashboard: str) -> None:
+    def meanwhile(event: object) -> None:
         for existing in ("overwrite", "resume"):
             with pytest.raises(BusyError) as caught:
                 bigunet.segment(
@@ -202,7 +202,7 @@ def test_a_run_that_is_asked_to_stop_ends_with_whole_blocks_and_can_go_on(
     with pytest.raises(StoppedError, match="of 48 blocks are done"):
         bigunet.segment(
             image, output, model=tiny_model, options=OPTIONS, client=client, stop=stop,
-            on_event=lambda event, _: stop.set() if isinstance(event, BlockDone) else None,
+            on_event=lambda event: stop.set() if isinstance(event, BlockDone) else None,
         )  # fmt: skip
     report = bigunet.segment(
         image, output, model=tiny_model, options=OPTIONS, client=client, existing="resume"

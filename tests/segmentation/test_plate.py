@@ -13,8 +13,8 @@ from distributed import Client
 
 import bigunet as package
 from bigunet import SegmentOptions
-from bigunet.engine.stage import StageBegun
 from bigunet.errors import OptionError, StoppedError
+from bigunet.events import StageBegun
 from bigunet.segmentation import series
 from bigunet.segmentation.plate_fields import segment_fields
 
@@ -115,7 +115,7 @@ def test_a_field_that_is_stopped_in_its_midst_is_no_failure(
 ) -> None:
     stop = threading.Event()
 
-    def when_it_begins(event: object, dashboard: str) -> None:
+    def when_it_begins(event: object) -> None:
         if isinstance(event, StageBegun):
             stop.set()
 

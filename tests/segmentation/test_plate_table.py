@@ -16,8 +16,8 @@ from support.classes_in_ome_zarr import OBJECTS, some_classes, write_classes_ima
 
 import bigunet as package
 from bigunet import SegmentReport
-from bigunet.engine.stage import Notice
 from bigunet.errors import BigUNetError, OptionError, OutputError, StoppedError
+from bigunet.events import Notice
 from bigunet.segmentation import series
 
 # Many runs each.
@@ -169,7 +169,7 @@ def test_fields_of_other_runs_count_if_they_were_made_alike(plate: Path, client:
     same(pandas.read_parquet(plate.parent / "b.parquet"), expected_of(plate, "B/02/0"))
     notices: list[str] = []
 
-    def listen(event: Any, _: str) -> None:
+    def listen(event: Any) -> None:
         notices.extend([event.text] if isinstance(event, Notice) else [])
 
     other = {"existing": "overwrite", "smallest": "3", "on_event": listen}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bigunet.engine.stage import BlockDone
+from bigunet.events import BlockDone
 
 
 class Ended(Exception):
@@ -31,7 +31,7 @@ def interrupted(segment: Callable[..., Any], output: Path, ends: Sequence[int]) 
     for end in ends:
         left = [end]
 
-        def count(event: Any, _: str, left: list[int] = left) -> None:
+        def count(event: Any, left: list[int] = left) -> None:
             left[0] -= isinstance(event, BlockDone)
             if left[0] < 0:
                 raise Ended

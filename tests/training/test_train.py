@@ -20,19 +20,13 @@ from support.training_images import OPTIONS, quick, write_array, write_folders
 
 from bigunet import Recipe, SegmentOptions, load_model, segment, train
 from bigunet.errors import OutputError
+from bigunet.events import AtWork, StepDone, TrainBegun, TrainEvent, Validated
 from bigunet.geometry import Box
 from bigunet.model.object_description import ObjectDescription
 from bigunet.training.data.augment import NO_AUGMENTATION
 from bigunet.training.data.training_set import open_training_set
 from bigunet.training.run import final_model
 from bigunet.training.run.run_folder import Record
-from bigunet.training.run.train_events import (
-    AtWork,
-    StepDone,
-    TrainBegun,
-    TrainEvent,
-    Validated,
-)
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.segmented_samples import segment_samples
 from bigunet.training.validate import SMALLEST_OBJECT, score_of

@@ -30,10 +30,10 @@ from support.training_parts import (
 
 from bigunet import load_model, train
 from bigunet.errors import BigUNetError, ClusterError
+from bigunet.events import StepDone, TrainEvent
 from bigunet.options.choices import DeviceChoice
 from bigunet.training.run import start
 from bigunet.training.run.together import run_together
-from bigunet.training.run.train_events import StepDone, TrainEvent
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from bigunet import load_model, train
 from bigunet.errors import BigUNetError, OutputError, ResumeError, TrainingError
+from bigunet.events import StepDone, TrainBegun, TrainEvent, Validated
 from bigunet.training.loss import weighted_cross_entropy
-from bigunet.training.run.train_events import StepDone, TrainBegun, TrainEvent, Validated
 
 
 class Stop(Exception):

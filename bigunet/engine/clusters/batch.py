@@ -147,7 +147,7 @@ def _check_jobs(cluster: Any, logs: str) -> None:
 def _last_words(logs: str) -> str:
     files = sorted(Path(logs).glob("*.err"), key=lambda path: path.stat().st_mtime)
     for path in reversed(files):
-        if lines := path.read_text(errors="replace").split("\n"):
+        if lines := path.read_text("utf-8", errors="replace").split("\n"):
             printed = [line.strip() for line in lines if line.strip()]
             if printed:
                 return f"{printed[-1]} (in {path})"

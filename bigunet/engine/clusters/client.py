@@ -190,7 +190,7 @@ def _connect(scheduler: str) -> Client:
 def _address(scheduler: str) -> str:
     """The scheduler's address, or the one in its file; Dask would wait if the file had none."""
     path = Path(scheduler)
-    address = json.loads(path.read_text())["address"] if path.is_file() else scheduler
+    address = json.loads(path.read_text("utf-8"))["address"] if path.is_file() else scheduler
     if not isinstance(address, str):
         raise ValueError(f"{address!r} is no address")
     return address

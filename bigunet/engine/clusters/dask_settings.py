@@ -89,7 +89,7 @@ def _known() -> tuple[dict[str, Any], dict[str, Any]]:
         for file, known in ((f"{package}-schema.yaml", schema), (f"{package}.yaml", defaults)):
             # Another release of Dask may lack the file: then nothing is known to be wrong.
             if (folder / file).is_file():
-                content = yaml.safe_load((folder / file).read_text()) or {}
+                content = yaml.safe_load((folder / file).read_text("utf-8")) or {}
                 known.update(content.get("properties", {}) if known is schema else content)
     # dask-jobqueue has no schema, but each of its settings is the group of a batch system.
     schema["jobqueue"] = {"type": "object", "each": {"type": "object"}}

@@ -32,7 +32,7 @@ def check_report(path: str | Path | None) -> None:
         return
     existed = Path(path).exists()
     try:
-        with open(path, "a"):
+        with open(path, "ab"):
             pass
         if not existed:
             Path(path).unlink()
@@ -74,7 +74,7 @@ def performance_report(client: Client, path: str | Path | None, about: str) -> I
                 html.escape(about),
                 callback_timeout=_REPORT_SECONDS,
             )
-            Path(path).write_text(page)
+            Path(path).write_text(page, "utf-8")
         except Exception as error:
             # The run must not fail because of its report.
             reason = str(error) or type(error).__name__

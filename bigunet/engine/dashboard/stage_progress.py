@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigunet.blocks import BlockGrid
-from bigunet.engine.stage import BlockDone, Index, Result, Stage
+from bigunet.engine.stage import Index, Result, Stage
+from bigunet.events import BlockDone
 from bigunet.geometry import Box, ceil_div
 
 # A screen cannot show more cells than this distinctly.

@@ -18,7 +18,8 @@ from tornado.ioloop import PeriodicCallback
 
 from bigunet.engine.dashboard.panel_host import END, PATH, POST, open_panel
 from bigunet.engine.dashboard.stage_progress import StageProgress
-from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
+from bigunet.engine.stage import Stage
+from bigunet.events import BlockDone, Event, StageBegun
 
 logger = logging.getLogger(__name__)
 

@@ -161,7 +161,7 @@ def _metadata_name(zarr_format: int) -> str:
 def _attributes(group: Path, zarr_format: int) -> dict[str, Any]:
     path = group / ("zarr.json" if zarr_format == 3 else ".zattrs")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         return dict(content.get("attributes", {}) if zarr_format == 3 else content)
     except FileNotFoundError:
         return {}
@@ -181,7 +181,7 @@ def _write_attributes(group: Path, attributes: Mapping[str, Any], zarr_format: i
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2))
+        partial.write_text(json.dumps(content, indent=2), "utf-8")
 
 
 def _list_table(tables: Path, name: str, zarr_format: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigunet.errors import OptionError
+from bigunet.errors import ModelError, OptionError
 from bigunet.model.inference.backend import choose_backend, with_backend
 from bigunet.model.inference.folding import fold_batch_norm
 from bigunet.model.inference.inputs import GreyRange, NetworkInputs
@@ -20,7 +20,7 @@ from bigunet.model.inference.score_maps import (
     are_finite,
     check_scores_finite,
     labels_of,
-    probabilities_of,
+    shares_as_bytes,
 )
 from bigunet.model.model import Model
 from bigunet.model.probing.scores import as_probabilities
@@ -30,7 +30,9 @@ from bigunet.options.choices import BackendChoice, Precision
 # cuDNN and cuBLAS, which report that no algorithm fits.
 _NO_MEMORY = re.compile(
     r"can't allocate memory|not enough memory|bad_alloc|out of memory|STATUS_ALLOC_FAILED"
-    r"|unable to find a valid cuDNN algorithm|unable to find an engine to execute",
+    r"|unable to find a valid cuDNN algorithm|unable to find an engine to execute"
+    # Metal takes no array of 4 GB and more, so that smaller tiles may do.
+    r"|NDArray > 2\*\*32|NDArray dimension length > INT_MAX",
     re.IGNORECASE,
 )
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -105,7 +107,7 @@ class Predictor:
     grey_range : GreyRange
         The grey range of the image: fixed before the first tile, and the same for all tiles.
     device : str
-        The device's name in torch: "cpu", "cuda", "cuda:1".
+        The device's name in torch: "cpu", "cuda", "cuda:1", "mps".
     precision : {"fp32", "bf16", "fp16"}
         The precision of the convolutions; scores are compared in fp32.
     backend : {"auto", "torch", "compile", "openvino"}
@@ -133,19 +135,19 @@ class Predictor:
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
-        self._probabilities = model.scores == "probabilities"
+        self._kind = model.scores
         module = fold_batch_norm(model.module).to(self.device)
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
-        if self.backend != "openvino":
+        # On Apple's GPUs channels last is not known to be faster, and torch had faults with it.
+        if self.backend != "openvino" and self.device.type != "mps":
             self._layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
             module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
-        field = model.receptive_field
         self._module = with_backend(
             module,
             self.backend,
             in_channels=model.in_channels,
-            sample_shape=field.input_shape(field.stride),
+            sample_shape=model.sample_shape,
             precision=precision,
             threads=threads or torch.get_num_threads(),
         )
@@ -214,7 +216,7 @@ class Predictor:
         def outcome(values: Tensor) -> list[Tensor]:
             scores = self._scores(values)
             kept = scores[(slice(None), *inner)]
-            shares = [self._to_bytes(kept)] if probabilities else []
+            shares = [shares_as_bytes(kept, self._kind)] if probabilities else []
             return [labels_of(kept), are_finite(scores), *shares]
 
         with torch.inference_mode(), self._memory_errors():
@@ -228,21 +230,28 @@ class Predictor:
         with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
             scores: Tensor = self._module(image)
         scores = scores[0].float()
-        return as_probabilities(scores) if self._probabilities else scores
-
-    def _to_bytes(self, scores: Tensor) -> Tensor:
-        shares = scores if self._probabilities else probabilities_of(scores)
-        return (shares * 255).round().clamp(0, 255).to(torch.uint8)
+        return as_probabilities(scores) if self._kind == "probabilities" else scores
 
     @contextlib.contextmanager
     def _memory_errors(self) -> Iterator[None]:
         """Turn the errors of torch and OpenVINO for too little memory into MemoryError."""
         try:
             yield
+        except NotImplementedError as error:
+            if self.device.type != "mps":
+                raise
+            raise ModelError(
+                f"torch cannot run this network on an Apple GPU ({_first_sentence(error)}): give "
+                "--device cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1 for the command"
+            ) from error
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
                 raise
             raise MemoryError(f"{self.device}: {error}") from error
+
+
+def _first_sentence(error: Exception) -> str:
+    return " ".join(str(error).split()).partition(". ")[0]
 
 
 def compute_exactly_on_cuda() -> None:

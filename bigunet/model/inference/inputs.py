@@ -72,6 +72,9 @@ class NetworkInputs:
     def __init__(self, grey_range: GreyRange, *, ndim: int, device: torch.device) -> None:
         along = (-1, *(1,) * ndim)
         self._range = grey_range
+        # Apple's GPUs have no float64, so that grey values become inputs before they go there.
+        self._on_host = device.type == "mps"
+        device = torch.device("cpu") if self._on_host else device
         low = torch.tensor(grey_range.low, dtype=torch.float64).reshape(along)
         # With an infinite span, a range of width 0 makes all values 0.
         span = [b - a or math.inf for a, b in zip(grey_range.low, grey_range.high)]
@@ -86,14 +89,19 @@ class NetworkInputs:
     def prepared(self, tile: np.ndarray) -> Tensor:
         """The values of a tile that go to the device.
 
-        They are already normalised, in float64, if float32 could not hold the grey values exactly.
+        They are already normalised, in float64, if float32 could not hold the grey values exactly,
+        and in float32 for a device that has no float64.
 
         Parameters
         ----------
         tile : ndarray, (channel, *space)
             Grey values in any numeric dtype.
         """
-        tile = self._without_padding(np.ascontiguousarray(tile))
+        values = self._values(self._without_padding(np.ascontiguousarray(tile)))
+        return self._inputs(values) if self._on_host else values
+
+    def _values(self, tile: np.ndarray) -> Tensor:
+        """Grey values that float32 holds exactly, or their normalised differences in float64."""
         if self._is_wide or _exceeds_float32(tile.dtype):
             # Integers are subtracted as integers: above 2^53, floats are too far apart.
             differences = [subtract(channel, low) for channel, low in zip(tile, self._range.low)]
@@ -106,6 +114,9 @@ class NetworkInputs:
         Voxels that are not finite become 0. Inputs beyond float32 become its greatest number; the
         network then gives scores that are not finite, which is an error.
         """
+        return values if self._on_host else self._inputs(values)
+
+    def _inputs(self, values: Tensor) -> Tensor:
         if values.dtype == torch.float64:
             image = values.clamp(-_GREATEST, _GREATEST).float()
         else:

@@ -86,6 +86,32 @@ class DirectLink:
         """See :class:`Link`."""
 
 
+class CopyLink:
+    """The link to a device that is used one tile at a time: an Apple GPU.
+
+    Parameters
+    ----------
+    device : torch.device
+    """
+
+    depth = 1
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def run(self, values: Tensor, compute: Compute) -> UnderWay:
+        """See :class:`Link`; returns when the results are back."""
+        begun = time.perf_counter()
+        # To copy to the host waits until the device has computed.
+        results = [one.to("cpu") for one in compute(values.to(self._device))]
+        return UnderWay(results, seconds=time.perf_counter() - begun)
+
+    def free_memory(self) -> None:
+        """See :class:`Link`."""
+        if self._device.type == "mps":
+            torch.mps.empty_cache()
+
+
 class StreamLink:
     """The link to a GPU: one tile arrives, a second is computed, and a third's results leave.
 
@@ -228,4 +254,6 @@ class CudaGpu:
 
 def link_to(device: torch.device) -> Link:
     """The link that fits a device."""
-    return StreamLink(CudaGpu(device)) if device.type == "cuda" else DirectLink()
+    if device.type == "cuda":
+        return StreamLink(CudaGpu(device))
+    return DirectLink() if device.type == "cpu" else CopyLink(device)

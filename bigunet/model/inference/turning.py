@@ -114,8 +114,8 @@ class Turning(nn.Module):
         ``image`` (n, channel, *space) has a valid size of :func:`turned_field`.
         """
         if self.scores == "probabilities":
-            total = torch.stack([scores.double() for scores in self._turned(image)]).sum(dim=0)
-            return (total / len(self.turns)).float()
+            total = torch.stack([_in_fp64(scores) for scores in self._turned(image)]).sum(dim=0)
+            return (total / len(self.turns)).float().to(image.device)
         logarithms: Tensor | None = None
         for scores in self._turned(image):
             one = _log_probabilities(scores)
@@ -124,7 +124,7 @@ class Turning(nn.Module):
         # The sum is not divided by the number of turns: subtracting the mean removes this factor.
         # It is subtracted in fp64, because the logarithms of an uncertain network are nearly equal,
         # and fp32 would round their differences too coarsely.
-        return (logarithms - logarithms.mean(dim=1, keepdim=True)).float()
+        return (logarithms - logarithms.mean(dim=1, keepdim=True)).float().to(image.device)
 
     def _turned(self, image: Tensor) -> Iterator[Tensor]:
         """The module's scores for each turn, turned back."""
@@ -198,9 +198,14 @@ def _is_square(field: ReceptiveField) -> bool:
     return all(values[-2] == values[-1] for values in numbers)
 
 
+def _in_fp64(scores: Tensor) -> Tensor:
+    """The scores in fp64; on the CPU if their device has no such numbers, as Apple's GPUs."""
+    return (scores.cpu() if scores.device.type == "mps" else scores).double()
+
+
 def _log_probabilities(scores: Tensor) -> Tensor:
     """Logarithms of the softmax of scores, in fp64."""
-    scores = scores.double()
+    scores = _in_fp64(scores)
     if scores.shape[1] == 1:
         scores = torch.cat((torch.zeros_like(scores), scores), dim=1)
     # An overflow in one turn must stay visible in the mean over all turns.

@@ -66,7 +66,7 @@ class ObjectSummary:
             If the file cannot be written.
         """
         with writing(str(path)), replacing(path) as partial:
-            partial.write_text(json.dumps(asdict(self)) + "\n")
+            partial.write_text(json.dumps(asdict(self)) + "\n", "utf-8")
 
     @classmethod
     def read(cls, path: Path) -> ObjectSummary | None:
@@ -78,7 +78,7 @@ class ObjectSummary:
             If the file is there and cannot be read.
         """
         try:
-            return _summary(json.loads(path.read_text()))
+            return _summary(json.loads(path.read_text("utf-8")))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
-from bigunet.engine.stage import Event
+from bigunet.events import OnEvent
 from bigunet.machine.files import replacing
 from bigunet.report.markup import Markup, element, section
 from bigunet.report.page_frame import page
@@ -31,7 +30,9 @@ def write_page(
     report: SegmentReport,
     place: Place,
     options: SegmentOptions,
-    on_event: Callable[[Event, str], None] | None,
+    on_event: OnEvent | None,
+    *,
+    called: str = "",
 ) -> Path | None:
     """Write the page of a finished run. A run never fails for it: an error is one warning.
 
@@ -43,6 +44,8 @@ def write_page(
         Those that the user gave.
     on_event : callable or None
         Receives the warning; without it, it goes to the log.
+    called : str
+        What the page calls an image that was an array; empty for its path.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def write_page(
     """
     path = page_path(place.folder)
     try:
-        text = page_text(report, place, options)
+        text = page_text(report, place, options, called)
         with replacing(path) as partial:
             partial.write_text(text, encoding="utf-8", errors="replace")
     except Exception as error:
@@ -63,14 +66,16 @@ def write_page(
     return path
 
 
-def page_text(report: SegmentReport, place: Place, options: SegmentOptions) -> str:
+def page_text(
+    report: SegmentReport, place: Place, options: SegmentOptions, called: str = ""
+) -> str:
     """The whole page of a finished run."""
     plan = report.plan
     id_type = report.objects.id_type if report.objects else ""
     pixels = ShownPixels(plan, describe_outputs(plan, place, id_type=id_type))
     leading = pixels.chosen_plane()
     pictures = PictureSections(pixels, report.normalisation, leading)
-    image = shown_url(plan.image.url)
+    image = called or shown_url(plan.image.url)
     name = image.rstrip("/").rpartition("/")[2] or image
     return page(
         f"Segmentation of {name}",
@@ -81,7 +86,7 @@ def page_text(report: SegmentReport, place: Place, options: SegmentOptions) -> s
         grey_section(report, pixels.sample(leading)),
         model_section(report),
         time_section(BlockTimes.of(records_of(place.folder)), plan.grid.shape),
-        _origin(report, place, options),
+        _origin(report, "" if called else repeating(plan, place, options)),
     )
 
 
@@ -106,16 +111,16 @@ def _head(report: SegmentReport, name: str, image: str) -> Markup:
     return element("header", title, element("p", lead, class_="lead"), paths, *notes)
 
 
-def _origin(report: SegmentReport, place: Place, options: SegmentOptions) -> Markup:
+def _origin(report: SegmentReport, command: str) -> Markup:
     """The command that asks for the same again, and the versions that did it."""
-    command = repeating(report.plan, place, options)
     if command:
         again = element(
             "p", "This command gives the same labels; add --overwrite, or give another output:"
         )
         parts = [again, element("pre", element("code", command))]
     else:
-        parts = [element("p", "The model was made in Python, so no command can repeat the run.")]
+        why = "The image or the model was made in Python, so no command can repeat the run."
+        parts = [element("p", why)]
     rows = [*versions(), ("computed by", f"{report.backend} on {report.device}".strip())]
     cells = [
         element("tr", element("th", name, scope="row"), element("td", value))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
-import torch
 
 from bigunet.blocks import BlockGrid
 from bigunet.errors import ImageError, OptionError
@@ -19,7 +18,7 @@ from bigunet.io.images.label_classes import is_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.measuring.block_sums import MOST_VOXELS
-from bigunet.model.inference.hardware import native_precision
+from bigunet.model.inference.hardware import device_of, has_device, native_precision
 from bigunet.model.inference.turning import turned
 from bigunet.model.model import Model
 from bigunet.options.choices import Precision
@@ -27,6 +26,7 @@ from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
+from bigunet.segmentation.plan.blend_choice import blend_tiling
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
 from bigunet.segmentation.plan.link_choice import linked_ndim
@@ -133,7 +133,9 @@ def make_plan(
     share = MemoryShare.of(
         options.memory_limit or memory_bytes, workers, gpu_bytes, machine_bytes=machine_bytes
     )
+    blend = blend_tiling(model, options, image.volume_shape(level))
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
+    field = field if blend is None else blend.field
     block, tile = _shapes(image, model, options, field=field, region=region, share=share)
     if objects is not None and not options.no_table:
         _check_measurable(block[-linked_ndim(options, model.ndim) :])
@@ -143,7 +145,7 @@ def make_plan(
         options=replace(options, block_shape=block, tile_shape=tile[-model.ndim :]),
         channels=channels,
         region=region,
-        tiling=Tiling(field, tile),
+        tiling=blend or Tiling(field, tile),
         share=share,
         layout=image_layout(image, block, model.ndim)
         if inside_image
@@ -238,8 +240,9 @@ def _precision(model: Model, options: SegmentOptions) -> Precision:
     """The precision of the options; ``auto`` is the fastest one of the hardware and the model."""
     if options.precision != "auto":
         return options.precision
-    on_gpu = options.device != "cpu" and torch.cuda.is_available()
-    native = native_precision("cuda" if on_gpu else "cpu")
+    # Workers on other machines may have another device; each refuses one that it lacks.
+    there = options.device == "auto" or has_device(options.device)
+    native = native_precision(device_of(options.device) if there else "cpu")
     return native if native in model.description.precisions else "fp32"
 
 

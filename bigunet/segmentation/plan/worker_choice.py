@@ -82,7 +82,7 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
     Parameters
     ----------
     workers : Client, ClusterSpec or None
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "mps"}
     voxels : float
         Voxels that will be segmented.
 
@@ -94,6 +94,8 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
     spec = ClusterSpec() if workers is None else workers
     if not isinstance(spec, ClusterSpec) or spec.scheduler is not None:
         return spec
+    if spec.kind == "cuda" and device == "mps":
+        raise ClusterError("--cluster cuda has no Apple GPU: leave it out, or leave --device out")
     if spec.kind == "cuda" and device != "cpu" and not _torch_has_cuda():
         raise ClusterError(f"--cluster cuda: {_no_cuda()}, or give --device cpu")
     if spec.kind != "auto":
@@ -127,9 +129,10 @@ def gpu_bytes(workers: WorkerChoice, device: DeviceChoice) -> tuple[int, ...]:
     ----------
     workers : Client, ClusterSpec or None
         As `settled` returns them.
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "mps"}
     """
-    if device == "cpu" or not _torch_has_cuda():
+    # An Apple GPU has no memory of its own: passes take that of the worker.
+    if device in ("cpu", "mps") or not _torch_has_cuda():
         return ()
     if isinstance(workers, Client):
         return _some(gpu_bytes_of(workers))
@@ -166,7 +169,7 @@ def _fit_threads(spec: ClusterSpec, voxels: float) -> bool:
 
 
 def _kind(device: DeviceChoice) -> ClusterKind:
-    if device == "cpu":
+    if device in ("cpu", "mps"):
         return "local"
     kind, idle = auto_kind("" if _torch_has_cuda() else _no_cuda())
     if idle:

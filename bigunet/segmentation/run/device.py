@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
-from bigunet.errors import OptionError
 from bigunet.machine.cores import cores
 from bigunet.machine.overlaps import Overlapping
 from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.hardware import device_of
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.inference.like_cpu import check_like_cpu
 from bigunet.model.model import Model
 from bigunet.options.choices import BackendChoice, DeviceChoice, Precision
 
@@ -23,7 +24,7 @@ class DeviceChoices:
 
     Parameters
     ----------
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "mps"}
     backend : {"auto", "torch", "compile", "openvino"}
     precision : {"fp32", "bf16", "fp16"}
     workers_per_host : int
@@ -37,11 +38,7 @@ class DeviceChoices:
 
     def resolved_device(self) -> str:
         """The device of the process that calls this."""
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise OptionError("device cuda: torch sees no GPU on this worker; give --device cpu")
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return device_of(self.device)
 
     def take_cores(self) -> int:
         """Let forward passes of this thread use the worker's share of the cores; its size."""
@@ -51,8 +48,14 @@ class DeviceChoices:
         return threads
 
     def predictor(self, model: Model, grey_range: GreyRange) -> Predictor:
-        """Load the model on the device of this process."""
-        return Predictor(
+        """Load the model on the device of this process.
+
+        Raises
+        ------
+        OptionError
+            If there is no such device, or it computes other scores than the CPU.
+        """
+        predictor = Predictor(
             model,
             grey_range,
             device=self.resolved_device(),
@@ -60,6 +63,9 @@ class DeviceChoices:
             backend=self.backend,
             threads=self.take_cores(),
         )
+        if predictor.device.type == "mps":
+            check_like_cpu(predictor, model, grey_range)
+        return predictor
 
 
 @contextlib.contextmanager

@@ -95,5 +95,5 @@ def _is_our_table(place: Place, folder: Path) -> bool:
 
 def _is_real(place: Place, group: str) -> bool:
     """Whether no link leads from the group to elsewhere."""
-    expected = os.path.join(os.path.realpath(place.store), group)
+    expected = os.path.normpath(os.path.join(os.path.realpath(place.store), group))
     return os.path.realpath(Path(place.store, group)) == expected

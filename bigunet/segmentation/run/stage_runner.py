@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distributed import Client
 
@@ -12,7 +12,8 @@ from bigunet.engine.clusters.client import workers_per_cores
 from bigunet.engine.dashboard.watch import Watch
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.runner import Runner
-from bigunet.engine.stage import BlockDone, Event, Notice, Stage
+from bigunet.engine.stage import Stage
+from bigunet.events import BlockDone, Event, Notice, OnEvent, StageBegun
 from bigunet.segmentation.run.stages import SEGMENT
 
 
@@ -30,14 +31,14 @@ class StageRunner:
     stop : threading.Event, optional
         Ends the run once it is set.
     on_event : callable, optional
-        Receives each event and the address of the dashboard.
+        Receives each event.
     """
 
     client: Client
     watch: Watch
     patient: bool
     stop: threading.Event | None = None
-    on_event: Callable[[Event, str], None] | None = None
+    on_event: OnEvent | None = None
 
     @property
     def workers_per_host(self) -> int:
@@ -93,4 +94,6 @@ class StageRunner:
 
     def _pass_on(self, event: Event) -> None:
         if self.on_event is not None:
-            self.on_event(event, self.dashboard)
+            if isinstance(event, StageBegun):
+                event = replace(event, dashboard=self.dashboard)
+            self.on_event(event)

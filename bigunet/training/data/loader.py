@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -17,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bigunet.errors import BigUNetError, TrainingError
-from bigunet.machine.signals import interrupts_postponed
+from bigunet.machine.signals import child_handler_kept, interrupts_postponed
 from bigunet.training.data.patches import Patch, PatchSource
 
 
@@ -149,7 +146,9 @@ def batches(
         collate_fn=_as_is,
         worker_init_fn=_hide_closed_sockets,
     )
-    with interrupts_postponed(), _lost_processes_found_by_reading():
+    # Torch's handler raises an error about a lost process wherever this process is at that moment,
+    # in a clean-up or a destructor as well. Without it, the next batch that is read raises it.
+    with interrupts_postponed(), child_handler_kept():
         incoming = iter(loader)
     try:
         for item in incoming:
@@ -166,23 +165,6 @@ def batches(
         if isinstance(error, BigUNetError) or "DataLoader worker" not in str(error):
             raise
         raise _lost(error) from error
-
-
-@contextmanager
-def _lost_processes_found_by_reading() -> Iterator[None]:
-    """Start torch's loader without its handler of SIGCHLD.
-
-    The handler raises an error about a lost process wherever this process is at that moment, in a
-    clean-up or a destructor as well. Without it, the next batch that is read raises the error.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGCHLD)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
 
 
 def _lost(error: Exception) -> TrainingError:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from bigunet.errors import ResumeError
+from bigunet.events import AtWork, OnTrainEvent
 from bigunet.model.networks.network import Network
 from bigunet.training.checkpoint import Learner, TrainingState, load_checkpoint, save_checkpoint
 from bigunet.training.data.loader import Batch, Share, batches
@@ -24,14 +25,13 @@ from bigunet.training.run.judge import Judge
 from bigunet.training.run.learning import Learning
 from bigunet.training.run.model_writer import ModelWriter
 from bigunet.training.run.run_folder import Record
-from bigunet.training.run.train_events import AtWork, OnEvent
 from bigunet.training.run.training_run import TrainingRun
 from bigunet.training.schedule import optimiser_of
 from bigunet.training.work_stages import OnStage, ignore_stage
 from bigunet.urls import shown_url
 
 
-def begin(run: TrainingRun, machine: Machine, on_event: OnEvent) -> Learning:
+def begin(run: TrainingRun, machine: Machine, on_event: OnTrainEvent) -> Learning:
     """Open the images, make or load the network, and make what learns from the first step on.
 
     Raises
@@ -88,7 +88,7 @@ def fingerprint_of(run: TrainingRun, training_set: TrainingSet) -> dict[str, Any
     }
 
 
-def _stages_to(on_event: OnEvent) -> OnStage:
+def _stages_to(on_event: OnTrainEvent) -> OnStage:
     return lambda stage, share: on_event(AtWork(stage, share))
 
 
@@ -113,7 +113,7 @@ def _keeps_border_terms(run: TrainingRun, training_set: TrainingSet) -> bool:
 def _network(run: TrainingRun, training_set: TrainingSet, device: torch.device) -> Network:
     """The network before the first step, on a device, in the layout that is fastest there."""
     module = begin_network(run.options, training_set, seed=run.recipe.seed)
-    module.to(device=device, memory_format=layout_of(module))  # type: ignore[call-overload]
+    module.to(device=device, memory_format=layout_of(module, device))  # type: ignore[call-overload]
     return module
 
 

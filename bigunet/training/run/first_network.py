@@ -10,6 +10,7 @@ from bigunet.errors import ClusterError, OptionError
 from bigunet.machine.cores import cores
 from bigunet.machine.processes import can_start_processes, check_processes
 from bigunet.model.files.model_file import load_model
+from bigunet.model.inference.hardware import device_of
 from bigunet.model.networks.architectures import build, config_class
 from bigunet.model.networks.network import Network
 from bigunet.options.choices import DeviceChoice
@@ -68,11 +69,15 @@ def _of_model(source: str, training_set: TrainingSet) -> Network:
 def choose_device(choice: DeviceChoice, rank: int) -> torch.device:
     """The GPU of the process with number ``rank``, or the CPU.
 
+    An Apple GPU is taken only if it is asked for: no training was tried on one.
+
     Raises
     ------
     ClusterError
         If the choice needs a GPU and there is none for this process.
     """
+    if choice == "mps":
+        return _apple_gpu(rank)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if choice == "cpu" or (choice == "auto" and count == 0):
         return torch.device("cpu")
@@ -82,6 +87,12 @@ def choose_device(choice: DeviceChoice, rank: int) -> torch.device:
             "--processes, or --device cpu"
         )
     return torch.device("cuda", rank)
+
+
+def _apple_gpu(rank: int) -> torch.device:
+    if rank > 0:
+        raise ClusterError("an Apple GPU trains in one process: give --processes 1")
+    return torch.device(device_of("mps"))
 
 
 def choose_loaders(options: TrainOptions, device: torch.device) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from bigunet.errors import LabelsError, ModelError, TrainingError
+from bigunet.events import OnTrainEvent, StepDone, Validated
 from bigunet.model.inference.forward import compute_exactly_on_cuda
 from bigunet.training.loop import Machine, Step
 from bigunet.training.run.begin import begin
@@ -16,7 +17,6 @@ from bigunet.training.run.final_model import finish_model
 from bigunet.training.run.first_network import choose_device
 from bigunet.training.run.learning import Learning
 from bigunet.training.run.run_reports import add_row, begun_event, report_of
-from bigunet.training.run.train_events import OnEvent, StepDone, Validated
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.run.training_run import TrainingRun
 
@@ -24,7 +24,9 @@ _ROWS_PER_VALIDATION = 10
 _AVERAGED_LOSSES = 50
 
 
-def learn(run: TrainingRun, rank: int, processes: int, on_event: OnEvent) -> TrainReport | None:
+def learn(
+    run: TrainingRun, rank: int, processes: int, on_event: OnTrainEvent
+) -> TrainReport | None:
     """Train; the first process returns a report, the other processes return None.
 
     Raises

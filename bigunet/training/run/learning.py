@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bigunet.events import OnTrainEvent
 from bigunet.training.checkpoint import Learner, TrainingState, save_checkpoint
 from bigunet.training.data.patches import PatchSource
 from bigunet.training.data.training_set import TrainingSet
@@ -12,7 +13,6 @@ from bigunet.training.loop import Machine, Trainer
 from bigunet.training.run.judge import Judge
 from bigunet.training.run.model_writer import ModelWriter
 from bigunet.training.run.run_folder import Record
-from bigunet.training.run.train_events import OnEvent
 from bigunet.training.run.training_run import TrainingRun
 
 
@@ -30,7 +30,7 @@ class Learning:
     record: Record
     source: PatchSource
     fingerprint: dict[str, Any]
-    on_event: OnEvent
+    on_event: OnTrainEvent
 
     @property
     def leads(self) -> bool:

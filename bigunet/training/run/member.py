@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from bigunet.errors import BigUNetError, ClusterError
+from bigunet.machine.signals import ignore_ends_of_children
 
 Send = Callable[[object], None]
 """Sends a message to the starting process."""
@@ -102,7 +103,7 @@ def _leave(number: int, frame: object) -> None:
     An exception instead could be caught wherever this process happens to be.
     """
     # Torch would raise an error for each of them.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    ignore_ends_of_children()
     for child in multiprocessing.active_children():
         child.terminate()
     os._exit(128 + number)

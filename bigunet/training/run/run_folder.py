@@ -82,7 +82,7 @@ class Record:
         """Keep the rows of the first ``step`` steps only: the run continues from there."""
         path = self._folder / "curves.csv"
         if path.is_file():
-            with path.open(newline="") as file:
+            with path.open(newline="", encoding="utf-8") as file:
                 rows = [_row(fields) for fields in csv.DictReader(file)]
             self._rows = [row for row in rows if row.step <= step]
 
@@ -94,7 +94,7 @@ class Record:
             self._folder.mkdir(parents=True, exist_ok=True)
             with (
                 replacing(path, sole_writer=True) as partial,
-                partial.open("w", newline="") as file,
+                partial.open("w", newline="", encoding="utf-8") as file,
             ):
                 writer = csv.writer(file)
                 writer.writerow(_COLUMNS)

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
+from bigunet.events import TrainBegun
 from bigunet.training.data.sample_checks import has_equal_channels
 from bigunet.training.loop import Step
 from bigunet.training.run.learning import Learning
 from bigunet.training.run.run_folder import Row
-from bigunet.training.run.train_events import TrainBegun
 from bigunet.training.run.train_report import TrainReport
 from bigunet.urls import shown_url
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from bigunet.events import OnTrainEvent
 from bigunet.machine.cores import cores
 from bigunet.machine.processes import check_processes
 from bigunet.training.run.first_network import choose_device
 from bigunet.training.run.learn import learn
 from bigunet.training.run.member import READY, Send
 from bigunet.training.run.together import run_together
-from bigunet.training.run.train_events import OnEvent
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.run.training_run import TrainingRun
 
@@ -27,7 +27,7 @@ _PATIENCE = timedelta(days=7)
 fills the weight cache. A lost process is noticed at once all the same, by the starting process."""
 
 
-def start_run(run: TrainingRun, on_event: OnEvent) -> TrainReport:
+def start_run(run: TrainingRun, on_event: OnTrainEvent) -> TrainReport:
     """Train in this process, or in as many other processes as the run's options say.
 
     Raises

@@ -18,9 +18,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from bigunet.errors import BigUNetError, ClusterError
 from bigunet.machine.signals import interrupts_postponed
@@ -81,7 +80,7 @@ class _StartedProcess:
     def _loss_message(self) -> str:
         code = self.process.exitcode or 0
         cause = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        if -code == signal.SIGKILL:
+        if cause == "SIGKILL":
             cause = f"{cause}, as when memory runs out"
         if not self.is_ready:
             return f"training process {self.rank} ended while it started ({cause})"
@@ -177,7 +176,20 @@ def _wait(started: Sequence[_StartedProcess]) -> None:
     connection.wait([*incoming, *running], _WAKE_SECONDS)
 
 
-def _received(incoming: Connection) -> object | None:
+class _Incoming(Protocol):
+    """The end of a pipe that messages come out of; its class is another one on Windows."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def poll(self) -> bool: ...
+
+    def recv(self) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+def _received(incoming: _Incoming) -> object | None:
     """The next message that has arrived; None if there is none."""
     try:
         return incoming.recv() if not incoming.closed and incoming.poll() else None

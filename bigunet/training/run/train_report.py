@@ -35,7 +35,7 @@ class TrainReport:
     weights : int
         Number of weights of the network.
     class_shares, annotated_share, doubts
-        As in :class:`bigunet.training.run.train_events.TrainBegun`.
+        As in :class:`bigunet.TrainBegun`.
     voxel_size_um : tuple of float
         Voxel size in micrometres that the model was trained at; empty if unknown.
     """

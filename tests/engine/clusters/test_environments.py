@@ -18,8 +18,8 @@ import bigunet
 from bigunet import SegmentOptions
 from bigunet.engine.clusters.client import check_client
 from bigunet.engine.clusters.environments import differences
-from bigunet.engine.stage import BlockDone, Event
 from bigunet.errors import ClusterError
+from bigunet.events import BlockDone, Event
 
 HERE = {"bigunet": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "zarr": "3.1.6"}
 
@@ -108,7 +108,7 @@ def test_a_worker_that_joins_later_is_named_too(
     array[:] = np.random.default_rng(0).integers(0, 256, array.shape, np.uint8)
     joined: list[str] = []
 
-    def join(event: Event, dashboard: str) -> None:
+    def join(event: Event) -> None:
         if isinstance(event, BlockDone) and not joined:
             held.append(worker(cluster, tmp_path / "other", bigunet="0.0.9"))
             joined.append(held[0].__enter__())

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bigunet.blocks import BlockGrid
 from bigunet.engine.dashboard.stage_progress import BlockMap, StageProgress
-from bigunet.engine.stage import BlockDone, Index, Stage
+from bigunet.engine.stage import Index, Stage
+from bigunet.events import BlockDone
 from bigunet.geometry import Box
 
 

@@ -22,7 +22,8 @@ from distributed import Client, Scheduler
 from bigunet import SegmentOptions, segment
 from bigunet.blocks import BlockGrid
 from bigunet.engine.dashboard.watch import Watch
-from bigunet.engine.stage import BlockDone, Event, Stage, StageBegun
+from bigunet.engine.stage import Stage
+from bigunet.events import BlockDone, Event, StageBegun
 from bigunet.geometry import Box
 
 OPTIONS = SegmentOptions(block_shape=(64, 64))
@@ -106,11 +107,11 @@ def test_the_page_maps_the_blocks_that_are_done_while_it_runs(
     before = client.run_on_scheduler(traces)
     panel, checked = "", False
 
-    def look(event: Event, dashboard: str) -> None:
+    def look(event: Event) -> None:
         nonlocal panel, checked
         if isinstance(event, StageBegun):
             panel = event.panel
-            assert panel == dashboard.replace("/status", "/bigunet")
+            assert panel == event.dashboard.replace("/status", "/bigunet")
         elif event.num_done == 7 and event.stage == "segment":
             checked = True
             assert "<title>bigunet</title>" in text_of(panel)

@@ -112,7 +112,7 @@ def test_what_goes_wrong_with_the_page_is_one_warning_and_the_run_ends_well(
     assert report.finished
     assert not list((tmp_path / "out.zarr/bigunet").glob("*report.html*"))
     events: list[Any] = []
-    segment(*places, existing="overwrite", on_event=lambda event, _: events.append(event))
+    segment(*places, existing="overwrite", on_event=lambda event: events.append(event))
     assert [e.text for e in events if hasattr(e, "text")] == [f"Warning: {warning}"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -14,14 +13,14 @@ from distributed import Client
 
 from bigunet.arrays.coordinates import Coordinates
 from bigunet.arrays.given_array import NAME, GivenArray, is_xarray
-from bigunet.arrays.prediction import Prediction
 from bigunet.arrays.reach import check_reach
-from bigunet.arrays.scratch_folder import scratch_folder, speaking_of
+from bigunet.arrays.scratch_folder import speaking_of
+from bigunet.arrays.stored_array import stored_array
 from bigunet.arrays.voxel_sizes import VoxelSize
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.stage import Event
 from bigunet.errors import OptionError
-from bigunet.io.output.array_image import read_output_array, write_array_image
+from bigunet.events import OnEvent
+from bigunet.io.output.array_image import read_output_array
 from bigunet.io.sources.array_source import Array
 from bigunet.machine.memory import usable_memory_bytes
 from bigunet.machine.processes import leave_if_imported_again
@@ -29,17 +28,19 @@ from bigunet.measuring.files import read_table
 from bigunet.model.model import Model
 from bigunet.options.choices import Output
 from bigunet.options.option_fields import chosen
+from bigunet.segmentation.array_options import check_array_options
 from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
 from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.region import region_in_voxels
 from bigunet.segmentation.plan.segment_plan import output_bytes
+from bigunet.segmentation.prediction import Prediction
 from bigunet.segmentation.segment import segment
 from bigunet.segmentation.segment_keywords import ArrayKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 
-_IMAGE, _OUTPUT = "array.zarr", "out.zarr"
+_OUTPUT = "out.zarr"
 
 
 def predict(
@@ -49,7 +50,8 @@ def predict(
     axes: str | None = None,
     voxel_size_um: VoxelSize | None = None,
     client: Client | ClusterSpec | None = None,
-    on_event: Callable[[Event, str], None] | None = None,
+    on_event: OnEvent | None = None,
+    progress: bool = False,
     scratch: str | Path | None = None,
     most_bytes: int | None = None,
     **fields: Unpack[ArrayKeywords],
@@ -75,6 +77,8 @@ def predict(
     client : distributed.Client or ClusterSpec, optional
         As for `segment`. Workers on other machines need a ``scratch`` that they see, too.
     on_event : callable, optional
+        As for `segment`.
+    progress : bool
         As for `segment`.
     scratch : path, optional
         Folder for the temporary folder; by default that of the system.
@@ -102,37 +106,29 @@ def predict(
         if isinstance(array, (str, Path)):
             raise OptionError("array is a path: bigunet.segment takes paths; give an array here")
         options = chosen(SegmentOptions, None, _keywords(fields, axes), predict)
-        _check_options(options)
+        check_array_options(options)
         given = GivenArray.of(array, options.axes, voxel_size_um)
         model = chosen_model(model, options)
         result_bytes = _check_size(given, model, options, most_bytes)
     check_reach(client, scratch)
     # A pyramid in 2D adds a third.
-    with scratch_folder(scratch, given.num_bytes + result_bytes * 4 // 3) as folder:
-        image, output = folder / _IMAGE, folder / _OUTPUT
-        with speaking_of({image: NAME, output: "the result"}):
-            write_array_image(image, given.image, given.parts())
-            report = segment(
-                image,
-                output,
-                model=model,
-                options=replace(options, axes=""),
-                client=client,
-                on_event=on_event,
-            )
-            return _prediction(given, output, report)
+    result: dict[str, Any] = {"more_bytes": result_bytes * 4 // 3, "names": {_OUTPUT: "the result"}}
+    with stored_array(given, scratch, **result) as image:
+        output = image.with_name(_OUTPUT)
+        report = segment(
+            image,
+            output,
+            model=model,
+            options=replace(options, axes="", no_report=True),
+            client=client,
+            on_event=on_event,
+            progress=progress,
+        )
+        return _prediction(given, output, report)
 
 
 def _keywords(fields: ArrayKeywords, axes: str | None) -> dict[str, Any]:
     return {**fields} if axes is None else {**fields, "axes": axes}
-
-
-def _check_options(options: SegmentOptions) -> None:
-    """Raise OptionError for options that say nothing of an array."""
-    if options.skip_empty:
-        raise OptionError("skip_empty is for stored chunks; give a mask, or leave it out")
-    if options.level not in (0, "auto"):
-        raise OptionError(f"level {options.level}: an array has level 0 alone; leave it out")
 
 
 def _check_size(
