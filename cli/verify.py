@@ -96,7 +96,9 @@ def verify(
             f"deviations, {report.labels_differ} labels differ, {report.labels_wrong} beyond "
             "rounding"
             + (f", {report.ids_wrong} voxels with a wrong object" if report.ids_wrong else "")
+            + ("" if report.exact else "; compared with the blended whole, which is not exact")
         )
     if not report.passed:
-        say("Error: the output is not what one pass over the image gives; segment it anew")
+        whole = "one pass" if report.exact else "the blend of tiles"
+        say(f"Error: the output is not what {whole} over the image gives; segment it anew")
         sys.exit(1)
