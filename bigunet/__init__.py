@@ -34,6 +34,7 @@ if _typing.TYPE_CHECKING:
     from bigunet.objects.label_objects import label_objects
     from bigunet.objects.split_rule import SplitRule
     from bigunet.path_info import info
+    from bigunet.previewing.preview import Preview, preview
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
     from bigunet.segmentation.plate_fields import segment_fields
@@ -49,6 +50,8 @@ if _typing.TYPE_CHECKING:
     from bigunet.training.run.train_report import TrainReport
     from bigunet.training.train import train
     from bigunet.training.train_options import TrainOptions
+    from bigunet.viewing.snapshot import snapshot
+    from bigunet.viewing.view import View, view
 
 __version__ = _version("bigunet")
 
@@ -70,6 +73,7 @@ __all__ = [
     "Notice",
     "ObjectDescription",
     "Prediction",
+    "Preview",
     "Recipe",
     "RunsDone",
     "SegmentOptions",
@@ -85,6 +89,7 @@ __all__ = [
     "UNetConfig",
     "Validated",
     "VerifyReport",
+    "View",
     "convert",
     "evaluate",
     "export",
@@ -94,12 +99,15 @@ __all__ = [
     "measure",
     "plan",
     "predict",
+    "preview",
     "save_model",
     "segment",
     "segment_fields",
     "segment_images",
+    "snapshot",
     "train",
     "verify",
+    "view",
 ]
 
 # Torch, Dask and zarr take two seconds to import: each name brings what it needs on first use.
@@ -121,6 +129,7 @@ _HOMES = {
     "Notice": "events",
     "ObjectDescription": "model.object_description",
     "Prediction": "segmentation.prediction",
+    "Preview": "previewing.preview",
     "Recipe": "training.recipe",
     "RunsDone": "events",
     "SegmentOptions": "segmentation.segment_options",
@@ -136,6 +145,7 @@ _HOMES = {
     "UNetConfig": "model.networks.unet",
     "Validated": "events",
     "VerifyReport": "segmentation.verify_report",
+    "View": "viewing.view",
     "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
     "export": "exporting.export",
@@ -145,12 +155,15 @@ _HOMES = {
     "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
     "predict": "segmentation.predict",
+    "preview": "previewing.preview",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",
     "segment_images": "segmentation.many_images",
+    "snapshot": "viewing.snapshot",
     "train": "training.train",
     "verify": "segmentation.verify",
+    "view": "viewing.view",
 }
 
 

@@ -39,7 +39,7 @@ class ModelError(BigUNetError, ValueError):
     """A model cannot be loaded, or cannot be run exactly block by block."""
 
 
-class InexactError(ModelError):
+class InexactError(ModelError, ValueError):
     """The output of a network depends on the tile, so that blocks cannot equal the whole image."""
 
 

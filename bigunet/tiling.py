@@ -17,6 +17,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bigunet.blocks import BlockGrid
 from bigunet.errors import GeometryError
 from bigunet.geometry import Box, Point, ceil_div, hull, round_up
 from bigunet.receptive import ReceptiveField
@@ -124,6 +125,15 @@ class Tiling:
         for axis in range(box.ndim):
             total *= len(self._starts(box, axis)[0])
         return total
+
+    def kinds_along(self, grid: BlockGrid, axis: int) -> list[tuple[int, int, int]]:
+        """One block of each kind along an axis (start, stop), and the number of such blocks.
+
+        Blocks of one length and one phase, which is where they start within the stride, have the
+        same tiles. The starts that are given are these phases.
+        """
+        phases = grid.phases(axis, self.field.stride[axis])
+        return [(phase, phase + length, count) for (phase, length), count in phases.items()]
 
     def _starts(self, box: Box, axis: int) -> tuple[range, int]:
         """First output voxel of each tile along an axis, and the step between them."""

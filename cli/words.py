@@ -70,11 +70,17 @@ def summary(report: SegmentReport) -> str:
         f"{data['seconds']:.1f} s, {data['megapixels_per_second']:.2f} megapixels per second, "
         f"{size(data['peak_memory_bytes'])} of memory at the peak\n"
         f"{grey_range(report)}\n"
+        f"{_method(report)}"
         f"classes: {shares}\n"
         f"{objects(report)}"
         f"{_page(report)}"
         f"{end}"
     )
+
+
+def _method(report: SegmentReport) -> str:
+    """A line about a result that is not exact, with its end of line; else empty."""
+    return "" if report.plan.exact else f"labels: {report.plan.method}\n"
 
 
 def _page(report: SegmentReport) -> str:

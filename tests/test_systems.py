@@ -76,7 +76,8 @@ def test_the_questions_are_in_the_room_of_the_machine() -> None:
         for file in SOURCES
         if asks_for_system(tree_of(file))
     }
-    assert asking == {"bigunet/machine"}
+    # The viewers ask whether Linux has a screen.
+    assert asking == {"bigunet/machine", "bigunet/viewing", "cli"}
 
 
 def test_paths_of_linux_are_named_in_the_room_of_the_machine_alone() -> None:
@@ -103,7 +104,8 @@ def _without_encoding(file: Path) -> Iterator[str]:
         name = getattr(node.func, "attr", "")
         if name in TEXT_CALLS and len(node.args) <= TEXT_CALLS[name]:
             yield f"{file.name}:{node.lineno}"
-        if "open" in (name, getattr(node.func, "id", "")):
+        # Members of archives are bytes.
+        if file.name != "archive.py" and "open" in (name, getattr(node.func, "id", "")):
             modes = {a.value for a in node.args if isinstance(a, ast.Constant)}
             if modes & {"w", "a", "x", "r+", "w+"}:
                 yield f"{file.name}:{node.lineno}"

@@ -77,6 +77,12 @@ class Model:
         return len(self.description.channels)
 
     @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """A spatial shape that the module takes."""
+        field = self.receptive_field
+        return self.tile_shape or field.input_shape(field.stride)
+
+    @property
     def zero_padded(self) -> bool:
         """Whether scores near the border of a plain pass depend on padding."""
         return self.receptive_field.border != self.receptive_field.halo

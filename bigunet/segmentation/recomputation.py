@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bigunet.blend_tiling import BlendTiling
 from bigunet.geometry import Box, hull
 from bigunet.io.images.array_reader import ArrayReader
 from bigunet.model.inference.forward import Predictor
@@ -16,6 +17,7 @@ from bigunet.model.inference.score_maps import labels_of, score_margin
 from bigunet.segmentation.instances.object_classes import ReadBox, Thresholded
 from bigunet.segmentation.instances.window_check import wrong_ids
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.run.blended import blended_scores
 from bigunet.segmentation.verify_report import TOLERANCE, VerifyReport
 from bigunet.tiling import Tile, Tiling
 
@@ -79,6 +81,7 @@ class Recomputation:
             labels_differ=sum(one.labels_differ for one in differences),
             labels_wrong=sum(one.labels_wrong for one in differences),
             ids_wrong=sum(map(self._wrong_ids, windows)),
+            exact=self.plan.exact,
         )
 
     def _wrong_ids(self, window: Box) -> int:
@@ -109,13 +112,11 @@ class Recomputation:
         )
 
     def _difference(self, window: Box) -> WindowDifference:
-        shifted = self._scores(
-            window, list(Tiling(self.plan.tiling.field, window.shape).tiles(window))
-        )
+        shifted = self._shifted_scores(window)
         # In fp32 the squares of large scores overflow, and then nothing would differ.
         deviation = float(shifted.double().std(correction=0))
         deviation = max(deviation, _LEAST_DEVIATION * float(shifted.abs().max()))
-        own = self._scores(window, list(self._run_tiles(window)))
+        own = shifted if self._blend else self._scores(window, list(self._run_tiles(window)))
         local = window.shift(tuple(-v for v in self.plan.region.start))
         labels = torch.from_numpy(self.stored.read(local)[0])
         kept = self._kept(window)
@@ -126,6 +127,25 @@ class Recomputation:
             labels_differ=int(unequal.sum()),
             labels_wrong=int((unequal & (firm | ~kept)).sum()),
         )
+
+    @property
+    def _blend(self) -> BlendTiling | None:
+        return self.plan.tiling if isinstance(self.plan.tiling, BlendTiling) else None
+
+    def _shifted_scores(self, window: Box) -> Tensor:
+        """Scores on another grid of tiles; of a blend, which has one grid, the blended scores."""
+        if self._blend is None:
+            tiling = Tiling(self.plan.tiling.field, window.shape)
+            return self._scores(window, list(tiling.tiles(window)))
+        read = self._blend.read_box(window)
+        image = self.reader.read(read)
+        tiles = self._blend.tiles(window)
+        return blended_scores(window, self._blend, tiles, lambda t: self._tile(image, read, t))
+
+    def _tile(self, image: np.ndarray, read: Box, tile: Tile) -> Tensor:
+        """Scores of a tile from the pixels of the box ``read``."""
+        pixels, ndim = image[(slice(None), *tile.input.within(read))], self.plan.network_axes
+        return self.predictor.scores(pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:]))
 
     def _kept(self, window: Box) -> Tensor:
         """Which voxels keep the labels of the network; the others are label 0."""
@@ -145,11 +165,9 @@ class Recomputation:
         """
         read = hull(tile.input for tile in tiles)
         image = self.reader.read(read)
-        ndim = self.plan.network_axes
         scores: Tensor | None = None
         for tile in tiles:
-            pixels = image[(slice(None), *tile.input.within(read))]
-            of_tile = self.predictor.scores(pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:]))
+            of_tile = self._tile(image, read, tile)
             of_tile = of_tile.reshape(of_tile.shape[0], *tile.scores.shape).cpu()
             if scores is None:
                 scores = torch.empty((of_tile.shape[0], *window.shape))
@@ -162,6 +180,9 @@ class Recomputation:
 
     def _run_tiles(self, window: Box) -> Iterator[Tile]:
         """The tiles of the run that wrote a part of the window."""
+        if self._blend is not None:
+            yield from self._blend.tiles(window)
+            return
         for index in self.plan.grid.overlapping(window):
             for tile in self.plan.tiling.tiles(self.plan.grid.box(index)):
                 if tile.output.intersection(window).size:

@@ -34,6 +34,9 @@ class VerifyReport:
         explain.
     ids_wrong : int
         Voxels of numbered objects with an id that contradicts the classes in the window.
+    exact : bool
+        Whether the labels are compared with one pass over the whole image. If not, they are
+        compared with the blend of overlapping tiles over the whole image.
     """
 
     windows: int
@@ -44,10 +47,11 @@ class VerifyReport:
     labels_differ: int
     labels_wrong: int
     ids_wrong: int = 0
+    exact: bool = True
 
     @property
     def passed(self) -> bool:
-        """Whether the output is what one pass over the whole image would give."""
+        """Whether the output is what one pass, or the blend, over the whole image would give."""
         wrong = self.labels_wrong + self.ids_wrong
         return wrong == 0 and self.max_difference <= TOLERANCE[self.precision]
 

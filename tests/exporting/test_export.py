@@ -192,3 +192,18 @@ def test_bioimageio_passes_the_bundled_nuclei_in_all_forms(tmp_path) -> None:
     for form in ("onnx", "pytorch_state_dict"):
         assert f"weights.{form}" in done.stdout
     assert "❌" not in done.stdout
+
+
+@pytest.mark.slow
+def test_the_package_of_nuclei_gives_the_labels_of_nuclei(client, tmp_path) -> None:
+    field = sorted(FIELDS.glob("*.png"))[1]
+    package = bigunet.export("nuclei", tmp_path / "nuclei.zip")
+    outputs = []
+    for k, model in enumerate(("nuclei", package)):
+        out = tmp_path / f"out{k}.zarr"
+        bigunet.segment(field, out, model=model, client=client, no_report=True)
+        for name in ("classes", "instances"):
+            outputs.append(zarr.open_array(str(out / f"labels/{name}/0"), mode="r")[:])
+    assert np.array_equal(outputs[0], outputs[2])
+    assert np.array_equal(outputs[1], outputs[3])
+    assert outputs[1].max() > 5

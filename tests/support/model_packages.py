@@ -11,7 +11,13 @@ SPACE = ("z", "y", "x")
 
 
 def onnx_conv(
-    classes: int = 1, channels: int = 1, *, pad: int = 1, size: int = 3, seed: int = 0
+    classes: int = 1,
+    channels: int = 1,
+    *,
+    pad: int = 1,
+    size: int = 3,
+    seed: int = 0,
+    mixing: bool = False,
 ) -> bytes:
     """A network of one convolution with random weights, as ONNX."""
     from onnx import TensorProto, helper, numpy_helper
@@ -19,13 +25,20 @@ def onnx_conv(
     random = np.random.default_rng(seed)
     weight = random.normal(size=(classes, channels, size, size)).astype(np.float32)
     bias = random.normal(size=classes).astype(np.float32)
-    node = helper.make_node("Conv", ["image", "w", "b"], ["scores"], pads=[pad] * 4)
+    nodes = [helper.make_node("Conv", ["image", "w", "b"], ["scores"], pads=[pad] * 4)]
+    if mixing:
+        # A normalisation over the whole tile, before the convolution.
+        nodes[0].input[0] = "mixed"
+        names = ["image", "one", "nothing"]
+        nodes.insert(0, helper.make_node("InstanceNormalization", names, ["mixed"]))
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, count, None, None])
         for name, count in (("image", channels), ("scores", classes))
     ]
     constants = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")]
-    graph = helper.make_graph([node], "conv", ends[:1], ends[1:], constants)
+    for name, value in (("one", 1), ("nothing", 0)) if mixing else ():
+        constants.append(numpy_helper.from_array(np.full(channels, value, np.float32), name))
+    graph = helper.make_graph(nodes, "conv", ends[:1], ends[1:], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     content: bytes = model.SerializeToString()
     return content

@@ -28,8 +28,15 @@ def load_pt2(path: Path) -> ForeignModule:
     """
     with _reading(path, "a program of torch.export"):
         program = torch.export.load(path)
-        # A copy, because the copy has no hooks: they check the shape, and cannot be pickled.
-        module = copy.deepcopy(program.module(check_guards=False))
+        module = program.module(check_guards=False)
+    outputs = _simplify(module)
+    if outputs != 1:
+        raise ModelError(
+            f"{path} gives {outputs} outputs; bigunet runs networks that give their scores alone: "
+            "export such a network"
+        )
+    # A copy, because the copy has no hooks: they check the shape, and cannot be pickled.
+    module = copy.deepcopy(module)
     names = set(program.graph_signature.user_inputs)
     given = [
         node for node in program.graph.nodes if node.op == "placeholder" and node.name in names
@@ -41,6 +48,20 @@ def load_pt2(path: Path) -> ForeignModule:
         )
     sizes = tuple(size if isinstance(size, int) else None for size in given[0].meta["val"].shape)
     return ForeignModule(module, "torch.export", sizes)
+
+
+def _simplify(module: torch.fx.GraphModule) -> int:
+    """Make the module take and give tensors instead of trees; the number of its outputs."""
+    end = next(node for node in module.graph.nodes if node.op == "output")
+    given = end.args[0]
+    outputs = given if isinstance(given, (tuple, list)) else (given,)
+    if len(outputs) == 1:
+        end.args = (outputs[0],)
+        module.graph.set_codegen(torch.fx.graph.CodeGen())
+        module.recompile()
+    for name in ("_in_spec", "_out_spec"):
+        module.__dict__.pop(name, None)
+    return len(outputs)
 
 
 def load_torchscript(path: Path) -> ForeignModule:

@@ -20,7 +20,7 @@ from bigunet.model.inference.score_maps import (
     are_finite,
     check_scores_finite,
     labels_of,
-    probabilities_of,
+    shares_as_bytes,
 )
 from bigunet.model.model import Model
 from bigunet.model.probing.scores import as_probabilities
@@ -135,7 +135,7 @@ class Predictor:
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
-        self._probabilities = model.scores == "probabilities"
+        self._kind = model.scores
         module = fold_batch_norm(model.module).to(self.device)
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
@@ -143,12 +143,11 @@ class Predictor:
         if self.backend != "openvino" and self.device.type != "mps":
             self._layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
             module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
-        field = model.receptive_field
         self._module = with_backend(
             module,
             self.backend,
             in_channels=model.in_channels,
-            sample_shape=field.input_shape(field.stride),
+            sample_shape=model.sample_shape,
             precision=precision,
             threads=threads or torch.get_num_threads(),
         )
@@ -217,7 +216,7 @@ class Predictor:
         def outcome(values: Tensor) -> list[Tensor]:
             scores = self._scores(values)
             kept = scores[(slice(None), *inner)]
-            shares = [self._to_bytes(kept)] if probabilities else []
+            shares = [shares_as_bytes(kept, self._kind)] if probabilities else []
             return [labels_of(kept), are_finite(scores), *shares]
 
         with torch.inference_mode(), self._memory_errors():
@@ -231,11 +230,7 @@ class Predictor:
         with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
             scores: Tensor = self._module(image)
         scores = scores[0].float()
-        return as_probabilities(scores) if self._probabilities else scores
-
-    def _to_bytes(self, scores: Tensor) -> Tensor:
-        shares = scores if self._probabilities else probabilities_of(scores)
-        return (shares * 255).round().clamp(0, 255).to(torch.uint8)
+        return as_probabilities(scores) if self._kind == "probabilities" else scores
 
     @contextlib.contextmanager
     def _memory_errors(self) -> Iterator[None]:

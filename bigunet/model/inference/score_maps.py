@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bigunet.errors import ModelError
-from bigunet.options.choices import Precision
+from bigunet.options.choices import Precision, ScoreKind
 
 
 def labels_of(scores: Tensor) -> Tensor:
@@ -40,6 +40,12 @@ def probabilities_of(scores: Tensor) -> Tensor:
     if scores.shape[0] == 1:
         scores = torch.cat((torch.zeros_like(scores), scores))
     return scores.softmax(dim=0)
+
+
+def shares_as_bytes(scores: Tensor, kind: ScoreKind) -> Tensor:
+    """Probabilities of the classes as bytes: 255 is a probability of 1."""
+    shares = scores if kind == "probabilities" else probabilities_of(scores)
+    return (shares * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def are_finite(scores: Tensor) -> Tensor:

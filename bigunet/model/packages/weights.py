@@ -98,8 +98,8 @@ def _from_state(package: Package, entry: Weights, trust: bool) -> nn.Module:
 def _from_script(package: Package, entry: Weights, trust: bool) -> nn.Module:
     if not trust:
         raise ModelError(
-            "TorchScript may run operators of its own choice: give --trust (trust=True) if you "
-            "trust who made it"
+            "TorchScript is a program that can read and write your files: give --trust "
+            "(trust=True) if you trust its maker"
         )
     content = package.files.read(entry.source, entry.sha256)
     try:

@@ -16,6 +16,8 @@ from bigunet.receptive import ReceptiveField
 
 # Strides of poolings by two come first: most networks have one of them.
 _STRIDES = tuple(dict.fromkeys((1, 2, 4, 8, 16, 32, 64, *range(1, MAX_STRIDE + 1))))
+# Context beyond the stated halo while the stride is measured.
+_MORE = {2: 32, 3: 8}
 # Voxels that are compared along each axis, at least.
 _COMPARED = 16
 
@@ -62,13 +64,18 @@ def field_of_stated(test: Trial, halo: Point, size: int) -> tuple[ReceptiveField
     scores = test.run(test.noise(size))
     assert scores is not None
     border = (size - scores.shape[-1]) // 2
-    for stride in _STRIDES:
-        context = tuple(round_up(max(n, border), stride) for n in halo)
-        same = (stride,) * test.ndim
-        field = ReceptiveField(same, (border,) * test.ndim, context, (size % stride,) * test.ndim)
-        # A multiple of three strides shows a stride that is half or a third of the real one.
-        if all(_agrees(test, field, shift) for shift in (stride, 3 * stride)):
-            return field, int(scores.shape[1])
+
+    def holds(stride: int, more: int) -> ReceptiveField | None:
+        context = (round_up(max(n, border) + more, stride) for n in halo)
+        numbers = (stride, border, size % stride)
+        same, edge, rest = ((n,) * test.ndim for n in numbers)
+        field = ReceptiveField(same, edge, tuple(context), rest)
+        return field if all(_agrees(test, field, k * stride) for k in (1, 3)) else None
+
+    # With more context than stated, so that a halo that is too small does not look like a stride.
+    stride = next((s for s in _STRIDES if holds(s, _MORE[test.ndim])), None)
+    if stride is not None and (field := holds(stride, 0)):
+        return field, int(scores.shape[1])
     raise InexactError(
         f"the stated halo {shown_shape(halo)} does not hold: tiles with it differ from a "
         "larger tile around them; state a larger one"

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bigunet.errors import ModelError
+from bigunet.errors import ModelError, OptionError
 from bigunet.geometry import Point
 from bigunet.model.brief import first_line
 from bigunet.model.copying import copied
@@ -23,7 +23,9 @@ from bigunet.model.probing.casts import WideCasts
 from bigunet.model.probing.fault import same
 from bigunet.model.probing.scores import score_kind
 from bigunet.model.probing.trial import Trial, off_grid
+from bigunet.model.scripted import on_meta
 from bigunet.options.choices import ScoreKind
+from bigunet.options.short_repr import shown_shape
 
 # Tiles to try where the network states no shape.
 _SIZES = {2: (64, 96, 128, 256, 512), 3: (32, 48, 64, 96, 128)}
@@ -99,13 +101,42 @@ def measure_tiles(
     raise errors[-1]
 
 
+def check_tile(module: nn.Module, *, in_channels: int, shape: Point, border: Point) -> None:
+    """Raise OptionError if a network refuses a tile, or gives it another border than measured.
+
+    It costs nothing where the network runs without values.
+    """
+    full = (1, in_channels, *shape)
+    try:
+        scores = _shape_of_scores(on_meta(module), full, "meta")
+    except Exception:  # a module may raise any error, and some read values
+        try:
+            scores = _shape_of_scores(module, full, "cpu")
+        except Exception as error:  # a module may raise any error
+            raise OptionError(
+                f"the network refuses a tile of {shown_shape(shape)} ({first_line(error)}): give a "
+                "--tile-shape that it takes"
+            ) from error
+    if scores != tuple(n - 2 * b for n, b in zip(shape, border)):
+        raise OptionError(
+            f"the network gives {shown_shape(scores)} scores for a tile of {shown_shape(shape)}: "
+            "give a --tile-shape of which it loses equally much on all sides"
+        )
+
+
+def _shape_of_scores(module: nn.Module, shape: tuple[int, ...], device: str) -> Point:
+    with torch.inference_mode(), torch.device(device):
+        image = torch.zeros(shape, dtype=_dtype_of(module), device=device)
+        return tuple(module(image).shape[2:])
+
+
 def _measured(trial: _OneShape, stated: ScoreKind | None) -> WholeTiles:
     image = trial.noise(0)
     first, again = trial.run(image), trial.run(image)
     if first is None or again is None:
-        sizes = " × ".join(map(str, trial.shape))
+        reason = first_line(trial.failures[-1])
         raise ModelError(
-            f"the network refuses a tile of {sizes} ({first_line(trial.failures[-1])}): give a "
+            f"the network refuses a tile of {shown_shape(trial.shape)} ({reason}): give a "
             "shape that it takes with --tile-shape"
         )
     if not same(first, again):

@@ -71,6 +71,7 @@ def check_fit(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) 
         best_level=min(levels, key=lambda k: levels[k]) if levels else None,
         medians=tuple(_share(values[1], low, high) for low, high, values in ranges),
         warnings=(
+            *(() if plan.exact else (f"the labels are {plan.method}",)),
             *_size_warnings(plan, levels),
             *_assumptions(plan, normalisation),
             *_grey_warnings(plan, normalisation, bulk),

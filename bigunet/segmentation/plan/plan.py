@@ -26,6 +26,7 @@ from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
+from bigunet.segmentation.plan.blend_choice import blend_tiling
 from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
 from bigunet.segmentation.plan.link_choice import linked_ndim
@@ -132,7 +133,9 @@ def make_plan(
     share = MemoryShare.of(
         options.memory_limit or memory_bytes, workers, gpu_bytes, machine_bytes=machine_bytes
     )
+    blend = blend_tiling(model, options, image.volume_shape(level))
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
+    field = field if blend is None else blend.field
     block, tile = _shapes(image, model, options, field=field, region=region, share=share)
     if objects is not None and not options.no_table:
         _check_measurable(block[-linked_ndim(options, model.ndim) :])
@@ -142,7 +145,7 @@ def make_plan(
         options=replace(options, block_shape=block, tile_shape=tile[-model.ndim :]),
         channels=channels,
         region=region,
-        tiling=Tiling(field, tile),
+        tiling=blend or Tiling(field, tile),
         share=share,
         layout=image_layout(image, block, model.ndim)
         if inside_image

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bigunet.blend_tiling import BlendTiling
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box, Point
 from bigunet.io.images.multiscale import ImageDescription
@@ -55,7 +56,8 @@ class SegmentPlan:
     region : Box
         The segmented box, along the volume axes of the image: the slice axis comes before the
         other axes of space.
-    tiling : Tiling
+    tiling : Tiling or BlendTiling
+        With overlapping tiles, the result is blended and not exact.
     layout : PyramidLayout
         Levels of each output.
     selection : Selection
@@ -71,7 +73,7 @@ class SegmentPlan:
     options: SegmentOptions
     channels: tuple[int, ...]
     region: Box
-    tiling: Tiling
+    tiling: Tiling | BlendTiling
     layout: PyramidLayout
     selection: Selection
     share: MemoryShare
@@ -111,6 +113,16 @@ class SegmentPlan:
         choice = self.options.precision
         assert choice != "auto"
         return choice
+
+    @property
+    def method(self) -> str:
+        """How the result comes about: "exact", or a text about the blend."""
+        return self.tiling.method if isinstance(self.tiling, BlendTiling) else "exact"
+
+    @property
+    def exact(self) -> bool:
+        """Whether the result is that of one pass over the whole image; else it is blended."""
+        return not isinstance(self.tiling, BlendTiling)
 
     @property
     def network_axes(self) -> int:
@@ -163,8 +175,12 @@ class SegmentPlan:
     def recompute(self) -> float | None:
         """FLOPs of all tiles, divided by the FLOPs of one pass over the whole region.
 
-        None if the FLOPs of the module cannot be counted.
+        None if the FLOPs of the module cannot be counted. Of overlapping tiles, it is the voxels of
+        all scores, divided by those of the region.
         """
+        if isinstance(self.tiling, BlendTiling):
+            tiles = sum(n * self.tiling.num_tiles(box) for box, n in self.kinds_of_blocks())
+            return tiles * math.prod(self.tiling.scores_shape) / self.region.size
         ndim = self.network_axes
         whole = self._flops(self.model.receptive_field.input_shape(self.region.shape[-ndim:]))
         total = self.total_flops()
@@ -233,20 +249,23 @@ class SegmentPlan:
     def _bytes_per_voxel(self) -> int:
         """Bytes that a block holds for one voxel while it is segmented."""
         outputs = [output for output in self.options.outputs if output not in MADE_OF_CLASSES]
-        return output_bytes(self.model, outputs)
+        # A blend adds up scores and weights in float32.
+        scores = 0 if self.exact else 4 * (len(self.model.description.classes) + 1)
+        return output_bytes(self.model, outputs) + scores
 
     def kinds_of_blocks(self) -> list[tuple[Box, int]]:
-        """One block of each size and phase, and the number of such blocks.
+        """One block of each kind, and the number of such blocks.
 
-        The phase is where a block starts within the network's stride. Blocks of one size and phase
-        have the same tiles, so that sums over all blocks need only these few.
+        Blocks of one kind have equally many tiles, and read equally much, so that sums over all
+        blocks need only these few.
         """
         kinds: list[tuple[Point, Point, int]] = [((), (), 1)]
-        for axis, stride in enumerate(self.tiling.field.stride):
+        for axis in range(self.region.ndim):
+            along = self.tiling.kinds_along(self.grid, axis)
             kinds = [
-                ((*start, phase), (*stop, phase + length), times * n)
-                for start, stop, times in kinds
-                for (phase, length), n in self.grid.phases(axis, stride).items()
+                ((*starts, start), (*stops, stop), times * n)
+                for starts, stops, times in kinds
+                for start, stop, n in along
             ]
         return [(Box(start, stop), times) for start, stop, times in kinds]
 
@@ -268,8 +287,9 @@ class SegmentPlan:
             "levels": len(self.layout.levels),
             "blocks": self.grid.num_blocks,
             "block_shape": list(self.layout.block_shape(0)),
-            "halo": list(self.model.receptive_field.halo),
-            "stride": list(self.model.receptive_field.stride),
+            "method": self.method,
+            "halo": list(self.tiling.field.halo[-ndim:]),
+            "stride": list(self.tiling.field.stride[-ndim:]),
             "tile": list(tile.input.shape[-ndim:]),
             "recompute": None if recompute is None else round(recompute, 4),
             "flops": self.total_flops(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bigunet.blend_tiling import BlendTiling
 from bigunet.geometry import Box
 from bigunet.io.files.opening import open_image, open_level, stored_chunks
 from bigunet.io.images.mask import Mask
@@ -67,12 +68,14 @@ def _level_of(mask: ImageDescription, level: int) -> LevelReader:
     return open_level(mask, level=level)
 
 
-def selected_tiles(tiling: Tiling, box: Box, selected: np.ndarray | None) -> list[Tile]:
+def selected_tiles(
+    tiling: Tiling | BlendTiling, box: Box, selected: np.ndarray | None
+) -> list[Tile]:
     """The tiles of a box that keep at least one selected voxel.
 
     Parameters
     ----------
-    tiling : Tiling
+    tiling : Tiling or BlendTiling
     box : Box
     selected : ndarray of bool or None
         Which voxels of the box are selected; None for all.

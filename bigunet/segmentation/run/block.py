@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
+from bigunet.blend_tiling import BlendTiling
 from bigunet.blocks import BlockGrid
 from bigunet.engine.room import Room
 from bigunet.engine.stage import Index, Result
@@ -18,12 +20,14 @@ from bigunet.geometry import Box, hull
 from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.output.block_files import Files
 from bigunet.io.output.writer import OutputWriter
+from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.inference.recall import Awaited, RecallingPredictor
 from bigunet.model.model import Model
 from bigunet.options.choices import Output
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK
 from bigunet.segmentation.plan.selection import Selection, selected_tiles
+from bigunet.segmentation.run.blended import blended_scores, fill_in_scores
 from bigunet.segmentation.run.block_values import (
     Values,
     clear_others,
@@ -48,7 +52,7 @@ class SegmentWork:
     reader : ArrayReader
     writers : mapping of str to OutputWriter
     grid : BlockGrid
-    tiling : Tiling
+    tiling : Tiling or BlendTiling
     selection : Selection
     finite : FiniteVoxels
     model : Model
@@ -64,7 +68,7 @@ class SegmentWork:
         writers: Mapping[Output, OutputWriter],
         *,
         grid: BlockGrid,
-        tiling: Tiling,
+        tiling: Tiling | BlendTiling,
         selection: Selection,
         finite: FiniteVoxels,
         model: Model,
@@ -163,6 +167,8 @@ class SegmentWork:
     ) -> Result:
         """Predict a block from the pixels of ``source``; with smaller tiles if memory ends."""
         predictor = self._loaded()
+        if isinstance(self._tiling, BlendTiling):
+            return self._blend(predictor.predictor, image, source, write, selected, values)
         before, seconds = predictor.num_computed, 0.0
         result: Result = {}
         while True:
@@ -182,13 +188,41 @@ class SegmentWork:
                     **result,
                     "tiles_computed": predictor.num_computed - before,
                     "compute_seconds": round(seconds, 4),
-                    "device": str(predictor.predictor.device),
-                    "backend": predictor.predictor.backend,
+                    **_by(predictor.predictor),
                 }
             except MemoryError:
                 self._tiling = self._tiling.halved()
                 result["smaller_tile"] = list(self._tiling.tile_shape)
             predictor.predictor.free_memory()
+
+    def _blend(
+        self,
+        predictor: Predictor,
+        image: np.ndarray,
+        source: Box,
+        write: Box,
+        selected: np.ndarray | None,
+        values: Values,
+    ) -> Result:
+        """Predict a block from overlapping tiles, averaged; a tile is never made smaller."""
+        tiling = self._tiling
+        assert isinstance(tiling, BlendTiling)
+        tiles = selected_tiles(tiling, write, selected)
+        begun = time.perf_counter()
+
+        def scores_of(tile: Tile) -> Tensor:
+            self._check_abandoned()
+            return predictor.scores(self._plane(image, source, tile))
+
+        scores = blended_scores(write, tiling, tiles, scores_of)
+        fill_in_scores(values, write, scores, self._model.scores)
+        seconds = round(time.perf_counter() - begun, 4)
+        return {"tiles_computed": len(tiles), "compute_seconds": seconds, **_by(predictor)}
+
+    def _plane(self, image: np.ndarray, source: Box, tile: Tile) -> np.ndarray:
+        """The pixels of a tile, along the axes of the network."""
+        pixels = image[(slice(None), *tile.input.within(source))]
+        return pixels.reshape(pixels.shape[0], *pixels.shape[-self._model.ndim :])
 
     def _predictions(
         self,
@@ -204,8 +238,7 @@ class SegmentWork:
         try:
             for tile in tiles:
                 self._check_abandoned()
-                pixels = image[(slice(None), *tile.input.within(source))]
-                plane = pixels.reshape(pixels.shape[0], *pixels.shape[-ndim:])
+                plane = self._plane(image, source, tile)
                 inner = tile.output.within(tile.scores)[-ndim:]
                 begun = predictor.begin(plane, inner, probabilities=probabilities)
                 under_way.append((tile, begun))
@@ -225,3 +258,8 @@ class SegmentWork:
             self._predictor = RecallingPredictor(predictor)
         self._device.take_cores()
         return self._predictor
+
+
+def _by(predictor: Predictor) -> Result:
+    """What computed."""
+    return {"device": str(predictor.device), "backend": predictor.backend}

@@ -132,4 +132,5 @@ def _provenance(plan: SegmentPlan, normalisation: FixedNormalisation) -> dict[st
         "channels": list(plan.channels),
         "precision": plan.precision,
         "turns": plan.turns,
+        "method": plan.method,
     }

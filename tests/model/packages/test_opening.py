@@ -107,3 +107,30 @@ def test_a_stated_halo_is_compared_with_the_measured_one(tmp_path, pad) -> None:
     model = load_model(write_package(tmp_path, data, weights_onnx=weights))
     assert model.receptive_field.halo == (pad, pad)
     assert ("halo" in model.description.card) is (pad == 3)
+
+
+def test_a_network_that_is_not_exact_is_refused_and_blended_on_request(tmp_path) -> None:
+    weights = onnx_conv(mixing=True)
+    data = description(weights=weights)
+    for axis in data["inputs"][0]["axes"][2:]:
+        axis["size"] = 32
+    package = write_package(tmp_path, data, weights_onnx=weights)
+    with pytest.raises(BigUNetError, match="give --blend and --tile-shape"):
+        load_model(package)
+    model = load_model(package, blend=True)
+    assert (model.exact, model.tile_shape) == (False, (32, 32))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_torchscript_of_a_package_runs_only_with_trust(tmp_path) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    torch.jit.script(network).save(tmp_path / "net.pt")
+    data = description(weights=b"")
+    data["weights"] = {"torchscript": {"source": "net.pt"}}
+    write_package(tmp_path, data)
+    with pytest.raises(BigUNetError, match="can read and write your files: give --trust"):
+        load_model(tmp_path)
+    image = torch.randn(1, 1, 9, 9)
+    with torch.inference_mode():
+        assert torch.equal(load_model(tmp_path, trust=True).module(image), network(image))
