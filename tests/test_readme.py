@@ -32,6 +32,7 @@ NOT_RUN = {
     "needs a batch system": 3,
     "needs anndata": 1,
     "needs files of microscopes": 1,
+    "needs models of other tools": 1,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,
