@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: soak help demo test test-clusters compiled lint docs peers clean constraints
+.PHONY: soak help demo test test-clusters compiled lint types docs peers clean constraints
 
 ## help: list the targets
 help:
@@ -43,6 +43,11 @@ lint: .venv/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --exclude=SC1090 .ci/run examples/*/*.sh benchmarks/*/*/*.sh tests/*/*.sh
+
+## types: types of the code as it is on macOS and on Windows
+types: .venv/installed-test
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 
 ## docs: the documentation as a website in site/; a warning ends it
 docs: .venv/installed-docs

@@ -22,15 +22,19 @@ if _typing.TYPE_CHECKING:
         TrainBegun,
         Validated,
     )
+    from bigunet.exporting.export import export
+    from bigunet.exporting.export_options import ExportOptions
     from bigunet.measuring.measure import measure
-    from bigunet.model.description import ModelDescription, Normalisation, SegmentationClass
+    from bigunet.model.description import ModelDescription, SegmentationClass
     from bigunet.model.files.model_file import load_model, save_model
     from bigunet.model.model import Model
     from bigunet.model.networks.unet import UNet, UNetConfig
+    from bigunet.model.normalisation import Normalisation
     from bigunet.model.object_description import ObjectDescription
     from bigunet.objects.label_objects import label_objects
     from bigunet.objects.split_rule import SplitRule
     from bigunet.path_info import info
+    from bigunet.previewing.preview import Preview, preview
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
     from bigunet.segmentation.plate_fields import segment_fields
@@ -46,6 +50,8 @@ if _typing.TYPE_CHECKING:
     from bigunet.training.run.train_report import TrainReport
     from bigunet.training.train import train
     from bigunet.training.train_options import TrainOptions
+    from bigunet.viewing.snapshot import snapshot
+    from bigunet.viewing.view import View, view
 
 __version__ = _version("bigunet")
 
@@ -59,6 +65,7 @@ __all__ = [
     "ConvertReport",
     "EvaluateOptions",
     "Evaluation",
+    "ExportOptions",
     "JobSpec",
     "Model",
     "ModelDescription",
@@ -66,6 +73,7 @@ __all__ = [
     "Notice",
     "ObjectDescription",
     "Prediction",
+    "Preview",
     "Recipe",
     "RunsDone",
     "SegmentOptions",
@@ -81,20 +89,25 @@ __all__ = [
     "UNetConfig",
     "Validated",
     "VerifyReport",
+    "View",
     "convert",
     "evaluate",
+    "export",
     "info",
     "label_objects",
     "load_model",
     "measure",
     "plan",
     "predict",
+    "preview",
     "save_model",
     "segment",
     "segment_fields",
     "segment_images",
+    "snapshot",
     "train",
     "verify",
+    "view",
 ]
 
 # Torch, Dask and zarr take two seconds to import: each name brings what it needs on first use.
@@ -108,13 +121,15 @@ _HOMES = {
     "ConvertReport": "conversion.convert_report",
     "EvaluateOptions": "evaluation.evaluate_options",
     "Evaluation": "evaluation.evaluate",
+    "ExportOptions": "exporting.export_options",
     "JobSpec": "engine.clusters.spec",
     "Model": "model.model",
     "ModelDescription": "model.description",
-    "Normalisation": "model.description",
+    "Normalisation": "model.normalisation",
     "Notice": "events",
     "ObjectDescription": "model.object_description",
     "Prediction": "segmentation.prediction",
+    "Preview": "previewing.preview",
     "Recipe": "training.recipe",
     "RunsDone": "events",
     "SegmentOptions": "segmentation.segment_options",
@@ -130,20 +145,25 @@ _HOMES = {
     "UNetConfig": "model.networks.unet",
     "Validated": "events",
     "VerifyReport": "segmentation.verify_report",
+    "View": "viewing.view",
     "convert": "conversion.convert",
     "evaluate": "evaluation.evaluate",
+    "export": "exporting.export",
     "info": "path_info",
     "label_objects": "objects.label_objects",
     "load_model": "model.files.model_file",
     "measure": "measuring.measure",
     "plan": "segmentation.plan.plan",
     "predict": "segmentation.predict",
+    "preview": "previewing.preview",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",
     "segment_images": "segmentation.many_images",
+    "snapshot": "viewing.snapshot",
     "train": "training.train",
     "verify": "segmentation.verify",
+    "view": "viewing.view",
 }
 
 

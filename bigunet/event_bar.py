@@ -26,6 +26,7 @@ from bigunet.events import (
 )
 
 _BLOCKS = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit} {postfix} {remaining} left"
+_RUNS, _TRAINING = "images", "training"
 _SHARE = "{desc} {percentage:3.0f}%|{bar}| {postfix} {remaining} left"
 
 
@@ -63,7 +64,7 @@ class EventBar:
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
-        self._of_runs = False
+        self._title = ""
         self._shown: dict[str, str] = {}
 
     def __call__(self, event: Event | TrainEvent) -> None:
@@ -73,10 +74,10 @@ class EventBar:
                 tqdm.write(f"{run}: {text}" if run else text, file=sys.stderr)
             case RunsDone():
                 self._count_runs(event)
-            case StageBegun() if not self._of_runs:
+            case StageBegun() if self._title != _RUNS:
                 blocks = {"total": event.num_blocks, "initial": event.num_done}
                 self._begin(event.stage, _BLOCKS, unit="blocks", **blocks)
-            case BlockDone() if not self._of_runs and self._bar is not None:
+            case BlockDone(stage=stage) if self._title == stage and self._bar is not None:
                 self._bar.update()
             case TrainBegun() | StepDone() | Validated() | AtWork():
                 self._show_training(event)
@@ -85,17 +86,16 @@ class EventBar:
         """End the bar; what it shows stays."""
         if self._bar is not None:
             self._bar.close()
-        self._bar = None
+        self._bar, self._title = None, ""
 
     def _count_runs(self, event: RunsDone) -> None:
-        if self._bar is None or not self._of_runs:
-            self._begin("images", _BLOCKS, unit="images", total=event.num_runs)
-            self._of_runs = True
+        if self._title != _RUNS:
+            self._begin(_RUNS, _BLOCKS, unit="images", total=event.num_runs)
         self._to(event.num_done)
 
     def _show_training(self, event: TrainEvent) -> None:
-        if self._bar is None:
-            self._begin("training", _SHARE, total=1.0)
+        if self._title != _TRAINING:
+            self._begin(_TRAINING, _SHARE, total=1.0)
         if isinstance(event, StepDone):
             self._shown["loss"] = f"{event.loss:.3f}"
             self._to(event.share)
@@ -108,6 +108,7 @@ class EventBar:
 
     def _begin(self, title: str, form: str, **given: Any) -> None:
         self.close()
+        self._title = title
         self._bar = tqdm(desc=title, bar_format=form, file=sys.stderr, **given)
 
     def _to(self, number: float) -> None:

@@ -17,6 +17,7 @@ from bigunet.io.output.publish import is_converted, read_provenance
 from bigunet.model.files.model_file import bundled_models, load_model
 from bigunet.model.foreign.opening import foreign_kind
 from bigunet.model.model import Model
+from bigunet.model.packages.package_files import package_at
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.urls import shown_url
@@ -71,7 +72,7 @@ def info(path: str | Path, *, axes: str = "", trust: bool = False) -> dict[str, 
 def _is_model(path: str | Path) -> bool:
     if str(path) in bundled_models() or str(path).endswith(".safetensors"):
         return True
-    return foreign_kind(path) is not None
+    return package_at(path) is not None or foreign_kind(path) is not None
 
 
 def _check_there(path: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from bigunet_cli.completing import MODEL_NAME
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import MESSAGES, RUN, SectionedOption
 
@@ -34,6 +35,7 @@ def segment_options(command: F) -> F:
         section=NETWORK,
         keyword="model",
         default="nuclei",
+        type=MODEL_NAME,
         show_default=True,
         metavar="NAME|PATH",
         help="Bundled model (see 'bigunet models'), a .safetensors or .onnx file; with --trust "

@@ -14,6 +14,8 @@ from bigunet_cli.common_options import (
     json_option,
     quiet_option,
 )
+from bigunet_cli.completing import PATH
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
@@ -31,11 +33,14 @@ from bigunet.conversion.convert_options import ConvertOptions
         Write a slide as OME-Zarr with a pyramid.
     bigunet convert 'scan.lif#2' scan.zarr --ome-version 0.4 --resume
         Convert the third image of a file, and go on where an earlier run stopped.
+    bigunet convert out.zarr out.ozx
+        Pack an OME-Zarr into one file, with its labels and tables.
     """,
 )
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
+@click.argument("source", type=PATH, metavar="IN")
+@click.argument("target", type=PATH, metavar="OUT")
 @declared_options(ConvertOptions)
+@config_option()
 @existing_options("an output")
 @cluster_options
 @quiet_option
@@ -53,7 +58,7 @@ def convert(
     """Write the image IN as the OME-Zarr OUT with a pyramid, block by block and without loss.
 
     IN is a TIFF, a slide, a picture, a CZI, ND2 or LIF file, or a zarr. IN#2 is the image with the
-    index 2 of a file with several images.
+    index 2 of a file with several images. OUT is a folder, or a file OUT.ozx.
     """
     with loading():
         from bigunet.conversion.convert import convert as run_convert
@@ -74,6 +79,11 @@ def convert(
         return
     if report.already_finished:
         say(f"already finished: {shown(report.output)}")
+        return
+    if report.packed_files:
+        size = f"{report.packed_bytes / 1e6:,.1f} MB"
+        say(f"{counted(report.packed_files, 'file')}, {size}: {report.seconds:.1f} s")
+        say(f"written to {shown(report.output)}")
         return
     sizes = " × ".join(map(str, report.levels[0]))
     say(

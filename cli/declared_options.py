@@ -6,13 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from bigunet_cli.completing import MODEL_NAME, PATH
 from bigunet_cli.help_sections import SectionedOption
 
 from bigunet.errors import OptionError
 from bigunet.options.composed_kinds import Each, Optional
 from bigunet.options.lengths import Micrometres
 from bigunet.options.option_fields import OptionField, described_by, option_fields
-from bigunet.options.option_kinds import Choice, Flag, ImagePath, Kind, Number, Whole
+from bigunet.options.option_kinds import (
+    Choice,
+    Flag,
+    ImagePath,
+    Kind,
+    ModelPath,
+    Number,
+    Path,
+    Whole,
+)
 
 # Longer lists of words stand in the help text.
 _WIDEST_CHOICE = 70
@@ -88,6 +98,7 @@ def _attributes(one: OptionField) -> dict[str, Any]:
         "cls": SectionedOption,
         "section": one.section,
         "more": one.more,
+        "kind": one.kind,
         "help": _help(one),
         "show_default": not one.usual and one.default not in ("", (), None, {}),
     }
@@ -119,6 +130,8 @@ def click_type(kind: Kind) -> click.ParamType:  # type: ignore[type-arg]
         return click.Choice(kind.words)
     if isinstance(kind, Whole):
         return click.INT if kind.least is None else click.IntRange(min=kind.least)
+    if isinstance(kind, Path):
+        return MODEL_NAME if isinstance(kind, ModelPath) else PATH
     if isinstance(kind, Number) and not isinstance(kind, Micrometres):
         return click.FLOAT
     return Parsed(kind.parse, kind.metavar)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from bigunet_cli.block_bar import BlockBar
 from bigunet_cli.common_options import cluster_of, cluster_options, json_option
+from bigunet_cli.completing import PATH
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import print_json, say, summary
@@ -22,7 +23,7 @@ from bigunet_cli.words import print_json, say, summary
         The same in another folder, without processes.
     """,
 )
-@click.argument("folder", default="demo")
+@click.argument("folder", type=PATH, default="demo")
 @cluster_options
 @json_option
 def demo(folder: str, *, as_json: bool, **given: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 from bigunet_cli.common_options import json_option
+from bigunet_cli.completing import PATH
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
@@ -25,9 +27,10 @@ from bigunet.evaluation.evaluate_options import EvaluateOptions
         Compare numbered objects of all files of two folders.
     """,
 )
-@click.argument("prediction")
-@click.argument("truth")
+@click.argument("prediction", type=PATH)
+@click.argument("truth", type=PATH)
 @declared_options(EvaluateOptions)
+@config_option()
 @json_option
 def evaluate(prediction: str, truth: str, *, as_json: bool, **given: Any) -> None:
     """Score PREDICTION against TRUTH: OME-Zarr, TIFF or PNG, single or in folders.

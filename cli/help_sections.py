@@ -8,12 +8,15 @@ from typing import Any
 
 import click
 
+from bigunet.options.option_kinds import Kind
+
 RUN, MESSAGES, PLATE = "Begin or go on", "Messages", "Plate"
+FILE = "Options from a file"
 # Other sections stand between these two groups, in the order of the options.
 _FIRST = ("Image", PLATE, "Images", "Images and labels", "Labels and classes", "Network",
           "Grey values")  # fmt: skip
 _LAST = ("Output", "Model file", RUN, "Machine", "Workers", "Jobs of a batch system", "Jobs",
-         MESSAGES)  # fmt: skip
+         FILE, MESSAGES)  # fmt: skip
 _WIDEST_NAME = 26
 
 
@@ -28,15 +31,24 @@ class SectionedOption(click.Option):
         What stands for the option in Python; empty if nothing does.
     more : str
         What the docs say of the option besides its help.
+    kind : Kind, optional
+        How its values are read and checked, where a class declares it.
     """
 
     def __init__(
-        self, *args: Any, section: str, keyword: str = "", more: str = "", **kwargs: Any
+        self,
+        *args: Any,
+        section: str,
+        keyword: str = "",
+        more: str = "",
+        kind: Kind | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
         self.keyword = keyword
         self.more = more
+        self.kind = kind
 
 
 class WithExamples(click.Command):
@@ -50,6 +62,8 @@ class WithExamples(click.Command):
 
     def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Each command states them, because click keeps the option that it first made.
+        self.context_settings.setdefault("help_option_names", ["-h", "--help"])
         lines = inspect.cleandoc(examples).splitlines()
         self.examples = dict(zip(lines[::2], map(str.strip, lines[1::2])))
 

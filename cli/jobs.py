@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 from bigunet_cli.common_options import existing_of, existing_options, option, segment_options
+from bigunet_cli.completing import PATH
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import declared_options, described
 from bigunet_cli.help_sections import ExampleGroup, SectionedCommand
 from bigunet_cli.loading import loading
@@ -37,9 +39,10 @@ def jobs() -> None:
         Share the work among 8 jobs of the partition gpu.
     """,
 )
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("source", type=PATH, metavar="IN")
+@click.argument("target", type=PATH, metavar="[OUT]", required=False)
 @segment_options
+@config_option(unused=("client", "part", "performance_path"))
 # A script with --overwrite is refused, with advice.
 @existing_options("an output", hide_overwrite=True)
 @declared_options(JobRequest, "")

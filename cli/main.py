@@ -13,18 +13,20 @@ from bigunet_cli.streams import keep_streams_open
 with while_starting():
     import click
     from bigunet_cli.help_sections import ExampleGroup
+    from bigunet_cli.typed_names import as_typed
 
     from bigunet.errors import BigUNetError, StoppedError
     from bigunet.urls import without_secrets
 
 # Each command is in the module of the same name.
 _COMMANDS = (
-    "convert", "demo", "evaluate", "info", "jobs", "measure", "models", "plan", "segment", "train",
-    "verify",
+    "completion", "convert", "demo", "evaluate", "export", "info", "jobs", "measure", "models",
+    "plan", "preview", "segment", "train", "verify", "view",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.
 _STOPPED = 75
+COMPLETE_VARIABLE = "_BIGUNET_COMPLETE"
 _RESUMABLE = ("convert", "segment", "train")
 
 
@@ -53,7 +55,7 @@ class _Commands(ExampleGroup):
     bigunet segment --help
         List the options of a command.
     """,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"max_content_width": 100},
 )
 @click.version_option(package_name="bigunet")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log messages.")
@@ -133,7 +135,7 @@ def _run(stop: Stop) -> int:
             _say(f"{message[:1].upper()}{message[1:]}{_advice(sys.argv)}.")
             return _STOPPED
         if isinstance(error, BigUNetError):
-            return _fail(str(error), debug=debug)
+            return _fail(as_typed(str(error), sys.argv[1:]), debug=debug)
         message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         return _fail(message, debug=debug)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from bigunet_cli.common_options import json_option, option
+from bigunet_cli.completing import PATH
 from bigunet_cli.declared_options import click_type
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
@@ -24,11 +25,12 @@ INPUT, TABLE = "Images and labels", "Output"
         Measure labels of any program, with voxels of 0.5 µm.
     """,
 )
-@click.argument("image")
-@click.argument("labels")
+@click.argument("image", type=PATH)
+@click.argument("labels", type=PATH)
 @option(
     "--table",
     section=TABLE,
+    type=PATH,
     metavar="FILE",
     help="File of the table, .csv or .parquet.  [default: tables/NAME in the OME-Zarr of "
     "labels/NAME]",

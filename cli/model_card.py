@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import click
 
 from bigunet.errors import OptionError
 
 
-def card_in(path: Path | None) -> dict[str, Any]:
+class CardFile(click.Path):
+    """A JSON file; a file of options may hold the card itself, as a table."""
+
+    table = True
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if isinstance(value, Mapping) else super().convert(value, param, ctx)
+
+
+def card_in(path: Path | Mapping[str, Any] | None) -> dict[str, Any]:
     """The content of a card; empty without a path.
 
     Raises
@@ -17,8 +32,8 @@ def card_in(path: Path | None) -> dict[str, Any]:
     OptionError
         If the file cannot be read, or holds no JSON object.
     """
-    if path is None:
-        return {}
+    if path is None or isinstance(path, Mapping):
+        return dict(path or {})
     try:
         card = json.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -9,24 +9,30 @@ import click
 from bigunet_cli.convert import convert
 from bigunet_cli.demo import demo
 from bigunet_cli.evaluate import evaluate
+from bigunet_cli.export import export
 from bigunet_cli.help_sections import SectionedCommand, SectionedOption
 from bigunet_cli.info import info
 from bigunet_cli.jobs import slurm
 from bigunet_cli.measure import measure
 from bigunet_cli.models import models
 from bigunet_cli.plan import plan
+from bigunet_cli.preview import preview
 from bigunet_cli.segment import segment
 from bigunet_cli.train import train
 from bigunet_cli.verify import verify
+from bigunet_cli.view import view
 
 # Commands, and an earlier one with options that are not listed again.
 _COMMANDS: dict[str, tuple[click.Command, str]] = {
     "segment": (segment, ""),
     "plan": (plan, "segment"),
     "verify": (verify, ""),
+    "view": (view, ""),
+    "preview": (preview, "segment"),
     "train": (train, ""),
     "convert": (convert, "segment"),
     "evaluate": (evaluate, ""),
+    "export": (export, ""),
     "measure": (measure, ""),
     "jobs slurm": (slurm, "segment"),
     "demo": (demo, "segment"),

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 from bigunet_cli.common_options import json_option, option, segment_options
+from bigunet_cli.completing import PATH
+from bigunet_cli.config import config_option
 from bigunet_cli.declared_options import described
 from bigunet_cli.help_sections import MESSAGES, SectionedCommand
 from bigunet_cli.loading import loading
@@ -24,8 +26,9 @@ from bigunet.segmentation.segment_options import SegmentOptions
         Foretell blocks and tiles without reading a voxel.
     """,
 )
-@click.argument("source", metavar="IN")
+@click.argument("source", type=PATH, metavar="IN")
 @segment_options
+@config_option(unused=("target", "client", "part", "performance_path"))
 @option(
     "--measure/--no-measure",
     section=MESSAGES,

@@ -17,6 +17,8 @@ from bigunet_cli.common_options import (
     quiet_option,
     segment_options,
 )
+from bigunet_cli.completing import PATH
+from bigunet_cli.config import comes_from_file, config_option
 from bigunet_cli.declared_options import Parsed, described
 from bigunet_cli.help_sections import MESSAGES, PLATE, SectionedCommand
 from bigunet_cli.loading import loading
@@ -45,7 +47,7 @@ def _names(text: str) -> tuple[str, ...]:
         Segment several images, and go on where an earlier run stopped.
     """,
 )
-@click.argument("sources", metavar="IN [OUT]", nargs=-1, required=True)
+@click.argument("sources", type=PATH, metavar="IN [OUT]", nargs=-1, required=True)
 @option(
     "--into",
     section=OUTPUT,
@@ -73,6 +75,7 @@ def _names(text: str) -> tuple[str, ...]:
     help="Fields of each well of a plate: names or patterns, such as 0,3.  [default: all]",
 )
 @segment_options
+@config_option()
 @existing_options("an output")
 @cluster_options
 @option(
@@ -144,6 +147,8 @@ def segment(
         from bigunet.segmentation.series_table import check_table
 
     if into is not None:
+        if comes_from_file(click.get_current_context(), "sources"):
+            raise OptionError("--into is for images of the command line; give them there, too")
         _check_no_plate(wells, fields, "--into is for images")
         if part is not None:
             raise OptionError("images with --into have no parts: give some of them to each process")

@@ -6,6 +6,7 @@ import sys
 
 import click
 from bigunet_cli.common_options import json_option, option, trust_option
+from bigunet_cli.completing import MODEL_NAME, PATH
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
 from bigunet_cli.words import counted, print_json, say
@@ -26,12 +27,13 @@ _WINDOWS = "Windows"
         Check the labels inside an image, in 32 other windows.
     """,
 )
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("source", type=PATH, metavar="IN")
+@click.argument("target", type=PATH, metavar="[OUT]", required=False)
 @option(
     "--mask",
     section=IMAGE,
     keyword="mask",
+    type=PATH,
     default="",
     metavar="URL",
     help="Mask of OUT with its password, where it needs one: OUT does not keep it.",
@@ -40,6 +42,7 @@ _WINDOWS = "Windows"
     "--model",
     section=NETWORK,
     keyword="model",
+    type=MODEL_NAME,
     metavar="NAME|PATH",
     help="Model to recompute with.  [default: the model that OUT names]",
 )

@@ -130,8 +130,8 @@ def grey_range(report: SegmentReport) -> str:
         name = plan.image.channel_names[channel]
         label = f" {name!r}" if name and name != str(channel) else ""
         ranges.append(f"channel {channel}{label}: {_grey(low)} to {_grey(high)}")
-    measured = f"percentiles {made.low:g} and {made.high:g}"
-    if made.level is not None:
+    measured = made.statistics or f"percentiles {made.low:g} and {made.high:g}"
+    if made.level is not None and not made.statistics:
         part = "a sample of " if made.sampled else ""
         measured += f" of {part}level {made.level}"
     origins = {

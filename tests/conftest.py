@@ -149,6 +149,15 @@ def _transformations(stated: dict[str, Any], ndim: int) -> list[dict[str, Any]]:
     return steps
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out tests that use what Windows lacks, when they are on Windows."""
+    if os.name != "nt" or collection_path.suffix != ".py":
+        return None
+    from support.systems import uses_one_system
+
+    return uses_one_system(collection_path) or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a GPU where torch sees none."""
     marked = [item for item in items if item.get_closest_marker("gpu")]

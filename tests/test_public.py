@@ -89,4 +89,4 @@ def test_every_error_is_bigunets_and_the_standard_librarys() -> None:
     assert classes
     for error in classes:
         assert issubclass(error, errors.BigUNetError)
-        assert any(base.__module__ == "builtins" for base in error.__bases__)
+        assert any(base.__module__ == "builtins" for base in error.__mro__[1:-3])

@@ -101,6 +101,11 @@ def test_a_plan_and_a_report_are_lines_with_what_matters(
     assert "not finished" in repr(replace(report, finished=False))
     assert "; 1 object" not in shown
     assert max(len(plan), len(shown)) < 200
+    in_notebook = replace(report, table="<t>")._repr_html_()
+    assert f'<a href="{Path(report.page).as_uri()}">report</a>' in in_notebook
+    assert "<tr><th>voxels</th><td>40 × 30 in " in in_notebook
+    assert "<td>&lt;t&gt;</td>" in in_notebook
+    assert "objects" not in in_notebook
 
 
 def test_long_names_and_many_of_them_are_cut() -> None:

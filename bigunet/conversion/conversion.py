@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bigunet.conversion.convert_plan import ConvertPlan
 from bigunet.conversion.convert_record import COPY, ConvertRecord, copy_stage, num_blocks
 from bigunet.conversion.copy_work import CopyWork
+from bigunet.conversion.windows import with_windows
 from bigunet.engine.ledger import Ledger
 from bigunet.engine.stage import Stage, Work
 from bigunet.errors import OutputError
 from bigunet.io.files.opening import open_level
 from bigunet.io.output.arrays import create_arrays, create_record_node
-from bigunet.io.output.output_image import OutputChannel, OutputImage
 from bigunet.io.output.publish import is_converted, publish_image
 from bigunet.io.output.upkeep import remove_damaged_metadata
 from bigunet.io.output.writer import OutputWriter
@@ -74,7 +73,8 @@ class Conversion:
             )
             num_done += num_left
         self.record.check_content(ledger)
-        publish_image(_with_windows(self.plan.output, ledger))
+        extremes = (result["extremes"] for result in ledger.results(COPY))
+        publish_image(with_windows(self.plan.output, extremes))
         return num_done
 
     def _create(self) -> None:
@@ -109,27 +109,3 @@ def is_finished(plan: ConvertPlan, ledger: Ledger) -> bool:
     return is_converted(plan.output.store) and not lost_image_blocks(
         plan.output, ledger, first=COPY
     )
-
-
-def _with_windows(output: OutputImage, ledger: Ledger) -> OutputImage:
-    """The output with the grey values of each channel, which viewers show from black to white."""
-    least = [math.inf] * output.num_channels
-    greatest = [-math.inf] * output.num_channels
-    for result in ledger.results(COPY):
-        for k, extremes in enumerate(result["extremes"]):
-            if extremes:
-                least[k] = min(least[k], extremes[0])
-                greatest[k] = max(greatest[k], extremes[1])
-    shown = zip(output.channels, least, greatest)
-    return replace(output, channels=tuple(_windowed(output, *one) for one in shown))
-
-
-def _windowed(
-    output: OutputImage, channel: OutputChannel, least: float, greatest: float
-) -> OutputChannel:
-    if output.dtype == "uint8" and len({one.colour for one in output.channels}) == 3:
-        # Colours of a camera are shown as they are.
-        return replace(channel, window=(0, 255))
-    if least >= greatest:
-        return replace(channel, window=(0, max(1, greatest)) if greatest >= 0 else (greatest, 0))
-    return replace(channel, window=(least, greatest))

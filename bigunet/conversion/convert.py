@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 from distributed import Client
 
-from bigunet.conversion.conversion import Conversion, is_finished
+from bigunet.conversion.convert_folder import convert_to_folder
 from bigunet.conversion.convert_options import ConvertKeywords, ConvertOptions
 from bigunet.conversion.convert_plan import ConvertPlan
-from bigunet.conversion.convert_record import ConvertRecord, check_place
+from bigunet.conversion.convert_record import check_place
 from bigunet.conversion.convert_report import ConvertReport
-from bigunet.engine.clusters.client import check_can_start, check_client
+from bigunet.conversion.packing import Archive, is_packed_as_it_is, pack_converted, pack_folder
 from bigunet.engine.clusters.spec import ClusterSpec
-from bigunet.engine.dashboard.watch import Watch
 from bigunet.event_bar import drawn
 from bigunet.events import Notice, OnEvent
 from bigunet.io.files.opening import open_image
-from bigunet.machine.memory import MemoryWatch
+from bigunet.io.images.limits import some_of
+from bigunet.io.images.lists import listed_names
+from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.machine.processes import leave_if_imported_again
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
 from bigunet.options.option_kinds import check_existing
-from bigunet.segmentation.place import place_at
-from bigunet.segmentation.plan.worker_choice import WorkerChoice, settled
-from bigunet.segmentation.run.progress import has_begun
-from bigunet.segmentation.run.stage_runner import StageRunner
-from bigunet.segmentation.workers import open_workers, outlive_run
-from bigunet.urls import without_secrets
+from bigunet.segmentation.place import place_at, usual_version
+from bigunet.urls import shown_url, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +53,8 @@ def convert(
         A TIFF, slide, picture, CZI, ND2 or LIF file, or a zarr. Behind the path of a file with
         several images, ``#2`` stands for the image with this index.
     target : path
-        Path of the output.
+        Path of the output: a folder, or a file ``OUT.ozx``. An OME-Zarr folder of version 0.5 or
+        0.6 becomes such a file as it is, with its labels and tables.
     options : ConvertOptions, optional
     client : distributed.Client or ClusterSpec, optional
         Workers that are there, or those to start; as for `segment`.
@@ -84,46 +81,34 @@ def convert(
     leave_if_imported_again()
     options = chosen(ConvertOptions, options, fields, convert)
     existing = check_existing(existing)
+    archive = Archive.of(target)
     image = open_image(source, axes=options.axes)
-    place = place_at(target, options.ome_version)
+    if archive is not None:
+        archive.check(image.url, existing, options)
+        if is_packed_as_it_is(image, options):
+            _say(image.notes, on_event)
+            return pack_folder(archive, image, stop=stop, on_event=on_event)
+    version = usual_version(options.ome_version)
+    options = replace(options, ome_version=version)
+    place = place_at(target if archive is None else archive.unpacked, version)
     plan = ConvertPlan.of(image, place, options)
     check_place(place, image.url, existing)
-    _say(image.notes, on_event)
-    workers = settled(client, "cpu", math.prod(image.levels[0].shape))
-    if isinstance(workers, ClusterSpec):
-        check_can_start(workers)
-    record = ConvertRecord.of(plan, place)
-    if existing == "resume" and has_begun(place.folder):
-        with record.opened("resume") as ledger:
-            if is_finished(plan, ledger):
-                return ConvertReport.of(plan, already_finished=True)
+    _say((*image.notes, *_not_copied(image)), on_event)
     with drawn(on_event, progress=progress) as hear:
-        return _run(plan, record, workers, existing, stop, hear)
+        report = convert_to_folder(plan, place, client, existing=existing, stop=stop, on_event=hear)
+        if archive is None:
+            return report
+        return pack_converted(archive, report, place.version, stop=stop, on_event=hear)
 
 
-def _run(
-    plan: ConvertPlan,
-    record: ConvertRecord,
-    workers: WorkerChoice,
-    existing: Existing,
-    stop: threading.Event | None,
-    on_event: OnEvent | None,
-) -> ConvertReport:
-    # The ledger stays locked until no worker can write any more.
-    with (
-        MemoryWatch() as memory,
-        record.opened(existing) as ledger,
-        open_workers(workers, on_event, stop) as client,
-    ):
-        check_client(client)
-        with Watch(client, str(record.place.folder)) as watch:
-            runner = StageRunner(client, watch, outlive_run(workers), stop, on_event)
-            begun = time.perf_counter()
-            num_blocks = Conversion(plan, record, runner).write_all(ledger)
-            seconds = time.perf_counter() - begun
-    return ConvertReport.of(
-        plan, blocks_done=num_blocks, seconds=seconds, peak_memory_bytes=memory.peak_bytes
-    )
+def _not_copied(image: ImageDescription) -> tuple[str, ...]:
+    """A line that names labels and tables in the image, which stay where they are."""
+    if not isinstance(image, Multiscale) or not image.version:
+        return ()
+    listed = {kind: listed_names(image.url, kind) for kind in ("labels", "tables")}
+    held = [f"{kind} {some_of(names, len(names))}" for kind, names in listed.items() if names]
+    what = f"{shown_url(image.url)} holds {' and '.join(held)}, which are not copied"
+    return (what,) if held else ()
 
 
 def _say(notes: tuple[str, ...], on_event: OnEvent | None) -> None:

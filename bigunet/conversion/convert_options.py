@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from bigunet.io.images.axes import checked_letters
-from bigunet.options.choices import OmeVersion
+from bigunet.options.choices import OmeVersionChoice
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, Text
 from bigunet.segmentation.segment_options import IMAGE, OUTPUT
@@ -38,10 +38,11 @@ class ConvertOptions:
         "not the mean.",
         section=IMAGE,
     )
-    ome_version: OmeVersion = option(
-        "0.5",
-        Choice(OmeVersion, "OME-Zarr version"),
-        "OME-Zarr version of the output.",
+    ome_version: OmeVersionChoice = option(
+        "auto",
+        Choice(OmeVersionChoice, "OME-Zarr version"),
+        "OME-Zarr version of the output. auto takes 0.5; a folder of 0.5 or 0.6 that is packed "
+        "into OUT.ozx keeps its own.",
         section=OUTPUT,
     )
 
@@ -55,4 +56,4 @@ class ConvertKeywords(TypedDict, total=False):
 
     axes: str
     labels: bool
-    ome_version: OmeVersion
+    ome_version: OmeVersionChoice

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bigunet.conversion.convert_plan import ConvertPlan, shapes_of
+from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
+from bigunet.io.output.archive import Packing
 from bigunet.options.short_repr import counted, line_repr, shown_shape
 from bigunet.urls import shown_url
 
@@ -39,6 +41,10 @@ class ConvertReport:
         Peak memory of this process and its children.
     already_finished : bool
         Whether an earlier run had finished the output.
+    packed_files : int
+        Files in the archive, if the output is one; else 0.
+    packed_bytes : int
+        Bytes of these files.
     """
 
     image: str
@@ -52,6 +58,8 @@ class ConvertReport:
     seconds: float = 0.0
     peak_memory_bytes: int = 0
     already_finished: bool = False
+    packed_files: int = 0
+    packed_bytes: int = 0
 
     @classmethod
     def of(cls, plan: ConvertPlan, **done: Any) -> ConvertReport:
@@ -65,6 +73,25 @@ class ConvertReport:
             dtype=plan.output.dtype,
             voxel_size_um=scale_um(plan.image, 0),
             **done,
+        )
+
+    @classmethod
+    def of_packed(cls, image: ImageDescription, packing: Packing, **done: Any) -> ConvertReport:
+        """The report of a folder that was packed as it is."""
+        return cls(
+            image=shown_url(image.url),
+            axes=image.volume_axes,
+            levels=tuple(image.volume_shape(k) for k in range(len(image.levels))),
+            channels=image.shown_channels,
+            dtype=image.levels[0].dtype,
+            voxel_size_um=scale_um(image, 0),
+            **done,
+        ).with_packing(packing)
+
+    def with_packing(self, packing: Packing, **changed: Any) -> ConvertReport:
+        """The same report, with the files of the archive."""
+        return replace(
+            self, packed_files=len(packing.keys), packed_bytes=packing.num_bytes, **changed
         )
 
     def __repr__(self) -> str:

@@ -1,28 +1,20 @@
-"""Runs any stage on a Dask client, with a bounded number of tasks at a time.
-
-The work travels to each worker once, as a plugin. A task carries only a block's index.
-"""
+"""Runs any stage on a Dask client, with a bounded number of tasks at a time."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from typing import Any
 
-from distributed import Client, Future, KilledWorker, as_completed
+from distributed import Client, Future, as_completed
 
-from bigunet.engine.clusters.environments import check_environments, versions
+from bigunet.engine.block_tasks import BlockTasks
 from bigunet.engine.clusters.submissions import last_refusal
 from bigunet.engine.forget import forget_done_tasks
 from bigunet.engine.ledger import Ledger
-from bigunet.engine.on_worker import Failure, Refused, WorkPlugin, num_running, run_block
-from bigunet.engine.stage import Index, Result, Stage
-from bigunet.errors import BigUNetError, BlockError, ClusterError, StoppedError
+from bigunet.engine.stage import Index, Stage
+from bigunet.errors import StoppedError
 from bigunet.events import BlockDone, Event, Notice, StageBegun
-from bigunet.urls import without_secrets
 
 # With two blocks per thread the next block is on the worker before the last one ends. With more,
 # more blocks would be lost with a worker.
@@ -63,36 +55,18 @@ class Runner:
         stop: threading.Event | None = None,
     ) -> None:
         self._client = client
-        self._output = output
-        self._patient = patient
+        self._tasks = BlockTasks(client, stages, output=output, patient=patient)
         self._stop = stop or threading.Event()
-        self._name = f"bigunet-{uuid.uuid4().hex[:12]}"
-        self._works = {stage.name: stage.work for stage in stages}
-        self._most, self._count_again, self._look_again = 0, 0.0, 0.0
-        self._checked: set[str] = set()
-        self._versions = versions()
+        self._look_again = 0.0
         # Since when there has been no worker, and whether a notice said so.
         self._alone_since, self._alone_noticed = 0.0, False
 
     def __enter__(self) -> Runner:
-        self._settle()
-        plugin = WorkPlugin(self._name, self._works, self._output, self._versions)
-        self._client.register_plugin(plugin, name=self._name)
+        self._tasks.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        # If the cluster is gone, there is nothing to clean up.
-        with contextlib.suppress(Exception):
-            if self._patient:
-                self._settle()
-            self._client.unregister_worker_plugin(self._name)
-
-    def _settle(self) -> None:
-        """Wait until no worker computes a block of this output, for any run."""
-        while self._output and any(
-            self._client.run(num_running, self._output, on_error="ignore").values()
-        ):
-            time.sleep(_POLL_SECONDS)
+        self._tasks.__exit__()
 
     def run(self, stage: Stage, ledger: Ledger) -> Iterator[Event]:
         """Run every block of a stage that the ledger does not have, recording each.
@@ -121,7 +95,7 @@ class Runner:
                     yield from self._wait(completed, num_done, stage.num_blocks)
                 future = next(completed)
                 index = running.pop(future)
-                result = self._result(stage, index, future)
+                result = self._tasks.result(stage, index, future)
                 future.release()
                 self._refill(stage, pending, running, completed)
                 ledger.append(stage.name, stage.number(index), result)
@@ -132,8 +106,7 @@ class Runner:
             if num_done < stage.num_blocks:
                 raise _stopped(num_done, stage.num_blocks)
         finally:
-            with contextlib.suppress(Exception):
-                self._client.cancel(list(running), force=True)
+            self._tasks.cancel(running)
 
     def _wait(self, completed: as_completed, num_done: int, num_blocks: int) -> Iterator[Notice]:
         """Wait a moment for a block to be done, and check that there are workers."""
@@ -173,57 +146,13 @@ class Runner:
             index = next(pending, None)
             if index is None:
                 return
-            key = f"{stage.name}-{'.'.join(map(str, index))}-{self._name}"
-            future = self._client.submit(
-                run_block, self._name, stage.name, index, key=key, pure=False
-            )
+            future = self._tasks.submit(stage, index)
             running[future] = index
             completed.add(future)
 
     def _window(self) -> int:
-        """The largest number of blocks to have on the workers, which are counted every second.
-
-        The packages of workers that have joined are checked.
-        """
-        now = time.monotonic()
-        if now >= self._count_again:
-            threads = self._client.nthreads()
-            if joined := threads.keys() - self._checked:
-                check_environments(self._client, joined)
-                self._checked |= joined
-            self._most = max(2, BLOCKS_PER_THREAD * sum(threads.values()))
-            self._count_again = now + _COUNT_SECONDS
-        return self._most
-
-    def _result(self, stage: Stage, index: Index, future: Future) -> Result:
-        where = f"{stage.name} block {index}"
-        try:
-            outcome: Any = future.result()
-        except KilledWorker as error:
-            raise ClusterError(
-                f"{where} lost its worker {error.allowed_failures + 1} times, most often because "
-                "memory is short: try a smaller --block-shape"
-            ) from error
-        except Exception as error:
-            # A worker that has just joined may lack what it needs to read its task.
-            check_environments(self._client)
-            raise ClusterError(f"{where} was lost with its workers: {error}") from error
-        if isinstance(outcome, Refused):
-            # It joined after the last check.
-            check_environments(self._client)
-            raise ClusterError(
-                f"{where}: worker {outcome.worker} has {', '.join(outcome.differs)}: start workers "
-                "from the environment of this command"
-            )
-        if isinstance(outcome, Failure):
-            reason = str(outcome.error) or type(outcome.error).__name__
-            if not isinstance(outcome.error, BigUNetError):
-                reason = f"{type(outcome.error).__name__}: {reason}"
-            failed = BlockError(f"{where}: {reason}")
-            failed.add_note(without_secrets(outcome.traceback))
-            raise failed from outcome.error
-        result: Result = outcome
-        return result
+        """The largest number of blocks to have on the workers."""
+        return max(2, BLOCKS_PER_THREAD * self._tasks.num_threads())
 
 
 def _stopped(num_done: int, num_blocks: int) -> StoppedError:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 from bigunet.errors import ModelError
 from bigunet.model.brief import brief
+from bigunet.model.normalisation import Normalisation, is_number
 from bigunet.model.object_description import ObjectDescription
-from bigunet.options.choices import NormalisationKind
 from bigunet.options.short_repr import line_repr, shown_names
 
 FORMAT_VERSION = 1
@@ -49,35 +49,6 @@ class SegmentationClass:
         """Red, green, blue and alpha, each 0 to 255."""
         r, g, b = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
         return r, g, b, 255
-
-
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """How grey values become network inputs: ``(value - low) / (high - low)``.
-
-    Parameters
-    ----------
-    kind : {"percentile", "fixed"}
-        Whether ``low`` and ``high`` are percentiles (0 to 100) of each channel of the whole
-        image, or grey values.
-    low, high : float
-        The values that become 0 and 1. Values outside are not clipped.
-    """
-
-    kind: NormalisationKind = "percentile"
-    low: float = 1.0
-    high: float = 99.8
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(NormalisationKind):
-            raise ModelError(f"normalisation {brief(self.kind)}; known: percentile, fixed")
-        for name in ("low", "high"):
-            if not is_number(getattr(self, name)):
-                raise ModelError(f"{name} is {brief(getattr(self, name))}; give a number")
-        if not self.low < self.high:
-            raise ModelError(f"normalisation maps {self.low} to 0 and {self.high} to 1")
-        if self.kind == "percentile" and not 0 <= self.low < self.high <= 100:
-            raise ModelError(f"percentiles {self.low} and {self.high} are not within 0 to 100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +115,7 @@ class ModelDescription:
     def to_dict(self) -> dict[str, Any]:
         """The description as plain data for JSON."""
         fields = asdict(self)
+        fields["normalisation"] = self.normalisation.to_dict()
         if self.objects is None:
             # Versions that do not know objects can read such a file.
             del fields["objects"]
@@ -185,7 +157,7 @@ class ModelDescription:
                 raise damaged(name, fields[name])
         try:
             fields["classes"] = tuple(SegmentationClass(**c) for c in fields["classes"])
-            fields["normalisation"] = Normalisation(**fields["normalisation"])
+            fields["normalisation"] = Normalisation.from_dict(fields["normalisation"])
             for name in ("channels", "precisions"):
                 fields[name] = tuple(fields[name])
             size = fields.get("voxel_size_um")
@@ -234,13 +206,6 @@ def check_name(name: object, what: str) -> None:
         raise ModelError(f"{what} is {brief(name)}; give a text")
     if len(name) > _MOST_LETTERS:
         raise ModelError(f"{what} has {len(name)} letters; give at most {_MOST_LETTERS}")
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a real number that a float can hold; true and false are not numbers."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return isinstance(value, float) or abs(value) < 2**63
 
 
 def damaged(name: str, value: object) -> ModelError:

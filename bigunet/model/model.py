@@ -9,11 +9,12 @@ from typing import Any, SupportsIndex
 from torch import nn
 
 from bigunet.errors import ModelError
-from bigunet.model.description import ModelDescription, Normalisation, default_classes
+from bigunet.model.description import ModelDescription, default_classes
 from bigunet.model.digest import module_digest
 from bigunet.model.foreign import by_value
 from bigunet.model.given import module_from
 from bigunet.model.measured import Measured
+from bigunet.model.normalisation import Normalisation
 from bigunet.model.probing.scores import module_name
 from bigunet.options.choices import ScoreKind
 from bigunet.options.short_repr import line_repr, shown_shape

@@ -26,6 +26,9 @@ class _Wrapped(Kind):
     def show(self, value: Any) -> str:
         return self.kind.show(value)
 
+    def data(self, value: Any) -> Any:
+        return self.kind.data(value)
+
 
 @dataclass(frozen=True)
 class Optional(_Wrapped):
@@ -49,6 +52,9 @@ class Each(_Wrapped):
     @property
     def doc(self) -> str:  # type: ignore[override]
         return f"tuple of {self.kind.doc}"
+
+    def data(self, value: Any) -> list[Any]:
+        return [self.kind.data(item) for item in value]
 
     def check(self, value: Any, name: str) -> tuple[Any, ...]:
         items = items_of(value, name, self.example)

@@ -139,6 +139,9 @@ class ObjectSizeKind(Kind):
         except OptionError as error:
             raise ValueError(str(error)) from None
 
+    def data(self, value: Any) -> Any:
+        return value.value if value.unit == "voxels" else str(value)
+
     def check(self, value: Any, name: str) -> ObjectSize:
         if isinstance(value, ObjectSize):
             return value

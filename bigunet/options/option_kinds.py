@@ -35,6 +35,13 @@ class Kind:
         """The value in its plain type; OptionError in one line if it is of another kind."""
         raise NotImplementedError
 
+    def data(self, value: Any) -> Any:
+        """The value as files of options hold it, in texts, numbers, lists and tables.
+
+        :meth:`check` reads it back.
+        """
+        return _data(value)
+
     def gather(self, items: Sequence[Any], flag: str) -> Any:
         """The value that the items of a repeated flag make up."""
         return tuple(items)
@@ -69,6 +76,12 @@ class Path(Kind):
 
 class ImagePath(Path):
     """The path or URL of an image; the command line makes it absolute."""
+
+
+class ModelPath(Path):
+    """The name of a bundled model, or the path of a model file; empty for none."""
+
+    metavar = "NAME|PATH"
 
 
 class Flag(Kind):
@@ -150,6 +163,10 @@ class Choice(Kind):
             return value
         what = f"unknown {self.noun} {value!r:.60}" if self.noun else f"{name} is {value!r:.60}"
         raise OptionError(f"{' '.join(what.split())}; known: {', '.join(self.words)}")
+
+
+def _data(value: Any) -> Any:
+    return [*map(_data, value)] if isinstance(value, tuple) else value
 
 
 def check_existing(value: Any) -> Existing:

@@ -42,6 +42,13 @@ class Region(Kind):
     def items(self, value: Any) -> Iterable[Any]:
         return tuple(value.items())
 
+    def data(self, value: Any) -> dict[str, list[int | str]]:
+        """Voxels as numbers, and lengths as texts."""
+        return {
+            axis: [end if isinstance(end, int) else str(end) for end in ends]
+            for axis, ends in value.items()
+        }
+
     def gather(self, items: Sequence[Any], flag: str) -> dict[str, Ends]:
         axes = [axis for axis, _ in items]
         if len(set(axes)) != len(axes):

@@ -20,8 +20,9 @@ from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.tuning import tuned
 from bigunet.segmentation.planned_run import PlannedRun
 from bigunet.segmentation.request import SegmentRequest
+from bigunet.segmentation.run.finished import find_finished
 from bigunet.segmentation.run.record import RunRecord
-from bigunet.segmentation.run.run import Run, Written, find_finished
+from bigunet.segmentation.run.run import Run, Written
 from bigunet.segmentation.run.stage_runner import StageRunner
 from bigunet.segmentation.workers import open_workers, outlive_run
 from bigunet.urls import shown_url
@@ -84,7 +85,7 @@ def execute(
             open_workers(request.workers, on_event, stop) as client,
             _performance_report(client, performance_path, request),
         ):
-            planned, record = _as_workers_begin(planned, record, client)
+            planned, record = as_workers_begin(planned, record, client)
             with Watch(client, str(request.place.folder)) as watch:
                 runner = StageRunner(client, watch, outlive_run(request.workers), stop, on_event)
                 run = Run(planned.plan, planned.normalisation, record, runner)
@@ -116,7 +117,7 @@ def _performance_report(
         yield
 
 
-def _as_workers_begin(
+def as_workers_begin(
     planned: PlannedRun, record: RunRecord, client: Client
 ) -> tuple[PlannedRun, RunRecord]:
     """Plan and record when the workers are there; if that is asked for, with measured tiles."""

@@ -19,7 +19,7 @@ from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.options.choices import Output
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
-from bigunet.segmentation.place import Place
+from bigunet.segmentation.place import place_at, usual_version
 from bigunet.segmentation.plan.memory_share import run_bytes
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.selection import selected_tiles
@@ -214,7 +214,7 @@ def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:
     inside = tuple(slice(0, n) for n in block.shape)
     labels = (pixels[0][inside] > np.median(pixels[0][inside])).astype(np.uint8)
     with tempfile.TemporaryDirectory(prefix="bigunet-") as folder:
-        place = Place(folder, "", "0.4" if plan.options.ome_version == "0.4" else "0.5")
+        place = place_at(folder, usual_version(plan.options.ome_version))
         outputs = describe_outputs(plan, place)
         for output in outputs.values():
             create_arrays(output)

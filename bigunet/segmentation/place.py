@@ -9,14 +9,13 @@ from pathlib import Path
 
 from bigunet.errors import OptionError
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
-from bigunet.options.choices import OmeVersion, Output
+from bigunet.io.output.writing import ZARR_FORMAT
+from bigunet.options.choices import OmeVersion, OmeVersionChoice, Output
 from bigunet.segmentation.output_kinds import OBJECT_LABELS, OBJECT_TABLES, OUTPUT_KINDS
 from bigunet.segmentation.segment_options import SegmentOptions
 
 RUN_FOLDER = "bigunet"
 INSIDE_GROUP = OUTPUT_KINDS["classes"].group
-
-_ZARR_FORMAT: dict[str, int] = {"0.4": 2, "0.5": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Place:
     group : str
         Path of the group with the record of the run; empty if the run owns the whole store. Inside
         an image, this is the group of the classes.
-    version : {"0.4", "0.5"}
+    version : {"0.4", "0.5", "0.6"}
         Version of OME-Zarr.
     others : tuple of str
         Paths of the other groups that the run writes into an image: numbered objects and tables.
@@ -88,7 +87,8 @@ def choose_place(
     """
     chosen = options.ome_version
     if target is not None:
-        return place_at(target, "0.5" if chosen == "auto" else chosen)
+        _check_folder(target)
+        return place_at(target, usual_version(chosen))
     check_inside_options(options)
     version = _version_of(image)
     if chosen not in ("auto", version):
@@ -110,6 +110,22 @@ def place_at(target: str | Path, version: OmeVersion) -> Place:
         # Absolute, because workers may run in other folders.
         path = os.path.abspath(os.path.expanduser(path))
     return Place(path, "", version)
+
+
+def _check_folder(target: str | Path) -> None:
+    """Raise OptionError if a target names an archive, in which no block can be written alone."""
+    path = Path(target)
+    if path.suffix.lower() in (".ozx", ".zip"):
+        folder = path.with_suffix(".zarr") if path.suffix == ".ozx" else path.with_suffix("")
+        raise OptionError(
+            f"output {target}: a run writes a folder; give {folder}, and pack it later with: "
+            f"bigunet convert {folder} {folder.with_suffix('.ozx')}"
+        )
+
+
+def usual_version(chosen: OmeVersionChoice) -> OmeVersion:
+    """The version of an output in a store of its own."""
+    return "0.5" if chosen == "auto" else chosen
 
 
 def check_inside_options(options: SegmentOptions) -> None:
@@ -135,11 +151,11 @@ def _version_of(image: ImageDescription) -> OmeVersion:
         raise OptionError(f"{image.url} is not a local folder to write labels into; give an OUT")
     if image.is_label:
         raise OptionError(f"{image.url} is a label itself, and has none inside; give an OUT")
-    for version in ("0.4", "0.5"):
-        if (image.version, image.zarr_format) == (version, _ZARR_FORMAT[version]):
+    for version, zarr_format in ZARR_FORMAT.items():
+        if (image.version, image.zarr_format) == (version, zarr_format):
             return version
     what = f"OME-Zarr {image.version}" if image.version else "a bare array"
     raise OptionError(
-        f"{image.url} is {what} in zarr {image.zarr_format}: labels go into OME-Zarr 0.4 of zarr 2 "
-        "or 0.5 of zarr 3 only; give an OUT"
+        f"{image.url} is {what} in zarr {image.zarr_format}: labels go into OME-Zarr 0.4 of zarr "
+        "2, and 0.5 or 0.6 of zarr 3 only; give an OUT"
     )

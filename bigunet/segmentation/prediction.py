@@ -41,6 +41,9 @@ class Prediction:
     table: Mapping[str, np.ndarray] | None
     report: SegmentReport
 
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
+
     def __repr__(self) -> str:
         made = self.probabilities if self.classes is None else self.classes
         objects = self.report.objects

@@ -12,7 +12,7 @@ from bigunet.io.output.writing import writing
 from bigunet.machine.files import replacing
 from bigunet.segmentation.place import RUN_FOLDER
 
-REPORT, PAGE = "report.json", "report.html"
+REPORT, PAGE, RUN_FILE = "report.json", "report.html", "run.toml"
 
 
 def page_path(target: Path) -> Path:

@@ -25,6 +25,7 @@ from bigunet.segmentation.planned_run import PlannedRun, open_record, plan_run
 from bigunet.segmentation.report_file import is_record_file, keep_report, page_path, write_report
 from bigunet.segmentation.request import SegmentRequest, resolve_request
 from bigunet.segmentation.run.part import Part
+from bigunet.segmentation.run_file import write_run_file
 from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
@@ -55,7 +56,7 @@ def segment(
     Parameters
     ----------
     source : path, URL or array
-        OME-Zarr image 0.1 to 0.5, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
+        OME-Zarr image 0.1 to 0.6, or a bare zarr array; or the path of a TIFF, slide, picture, CZI,
         ND2 or LIF file, with ``#2`` behind it for the image with the index 2. Or an array of
         numpy, dask or xarray, as for `predict`; it needs a target, and is copied part by part into
         a temporary folder for the time of the run.
@@ -118,6 +119,9 @@ def segment(
         ) as outcome:
             report = _report(request, planned, outcome)
             _keep(read.shown(report), request)
+            if report.finished and not report.already_finished:
+                place = request.place.folder
+                write_run_file(place, source, target, model=model, options=options)
             return read.shown(_with_page(report, request, read.called, hear))
 
 

@@ -262,10 +262,7 @@ class SegmentOptions(ModelOptions):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; addresses are without passwords and tokens."""
-        roi = {
-            axis: [end if isinstance(end, int) else str(end) for end in ends]
-            for axis, ends in self.roi.items()
-        }
+        roi = Region().data(self.roi)
         sizes = {"smallest": self.smallest, "fill_holes": self.fill_holes}
         texts = {name: None if size is None else str(size) for name, size in sizes.items()}
         shown = {"mask": shown_url(self.mask), "grey_range_of": shown_url(self.grey_range_of)}

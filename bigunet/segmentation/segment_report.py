@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bigunet.options.html_repr import html_repr
 from bigunet.options.short_repr import counted, line_repr, shown_shape, shown_shares
 from bigunet.segmentation.instances.object_summary import ObjectSummary
 from bigunet.segmentation.plan.fit import Fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-from bigunet.urls import without_secrets
+from bigunet.urls import shown_url, without_secrets
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,24 @@ class SegmentReport:
             f"{self.seconds:.1f} s" if self.finished else "not finished",
             shown_shares(self.class_shares),
             objects,
+        )
+
+    def _repr_html_(self) -> str:
+        objects, values = self.objects, self.normalisation.values
+        grey = ", ".join(f"{a:g} to {b:g}" for a, b in zip(values.low, values.high))
+        return html_repr(
+            "Segmentation" if self.finished else "Segmentation, not finished",
+            {
+                "image": shown_url(self.plan.image.url),
+                "output": self.output,
+                "voxels": f"{shown_shape(self.plan.region.shape)} in {self.seconds:.1f} s",
+                "grey values": grey,
+                "classes": shown_shares(self.class_shares),
+                "objects": "" if objects is None else str(objects.num_objects),
+                "table": self.table,
+                "warnings": without_secrets(" ".join((*self.plan.image.notes, *self.fit.warnings))),
+            },
+            page=self.page,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -175,6 +175,9 @@ class Changes(Kind):
             if getattr(value, field.name) != field.default:
                 yield field.name, getattr(value, field.name)
 
+    def data(self, value: Any) -> dict[str, Any]:
+        return {name: super(Changes, self).data(numbers) for name, numbers in self.items(value)}
+
     def gather(self, items: Sequence[Any], flag: str) -> Augmentation:
         return Augmentation(**dict(items))
 

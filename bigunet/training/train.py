@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+from bigunet.errors import OptionError
 from bigunet.event_bar import drawn
 from bigunet.events import OnTrainEvent, TrainEvent
 from bigunet.machine.locks import folder_lock
 from bigunet.machine.processes import leave_if_imported_again
-from bigunet.options.choices import Existing
+from bigunet.model.inference.hardware import device_of, native_precision
+from bigunet.options.choices import Existing, PresetName
 from bigunet.options.option_fields import check_keywords, with_keywords
 from bigunet.options.option_kinds import check_existing
+from bigunet.training.presets import preset_fields, preset_values
 from bigunet.training.recipe import Recipe
+from bigunet.training.run.run_file import write_run_file
 from bigunet.training.run.start import start_run
 from bigunet.training.run.train_report import TrainReport
 from bigunet.training.run.training_run import TrainingRun
@@ -32,6 +36,7 @@ def train(
     card: Mapping[str, Any] | None = None,
     weight_cache: str | Path = "",
     existing: Existing = "refuse",
+    preset: PresetName | None = None,
     on_event: OnTrainEvent | None = None,
     progress: bool = False,
     **fields: Unpack[TrainKeywords],
@@ -59,6 +64,9 @@ def train(
         images, box by box. Without this folder, it is computed for each patch.
     existing : {"refuse", "resume", "overwrite"}
         What to do if the model or its record exists.
+    preset : {"laptop", "gpu", "paper"}, optional
+        Sets network and recipe for minutes on a laptop, for a GPU, or as in the paper. Keywords
+        win over it. The presets for machines take bf16 where the hardware computes in it.
     on_event : callable, optional
         Called with an event at the beginning, after each step and validation, and during each
         other stage.
@@ -81,7 +89,7 @@ def train(
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     leave_if_imported_again()
-    options, recipe, pair = _chosen(options, recipe, validation, fields)
+    options, recipe, pair = _chosen(options, recipe, validation, preset, fields)
     run = TrainingRun(
         images=str(images),
         labels=str(labels),
@@ -92,6 +100,7 @@ def train(
         card=dict(card or {}),
         weight_cache=str(weight_cache),
         existing=check_existing(existing),
+        preset=preset,
     )
     run.check_place()
     with (
@@ -99,18 +108,43 @@ def train(
         drawn(on_event, progress=progress) as hear,
     ):
         run.check_files()
-        return start_run(run, hear or _ignore)
+        report = start_run(run, hear or _ignore)
+        write_run_file(run, preset_fields=preset_fields(preset))
+        return report
+
+
+def of_preset(preset: PresetName, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a preset sets on this machine, beside the fields that are given.
+
+    Parameters are those of :func:`train`.
+
+    Raises
+    ------
+    OptionError
+        If there is no such preset, or no such device.
+    """
+    device = device_of(fields.get("device", "auto"))
+    return preset_values(preset, fields, bf16=native_precision(device) == "bf16")
 
 
 def _chosen(
     options: TrainOptions | None,
     recipe: Recipe | None,
     validation: tuple[str | Path, str | Path] | float | None,
+    preset: PresetName | None,
     fields: Mapping[str, Any],
 ) -> tuple[TrainOptions, Recipe, tuple[str, ...]]:
     """Options and recipe with their keywords, and the images and labels to validate on."""
     check_keywords(train, fields, TrainOptions, Recipe)
     pair: tuple[str, ...] = ()
+    if preset is not None:
+        if options is not None or recipe is not None:
+            # It is not known which values of an object were meant, and which are defaults.
+            raise OptionError(
+                f"preset {preset} goes with keywords, such as width=32: give them in place of "
+                "options and recipe"
+            )
+        fields = {**of_preset(preset, fields), **fields}
     if isinstance(validation, tuple | list):
         pair = tuple(str(path) for path in validation)
     elif validation is not None:

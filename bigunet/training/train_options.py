@@ -11,7 +11,7 @@ from bigunet.options.composed_kinds import Commas, Each
 from bigunet.options.image_kinds import Channel
 from bigunet.options.lengths import Micrometres
 from bigunet.options.option_fields import check_fields, documented, option
-from bigunet.options.option_kinds import Choice, Flag, Number, Path, Text, Whole
+from bigunet.options.option_kinds import Choice, Flag, ModelPath, Number, Text, Whole
 from bigunet.options.short_repr import changed_repr
 
 IMAGES, LABELS, NETWORK = "Images", "Labels and classes", "Network"
@@ -50,11 +50,10 @@ class TrainOptions:
     )
     begin_from: str = option(
         "",
-        Path(),
+        ModelPath(),
         "Model with the weights to start from, in place of random ones. Its network is used.",
         section=NETWORK,
         flag="--from",
-        metavar="NAME|PATH",
     )
     target: TargetKind = option(
         "cells",

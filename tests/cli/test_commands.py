@@ -167,11 +167,31 @@ def test_info_tells_a_model(bigunet: Any, tiny_model: Path) -> None:
 
 
 def test_info_tells_extents_ranges_and_lists_apart(bigunet: Any) -> None:
-    text = bigunet("info", "nuclei").out
+    text = bigunet("info", "nuclei", "--full").out
     assert "halo: 44 × 44" in text
     assert "gamma: 0.7 to 1.4" in text
     assert "scale: 0.8 to 1.25" in text
     assert re.search(r"class_weights: [0-9.]+, [0-9.]+, [0-9.]+\n", text)
+
+
+def test_info_tells_the_card_of_a_model_first_and_its_history_on_request(bigunet: Any) -> None:
+    short, full = (bigunet("info", "nuclei", *words).out for words in ((), ("--full",)))
+    assert short.splitlines()[:3] == ["kind: model", "name: nuclei", "card:"]
+    assert len(short.splitlines()) < 60
+    assert re.search(r"\ntraining: 6000 steps on 389 images in 75 minutes; .*--full prints", short)
+    assert full.splitlines()[:3] == short.splitlines()[:3]
+    assert "\n  begun_from:\n" in full
+    assert set(short.splitlines()) - set(full.splitlines()) == {short.splitlines()[-1]}
+
+
+def test_info_leaves_out_options_of_an_output_that_were_not_given(
+    bigunet: Any, finished: Finished
+) -> None:
+    short, full = (bigunet("info", finished.output, *words).out for words in ((), ("--full",)))
+    assert "    block_shape: 1 × 64 × 64\n" in short
+    assert ("    smallest: none\n" in full, "smallest" in short) == (True, False)
+    assert ("    level: 0\n" in full, "    level: 0\n" in short) == (True, False)
+    assert "none" not in short.partition("\nmade:\n")[2]
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,22 @@ def test_an_input_that_is_no_image_is_said_in_one_line(
     assert not place.output.exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--split-radius", "900"], "Error: --split-radius 900: give 1 to 200 voxels"),
+        (["--object-threshold=2"], "Error: --object-threshold 2.0: give a number above 0"),
+        (["--roi", "x=5:5"], "Error: --roi x=5:5: give 0 <= START < STOP"),
+        (["--roi", "x=0:999"], "Error: --roi x=0:999: the level has 70 voxels there"),
+        (["--channel", "7", "--tta"], "Error: "),
+    ],
+)
+def test_an_option_is_named_as_it_was_typed(
+    bigunet: Any, place: Place, words: list[str], line: str
+) -> None:
+    assert bigunet(*place.segment(*words)).messages[0].startswith(line)
+
+
 def test_channels_must_fit_the_model(bigunet: Any, place: Place, write_image: Any) -> None:
     write_image(place.image, "cyx", metadata={"channels": ["DAPI", "GFP"]})
     assert_refused(bigunet(*place.segment()), "reads 1 channel(s)", "0 'DAPI', 1 'GFP'")

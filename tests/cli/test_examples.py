@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -55,7 +56,7 @@ def test_help_ends_with_two_examples_or_more(words: str) -> None:
     command = COMMANDS[words]
     assert isinstance(command, WithExamples)
     assert len(command.examples) >= 2
-    text = command.get_help(click.Context(command, info_name=words))
+    text = command.get_help(click.Context(command, info_name=words, **command.context_settings))
     last = text.rpartition("\nExamples:\n")[2].splitlines()
     assert [line.strip() for line in last[::2]] == list(command.examples)
     for line, meaning in command.examples.items():
@@ -70,7 +71,7 @@ def test_the_command_takes_the_words_of_its_examples(words: str, line: str) -> N
     context: click.Context = click.Context(cli, **cli.context_settings)
     command: click.Command = cli
     # What the shell takes for itself.
-    arguments = shlex.split(line.partition(" > ")[0])[1:]
+    arguments = shlex.split(re.split(" [>|] ", line)[0])[1:]
     while isinstance(command, click.Group) and arguments[0] in command.list_commands(context):
         _, below, arguments = command.resolve_command(context, arguments)
         assert below is not None

@@ -31,13 +31,19 @@ def options_in(text: str) -> list[str]:
         (
             "segment",
             "Image, Plate, Network, Grey values, Objects, Blocks and memory, Output, "
-            "Begin or go on, Workers, Jobs of a batch system, Messages, Examples",
+            "Begin or go on, Workers, Jobs of a batch system, Options from a file, Messages, "
+            "Examples",
         ),
         (
             "plan",
-            "Image, Network, Grey values, Objects, Blocks and memory, Output, Messages, Examples",
+            "Image, Network, Grey values, Objects, Blocks and memory, Output, Options from a file, "
+            "Messages, Examples",
         ),
-        ("evaluate", "Images and labels, Scores, Objects, Boundaries, Messages, Examples"),
+        (
+            "evaluate",
+            "Images and labels, Scores, Objects, Boundaries, Options from a file, Messages, "
+            "Examples",
+        ),
     ],
 )
 def test_options_of_one_subject_stand_together(bigunet: Any, command: str, sections: str) -> None:
@@ -84,7 +90,7 @@ def test_the_page_says_what_the_options_say() -> None:
 def test_a_row_has_flag_values_keyword_default_and_meaning() -> None:
     row = next(line for line in page().splitlines() if line.startswith("| `--ome-version` |"))
     assert row == (
-        "| `--ome-version` | `auto`, `0.4`, `0.5` | `ome_version` | auto | OME-Zarr version of the "
-        "output. auto takes 0.5, or the version of the image for labels inside it. |"
+        "| `--ome-version` | `auto`, `0.4`, `0.5`, `0.6` | `ome_version` | auto | OME-Zarr "
+        "version of the output. auto takes 0.5, or the version of the image for labels inside it. |"
     )
     assert "| `--job-memory` | `SIZE` | `JobSpec(memory_bytes=…)` |" in page()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +84,11 @@ def test_help_and_usage_errors_need_nothing_heavy(words: list[str], code: int) -
         ("bigunet segment in.zarr --cl", "plain,--cluster"),
         ("bigunet segment --cluster cu", "plain,cuda"),
         ("bigunet evaluate --kind i", "plain,instances"),
+        ("bigunet completion f", "plain,fish"),
+        ("bigunet segment --model nu", "file,nu plain,nuclei"),
+        ("bigunet train --from em", "file,em plain,em-boundaries"),
+        ("bigunet segment in", "file,in"),
+        ("bigunet info nu", "file,nu plain,nuclei"),
     ],
 )
 def test_a_shell_completes_words_and_imports_nothing_heavy(
@@ -92,10 +100,37 @@ def test_a_shell_completes_words_and_imports_nothing_heavy(
     done = subprocess.run(
         [sys.executable, "-c", _MAIN], capture_output=True, text=True, timeout=120
     )
-    assert done.stdout.splitlines() == [completion]
+    assert done.stdout.splitlines() == completion.split()
     names = done.stderr.splitlines()[-1]
     assert "bigunet_cli" in names
     assert not {name.partition(".")[0] for name in names.split()} & HEAVY
+
+
+def test_bash_completes_models_by_the_script_that_the_command_prints(
+    bigunet: Any, tmp_path: Path
+) -> None:
+    script = tmp_path / "completion.bash"
+    script.write_text(bigunet("completion", "bash").out)
+    done = subprocess.run(
+        [
+            *("bash", "--norc", "-c"),
+            f"source {script}; COMP_WORDS=(bigunet plan --model nuc); COMP_CWORD=3; "
+            '_bigunet_completion bigunet 2>/dev/null; echo "${COMPREPLY[*]}"',
+        ],
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "nuclei\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "word"), [("bash", "complete"), ("zsh", "#compdef bigunet"), ("fish", "function")]
+)
+def test_each_shell_has_a_script(bigunet: Any, shell: str, word: str) -> None:
+    assert word in bigunet("completion", shell).out
+    assert "Invalid value for" in bigunet("completion", "csh").err
 
 
 def test_the_package_imports_a_name_when_it_is_used() -> None:

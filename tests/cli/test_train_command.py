@@ -204,7 +204,7 @@ def nothing(folder: Path) -> None:
         (nothing_labelled, [], ("class cell, border", "never occurs")),
         (not_a_number, [], ("no finite",)),
         (some_not_numbers, [], ("NaN or infinite",)),
-        (nothing, ["--learning-rate", 0], ("learning_rate is 0",)),
+        (nothing, ["--learning-rate", 0], ("--learning-rate is 0",)),
         (nothing, ["--augment", "elastic=4"], ("elastic=4", "elastic_voxels")),
         (nothing, ["--augment", "scale=a"], ("a is no number",)),
         (nothing, [*NUCLEI, "--target", "boundaries"], ("has 2 axes", "3 scores")),

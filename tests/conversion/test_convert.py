@@ -39,7 +39,7 @@ def write(path: Path, voxels: np.ndarray, axes: str, **more: Any) -> None:
     axes=st.permutations("tcz").flatmap(lambda p: st.sampled_from([p[:n] for n in range(4)])),
     sizes=st.tuples(*[st.integers(2, 4)] * 3, *[st.integers(2, 150)] * 2),
     dtype=st.sampled_from(("uint8", "uint16", "float32")),
-    version=st.sampled_from(("0.4", "0.5")),
+    version=st.sampled_from(("0.4", "0.5", "0.6")),
     is_label=st.booleans(),
 )
 def test_level_0_has_the_voxels_of_the_image_and_others_are_halved_from_it(
@@ -97,7 +97,7 @@ def test_names_sizes_and_units_are_kept(client: Client, tmp_path: Path) -> None:
     channels = zarr.open_group(str(tmp_path / "a.zarr")).attrs["ome"]["omero"]["channels"]
     for k, channel in enumerate(channels):
         window = (channel["window"]["start"], channel["window"]["end"])
-        assert window == (voxels[:, k].min(), voxels[:, k].max())
+        assert voxels[:, k].min() <= window[0] < window[1] <= voxels[:, k].max()
     described = info(tmp_path / "a.zarr")
     assert (described["kind"], described["channels"]) == ("image", ["DAPI", "actin"])
 

@@ -17,6 +17,7 @@ import dask
 import pytest
 from distributed import Client, LocalCluster, Scheduler
 
+from bigunet.engine import block_tasks
 from bigunet.engine import runner as module
 from bigunet.engine.clusters.client import close_cluster
 from bigunet.engine.clusters.environments import versions
@@ -323,10 +324,10 @@ def test_no_block_of_a_worker_with_other_packages_is_recorded(
 ) -> None:
     stage = stage_of(double)
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(module, "versions", lambda: versions() | {"torch": "0.4.1"})
+        elsewhere.setattr(block_tasks, "versions", lambda: versions() | {"torch": "0.4.1"})
         runner = Runner(client, (stage,))
     # This stands for a worker that joined after the check.
-    monkeypatch.setattr(module, "check_environments", lambda *_: None)
+    monkeypatch.setattr(block_tasks, "check_environments", lambda *_: None)
     with runner, pytest.raises(ClusterError, match=r"worker .* has torch .*\(here 0\.4\.1\)"):
         list(runner.run(stage, ledger))
     assert not ledger.done("predict")

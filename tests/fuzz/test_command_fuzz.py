@@ -53,7 +53,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--precision": ("fp32", "bf16", "fp64"),
     "--backend": ("torch", "tensorflow"),
     "--device": ("cpu", "tpu"),
-    "--ome-version": ("0.4", "0.5", "0.6"),
+    "--ome-version": ("0.4", "0.5", "0.6", "0.7"),
     "--nonfinite": ("background", "ignore"),
     "--output": ("classes", "probabilities", "x"),
     "--part": ("1/1", "2/1", "0/0", "a", "1/99999999999999999999"),

@@ -93,7 +93,7 @@ def option_specs(draw: Any, spec: dict[str, Any], network: Model) -> dict[str, A
     if how == 2:
         options["grey_range_of"] = draw(st.sampled_from(["itself", "output"]))
     sometimes("memory_limit", st.just(4 * 10**9), one_in=8)
-    sometimes("ome_version", st.sampled_from(["0.4", "0.5"]))
+    sometimes("ome_version", st.sampled_from(["0.4", "0.5", "0.6"]))
     sometimes("mask", st.sampled_from(["finer", "coarser", "empty"]))
     if draw(st.integers(1, 4)) == 1:
         name = draw(st.sampled_from(sorted(SILLY)))
@@ -244,7 +244,7 @@ def test_labels_inside_an_image_equal_those_of_one_pass_and_it_stays_an_image(
     channel = data.draw(st.integers(0, count - 1), label="channel")
     options = SegmentOptions(
         backend="torch", precision="fp32", channels=(channel,), nonfinite="background",
-        ome_version=data.draw(st.sampled_from(["auto", "auto", "0.4", "0.5"]), label="version"),
+        ome_version=data.draw(st.sampled_from(["auto", "auto", "0.4", "0.6"]), label="version"),
     )  # fmt: skip
     count_of_threads = threading.active_count()
     # Without a client, so that it starts its own workers, in threads.

@@ -42,6 +42,7 @@ def test_a_usable_name_of_windows_and_all_names_elsewhere_stay(name: str) -> Non
 
 
 @given(names)
+@example("\u03b1\u0345\u0301")
 def test_macos_sees_one_name_however_its_accents_and_capitals_are_written(name: str) -> None:
     seen = name_as_seen(name, system="darwin")
     for form in ("NFC", "NFD"):

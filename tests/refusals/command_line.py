@@ -35,6 +35,21 @@ CASES = (
         instead="Give one of them.",
     ),
     Case(
+        "A preview with `--resume` and no OUT",
+        command="preview cells.zarr --resume",
+        says="there is nothing to go on with or to overwrite without an OUT: give one",
+        why="Without OUT, a preview keeps its labels until its end only.",
+        instead="Give OUT, or leave `--resume` out.",
+    ),
+    Case(
+        "A preview of probabilities alone",
+        command="preview cells.zarr --output probabilities",
+        make=_image,
+        says="a preview shows the classes: give --output classes, too",
+        why="The page shows where the classes are.",
+        instead="Give both outputs, here and to `segment`.",
+    ),
+    Case(
         "A region that is no range",
         command=f"{_SEGMENT} --roi x=5",
         says="'x=5' is not AXIS=START:STOP, like x=1000:3000 or x=10um:250um",

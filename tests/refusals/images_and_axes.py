@@ -14,6 +14,24 @@ def _labels() -> None:
     zarr.open_group("labels.zarr").attrs["image-label"] = {"version": "0.4"}
 
 
+def _named_systems(levels: str = "scale", outer: str = "") -> None:
+    """An image of OME-Zarr 0.6 with two coordinate systems, by these types of transformations."""
+    values = {"scale": [0.5, 0.5], "rotation": [[0, -1], [1, 0]]}
+    axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"]
+    group = zarr.open_group("cells.zarr", mode="w", zarr_format=3)
+    group.create_array("0", data=noise(60, 50))
+    level = {"type": levels, levels: values[levels], "input": {"path": "0"}}
+    other = {"type": outer, "input": {"name": "image"}, "output": {"name": "stage"}}
+    multiscale = {
+        "coordinateSystems": [{"name": "image", "axes": axes}, {"name": "stage", "axes": axes}],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [level | {"output": {"name": "image"}}]}
+        ],
+    }
+    links = {"coordinateTransformations": [other | {outer: values[outer]}]} if outer else {}
+    group.attrs["ome"] = {"version": "0.6", "multiscales": [multiscale | links]}
+
+
 CASES = (
     Case(
         "Labels in the place of the image, such as an output of bigunet",
@@ -157,7 +175,7 @@ CASES = (
         "Planes across x of a 2D image",
         command="segment cells.zarr out.zarr --slice-axis x",
         make=lambda: image("cells.zarr", noise(60, 50)),
-        says="slice axis x.*has no axis z; leave out --slice-axis",
+        says="--slice-axis x.*has no axis z; leave out --slice-axis",
         why="A 2D image has no planes but itself.",
         instead="Leave out the option, or give a volume.",
     ),
@@ -165,7 +183,7 @@ CASES = (
         "Planes across y of a volume of one plane",
         command="segment cells.zarr out.zarr --slice-axis y",
         make=lambda: image("cells.zarr", noise(1, 60, 50), axes="zyx"),
-        says="slice axis y.*has one plane along z; leave out --slice-axis",
+        says="--slice-axis y.*has one plane along z; leave out --slice-axis",
         why="Its planes across y are one voxel high: this is a 2D image.",
         instead="Leave out the option, or give a volume.",
     ),
@@ -173,7 +191,7 @@ CASES = (
         "Planes across x for a 3D model",
         command="segment stack.zarr out.zarr --model em-boundaries --slice-axis x",
         make=lambda: image("stack.zarr", noise(20, 60, 50), axes="zyx"),
-        says="slice axis x.*is 3D and sees no planes.*choose a 2D model",
+        says="--slice-axis x.*is 3D and sees no planes.*choose a 2D model",
         why="A 3D network sees the whole volume at once.",
         instead="Leave out the option, or choose a 2D model.",
     ),
@@ -190,5 +208,22 @@ CASES = (
         says="lists its levels as 1, 0",
         why="Some programs list them so; level 0 is always the largest.",
         instead="Nothing; or correct the metadata.",
+    ),
+    Case(
+        "An image of OME-Zarr 0.6 that is turned within its coordinate system",
+        command="info cells.zarr",
+        make=lambda: _named_systems("rotation"),
+        says="has type 'rotation'; from a level to its coordinate system, bigunet reads scale",
+        why="Voxels that are turned have no size along y and x.",
+        instead="Resample the image, or map its levels to a system by scales and translations.",
+    ),
+    Case(
+        "An image of OME-Zarr 0.6 with a second coordinate system, such as that of the stage",
+        command="info cells.zarr --json",
+        make=lambda: _named_systems(outer="rotation"),
+        says="are those of the coordinate system 'image', .* not those of 'stage' .rotation.",
+        why="Both systems have sizes and places, and an output has those of one.",
+        instead="Nothing, if the system is right: it is the one to which the levels map.",
+        code=0,
     ),
 )

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import torch
 from refusals.case import Case
-from refusals.things import archive, description_of_a_giant, file, image, noise, onnx_model
+from refusals.things import (
+    PYTHON_WEIGHTS,
+    archive,
+    description_of_a_giant,
+    file,
+    image,
+    noise,
+    onnx_model,
+    package,
+)
 from safetensors.torch import save_file
 from torch import nn
 
@@ -82,12 +91,28 @@ CASES = (
         "`Model.of_module(network)`.",
     ),
     Case(
-        "A package of bioimage.io",
-        command=_file_of("unet2d.zip"),
-        make=lambda: (_image(), archive("unet2d.zip", "rdf.yaml", "weights.pt")),
-        says="a bioimage.io package",
-        why="Its network may be in any of several formats.",
-        instead=_OF_MODULE,
+        "A package of bioimage.io with Python of its own",
+        command=_file_of("package"),
+        make=lambda: (_image(), package("package", weights=PYTHON_WEIGHTS)),
+        says=r"unet\.py would run Python of the package",
+        why="That code could do all that you can.",
+        instead="Read it. Then give `--trust`, or take a package with ONNX weights.",
+    ),
+    Case(
+        "A package of bioimage.io with a step that cannot be run exactly",
+        command=_file_of("package"),
+        make=lambda: (_image(), package("package", preprocessing=[{"id": "custom"}])),
+        says=r"step custom\(\) cannot be run exactly",
+        why="bigunet fixes what is done with grey values once, for the whole image.",
+        instead="Prepare the image that way first, and take the step out of the description.",
+    ),
+    Case(
+        "A package of bioimage.io with a file that was changed",
+        command=_file_of("package"),
+        make=lambda: (_image(), package("package"), file("package/weights.onnx", b"changed")),
+        says="has the SHA-256",
+        why="The description states the SHA-256 of each file.",
+        instead="Fetch the package again.",
     ),
     Case(
         "A `.safetensors` file of another program",

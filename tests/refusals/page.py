@@ -15,6 +15,7 @@ from refusals import (
     grey_values,
     images_and_axes,
     labels,
+    looking,
     networks,
     running,
     stores,
@@ -30,6 +31,7 @@ GROUPS = {
     "Networks and models": networks.CASES,
     "Training labels and truths": labels.CASES,
     "Running and resuming": running.CASES,
+    "Looking at results": looking.CASES,
     "The command line": command_line.CASES,
 }
 _HEAD = """\

@@ -133,4 +133,12 @@ CASES = (
         why="Dask would end with a traceback.",
         instead="Correct the file or variable that the line names.",
     ),
+    Case(
+        "An archive in the place of the output of segment",
+        command="segment cells.zarr out.ozx",
+        make=lambda: image("cells.zarr", noise(60, 50)),
+        says="a run writes a folder; give out.zarr, and pack it later with: bigunet convert",
+        why="Blocks are written one by one, and an archive is written at once.",
+        instead="Give `out.zarr`, and pack it with `bigunet convert out.zarr out.ozx`.",
+    ),
 )

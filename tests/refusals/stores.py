@@ -189,6 +189,14 @@ CASES = (
         instead="Leave out OUT: every field gets its own labels.",
     ),
     Case(
+        "A preview of a plate",
+        command="preview plate.zarr",
+        make=lambda: plate("plate.zarr", "A1", A1=["0"]),
+        says="is a plate: a preview shows one field, such as",
+        why="A page shows one image.",
+        instead="Give the path of a field.",
+    ),
+    Case(
         "A well that the plate does not have",
         command="segment plate.zarr --wells A1,C*",
         make=lambda: plate("plate.zarr", "A1", "B1", A1=["0"], B1=["0"]),

@@ -13,6 +13,7 @@ import tifffile
 import torch
 import zarr
 from PIL import Image
+from support.model_packages import onnx_package
 from support.onnx_graphs import Graph
 
 from bigunet import ModelDescription, Normalisation, UNet, UNetConfig, save_model
@@ -20,6 +21,19 @@ from bigunet.model.description import default_classes
 from bigunet.model.networks.architectures import architecture_of
 
 KINDS = {"t": "time", "c": "channel"}
+
+
+PYTHON_WEIGHTS = {
+    "pytorch_state_dict": {
+        "source": "weights.pt",
+        "architecture": {"source": "unet.py", "callable": "UNet"},
+    }
+}
+
+
+def package(name: str, **changed: Any) -> None:
+    """A package of bioimage.io with ONNX weights, in a folder."""
+    onnx_package(Path(name), **changed)
 
 
 def noise(*shape: int, dtype: str = "uint8") -> np.ndarray:

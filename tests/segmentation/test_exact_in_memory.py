@@ -15,13 +15,14 @@ from torch import nn
 from bigunet import Model, ModelDescription, UNetConfig
 from bigunet.blocks import BlockGrid
 from bigunet.geometry import Box
-from bigunet.model.description import Normalisation, default_classes
+from bigunet.model.description import default_classes
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.networks.architectures import architecture_names, build, config_class
 from bigunet.model.networks.fcn import FCNConfig
 from bigunet.model.networks.network import NetworkConfig
 from bigunet.model.networks.sliding_window import SlidingWindowConfig
+from bigunet.model.normalisation import Normalisation
 from bigunet.tiling import Tile, Tiling
 
 LAW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

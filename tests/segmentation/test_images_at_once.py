@@ -97,7 +97,7 @@ def test_events_of_several_threads_come_one_at_a_time() -> None:
 
     def send(run: str) -> None:
         for number in range(10):
-            events.of(run, lambda left: None)(StageBegun("segment", number, 10), "")
+            events.of(run, lambda left: None)(StageBegun("segment", number, 10))
         events.end(run)
 
     threads = [threading.Thread(target=send, args=(name,)) for name in "abcd"]

@@ -22,7 +22,7 @@ from bigunet import SegmentOptions
 from bigunet.errors import ImageError, OptionError, OutputError, StoppedError
 from bigunet.events import BlockDone
 from bigunet.machine.names import name_as_seen
-from bigunet.segmentation import many_images, series
+from bigunet.segmentation import many_images, model_choice, series
 from bigunet.segmentation.image_list import list_images, stem_of
 
 # The order in which people count.
@@ -94,15 +94,15 @@ def test_workers_are_started_once_and_the_model_is_loaded_once(
 ) -> None:
     begun: list[str] = []
 
-    def load(path: Path) -> package.Model:
+    def load(path: Path, **given: Any) -> package.Model:
         begun.append("model")
-        return package.load_model(path)
+        return package.load_model(path, **given)
 
     def start(*_: object) -> Any:
         begun.append("workers")
         return contextlib.nullcontext(client)
 
-    monkeypatch.setattr(many_images, "load_model", load)
+    monkeypatch.setattr(model_choice, "load_model", load)
     monkeypatch.setattr(series, "open_workers", start)
     assert len(dict(package.segment_images(images, tmp_path / "out", model=tiny_model))) == 3
     assert begun == ["model", "workers"]

@@ -21,7 +21,7 @@ import bigunet
 from bigunet import SegmentOptions
 from bigunet.errors import ResumeError
 
-_RUN_FILES = {"ledger.jsonl", "report.json", "report.html"}
+_RUN_FILES = {"ledger.jsonl", "report.json", "report.html", "run.toml"}
 
 
 def contents(store: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from PIL import Image
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _SECONDS = 60
+# The processor draws what a graphics card would.
+_WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 
 
 @dataclass(frozen=True)
@@ -121,15 +123,73 @@ async def _seen(tab: _Tab, look: Look) -> Seen:
     scroll_width, height, broken, paper = json.loads(answer["result"]["value"])
     clip = {"x": 0, "y": 0, "width": look.width, "height": height, "scale": 1}
     shot = await tab.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-    file = io.BytesIO(base64.b64decode(shot["data"]))
-    picture = np.asarray(Image.open(file).convert("RGB"))
-    return Seen(scroll_width, picture, broken, paper)
+    return Seen(scroll_width, _picture(shot["data"]), broken, paper)
+
+
+def look_at_canvas(
+    url: str,
+    folder: Path,
+    *,
+    ready: str,
+    size: tuple[int, int] = (1000, 700),
+    then: Sequence[str] = (),
+) -> tuple[list[np.ndarray], list[str]]:
+    """What a browser shows of a page that draws with WebGL, and what it wrote to its console.
+
+    Parameters
+    ----------
+    url : str
+    folder : Path
+        Where the browser keeps its files.
+    ready : str
+        An expression of JavaScript that is true when the page is drawn.
+    size : (int, int)
+        Width and height of the window, in pixels.
+    then : sequence of str
+        Expressions, which may be promises, to evaluate one by one. A picture follows each, and one
+        precedes them.
+    """
+    return asyncio.run(_look_at_canvas(url, folder, ready, size, then))
+
+
+async def _look_at_canvas(
+    url: str, folder: Path, ready: str, size: tuple[int, int], then: Sequence[str]
+) -> tuple[list[np.ndarray], list[str]]:
+    async with _tab(folder, _WEBGL) as tab:
+        for domain in ("Page", "Runtime", "Log"):
+            await tab.call(f"{domain}.enable")
+        width, height = size
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await tab.call("Emulation.setDeviceMetricsOverride", **metrics)
+        await tab.call("Page.navigate", url=url)
+        await tab.wait_for("Page.loadEventFired")
+        pictures = []
+        for expression in ("0", *then):
+            waiting = {"expression": expression, "awaitPromise": True}
+            await tab.call("Runtime.evaluate", **waiting)
+            await _until(tab, ready)
+            shot = await tab.call("Page.captureScreenshot")
+            pictures.append(_picture(shot["data"]))
+        return pictures, tab.messages
+
+
+async def _until(tab: _Tab, ready: str) -> None:
+    for _ in range(_SECONDS * 5):
+        answer = await tab.call("Runtime.evaluate", expression=f"Boolean({ready})")
+        if answer["result"].get("value") is True:
+            return
+        await asyncio.sleep(0.2)
+    raise TimeoutError(f"the page is not ready: {ready}; {tab.messages}")
+
+
+def _picture(encoded: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))
 
 
 @contextlib.asynccontextmanager
-async def _tab(folder: Path) -> AsyncIterator[_Tab]:
+async def _tab(folder: Path, flags: Sequence[str] = ("--disable-gpu",)) -> AsyncIterator[_Tab]:
     assert CHROMIUM is not None
-    words = [CHROMIUM, "--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]
+    words = [CHROMIUM, "--headless=new", *flags, "--hide-scrollbars", "--no-first-run"]
     words += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
     # Chromium does not run as root in its sandbox.
     words += ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -10,5 +10,5 @@ def contents(store: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(store)): path.read_bytes()
         for path in sorted(store.rglob("*"))
-        if path.is_file() and path.suffix != ".jsonl" and path.stem != "report"
+        if path.is_file() and path.suffix != ".jsonl" and path.stem not in ("report", "run")
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mypy
 
+SYSTEMS = ("linux", "darwin", "win32")
 STUBS = Path(mypy.__file__).parent / "typeshed" / "stdlib"
 
 # Modules of the standard library that Linux has, and Windows has not.
@@ -57,3 +58,54 @@ class _Sys:
 
     def __init__(self, platform: str) -> None:
         self.platform = platform
+
+
+# Each name that one of the systems lacks.
+PARTIAL = {
+    module: frozenset().union(*(names_of(module, one) for one in SYSTEMS))
+    - frozenset.intersection(*(names_of(module, one) for one in SYSTEMS))
+    for module in ("os", "signal", "time")
+}
+
+
+def unguarded(nodes: list[ast.AST] | list[ast.stmt]) -> Iterator[str]:
+    """What a module uses of one system without asking ``sys.platform`` or ``hasattr`` around it."""
+    for node in nodes:
+        if isinstance(node, ast.If | ast.IfExp | ast.FunctionDef) and asks_for_system(node):
+            continue
+        yield from _of_one_system(node)
+        yield from unguarded(list(ast.iter_child_nodes(node)))
+
+
+def asks_for_system(node: ast.AST) -> bool:
+    """Whether there is an ``if`` in it that asks which system this is, or what it has."""
+    for one in ast.walk(node):
+        test = ast.unparse(one.test) if isinstance(one, ast.If | ast.IfExp) else ""
+        if "sys.platform" in test or "hasattr(os, " in test:
+            return True
+    return False
+
+
+def _of_one_system(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            yield from (one.name for one in names if one.name in UNIX_MODULES | WINDOWS_MODULES)
+        case ast.ImportFrom(module=str(module), names=names):
+            if module in UNIX_MODULES | WINDOWS_MODULES:
+                yield module
+            yield from (one.name for one in names if one.name in PARTIAL.get(module, ()))
+        case ast.Attribute(value=ast.Name(id=module), attr=name):
+            if name in PARTIAL.get(module, ()):
+                yield f"{module}.{name}"
+
+
+def used_unasked(tree: ast.Module) -> list[str]:
+    """What a module uses of one system without a question."""
+    # Most modules use nothing of this kind, and one look at them is enough.
+    uses = any(True for node in ast.walk(tree) for _ in _of_one_system(node))
+    return list(unguarded(tree.body)) if uses else []
+
+
+def uses_one_system(file: Path) -> bool:
+    """Whether a module uses what one of the systems lacks, without a question."""
+    return used_unasked(ast.parse(file.read_text("utf-8"))) != []

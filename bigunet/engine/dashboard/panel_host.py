@@ -123,7 +123,9 @@ class PanelHost(SchedulerPlugin):  # type: ignore[misc]
         for operation in (POST, END):
             del self._scheduler.handlers[operation]
         self._scheduler.http_application.applications.remove(self._pages)
-        self._pages.stop()
+        # Bokeh 3.10 ends pages in a coroutine, and this loop is running.
+        end = getattr(self._pages, "stop_async", self._pages.stop)
+        self._scheduler.loop.add_callback(end)
 
 
 def _add_metrics(states: dict[str, State]) -> Callable[[], None]:

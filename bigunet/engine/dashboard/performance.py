@@ -132,7 +132,9 @@ def _forget_closed_pages() -> None:
     from bokeh.io import doc
 
     references = getattr(doc, "_PATCHED_CURDOCS", [])
-    references[:] = [reference for reference in references if _is_open(reference())]
+    # From Bokeh 3.10 on each task has a list of its own, which its documents leave by themselves.
+    if isinstance(references, list):
+        references[:] = [reference for reference in references if _is_open(reference())]
 
 
 def _is_open(document: Any) -> bool:

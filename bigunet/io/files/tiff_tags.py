@@ -29,7 +29,7 @@ def voxel_size(tiff: TiffFile, number: int = 0) -> dict[str, float]:
         sizes = _imagej_size(tiff)
     elif tiff.is_lsm:
         sizes = _lsm_size(tiff)
-    elif tiff.is_svs:
+    elif _first_page(tiff).is_svs:
         sizes = _svs_size(tiff)
     else:
         sizes = _resolution_size(tiff, number)

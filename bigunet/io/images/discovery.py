@@ -17,6 +17,7 @@ from bigunet.io.images import ngff
 from bigunet.io.images.axes import axes_of, checked_letters
 from bigunet.io.images.bare import describe_bare
 from bigunet.io.images.channels import are_colours
+from bigunet.io.images.coordinate_systems import SYSTEMS, flattened
 from bigunet.io.images.groups import existing_node, group_metadata, ome_metadata, only_series
 from bigunet.io.images.inside import images_inside
 from bigunet.io.images.levels import num_channels, read_levels
@@ -36,7 +37,7 @@ def open_multiscale(url: str | Path, *, axes: str = "", usual_axes: bool = False
     Parameters
     ----------
     url : str or Path
-        An OME-Zarr image (0.1 to 0.5), a bioformats2raw root with one series, a group inside
+        An OME-Zarr image (0.1 to 0.6), a bioformats2raw root with one series, a group inside
         either, or a bare zarr array; local, or a URL that fsspec knows.
     axes : str
         Letters of the axes in the order of storage, such as ``"yxc"``, for an image that does
@@ -94,6 +95,7 @@ def _image(url: str, group: zarr.Group, ome: dict[str, Any], stated_axes: str) -
     first = ngff.parse_object(listed[0], f"{url}: multiscales[0]")
     stated = ome.get("version") or first.get("version") or "0.4"
     version = ngff.parse_version(stated, f"{url}: version")
+    first, of_systems = _without_systems(url, first, version)
     axes = _axes(url, first, stated_axes)
     levels, notes = read_levels(url, first, axes)
     count = num_channels(axes, levels[0].shape)
@@ -110,8 +112,23 @@ def _image(url: str, group: zarr.Group, ome: dict[str, Any], stated_axes: str) -
         channel_names=names,
         is_label="image-label" in ome,
         is_rgb=levels[0].dtype == "uint8" and are_colours(names, codes),
-        notes=notes + _other_multiscales(url, listed),
+        notes=of_systems + notes + _other_multiscales(url, listed),
     )
+
+
+def _without_systems(
+    url: str, multiscale: dict[str, Any], version: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """An image in the words of OME-Zarr 0.5, and notes on coordinate systems that are not used."""
+    if version == "0.6":
+        flat = flattened(multiscale, f"{url}: multiscales[0]")
+        return flat.multiscale, flat.notes(shown_url(url))
+    if SYSTEMS in multiscale and "axes" not in multiscale:
+        raise ImageError(
+            f"{url} has {SYSTEMS} and no axes, which is OME-Zarr 0.6, but its version is "
+            f"{version}: correct the version"
+        )
+    return multiscale, ()
 
 
 def _axes(url: str, multiscale: dict[str, Any], letters: str) -> tuple[Axis, ...]:

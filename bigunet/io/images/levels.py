@@ -37,7 +37,7 @@ class _Stored:
 def read_levels(
     url: str, multiscale: dict[str, Any], axes: tuple[Axis, ...]
 ) -> tuple[tuple[Level, ...], tuple[str, ...]]:
-    """Read all levels of an image, the largest first, and notes about their order.
+    """Read all levels of an image, the largest first, and notes about their order and sizes.
 
     A level without a scale gets the scale of the first level, times the factor between their
     shapes.
@@ -57,11 +57,14 @@ def read_levels(
     stated = ngff.parse_transforms(multiscale.get(_TRANSFORMS), ndim, f"{url}: {_TRANSFORMS}")
     outer_scale, outer_translation = stated[0] or (1.0,) * ndim, stated[1]
     first_scale = (1.0,) * ndim
+    notes = _notes(url, listed, stored)
     levels: list[Level] = []
     for level in stored:
         where = f"{url}: {level.path}: {_TRANSFORMS}"
         scale, offset = ngff.parse_transforms(level.dataset.get(_TRANSFORMS), ndim, where)
         if scale is None:
+            if not levels and stated[0] is None:
+                notes += _unknown_sizes(url, axes)
             factors = ngff.level_factors(stored[0].shape, level.shape)
             scale = tuple(a * f for a, f in zip(first_scale, factors))
         if not levels:
@@ -70,7 +73,7 @@ def read_levels(
         translation = tuple(t * f + o for t, f, o in zip(offset, outer_scale, outer_translation))
         _check_place(where, total, translation)
         levels.append(level_of(level.path, level.array, total, translation))
-    return tuple(levels), _notes(url, listed, stored)
+    return tuple(levels), notes
 
 
 def _check_place(where: str, scale: Sequence[float], translation: Sequence[float]) -> None:
@@ -157,6 +160,15 @@ def _check_nested(url: str, stored: Sequence[_Stored], axes: tuple[Axis, ...]) -
                 f"{url}: level {large.path!r} {large.shape} and level {small.path!r} "
                 f"{small.shape} differ in channels; give one of these arrays"
             )
+
+
+def _unknown_sizes(url: str, axes: tuple[Axis, ...]) -> tuple[str, ...]:
+    """A note that an image with units states no scale; without units nothing is taken for known."""
+    units = {axis.unit for axis in axes if axis.type == "space" and axis.unit}
+    if not units:
+        return ()
+    named = " or ".join(sorted(units))
+    return (f"{shown_url(url)} states no scale: its voxels are taken as 1 {named} long",)
 
 
 def _notes(url: str, listed: Sequence[_Stored], stored: Sequence[_Stored]) -> tuple[str, ...]:

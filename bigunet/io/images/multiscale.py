@@ -235,7 +235,7 @@ class Multiscale(ImageDescription):
     Parameters
     ----------
     version : str
-        OME-Zarr version, ``"0.1"`` to ``"0.5"``; empty for a bare array.
+        OME-Zarr version, ``"0.1"`` to ``"0.6"``; empty for a bare array.
     zarr_format : int
         2 or 3.
     """

@@ -16,9 +16,9 @@ from bigunet.io.images.axes import LETTERS, axis_named
 from bigunet.io.images.limits import MAX_TRANSFORMS, check_count
 from bigunet.io.images.multiscale import Axis
 
-KNOWN_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+KNOWN_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
 
-_VERSION = re.compile(r"(0\.[1-5])(?!\d)")
+_VERSION = re.compile(r"(0\.[1-6])(?!\d)")
 
 
 def parse_object(value: object, where: str) -> dict[str, Any]:

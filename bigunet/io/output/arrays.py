@@ -32,7 +32,7 @@ def create_arrays(output: OutputImage) -> None:
         If a different array exists, if the root has the other zarr format, or if the place cannot
         be written.
     """
-    foreign = Path(output.store, ".zgroup" if output.version == "0.5" else "zarr.json")
+    foreign = Path(output.store, ".zgroup" if output.is_sharded else "zarr.json")
     if foreign.exists():
         raise OutputError(
             f"{output.store} is not OME-Zarr {output.version} ({foreign.name} is there): "
@@ -75,7 +75,7 @@ def create_marked_group(store: str, group: str, mark: str, *, version: OmeVersio
     store, group : str
     mark : str
         Name of the folder in the group.
-    version : {"0.4", "0.5"}
+    version : {"0.4", "0.5", "0.6"}
 
     Raises
     ------
@@ -102,14 +102,14 @@ def expected_form(output: OutputImage, level: PyramidLevel) -> tuple[Any, ...]:
     shape = output.as_stored(level.shape, channel=output.num_channels)
     chunk = output.as_stored(level.chunk, channel=1)
     shard = output.as_stored(level.shard, channel=1)
-    return (shape, chunk, shard if output.version == "0.5" else None, output.dtype)
+    return (shape, chunk, shard if output.is_sharded else None, output.dtype)
 
 
 def _create_array(output: OutputImage, path: str, level: PyramidLevel) -> None:
     shape = output.as_stored(level.shape, channel=output.num_channels)
     chunk = output.as_stored(level.chunk, channel=1)
     shard = output.as_stored(level.shard, channel=1)
-    if output.version == "0.5":
+    if output.is_sharded:
         options: dict[str, Any] = {
             "shards": shard,
             "dimension_names": [axis.name for axis in output.axes],

@@ -82,7 +82,7 @@ def _files_of_level(
 ) -> Iterator[tuple[int, int]]:
     """Block number and size of each file of a level that has the path of a block's file."""
     described = output.layout.levels[level]
-    sharded = output.version == "0.5"
+    sharded = output.is_sharded
     extent = described.shard if sharded else described.chunk
     grid = output.layout.grid_shape(group)
     names = [axis.name for axis in output.axes]

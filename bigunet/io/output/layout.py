@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,10 @@ class PyramidLayout:
         """Return the number of blocks along each axis; no level of the group has more shards."""
         first = self.levels[self.groups[group][0]]
         return tuple(ceil_div(n, b) for n, b in zip(first.shape, first.shard))
+
+    def num_blocks(self, group: int) -> int:
+        """Return the number of blocks of a group."""
+        return math.prod(self.grid_shape(group))
 
     def step(self, level: int) -> Point:
         """Downsampling from the previous level to this one (at least 1), along each axis."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from bigunet.io.images.multiscale import Axis
 from bigunet.io.output.output_image import OutputClass, OutputImage
+from bigunet.options.choices import OmeVersion
 
 Attributes = dict[str, Any]
 
 PROVENANCE_KEY = "bigunet"
 _WHITE = "FFFFFF"
+_INTRINSIC = "intrinsic"
+"""Name of the coordinate system of an image, as other writers call it."""
 
 
 def group_attributes(output: OutputImage, *, inside_image: bool) -> Attributes:
@@ -48,7 +51,7 @@ def root_attributes(output: OutputImage, provenance: Mapping[str, Any]) -> Attri
 def labels_attributes(
     existing: Mapping[str, Any],
     names: Sequence[str],
-    version: Literal["0.4", "0.5"],
+    version: OmeVersion,
     *,
     without: Sequence[str] = (),
 ) -> Attributes:
@@ -60,11 +63,11 @@ def labels_attributes(
         The attributes that the group has now.
     names : sequence of str
         Labels to add to the list.
-    version : {"0.4", "0.5"}
+    version : {"0.4", "0.5", "0.6"}
     without : sequence of str
         Labels to remove from the list.
     """
-    content = dict(existing.get("ome", {}) if version == "0.5" else existing)
+    content = dict(existing.get("ome", {}) if version != "0.4" else existing)
     listed = dict.fromkeys([*content.get("labels", []), *names])
     content["labels"] = [name for name in listed if name not in without]
     return _versioned(content, version)
@@ -86,28 +89,42 @@ def is_listed(labels: Mapping[str, Any], name: str) -> bool:
     return name in labels.get("ome", labels).get("labels", [])
 
 
-def _versioned(content: Attributes, version: Literal["0.4", "0.5"]) -> Attributes:
-    return {"ome": content | {"version": "0.5"}} if version == "0.5" else content
+def _versioned(content: Attributes, version: OmeVersion) -> Attributes:
+    return content if version == "0.4" else {"ome": content | {"version": version}}
 
 
 def _multiscales(output: OutputImage, prefix: str) -> Attributes:
-    datasets = []
-    for number in range(len(output.layout.levels)):
-        scale, translation = output.placement(number)
-        stored_scale = output.as_stored(scale, channel=1.0)
-        stored_translation = output.as_stored(translation, channel=0.0)
-        transformations = [
-            {"type": "scale", "scale": list(stored_scale)},
-            {"type": "translation", "translation": list(stored_translation)},
-        ]
-        datasets.append({"path": f"{prefix}{number}", "coordinateTransformations": transformations})
+    paths = [f"{prefix}{number}" for number in range(len(output.layout.levels))]
+    datasets = [_dataset(output, number, path) for number, path in enumerate(paths)]
+    axes = [_axis(axis) for axis in output.axes]
     multiscales: Attributes = {
         "name": output.name,
-        "axes": [_axis(axis) for axis in output.axes],
+        **(_systems(axes) if output.version == "0.6" else {"axes": axes}),
         "datasets": datasets,
         "type": "mode" if output.is_halved_by_mode else "mean",
     }
     return multiscales | ({"version": "0.4"} if output.version == "0.4" else {})
+
+
+def _dataset(output: OutputImage, number: int, path: str) -> Attributes:
+    """A level: its path, and how its voxels map to places."""
+    scale, translation = output.placement(number)
+    steps: list[Attributes] = [
+        {"type": "scale", "scale": list(output.as_stored(scale, channel=1.0))},
+        {"type": "translation", "translation": list(output.as_stored(translation, channel=0.0))},
+    ]
+    if output.version == "0.6":
+        ends = {"input": {"path": path}, "output": {"name": _INTRINSIC}}
+        steps = [{"type": "sequence", **ends, "transformations": steps}]
+    return {"path": path, "coordinateTransformations": steps}
+
+
+def _systems(axes: list[Attributes]) -> Attributes:
+    """What OME-Zarr 0.6 has instead of axes, and a key that its strict form asks for."""
+    return {
+        "coordinateSystems": [{"name": _INTRINSIC, "axes": axes}],
+        "metadata": {"method": "bigunet", "description": "cells of 2 voxels per halved axis"},
+    }
 
 
 def _axis(axis: Axis) -> Attributes:
@@ -116,7 +133,8 @@ def _axis(axis: Axis) -> Attributes:
 
 
 def _image_label(output: OutputImage, *, inside_image: bool) -> Attributes:
-    label: Attributes = {"version": output.version}
+    # From 0.6 on, the version stands once, beside this object.
+    label: Attributes = {} if output.version == "0.6" else {"version": output.version}
     if output.classes:
         numbered = list(enumerate(output.classes))
         label["colors"] = [{"label-value": n, "rgba": _label_color(n, c)} for n, c in numbered]

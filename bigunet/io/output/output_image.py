@@ -13,7 +13,7 @@ from bigunet.errors import GeometryError, OutputError
 from bigunet.io.images.multiscale import VOLUME_AXES, Axis, ordered_axes
 from bigunet.io.output.layout import PyramidLayout
 from bigunet.io.output.pyramid import level_scale
-from bigunet.options.choices import SliceAxis
+from bigunet.options.choices import OmeVersion, SliceAxis
 
 T = TypeVar("T")
 Placement = tuple[tuple[float, ...], tuple[float, ...]]
@@ -78,8 +78,8 @@ class OutputImage:
     scale, translation : tuple of float
         Scale and translation of level 0, in canonical axes. Those of the other levels follow from
         them, unless ``placements`` states them.
-    version : {"0.4", "0.5"}
-        0.5 is written as zarr 3 with shards, 0.4 as zarr 2 with one file for each chunk.
+    version : {"0.4", "0.5", "0.6"}
+        0.5 and 0.6 are written as zarr 3 with shards, 0.4 as zarr 2 with one file for each chunk.
     classes : tuple of OutputClass
         For a label, names and colours of the values 0, 1, …; for an image, of its channels. Empty
         if there are no classes, as for instances.
@@ -110,7 +110,7 @@ class OutputImage:
     num_channels: int
     scale: tuple[float, ...]
     translation: tuple[float, ...]
-    version: Literal["0.4", "0.5"]
+    version: OmeVersion
     classes: tuple[OutputClass, ...] = ()
     placements: tuple[Placement, ...] = ()
     window: tuple[float, float] | None = None
@@ -158,6 +158,11 @@ class OutputImage:
     def name(self) -> str:
         """Last part of the path of the group; for the root, the store's name without suffixes."""
         return self.group.rpartition("/")[2] or Path(self.store).name.partition(".")[0]
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether it is zarr 3, with shards; else it is zarr 2."""
+        return self.version != "0.4"
 
     @property
     def is_halved_by_mode(self) -> bool:

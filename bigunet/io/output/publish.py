@@ -6,7 +6,7 @@ So an output that can be opened is complete.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import zarr
 
@@ -23,6 +23,7 @@ from bigunet.io.output.metadata import (
 )
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.writing import open_group, writing
+from bigunet.options.choices import OmeVersion
 from bigunet.stores.access import find_node, join_url
 
 
@@ -96,7 +97,7 @@ def is_converted(store: str) -> bool:
     return "multiscales" in attributes.get("ome", attributes)
 
 
-def withdraw_label(store: str, group: str, version: Literal["0.4", "0.5"]) -> None:
+def withdraw_label(store: str, group: str, version: OmeVersion) -> None:
     """Remove a label from the list of labels of its image, before the label is written.
 
     If there is no list, an empty one is made, so that the image stays valid meanwhile.

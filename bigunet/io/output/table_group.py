@@ -45,7 +45,7 @@ def replacing_table_group(
     Parameters
     ----------
     image : str or Path
-        A local folder that is an OME-Zarr image of version 0.4 or 0.5.
+        A local folder that is an OME-Zarr image of version 0.4, 0.5 or 0.6.
     name : str
         Of the table: letters, digits, ``_``, ``-`` and ``.``; a table of this name is replaced.
     attributes : mapping
@@ -151,7 +151,7 @@ def _partial(tables: Path, name: str) -> Path:
 def _make_group(image: Path, path: str, zarr_format: int) -> None:
     version = next(key for key, number in ZARR_FORMAT.items() if number == zarr_format)
     if not (image / path / _metadata_name(zarr_format)).is_file():
-        open_group(str(image), path, "0.4" if version == "0.4" else "0.5")
+        open_group(str(image), path, version)
 
 
 def _metadata_name(zarr_format: int) -> str:

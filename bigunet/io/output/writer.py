@@ -83,7 +83,7 @@ class OutputWriter:
             if not covered.size:
                 return written
             kept = self._output.layout.finer(covered, level).within(box)
-            box, values = covered, self._downsample(self._cropped(values, kept), level)
+            box, values = covered, self.downsampled(self._cropped(values, kept), level)
             written += self._write(level, box, values)
         return written
 
@@ -117,7 +117,7 @@ class OutputWriter:
             raise GeometryError("group 0 has no level before it: write its blocks instead")
         self._check_box(level, box)
         source = self._output.layout.finer(box, level)
-        values = self._downsample(self.read_box(level - 1, source), level)
+        values = self.downsampled(self.read_box(level - 1, source), level)
         return self.write_block(group, box, values)
 
     def read_box(self, level: int, box: Box, *, channel: int | None = None) -> Voxels:
@@ -148,7 +148,8 @@ class OutputWriter:
         channels = (slice(None),) * self._output.has_channels
         return values[channels + kept]
 
-    def _downsample(self, values: Voxels, level: int) -> Voxels:
+    def downsampled(self, values: Voxels, level: int) -> Voxels:
+        """Voxels of a level, from those of the level before; they begin at an even voxel."""
         factor = (1,) * self._output.has_channels + self._output.layout.step(level)
         downsample = downsample_mode if self._output.is_halved_by_mode else downsample_mean
         return downsample(values, factor)

@@ -14,10 +14,11 @@ import zarr
 from zarr.errors import ContainsGroupError
 
 from bigunet.errors import BigUNetError, OutputError
+from bigunet.options.choices import OmeVersion
 from bigunet.stores.access import join_url
 
-ZARR_FORMAT: dict[str, Literal[2, 3]] = {"0.4": 2, "0.5": 3}
-"""The format of zarr for each version of OME-Zarr."""
+ZARR_FORMAT: dict[OmeVersion, Literal[2, 3]] = {"0.4": 2, "0.5": 3, "0.6": 3}
+"""The format of zarr for each version of OME-Zarr that bigunet writes."""
 
 _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 _ADVICE = {
@@ -44,7 +45,7 @@ def writing(what: str) -> Iterator[None]:
         raise OutputError(f"cannot write {what}: {reason}; {advice}") from error
 
 
-def open_group(store: str, path: str, version: Literal["0.4", "0.5"]) -> zarr.Group:
+def open_group(store: str, path: str, version: OmeVersion) -> zarr.Group:
     """Open a group of an output for writing; it is made if it does not exist.
 
     Raises
@@ -61,11 +62,16 @@ def open_group(store: str, path: str, version: Literal["0.4", "0.5"]) -> zarr.Gr
 
 
 def _open_group(
-    store: str, path: str, version: Literal["0.4", "0.5"], *, mode: Literal["a", "r+"]
+    store: str, path: str, version: OmeVersion, *, mode: Literal["a", "r+"]
 ) -> zarr.Group:
     return zarr.open_group(
         store, path=path, mode=mode, zarr_format=ZARR_FORMAT[version], use_consolidated=False
     )
+
+
+def is_partial_name(name: str) -> bool:
+    """Whether a file or folder has the name of something that is not whole yet."""
+    return bool(_PARTIAL.search(name)) or (name.startswith(".") and name.endswith(".partial"))
 
 
 def sweep_partial_files(store: str | Path) -> int:

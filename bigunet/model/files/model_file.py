@@ -24,6 +24,8 @@ from bigunet.model.given import check_finite, unwrapped
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import build
 from bigunet.model.networks.network import Network
+from bigunet.model.packages.opening import open_package
+from bigunet.model.packages.package_files import package_at
 
 _METADATA_KEY = "bigunet"
 
@@ -108,11 +110,12 @@ def load_model(
     Parameters
     ----------
     source : str or path
-        A bundled model, a ``.safetensors`` file of bigunet, an ``.onnx`` file, or with ``trust``
-        a ``.pt2`` file, a TorchScript file or ``package.module:factory``.
+        A bundled model, a ``.safetensors`` file of bigunet, a package of bioimage.io (a folder, a
+        zip, or its ``rdf.yaml``), an ``.onnx`` file, or with ``trust`` a ``.pt2`` file, a
+        TorchScript file or ``package.module:factory``.
     trust : bool
-        Whether code of the source may run: for files of torch.export and TorchScript, and
-        factories.
+        Whether code of the source may run: for files of torch.export and TorchScript, factories,
+        and Python or TorchScript of a package.
     halo : sequence of int, optional
         Of a network of another tool: voxels of context that an output depends on, one number or one
         for each axis, where that cannot be measured.
@@ -129,6 +132,9 @@ def load_model(
     ModelError
         If there is no such model, or if the file is damaged or of another kind.
     """
+    is_bundled = str(source) in bundled_models()
+    if not is_bundled and (files := package_at(source)) is not None:
+        return open_package(files, trust=trust, halo=halo, blend=blend)
     if foreign_kind(source) is not None:
         return open_foreign(source, trust=trust, halo=halo, blend=blend)
     if halo:

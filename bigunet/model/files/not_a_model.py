@@ -83,8 +83,6 @@ def kind_of_folder(path: Path) -> tuple[str, str]:
 
 
 _FOLDERS = {
-    "rdf.yaml": ("an unpacked bioimage.io package", _IN_PYTHON),
-    "bioimageio.yaml": ("an unpacked bioimage.io package", _IN_PYTHON),
     "saved_model.pb": ("a TensorFlow SavedModel", "bigunet runs PyTorch networks"),
     "zarr.json": ("a zarr image or array", _IMAGE),
     ".zattrs": ("a zarr image", _IMAGE),
@@ -103,8 +101,6 @@ def _kind_of_zip(path: Path) -> tuple[str, str]:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return "a damaged zip archive", "fetch it again"
     inner = {name.partition("/")[2] or name for name in names} | set(names)
-    if inner & {"rdf.yaml", "bioimageio.yaml"}:
-        return "a bioimage.io package", _IN_PYTHON
     if {"data.pkl", "constants.pkl"} <= inner:
         return "a TorchScript module", f"torch.jit.{_IN_PYTHON}"
     if "data.pkl" in inner:

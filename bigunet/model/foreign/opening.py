@@ -20,7 +20,7 @@ from bigunet.options.short_repr import shown_shape
 
 ForeignKind = Literal["onnx", "pt2", "torchscript", "factory"]
 
-_OR_BLEND = "; to run it all the same, blended and not exact, give --blend and --tile-shape"
+OR_BLEND = "; to run it all the same, blended and not exact, give --blend and --tile-shape"
 _WHY_TRUST: dict[ForeignKind, str] = {
     "pt2": "a program of torch.export, and reading it can run code (torch evaluates its text, and "
     "may unpickle it)",
@@ -125,7 +125,7 @@ def open_foreign(
             tile_shape=network.tile_shape,
         )
     except InexactError as error:
-        raise InexactError(f"{source}: {error}{_OR_BLEND}") from error
+        raise InexactError(f"{source}: {error}{OR_BLEND}") from error
     except ModelError as error:
         _check_one_shape(source, network, blend)
         raise ModelError(f"{source}: {error}") from error
@@ -142,7 +142,7 @@ def _check_one_shape(source: str | os.PathLike[str], network: ForeignModule, ble
         measure_tiles(network.module, in_channels=channels, ndim=ndim, tile_shape=shape)
     except ModelError:
         return
-    raise InexactError(f"{source} runs on tiles of {shown_shape(shape)} only{_OR_BLEND}")
+    raise InexactError(f"{source} runs on tiles of {shown_shape(shape)} only{OR_BLEND}")
 
 
 def _name_of(source: str | os.PathLike[str]) -> str:

@@ -66,10 +66,15 @@ def grey_section(report: SegmentReport, sample: np.ndarray) -> Markup:
     ]
     if made.kind == "percentile":
         origin = f"Percentiles {made.low:g} and {made.high:g}, {_ORIGINS[made.origin]}"
+    elif made.statistics:
+        origin = f"{made.statistics[:1].upper()}{made.statistics[1:]}, {_ORIGINS[made.origin]}"
     else:
         origin = f"The range is {_ORIGINS[made.origin]}"
     notes = [f"{origin}{f' ({made.other})' if made.other else ''}. "]
-    notes += ["Most of the bars should lie within the shaded range, and fill most of it."]
+    if made.is_standardised:
+        notes += ["The shaded range is one deviation wide."]
+    else:
+        notes += ["Most of the bars should lie within the shaded range, and fill most of it."]
     return section("Grey values", element("p", *notes), *charts)
 
 

@@ -61,10 +61,7 @@ class PictureSections:
         drawn = tinted(grey, labels, self._colors, 0.45)
         alt = f"Overview of the image{where} with its classes as colours"
         picture = inline_picture(_bounded(drawn), alt, most_bytes=_OVERVIEW_BYTES)
-        caption = (
-            f"The image{where} with its classes. Black and white are the ends of the grey range, "
-            f"as the network reads them.{self._channels()}{note}"
-        )
+        caption = f"The image{where} with its classes. {self._ends()}{self._channels()}{note}"
         return section("Overview", figure(picture, caption), self._legend())
 
     def zooms(self) -> Markup:
@@ -149,8 +146,13 @@ class PictureSections:
         return [int(p / s) for p, s in zip(place, self._shrinkage(labels))]
 
     def _seen(self, voxels: np.ndarray) -> np.ndarray:
-        values = self.normalisation.values
-        return seen_grey(voxels, values.low, values.high)
+        return seen_grey(voxels, *self.normalisation.shown)
+
+    def _ends(self) -> str:
+        """What black and white are."""
+        if self.normalisation.is_standardised:
+            return "Black is one deviation below the mean, and white four above."
+        return "Black and white are the ends of the grey range, as the network reads them."
 
     def _channels(self) -> str:
         """Which channels are shown; empty if there is one."""

@@ -145,6 +145,8 @@ def _range_warning(
     label: str, low: float, high: float, seen: tuple[float, ...], made: FixedNormalisation
 ) -> str:
     """A warning if the grey range is far wider than the values of the voxels, or elsewhere."""
+    if made.kind == "steps" and made.origin == "image":
+        return ""
     least, _, most, greatest = seen
     if least == greatest and made.kind == "percentile" and made.origin == "image":
         return (

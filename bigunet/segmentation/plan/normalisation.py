@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bigunet.errors import ImageError, OptionError
-from bigunet.io.files.opening import open_image, open_level
-from bigunet.io.images.channels import is_real, listed, named
+from bigunet.errors import OptionError
+from bigunet.geometry import Box
+from bigunet.io.files.opening import open_level
+from bigunet.io.images.all_voxels import AllVoxels
 from bigunet.io.images.intensity import Intensity, OpenLevel, percentiles_of_levels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.output.publish import read_provenance
 from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.steps import needs_image
 from bigunet.options.choices import NormalisationKind
+from bigunet.segmentation.plan.other_image import channels_of, opened
+from bigunet.segmentation.plan.pointwise import grey_range_of
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.plan.whole_image import MEAN, described_steps, measured_steps
 from bigunet.stores.access import shown_url
 
 Origin = Literal["image", "other image", "other output", "options", "model"]
@@ -29,10 +34,10 @@ class FixedNormalisation:
 
     Parameters
     ----------
-    kind : {"percentile", "fixed"}
-        Whether the values were measured as percentiles.
+    kind : {"percentile", "fixed", "steps"}
+        Whether the values were measured as percentiles, or as the steps of the model say.
     low, high : float
-        The percentiles; for fixed values, the grey values of the first channel.
+        The percentiles; for other kinds, the grey values of the first channel.
     values : GreyRange
         Grey values that become 0 and 1, a pair for each channel that the model reads.
     origin : {"image", "other image", "other output", "options", "model"}
@@ -48,6 +53,8 @@ class FixedNormalisation:
         Per channel, the share of the voxels that did not count, such as padding; 0 to 1.
     outliers : tuple of bool
         Per channel, whether a percentile was moved because it lay among a few extreme voxels.
+    statistics : str
+        What the steps of the model measured, in words; empty for other kinds.
     """
 
     kind: NormalisationKind
@@ -60,6 +67,24 @@ class FixedNormalisation:
     sampled: bool = False
     left_out: tuple[float, ...] = ()
     outliers: tuple[bool, ...] = ()
+    statistics: str = ""
+
+    @property
+    def is_standardised(self) -> bool:
+        """Whether the range is one deviation, from the mean on."""
+        return self.statistics.startswith(MEAN)
+
+    @property
+    def shown(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Grey values that pictures show as black and as white, for each channel.
+
+        They are the ends of the range, or where that is one deviation, a few around the mean.
+        """
+        low, high = self.values.low, self.values.high
+        if not self.is_standardised:
+            return low, high
+        ends = list(zip(low, high))
+        return tuple(2 * a - b for a, b in ends), tuple(4 * b - 3 * a for a, b in ends)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -79,6 +104,7 @@ class FixedNormalisation:
             "sampled": self.sampled,
             "left_out": list(self.left_out),
             "outliers": list(self.outliers),
+            **({"statistics": self.statistics} if self.statistics else {}),
         }
 
 
@@ -123,6 +149,8 @@ def fix_normalisation(plan: SegmentPlan) -> tuple[FixedNormalisation, Bulk]:
             if plan.options.grey_range_of
             else _of_percentiles(quantiles, seen, "image")
         )
+    if fixed.kind == "steps":
+        return fixed, bulk
     # The padding is always that of this image.
     padding = tuple(channel.padding for channel in seen.channels)
     values = replace(fixed.values, padding=padding, fill=fixed.values.low if any(padding) else ())
@@ -138,6 +166,8 @@ def _asked_range(plan: SegmentPlan) -> tuple[tuple[float, ...], FixedNormalisati
         return (), _fixed(pairs, "options")
     if options.percentiles:
         return tuple(options.percentiles), None
+    if usual.kind == "steps" and not options.grey_range_of:
+        return (), _of_steps(plan, plan.image, plan.level, plan.region, plan.channels)
     if usual.kind == "fixed" and not options.grey_range_of:
         return (), _fixed(((usual.low, usual.high),) * number, "model")
     usual = usual if usual.kind == "percentile" else type(usual)()
@@ -147,6 +177,24 @@ def _asked_range(plan: SegmentPlan) -> tuple[tuple[float, ...], FixedNormalisati
 def _fixed(pairs: Sequence[tuple[float, float]], origin: Origin) -> FixedNormalisation:
     values = GreyRange(tuple(low for low, _ in pairs), tuple(high for _, high in pairs))
     return FixedNormalisation("fixed", *pairs[0], values, origin)
+
+
+def _of_steps(
+    plan: SegmentPlan, image: ImageDescription, level: int, box: Box, channels: Sequence[int]
+) -> FixedNormalisation:
+    """The grey values that the model's steps give, with the statistics of an image."""
+    steps = plan.model.description.normalisation.steps
+    voxels = AllVoxels(open_level(image, level=level, channels=channels), box)
+    values = grey_range_of(measured_steps(steps, voxels))
+    return FixedNormalisation(
+        "steps",
+        values.low[0],
+        values.high[0],
+        values,
+        "image" if needs_image(steps) else "model",
+        level=level if needs_image(steps) else None,
+        statistics=described_steps(steps, level),
+    )
 
 
 def _measured(plan: SegmentPlan, quantiles: tuple[float, ...]) -> Intensity:
@@ -207,27 +255,20 @@ def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisa
         )
     if made:
         return _of_output(plan, made["normalisation"], shown_url(other))
-    image = _opened(other, plan.options.axes)
+    image = opened(other, plan.options.axes)
     if "z" in image.volume_axes:
         image = replace(image, slice_axis=plan.image.slice_axis)
-    intensity = percentiles_of_levels(
-        image, _levels_of(image), quantiles, channels=_channels_of(plan, image)
-    )
+    channels = channels_of(plan, image)
+    if plan.model.description.normalisation.kind == "steps" and not plan.options.percentiles:
+        whole = Box.of_shape(image.volume_shape(0))
+        there = _of_steps(plan, image, 0, whole, channels)
+        return replace(there, origin="other image", other=shown_url(image.url))
+    intensity = percentiles_of_levels(image, _levels_of(image), quantiles, channels=channels)
     return _of_percentiles(quantiles, intensity, "other image", shown_url(image.url))
 
 
 def _levels_of(image: ImageDescription) -> OpenLevel:
     return lambda level, channels: open_level(image, level=level, channels=channels)
-
-
-def _opened(other: str, axes: str) -> ImageDescription:
-    """Another image; if it does not name its axes, they are those that the user states."""
-    try:
-        return open_image(other)
-    except ImageError:
-        if not axes:
-            raise
-        return open_image(other, axes=axes)
 
 
 def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNormalisation:
@@ -240,19 +281,4 @@ def _of_output(plan: SegmentPlan, made: dict[str, Any], other: str) -> FixedNorm
     values = GreyRange(low, high, tuple(made.get("least", ())), tuple(made.get("greatest", ())))
     return FixedNormalisation(
         made["kind"], made["low"], made["high"], values, "other output", other=other
-    )
-
-
-def _channels_of(plan: SegmentPlan, other: ImageDescription) -> tuple[int, ...]:
-    """Indices in another image of the channels that the plan reads, found by their names."""
-    names = [plan.image.channel_names[k] for k in plan.channels]
-    matches = [named(other.channel_names, name) if is_real(name) else [] for name in names]
-    if all(len(indices) == 1 for indices in matches):
-        return tuple(indices[0] for indices in matches)
-    alike = other.num_channels == plan.image.num_channels
-    if alike and not any(is_real(other.channel_names[k]) for k in plan.channels):
-        return plan.channels
-    raise ImageError(
-        f"{other.url} has the channels {listed(other.channel_names)}, and it is unclear which of "
-        "them to measure; give --grey-range LOW:HIGH"
     )

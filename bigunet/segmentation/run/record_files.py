@@ -8,7 +8,7 @@ from pathlib import Path
 from bigunet.segmentation.instances.object_files import OBJECTS_FOLDER, REMOVED_FOLDER, SUMMARY
 from bigunet.segmentation.output_kinds import OBJECT_TABLES, OUTPUT_FOLDERS
 from bigunet.segmentation.place import RUN_FOLDER
-from bigunet.segmentation.report_file import PAGE, REPORT
+from bigunet.segmentation.report_file import PAGE, REPORT, RUN_FILE
 
 _LEDGER = "ledger.jsonl"
 _ZARR_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
@@ -16,6 +16,7 @@ _RECORD_NAMES = {
     _LEDGER,
     REPORT,
     PAGE,
+    RUN_FILE,
     "report.partial",
     OBJECTS_FOLDER,
     REMOVED_FOLDER,

@@ -10,7 +10,7 @@ from bigunet.engine.stage import Stage
 from bigunet.errors import BusyError, OutputError
 from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.output_image import OutputImage
-from bigunet.io.output.upkeep import is_whole, remove_damaged_metadata
+from bigunet.io.output.upkeep import remove_damaged_metadata
 from bigunet.io.output.writing import sweep_partial_files
 from bigunet.options.choices import Output
 from bigunet.segmentation.instances.object_files import ObjectFiles
@@ -21,14 +21,13 @@ from bigunet.segmentation.instances.object_table import has_table, write_object_
 from bigunet.segmentation.plan.content import CONTENT, check_contents, contents_of
 from bigunet.segmentation.plan.normalisation import FixedNormalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-from bigunet.segmentation.run.outputs import create_outputs, describe_outputs, publish
+from bigunet.segmentation.run.outputs import create_outputs, publish
 from bigunet.segmentation.run.part import Part
-from bigunet.segmentation.run.progress import has_begun
 from bigunet.segmentation.run.record import RunRecord
 from bigunet.segmentation.run.stage_runner import StageRunner
 from bigunet.segmentation.run.stages import RELABEL, SEGMENT, StageBuilder
 from bigunet.segmentation.run.totals import Totals
-from bigunet.segmentation.run.wholeness import Lost, list_lost, lost_blocks, num_blocks
+from bigunet.segmentation.run.wholeness import Lost, list_lost, lost_blocks
 
 # A run gives up if files are lost more often than this while it writes.
 _ATTEMPTS = 2
@@ -85,14 +84,9 @@ class Run:
         """
         place, num_done = self.record.place, 0
         for attempt in range(_ATTEMPTS + 1):
-            for folder in place.label_folders:
-                sweep_partial_files(folder)
-                remove_damaged_metadata(folder)
-            lost = self._lost(ledger)
+            lost = self.mend(ledger, last=attempt == _ATTEMPTS)
             if not lost and attempt:
                 break
-            if lost:
-                self._forget(lost, ledger, last=attempt == _ATTEMPTS)
             num_done += self._write_outputs(ledger)
         self._check_contents(ledger)
         if not self._has_table():
@@ -101,13 +95,35 @@ class Run:
         self._files.remove()
         return Written(num_done, Totals.of(self.plan, ledger), self._summary(), finished=True)
 
+    def mend(self, ledger: Ledger, *, last: bool = False) -> Lost:
+        """Remove what killed writers left, and forget blocks that have lost their files.
+
+        Parameters
+        ----------
+        ledger : Ledger
+        last : bool
+            Whether to give up if blocks are lost.
+
+        Returns
+        -------
+        dict
+            The blocks that must be computed again, by stage.
+        """
+        for folder in self.record.place.label_folders:
+            sweep_partial_files(folder)
+            remove_damaged_metadata(folder)
+        lost = self._lost(ledger)
+        if lost:
+            self._forget(lost, ledger, last=last)
+        return lost
+
     def _write_outputs(self, ledger: Ledger) -> int:
         """Run all stages; the number of blocks that were segmented."""
         if self.plan.objects is None:
-            return self._run_stages((self._segment(), *self._stages().downsample()), ledger)
+            return self._run_stages((self.segment_stage(), *self._stages().downsample()), ledger)
         num_done = 0
         if not (self._is_done(ledger, RELABEL) and self._files.are_numbered()):
-            before: tuple[Stage, ...] = (self._segment(),)
+            before: tuple[Stage, ...] = (self.segment_stage(),)
             for name in object_stages(self.plan.objects):
                 if name in WITH_ARRAY:
                     create_arrays(self._files.fragments(name).array(self.plan.layout))
@@ -151,7 +167,7 @@ class Run:
 
     def _write_blocks(self, part: Part, ledger: Ledger) -> int:
         """Segment the blocks of a part; the number of them that were not done."""
-        grid, first = self.plan.grid, self._segment()
+        grid, first = self.plan.grid, self.segment_stage()
         numbers = [grid.number(index) for index in part.traversal(grid)]
         blocks_left = len(set(numbers) - ledger.done(SEGMENT))
         stage = replace(first, num_blocks=len(numbers), traversal=lambda: part.traversal(grid))
@@ -199,7 +215,7 @@ class Run:
     def _stages(self) -> StageBuilder:
         return StageBuilder(self.plan, self._create(), self._files)
 
-    def _segment(self) -> Stage:
+    def segment_stage(self) -> Stage:
         """The stage that runs the network."""
         workers = self.stage_runner.workers_per_host
         return self._stages().segment(self.normalisation, workers_per_host=workers)
@@ -220,34 +236,3 @@ class Run:
         """Raise ResumeError if the image changed since the run began."""
         before, now = ledger.fingerprint.get(CONTENT), contents_of(self.plan)
         check_contents(self.record.place.folder, before, now)
-
-
-def find_finished(plan: SegmentPlan, record: RunRecord) -> Written | None:
-    """What the run at a place has written, if it is finished and no file is missing; else None.
-
-    This needs no workers. It removes what a run that was killed at its very end has left.
-
-    Raises
-    ------
-    ResumeError
-        If another run wrote the output, or the image changed since.
-    """
-    place = record.place
-    if not has_begun(place.folder):
-        return None
-    with record.open("resume") as ledger:
-        files = ObjectFiles.of(place)
-        summary = ObjectSummary.read(files.summary) if plan.objects else None
-        outputs = describe_outputs(plan, place, id_type=summary.id_type if summary else "")
-        published = list(outputs.values())
-        if not is_whole(published, record=place.record, inside_image=place.inside_image):
-            return None
-        stages = num_blocks(plan)
-        undone = any(len(ledger.done(stage)) < number for stage, number in stages.items())
-        with_table = has_table(plan, place)
-        if undone or not with_table:
-            return None
-        if lost_blocks(outputs, ledger, files, rule=plan.objects, has_table=True):
-            return None
-        files.remove()
-        return Written(0, Totals.of(plan, ledger), summary, finished=True)

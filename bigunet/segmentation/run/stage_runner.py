@@ -52,7 +52,7 @@ class StageRunner:
 
     def notice(self, text: str) -> None:
         """Tell the caller something about the run."""
-        self._pass_on(Notice(text))
+        self.pass_on(Notice(text))
 
     def run(
         self,
@@ -88,11 +88,12 @@ class StageRunner:
                     break
                 for event in runner.run(stage, ledger):
                     num_done += isinstance(event, BlockDone) and event.stage == SEGMENT
-                    self._pass_on(self.watch.see(event, stage, ledger.done(stage.name)))
+                    self.pass_on(self.watch.see(event, stage, ledger.done(stage.name)))
                 ledger.check_place()
         return num_done
 
-    def _pass_on(self, event: Event) -> None:
+    def pass_on(self, event: Event) -> None:
+        """Pass an event on to the caller."""
         if self.on_event is not None:
             if isinstance(event, StageBegun):
                 event = replace(event, dashboard=self.dashboard)

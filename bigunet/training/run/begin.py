@@ -60,7 +60,7 @@ def begin(run: TrainingRun, machine: Machine, on_event: OnTrainEvent) -> Learnin
         judge=Judge(
             training_set, run.recipe, str(machine.device), Budget(run.recipe.minutes), on_stage
         ),
-        writer=ModelWriter(training_set, run.recipe, run.options, run.card, run.path),
+        writer=ModelWriter(training_set, run.recipe, run.options, run.card, run.path, run.preset),
         record=record,
         source=source,
         fingerprint=fingerprint,

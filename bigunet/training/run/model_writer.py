@@ -10,16 +10,13 @@ from typing import Any
 import torch
 
 from bigunet.io.images.channels import channel_word
-from bigunet.model.description import (
-    PALETTE,
-    ModelDescription,
-    Normalisation,
-    SegmentationClass,
-)
+from bigunet.model.description import PALETTE, ModelDescription, SegmentationClass
 from bigunet.model.files.model_file import load_model, save_model
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import architecture_of
 from bigunet.model.networks.network import Network
+from bigunet.model.normalisation import Normalisation
+from bigunet.options.choices import PresetName
 from bigunet.training.checkpoint import TrainingState
 from bigunet.training.data.training_set import TrainingSet
 from bigunet.training.recipe import Recipe
@@ -44,6 +41,8 @@ class ModelWriter:
         What the author says about the model: data, licence, intended use, limits.
     path : Path
         The model file.
+    preset : str, optional
+        The preset that options and recipe are of.
     """
 
     training_set: TrainingSet
@@ -51,6 +50,7 @@ class ModelWriter:
     options: TrainOptions
     card: Mapping[str, Any]
     path: Path
+    preset: PresetName | None = None
 
     @property
     def classes(self) -> tuple[SegmentationClass, ...]:
@@ -101,6 +101,7 @@ class ModelWriter:
         names = [Path(shown_url(s.image.url)).name for s in self.training_set.validation]
         source = self.options.begin_from
         return {
+            **({"preset": self.preset} if self.preset else {}),
             "recipe": self.recipe.to_dict(),
             # The path of the first model is private; "begun_from" records what that model was.
             "options": self.options.lasting() | {"begin_from": ""},

@@ -9,7 +9,7 @@ from typing import Any
 
 from bigunet.errors import OptionError, OutputError, ResumeError
 from bigunet.model.files.model_file import is_model_file
-from bigunet.options.choices import Existing
+from bigunet.options.choices import Existing, PresetName
 from bigunet.training.recipe import Recipe
 from bigunet.training.train_options import TrainOptions
 
@@ -38,6 +38,8 @@ class TrainingRun:
         patch.
     existing : {"refuse", "resume", "overwrite"}
         What to do with the files of an earlier run.
+    preset : {"laptop", "gpu", "paper"}, optional
+        The preset that some options and numbers of the recipe are of; for the record.
     """
 
     images: str
@@ -49,6 +51,7 @@ class TrainingRun:
     card: Mapping[str, Any] = field(default_factory=dict)
     weight_cache: str = ""
     existing: Existing = "refuse"
+    preset: PresetName | None = None
 
     def __post_init__(self) -> None:
         if self.path.suffix != ".safetensors":

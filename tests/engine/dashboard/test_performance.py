@@ -117,6 +117,9 @@ def test_the_check_of_a_path_changes_no_file(tmp_path: Path) -> None:
             check_report(path)
 
 
+@pytest.mark.skipif(
+    not isinstance(doc._PATCHED_CURDOCS, list), reason="from Bokeh 3.10 on, there is no such state"
+)
 def test_it_is_written_after_a_page_that_was_closed_while_it_was_made(
     client: Client, tmp_path: Path
 ) -> None:

@@ -158,7 +158,8 @@ def test_channels_without_a_usable_label_have_no_name_and_are_shown_by_index(
 
 def test_the_first_of_several_multiscales_is_read_and_the_others_are_named(tmp_path: Path) -> None:
     write_array(tmp_path / "i" / "0", (8, 9))
-    entries = [{"name": n, "axes": PLANE, "datasets": [{"path": "0"}]} for n in ("a", "b", None)]
+    axes, datasets = ["y", "x"], [{"path": "0"}]
+    entries = [{"name": n, "axes": axes, "datasets": datasets} for n in ("a", "b", None)]
     image = open_multiscale(write_group(tmp_path / "i", {"multiscales": entries}))
     assert image.name == "a"
     (note,) = image.notes
@@ -166,7 +167,7 @@ def test_the_first_of_several_multiscales_is_read_and_the_others_are_named(tmp_p
 
 
 def test_one_multiscale_with_levels_from_large_to_small_needs_no_note(tmp_path: Path) -> None:
-    entry = {"version": "0.4", "axes": PLANE}
+    entry = {"version": "0.4", "axes": ["y", "x"]}
     assert open_multiscale(write_image(tmp_path / "i", entry, (8, 9), (4, 5))).notes == ()
 
 

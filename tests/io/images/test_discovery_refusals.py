@@ -61,7 +61,7 @@ def test_a_folder_or_file_that_is_no_zarr_is_refused(tmp_path: Path) -> None:
         ({"labels": []}, "none is listed"),
         ({"ome": 5}, "ome is 5, not a JSON object"),
         ({"ome": {"multiscales": [{}]}}, "ome has no version"),
-        ({"ome": {"version": "0.6", "multiscales": [{}]}}, "known versions are 0.1, .* 0.5"),
+        ({"ome": {"version": "0.7", "multiscales": [{}]}}, "known versions are 0.1, .* 0.6"),
         ({"bioformats2raw.layout": 3}, "holds no series; give an image or array inside it"),
         ({"plate": {}}, "wells is None, not a JSON array"),
         ({"plate": {"wells": []}}, "is a plate, .* none is listed"),

@@ -76,3 +76,23 @@ def test_a_level_without_scale_gets_that_of_the_largest_level_in_any_order(
     del entry["datasets"][0]["coordinateTransformations"]
     group.attrs["multiscales"] = [entry]
     assert [level.scale for level in open_multiscale(path).levels] == [(1, 1.5, 1.5), (1, 3, 3)]
+
+
+@pytest.mark.parametrize(("unit", "is_noted"), [("micrometer", True), (None, False)])
+def test_a_note_says_that_sizes_with_units_are_not_stated(
+    tmp_path: Path, unit: str | None, is_noted: bool
+) -> None:
+    path = write(tmp_path / "i", {"0": SHAPES[0], "1": SHAPES[1]})
+    group = zarr.open_group(str(path), mode="a")
+    (entry,) = group.attrs.asdict()["multiscales"]
+    assert isinstance(entry, dict)
+    for dataset in entry["datasets"]:
+        del dataset["coordinateTransformations"]
+    space = [{"name": name, "type": "space"} | ({"unit": unit} if unit else {}) for name in "yx"]
+    entry["axes"] = [{"name": "c", "type": "channel"}, *space]
+    group.attrs["multiscales"] = [entry]
+    note = f"{path} states no scale: its voxels are taken as 1 micrometer long"
+    assert open_multiscale(path).notes == ((note,) if is_noted else ())
+    entry["coordinateTransformations"] = [{"type": "scale", "scale": [1, 2, 2]}]
+    group.attrs["multiscales"] = [entry]
+    assert open_multiscale(path).notes == ()

@@ -16,7 +16,7 @@ from torch import nn
 from bigunet.blocks import BlockGrid
 from bigunet.errors import ModelError
 from bigunet.geometry import Box
-from bigunet.model.description import ModelDescription, Normalisation, default_classes
+from bigunet.model.description import ModelDescription, default_classes
 from bigunet.model.inference.flops import flop_counter
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
@@ -32,6 +32,7 @@ from bigunet.model.inference.turning import (
 )
 from bigunet.model.model import Model
 from bigunet.model.networks.unet import UNet, UNetConfig
+from bigunet.model.normalisation import Normalisation
 from bigunet.receptive import ReceptiveField
 from bigunet.tiling import Tiling
 

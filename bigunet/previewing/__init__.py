@@ -1,0 +1,1 @@
+"""The verb preview: labels of an image, computed where somebody looks at them."""
