@@ -48,6 +48,7 @@ NOT_RUN = {
     "needs the internet": 7,
     "needs Windows": 1,
     "runs tests": 1,
+    "needs models of other tools": 1,
 }
 # Options of other programs.
 FOREIGN = {"--build-arg", "--gpus", "--plugin", "--rm", "--strict", "--user"}
