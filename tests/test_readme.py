@@ -35,7 +35,6 @@ NOT_RUN = {
     "needs anndata": 1,
     "needs a file of options": 1,
     "needs files of microscopes": 7,
-    "needs models of other tools": 1,
     "needs napari": 1,
     "needs ngio": 1,
     "needs a plate": 1,
