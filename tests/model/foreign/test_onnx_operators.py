@@ -54,7 +54,7 @@ def twice(graph: Graph, name: str) -> str:
 
 def halves(graph: Graph, name: str) -> str:
     first = graph.add("Split", name, ints(1, 3), axis=1, outputs=2)
-    return graph.add("Add", first, first.replace("_0", "_1"))
+    return graph.add("Concat", first.replace("_0", "_1"), first, axis=1)
 
 
 # Each keeps 4 channels, so that they can follow one another; the images have even sizes.
