@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from bigunet_cli.common_options import axes_option, option
 from bigunet_cli.help_sections import SectionedCommand
 from bigunet_cli.loading import loading
+from bigunet_cli.page_options import PAGE, page_options, show_page
 from bigunet_cli.words import say
 
 from bigunet.errors import OptionError
 from bigunet.segmentation.segment_options import IMAGE
 
-if TYPE_CHECKING:
-    from bigunet.viewing.view import View
-
-_PAGE, _PICTURE = "Page", "Picture"
+_PICTURE = "Picture"
 
 
 @click.command(
@@ -60,32 +55,10 @@ _PAGE, _PICTURE = "Page", "Picture"
     help="Field of a plate.",
 )
 @axes_option
-@option(
-    "--position",
-    section=IMAGE,
-    keyword="position",
-    default="",
-    metavar="x=N,y=N…",
-    help="Voxel in the middle, such as x=1200,y=800,z=10.  [default: the middle]",
-)
-@option(
-    "--port",
-    section=_PAGE,
-    keyword="port",
-    type=int,
-    default=0,
-    metavar="N",
-    help="Port on this machine.  [default: a free one]",
-)
-@option(
-    "--no-browser",
-    section=_PAGE,
-    is_flag=True,
-    help="Print the address of the page, and open no browser.",
-)
+@page_options
 @option(
     "--napari",
-    section=_PAGE,
+    section=PAGE,
     is_flag=True,
     help="Show it in a window of napari, where napari is installed, and not in a browser.",
 )
@@ -134,10 +107,7 @@ def view(
     with open_view(path, position=position, port=port, **given) as page:
         for note in page.notes:
             say(f"Warning: {note}")
-        click.echo(page.url)
-        sys.stdout.flush()
-        if not (no_browser or _opened(page)):
-            say("Open this address in a browser on this machine.")
+        show_page(page.url, no_browser=no_browser)
         say("Ctrl-C ends it.")
         page.follow(threading.Event())
 
@@ -163,11 +133,3 @@ def _show_in_napari(path: str, position: str, **given: Any) -> None:
     for note in scene.notes:
         say(f"Warning: {note}")
     show_in_napari(scene)
-
-
-def _opened(page: View) -> bool:
-    """Whether a browser opened the page; a machine without a screen has none."""
-    screens = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
-        return False
-    return webbrowser.open(page.url)
