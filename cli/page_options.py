@@ -40,7 +40,8 @@ def page_options(command: F) -> F:
         keyword="position",
         default="",
         metavar="x=N,y=N…",
-        help="Voxel in the middle of the page, such as x=1200,y=800,z=10.  [default: that of the image]",
+        help="Voxel in the middle of the page, such as x=1200,y=800,z=10.  "
+        "[default: that of the image]",
     )(command)
 
 
