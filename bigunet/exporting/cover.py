@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from bigunet.exporting.test_tensors import TestTensors
+from bigunet.exporting.sample_tensors import SampleTensors
 from bigunet.model.model import Model
 from bigunet.report.label_picture import seen_grey, tinted
 
@@ -15,7 +15,7 @@ _SIDE = 256
 _GREY_ENDS = (0.5, 99.8)
 
 
-def cover(model: Model, tensors: TestTensors) -> bytes:
+def cover(model: Model, tensors: SampleTensors) -> bytes:
     """A PNG, twice as wide as high: the image on the left, with its classes on the right."""
     shares = tensors.probabilities[0]
     if len(shares) == 1:

@@ -12,7 +12,7 @@ import torch
 
 from bigunet.errors import OptionError
 from bigunet.exporting.export_options import ExportOptions
-from bigunet.exporting.test_tensors import EPS
+from bigunet.exporting.sample_tensors import EPS
 from bigunet.exporting.weights import (
     ONNX_FILE,
     ONNX_OPSET,

@@ -22,7 +22,7 @@ from bigunet.exporting.description import (
 )
 from bigunet.exporting.export_options import ExportKeywords, ExportOptions
 from bigunet.exporting.readme import readme
-from bigunet.exporting.test_tensors import test_tensors
+from bigunet.exporting.sample_tensors import sample_tensors
 from bigunet.exporting.weights import (
     ONNX_FILE,
     SOURCE_FILE,
@@ -86,7 +86,7 @@ def export(
 
 def _files(model: Model, options: ExportOptions) -> dict[str, bytes]:
     """The files of the package, by name."""
-    tensors = test_tensors(model, options.image)
+    tensors = sample_tensors(model, options.image)
     files = {
         README: readme(model),
         COVER_FILE: cover(model, tensors),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bigunet.options.short_repr import counted, line_repr
+
 TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 4e-3}
 """Largest difference of scores that passes, in standard deviations of the scores.
 
@@ -12,7 +14,7 @@ That of fp32 is what bigunet promises; bf16 rounds at 2^-8 and fp16 at 2^-11.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VerifyReport:
     """What was recomputed, and what differed.
 
@@ -48,6 +50,18 @@ class VerifyReport:
     labels_wrong: int
     ids_wrong: int = 0
     exact: bool = True
+
+    def __repr__(self) -> str:
+        windows = f"{counted(self.windows, 'window')} in {self.precision}"
+        wrong = f"{self.labels_wrong} labels wrong, {self.ids_wrong} ids wrong"
+        return line_repr(
+            self,
+            "passed" if self.passed else "not passed",
+            windows,
+            f"{self.labels_differ} labels differ",
+            wrong,
+            "" if self.exact else "not exact",
+        )
 
     @property
     def passed(self) -> bool:

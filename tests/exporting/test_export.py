@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import bigunet
 from bigunet import BigUNetError, ModelDescription, Normalisation, load_model, save_model
 from bigunet.exporting import unet_source
-from bigunet.exporting.test_tensors import normalised
+from bigunet.exporting.sample_tensors import normalised
 from bigunet.model.description import default_classes
 from bigunet.model.networks.architectures import architecture_of, build
 from bigunet.model.networks.unet import UNet, UNetConfig

@@ -20,7 +20,7 @@ _SIDE = {2: 256, 3: 48}
 
 
 @dataclass(frozen=True)
-class TestTensors:
+class SampleTensors:
     """An input and its output.
 
     Parameters
@@ -37,7 +37,7 @@ class TestTensors:
     probabilities: np.ndarray
 
 
-def test_tensors(model: Model, source: str) -> TestTensors:
+def sample_tensors(model: Model, source: str) -> SampleTensors:
     """Make the test tensors of a model.
 
     Parameters
@@ -59,7 +59,7 @@ def test_tensors(model: Model, source: str) -> TestTensors:
     shape = field.input_shape(kept)
     values = _part(source, model, shape) if source else _spots(model.in_channels, shape)
     image = values.astype(np.float32)[None]
-    return TestTensors(image, _probabilities(model, image))
+    return SampleTensors(image, _probabilities(model, image))
 
 
 def _probabilities(model: Model, image: np.ndarray) -> np.ndarray:
