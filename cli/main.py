@@ -73,8 +73,8 @@ def cli(debug: bool) -> None:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.WARNING if debug else logging.CRITICAL)
     # Its warnings repeat, with a traceback, what bigunet says in one line.
-    # When a run ends early, asyncio adds what Dask's futures did not collect.
-    for name in ("distributed", "asyncio"):
+    # When a run ends early, asyncio and tornado add what Dask's futures did not collect.
+    for name in ("distributed", "asyncio", "tornado.application"):
         logging.getLogger(name).setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 

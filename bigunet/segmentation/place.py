@@ -17,6 +17,8 @@ from bigunet.segmentation.segment_options import SegmentOptions
 RUN_FOLDER = "bigunet"
 INSIDE_GROUP = OUTPUT_KINDS["classes"].group
 
+_PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".svs", ".ndpi", ".czi", ".nd2", ".lif")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -113,8 +115,13 @@ def place_at(target: str | Path, version: OmeVersion) -> Place:
 
 
 def _check_folder(target: str | Path) -> None:
-    """Raise OptionError if a target names an archive, in which no block can be written alone."""
+    """Raise OptionError if a target names an archive or a picture, which cannot hold blocks."""
     path = Path(target)
+    if path.suffix.lower() in _PICTURES:
+        raise OptionError(
+            f"output {target}: a run writes an OME-Zarr folder, not a {path.suffix} file; give "
+            f"{path.with_suffix('.zarr')}"
+        )
     if path.suffix.lower() in (".ozx", ".zip"):
         folder = path.with_suffix(".zarr") if path.suffix == ".ozx" else path.with_suffix("")
         raise OptionError(

@@ -19,7 +19,8 @@ from bigunet.urls import shown_url
 logger = logging.getLogger(__name__)
 
 _ABOUT = """\
-What was asked for, with paths as they were given, without passwords, tokens and workers.
+What was asked for, without passwords, tokens, workers and files beside OUT (--table).
+Paths are as they were given, and count from the folder in which the command runs.
 bigunet segment --config run.toml --overwrite repeats it; IN and OUT on the command line win."""
 
 

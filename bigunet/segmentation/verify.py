@@ -152,8 +152,8 @@ def _plan_of(
     made = output.provenance
     if not made:
         raise OutputError(
-            f"{output.path} is not a finished output of bigunet; make it with segment, or finish "
-            "it with segment --resume"
+            f"{output.path} is not a finished output of bigunet: give the image and its output, or "
+            "finish it with segment --resume"
         )
     options = SegmentOptions.from_dict(made["options"])
     loaded = _model_of(output, model, replace(options, trust=trust))

@@ -370,7 +370,8 @@ def test_a_process_refuses_in_one_line_too(bigunet_process: Any, place: Place) -
     assert bigunet_process("segment", "--no-such").code == 2
 
 
-@pytest.mark.parametrize("cluster", ["threads", pytest.param("local", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["threads", "local"])
 def test_an_interrupted_run_says_so_leaves_no_process_and_can_be_resumed(
     bigunet: Any, place: Place, client: Client, write_image: Any, cluster: str
 ) -> None:

@@ -176,6 +176,7 @@ def attempt(what: Any, *arguments: Any, **named: Any) -> Any:
         return error
 
 
+@pytest.mark.slow
 @law(15)
 @given(data=st.data())
 def test_labels_equal_those_of_one_pass_or_a_line_says_why_not(

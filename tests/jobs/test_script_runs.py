@@ -103,6 +103,7 @@ def test_a_dask_job_that_was_queued_again_goes_on(shell: JobShell) -> None:
     assert (shell.run(dask_script("IN", resume=True)), shell.words[3:]) == (0, ["--resume"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strict", [{}, STRICT])
 def test_the_folder_with_the_key_is_removed_after_every_end_of_a_dask_job(
     shell: JobShell, strict: Any

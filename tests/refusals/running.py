@@ -141,4 +141,12 @@ CASES = (
         why="Blocks are written one by one, and an archive is written at once.",
         instead="Give `out.zarr`, and pack it with `bigunet convert out.zarr out.ozx`.",
     ),
+    Case(
+        "A picture in the place of the output of segment",
+        command="segment cells.zarr out.tif",
+        make=lambda: image("cells.zarr", noise(60, 50)),
+        says="output out.tif: a run writes an OME-Zarr folder.*give out.zarr",
+        why="Labels are written block by block, into many files of one folder.",
+        instead="Give `out.zarr`; its table and labels are files that other programs read.",
+    ),
 )

@@ -13,6 +13,7 @@ import bigunet
 from bigunet import Model, Normalisation, SegmentOptions
 
 
+@pytest.mark.slow
 def test_its_interior_equals_one_plain_pass_whatever_the_blocks(client, tmp_path) -> None:
     torch.manual_seed(0)
     module = NucleiBroad().eval()

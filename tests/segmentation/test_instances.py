@@ -250,6 +250,7 @@ def stages_of(seen: list[Any]) -> set[str]:
     return {event.stage for event in seen if isinstance(event, BlockDone)}
 
 
+@pytest.mark.slow
 def test_a_lost_file_of_a_later_level_does_not_number_the_objects_anew(
     run: Run, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def again(whole: Path, output: Path, *, num_lines: int | None = None) -> list[Pa
     return sorted(output.rglob("*"))
 
 
+@pytest.mark.slow
 @FEW
 @given(data=st.data())
 def test_whatever_is_deleted_a_resumed_run_ends_with_the_same_bytes_or_an_error(
@@ -236,6 +237,7 @@ def copied(image: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(image, tmp_path / "in.zarr"))
 
 
+@pytest.mark.slow
 @settings(FEW, max_examples=6)
 @given(y=st.integers(BLOCK, SHAPE[0] - 1), x=st.integers(0, SHAPE[1] - 1), part=st.booleans())
 def test_after_a_voxel_changed_resume_is_refused_and_the_message_names_its_file(

@@ -181,8 +181,9 @@ def _median_warning(
     kind = "brighter" if median > usual[1] else "darker"
     return (
         f"{label} is {kind} than the images that model {model.description.name!r} was trained on "
-        f"(median at {median:.2f} of the grey range, there {usual[0]:.2f} to {usual[1]:.2f}); if "
-        f"bright and dark are swapped, give --grey-range {high:g}:{low:g}"
+        f"(median at {median:.2f} of the grey range, there {usual[0]:.2f} to {usual[1]:.2f}), "
+        "so its labels may be wrong, as with another stain; if only bright and dark are swapped, "
+        f"give --grey-range {high:g}:{low:g}"
     )
 
 
