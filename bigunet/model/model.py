@@ -46,6 +46,9 @@ class Model:
         A spatial shape that the network takes, if it is not exact.
     assumed : tuple of str
         What nobody stated, and bigunet has a default for: "normalisation", "classes".
+    keeps_probabilities : bool
+        Whether the probabilities of the scores are those of the network. They are not if the scores
+        were shifted, so that labels begin at a threshold that a package states.
     """
 
     module: nn.Module
@@ -57,6 +60,7 @@ class Model:
     exact: bool = True
     tile_shape: tuple[int, ...] = ()
     assumed: tuple[str, ...] = ()
+    keeps_probabilities: bool = True
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Pickle the code of modules along with the model, if workers cannot import them."""

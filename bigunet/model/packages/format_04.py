@@ -114,4 +114,8 @@ def _sizes(shape: object, name: str, count: int) -> tuple[list[int | None], list
 def _step(given: object) -> ProcessingStep:
     field = mapping(given, "a step")
     name = text(field.get("name"), "the name of a step")
-    return ProcessingStep(name, mapping(field.get("kwargs") or {}, f"kwargs of {name}"))
+    numbers = mapping(field.get("kwargs") or {}, f"kwargs of {name}")
+    if name == "zero_mean_unit_variance":
+        # The default of the specification.
+        numbers = {"mode": "fixed", **numbers}
+    return ProcessingStep(name, numbers)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from torch import nn
 
 from bigunet.errors import InexactError, ModelError
+from bigunet.model.brief import brief
 from bigunet.model.description import PALETTE, SegmentationClass
 from bigunet.model.foreign.opening import OR_BLEND
 from bigunet.model.model import Model
@@ -18,9 +19,15 @@ from bigunet.model.packages.package_files import PackageFiles
 from bigunet.model.packages.postprocessing import OutputRule, output_rule
 from bigunet.model.packages.preprocessing import normalisation_of
 from bigunet.model.packages.reading import read_package
-from bigunet.model.packages.scores_of_package import Measuring, WithBackground, scored
+from bigunet.model.packages.scores_of_package import (
+    Measuring,
+    Reordered,
+    WithBackground,
+    scored,
+)
 from bigunet.model.packages.weights import networks_of
 
+_BACKGROUND = ("background", "bg")
 # Names of one channel that say nothing of its class.
 _UNNAMED = ("foreground", "probability", "probabilities", "channel0", "output", "mask", "0", "1")
 
@@ -123,8 +130,12 @@ def _of_network(
     if len(names) == 1 and names[0].lower() in _UNNAMED:
         names = _UNNAMED[:1]
     way = replace(way, ndim=len(taken.space), channels=taken.channels or ("0",))
+    order = _background_first(names, exclusive=rule.activation != "sigmoid")
+    if order != tuple(range(len(names))):
+        network, names = Reordered(network, order), tuple(names[k] for k in order)
     model = scored(network, rule, len(names), way)
     if model.scores == "probabilities" and isinstance(model.module, WithBackground):
+        _background_first(names, exclusive=False)
         names = ("background", *names)
     elif len(names) == 1:
         names = ("background", names[0])
@@ -132,6 +143,31 @@ def _of_network(
         SegmentationClass(name, PALETTE[k % len(PALETTE)]) for k, name in enumerate(names)
     )
     return replace(model, description=replace(model.description, classes=classes))
+
+
+def _background_first(names: Sequence[str], *, exclusive: bool) -> tuple[int, ...]:
+    """The order of channels in which the one that is named as background comes first.
+
+    Raises
+    ------
+    ModelError
+        If the names leave open what the background is.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ModelError(f"two channels of its output are named {brief(twice[0])}")
+    places = [k for k, name in enumerate(names) if name.lower() in _BACKGROUND]
+    if not places:
+        return tuple(range(len(names)))
+    named = brief(names[places[0]])
+    if len(names) == 1:
+        raise ModelError(f"its only channel is the background ({named}): bigunet needs the others")
+    if len(places) > 1 or not exclusive:
+        raise ModelError(
+            f"its channel {named} has a probability that does not exclude those of the others, so "
+            "that it is not clear which voxels are the background"
+        )
+    return (places[0], *(k for k in range(len(names)) if k != places[0]))
 
 
 def _voxel_size(taken: PackageTensor) -> tuple[float, ...] | None:

@@ -48,6 +48,11 @@ class ProcessingStep:
     name: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
+    def others_than(self, known: str) -> tuple[str, ...]:
+        """The numbers that the step states, other than these names; each changes its meaning."""
+        stated = (key for key, value in self.numbers.items() if value is not None)
+        return tuple(str(key) for key in stated if key not in known.split())
+
 
 @dataclass(frozen=True, slots=True)
 class PackageTensor:

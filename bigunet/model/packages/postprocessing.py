@@ -70,8 +70,23 @@ def output_rule(tensor: PackageTensor) -> OutputRule:
     return rule
 
 
+_KNOWN = {
+    "sigmoid": "",
+    "softmax": "axis",
+    "scale_linear": "gain offset axis axes",
+    "clip": "min max",
+    "binarize": "threshold",
+    "ensure_dtype": "dtype",
+}
+"""The numbers of each step that are known; others would change what it means."""
+
+
 def _with(rule: OutputRule, step: ProcessingStep) -> OutputRule:
+    if step.name in _KNOWN and (unknown := step.others_than(_KNOWN[step.name])):
+        raise _refused(step, f"bigunet does not know its {', '.join(unknown)}")
     if step.name == "ensure_dtype":
+        if rule.threshold is None and str(step.numbers.get("dtype")) not in ("float32", "float64"):
+            raise _refused(step, "it rounds scores that decide about labels")
         return rule
     if step.name in ("sigmoid", "softmax"):
         return _activated(rule, step)

@@ -36,9 +36,11 @@ def normalisation_of(tensor: PackageTensor) -> Normalisation:
     """
     steps: list[Step] = []
     for one in tensor.steps:
-        read = _STEPS.get(one.name)
-        if read is None:
+        if one.name not in _STEPS:
             raise _refused(one, f"bigunet maps {', '.join(_STEPS)}")
+        read, known = _STEPS[one.name]
+        if unknown := one.others_than(known):
+            raise _refused(one, f"bigunet does not know its {', '.join(unknown)}")
         steps += read(one, tensor)
     return Normalisation("steps", steps=tuple(steps))
 
@@ -75,6 +77,9 @@ def _fixed(step: ProcessingStep, tensor: PackageTensor) -> list[Step]:
 def _zero_mean(step: ProcessingStep, tensor: PackageTensor) -> list[Step]:
     if step.numbers.get("mode") == "fixed":
         return _fixed(step, tensor)
+    _check_measured(step)
+    if any(step.numbers.get(key) is not None for key in ("mean", "std")):
+        raise _refused(step, "it states mean and std, and asks to measure them")
     eps = number(step.numbers.get("eps", _EPS), "eps")
     return [Standardise(eps, together=_is_together(step, tensor))]
 
@@ -82,6 +87,7 @@ def _zero_mean(step: ProcessingStep, tensor: PackageTensor) -> list[Step]:
 def _scale_range(step: ProcessingStep, tensor: PackageTensor) -> list[Step]:
     if step.numbers.get("reference_tensor") not in (None, tensor.name):
         raise _refused(step, "it takes the percentiles of another tensor")
+    _check_measured(step)
     low, high = (
         number(step.numbers.get(key, default), key)
         for key, default in (("min_percentile", 0.0), ("max_percentile", 100.0))
@@ -101,14 +107,22 @@ def _clip(step: ProcessingStep, tensor: PackageTensor) -> list[Step]:
     return [Clip(least, greatest)]
 
 
-_STEPS: dict[str, Callable[[ProcessingStep, PackageTensor], list[Step]]] = {
-    "ensure_dtype": _ensure_dtype,
-    "scale_linear": _scale_linear,
-    "zero_mean_unit_variance": _zero_mean,
-    "fixed_zero_mean_unit_variance": _fixed,
-    "scale_range": _scale_range,
-    "clip": _clip,
+_STEPS: dict[str, tuple[Callable[[ProcessingStep, PackageTensor], list[Step]], str]] = {
+    "ensure_dtype": (_ensure_dtype, "dtype"),
+    "scale_linear": (_scale_linear, "gain offset axis axes"),
+    "zero_mean_unit_variance": (_zero_mean, "mode axes mean std eps"),
+    "fixed_zero_mean_unit_variance": (_fixed, "mean std axis eps"),
+    "scale_range": (_scale_range, "mode axes min_percentile max_percentile eps reference_tensor"),
+    "clip": (_clip, "min max min_percentile max_percentile axes"),
 }
+"""The function that reads a step, and the numbers that it knows."""
+
+
+def _check_measured(step: ProcessingStep) -> None:
+    """Raise ModelError if a step that measures states another way to do so."""
+    mode = step.numbers.get("mode")
+    if mode not in (None, "per_sample", "per_dataset"):
+        raise _refused(step, f"bigunet does not know the mode {brief(mode)}")
 
 
 def _is_together(step: ProcessingStep, tensor: PackageTensor) -> bool:

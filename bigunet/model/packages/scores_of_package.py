@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,6 +29,22 @@ class Shifted(nn.Module):
 
     def extra_repr(self) -> str:
         return f"gain={self.gain}, offset={self.offset}"
+
+
+class Reordered(nn.Module):
+    """The scores of a network in another order of channels."""
+
+    def __init__(self, network: nn.Module, order: Sequence[int]) -> None:
+        super().__init__()
+        self.network, self.order = network, tuple(order)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The scores (n, class, *space)."""
+        scores = self.network(image)
+        return torch.cat([scores[:, k : k + 1] for k in self.order], dim=1)
+
+    def extra_repr(self) -> str:
+        return f"order={self.order}"
 
 
 class WithBackground(nn.Module):
@@ -112,11 +129,11 @@ def scored(network: nn.Module, rule: OutputRule, width: int, way: Measuring) -> 
         raise ModelError("its step binarize needs the threshold 0.5 for several channels")
     if not several and rule.activation == "softmax":
         raise ModelError("its step softmax over one channel is always 1")
-    is_cut = rule.threshold is not None
-    rule = rule if several else rule.shifted()
+    if not several and rule.threshold is not None:
+        return _cut(network, rule, way)
     if (rule.gain, rule.offset) != (1.0, 0.0):
         network = Shifted(network, rule.gain, rule.offset)
-    if rule.activation == "none" and not is_cut:
+    if rule.activation == "none" and rule.threshold is None:
         model = _measured(network, way, several=several)
     else:
         model = way.model(network, "logits")
@@ -124,6 +141,22 @@ def scored(network: nn.Module, rule: OutputRule, width: int, way: Measuring) -> 
             model = _with_background(model, sigmoid=rule.activation == "sigmoid")
     _check_width(model, width)
     return model
+
+
+def _cut(network: nn.Module, rule: OutputRule, way: Measuring) -> Model:
+    """The model of a network with one score, and a foreground that begins above a threshold."""
+    if rule.activation == "none" and (rule.threshold, rule.gain, rule.offset) == (0.5, 1.0, 0.0):
+        model = way.model(network)
+        if model.scores == "probabilities":
+            _check_width(model, 1)
+            return model
+    level = rule.shifted()
+    if (level.gain, level.offset) != (1.0, 0.0):
+        network = Shifted(network, level.gain, level.offset)
+    model = way.model(network, "logits")
+    _check_width(model, 1)
+    kept = rule.activation == "sigmoid" and rule.threshold == 0.5
+    return replace(model, keeps_probabilities=kept)
 
 
 def _measured(network: nn.Module, way: Measuring, *, several: bool) -> Model:
@@ -134,7 +167,10 @@ def _measured(network: nn.Module, way: Measuring, *, several: bool) -> Model:
         if not several:
             raise
         model = way.model(network, "logits")
-        noise = torch.rand(1, model.in_channels, *_smallest(model)) * 1000 - 500
+        # Numbers of its own: each worker decides alike, and the caller's stay as they are.
+        own = torch.Generator().manual_seed(0)
+        shape = (1, model.in_channels, *_smallest(model))
+        noise = torch.rand(shape, generator=own) * 1000 - 500
         with torch.inference_mode():
             scores = model.module(noise)
         if scores.min() < 0 or scores.max() > 1:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bigunet.errors import OptionError
 from bigunet.model.description import ModelDescription
+from bigunet.model.model import Model
 from bigunet.model.object_description import ObjectDescription
 from bigunet.objects.rule import ObjectRule
 from bigunet.objects.split_rule import SplitRule
@@ -39,6 +40,16 @@ def choose_outputs(description: ModelDescription, options: SegmentOptions) -> tu
     if not options.outputs:
         return _with_sources(("classes", "instances") if has_objects else ("classes",), options)
     return _with_sources(options.outputs, options)
+
+
+def check_probabilities(model: Model, outputs: Sequence[Output]) -> None:
+    """Raise OptionError if probabilities are asked for that are not those of the network."""
+    if "probabilities" in outputs and not model.keeps_probabilities:
+        raise OptionError(
+            f"model {model.description.name!r} states a threshold (binarize) that its scores were "
+            "shifted for, so that they give no probabilities of it; leave out probabilities (and "
+            "--object-threshold)"
+        )
 
 
 def _with_sources(outputs: tuple[Output, ...], options: SegmentOptions) -> tuple[Output, ...]:

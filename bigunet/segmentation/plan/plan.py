@@ -31,7 +31,11 @@ from bigunet.segmentation.plan.channel_choice import choose_channels
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
 from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
-from bigunet.segmentation.plan.object_choice import choose_objects, choose_outputs
+from bigunet.segmentation.plan.object_choice import (
+    check_probabilities,
+    choose_objects,
+    choose_outputs,
+)
 from bigunet.segmentation.plan.region import region_box, region_in_voxels
 from bigunet.segmentation.plan.seen_axes import seen_along
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
@@ -118,6 +122,7 @@ def make_plan(
     channels = _channels(image, model, options)
     precision = _precision(model, options)
     outputs = choose_outputs(model.description, options)
+    check_probabilities(model, outputs)
     options = replace(
         options, level=level, roi=roi, channels=channels, precision=precision, outputs=outputs
     )

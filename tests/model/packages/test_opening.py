@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import yaml
 import zarr
 from support.model_packages import description, onnx_conv, onnx_package, sha256, write_package
 
@@ -134,3 +135,43 @@ def test_torchscript_of_a_package_runs_only_with_trust(tmp_path) -> None:
     image = torch.randn(1, 1, 9, 9)
     with torch.inference_mode():
         assert torch.equal(load_model(tmp_path, trust=True).module(image), network(image))
+
+
+def named(folder, names: list[str], step: str):
+    package = onnx_package(folder, classes=len(names), postprocessing=[{"id": step}])
+    data = yaml.safe_load((package / "rdf.yaml").read_text())
+    data["outputs"][0]["axes"][1]["channel_names"] = names
+    (package / "rdf.yaml").write_text(yaml.safe_dump(data))
+    return package
+
+
+def test_a_background_that_is_not_first_becomes_class_0(tmp_path) -> None:
+    first = load_model(named(tmp_path / "a", ["Background", "nucleus", "border"], "softmax"))
+    later = load_model(named(tmp_path / "b", ["nucleus", "Background", "border"], "softmax"))
+    assert [one.name for one in later.description.classes] == ["Background", "nucleus", "border"]
+    image = torch.randn(1, 1, 9, 9)
+    with torch.inference_mode():
+        plain, moved = (model.module(image)[0] for model in (first, later))
+    assert torch.allclose(moved, plain[[1, 0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("names", "step", "message"),
+    [
+        (["background"], "sigmoid", "only channel is the background"),
+        (["nucleus", "background"], "sigmoid", "background"),
+        (["nucleus", "nucleus"], "softmax", "two channels.*nucleus"),
+    ],
+)
+def test_channels_that_contradict_the_classes_are_refused(tmp_path, names, step, message) -> None:
+    with pytest.raises(BigUNetError, match=message):
+        load_model(named(tmp_path, names, step))
+
+
+def test_probabilities_that_are_not_the_packages_are_refused(tmp_path) -> None:
+    zarr.create_array(str(tmp_path / "in.zarr"), data=np.zeros((40, 40), np.uint8))
+    steps = [{"id": "sigmoid"}, {"id": "binarize", "kwargs": {"threshold": 0.1}}]
+    package = onnx_package(tmp_path / "package", postprocessing=steps)
+    with pytest.raises(BigUNetError, match=r"binarize.*leave out probabilities"):
+        bigunet.plan(tmp_path / "in.zarr", model=package, outputs=("classes", "probabilities"))
+    assert bigunet.plan(tmp_path / "in.zarr", model=package).options.outputs == ("classes",)

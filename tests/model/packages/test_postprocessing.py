@@ -88,6 +88,8 @@ def test_another_number_of_channels_than_stated_is_refused() -> None:
     ("steps", "message"),
     [
         (["scale_mean_variance"], "scale_mean_variance"),
+        ([("binarize", {"threshold": 0.5, "axis": "x"})], "axis"),
+        (["sigmoid", ("ensure_dtype", {"dtype": "uint8"})], "rounds"),
         (["sigmoid", "sigmoid"], "follows sigmoid"),
         (["stardist_postprocessing"], "stardist_postprocessing"),
         ([("scale_linear", {"gain": -1.0})], "swap the classes"),
@@ -107,3 +109,38 @@ def test_a_step_without_a_meaning_for_labels_is_refused(steps, message) -> None:
 def test_a_clip_that_probabilities_do_not_feel_is_passed_over() -> None:
     steps = [ProcessingStep("sigmoid"), ProcessingStep("clip", {"min": 0.0, "max": 1.0})]
     assert rule(*steps).activation == "sigmoid"
+
+
+def test_a_threshold_keeps_labels_and_says_whether_probabilities_are_kept() -> None:
+    ends = torch.linspace(-4, 4, 161).reshape(1, 1, 1, -1)
+    for threshold, kept in ((0.5, True), (0.1, False)):
+        steps = [ProcessingStep("sigmoid"), ProcessingStep("binarize", {"threshold": threshold})]
+        model = scored(_Pointwise(1.0), rule(*steps), 1, Measuring())
+        scores = model.module(ends)[0].detach()
+        p = torch.sigmoid(ends[0])
+        assert model.keeps_probabilities == kept
+        assert torch.equal(labels_of(scores).bool(), p[0] > threshold)
+        if kept:
+            assert torch.allclose(probabilities_of(scores)[1], p[0])
+
+
+def test_a_network_that_ends_in_a_sigmoid_keeps_its_probabilities_under_binarize() -> None:
+    class Ended(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.sigmoid(image)
+
+    model = scored(Ended(), rule(ProcessingStep("binarize", {"threshold": 0.5})), 1, Measuring())
+    assert (model.scores, model.keeps_probabilities) == ("probabilities", True)
+    other = scored(Ended(), rule(ProcessingStep("binarize", {"threshold": 0.3})), 1, Measuring())
+    assert not other.keeps_probabilities
+
+
+def test_a_model_is_opened_without_the_random_numbers_of_the_caller() -> None:
+    class Shares(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.cat((torch.sigmoid(image), torch.sigmoid(-2 * image)), dim=1)
+
+    before = torch.get_rng_state()
+    model = scored(Shares(), rule(), 2, Measuring())
+    assert model.description.classes
+    assert torch.equal(before, torch.get_rng_state())

@@ -13,8 +13,10 @@ from bigunet.geometry import Box
 from bigunet.io.images.all_voxels import AllVoxels
 from bigunet.model.inference.inputs import NetworkInputs
 from bigunet.model.normalisation import Normalisation
+from bigunet.model.packages import format_04
 from bigunet.model.packages.package import PackageAxis, PackageTensor, ProcessingStep
 from bigunet.model.packages.preprocessing import normalisation_of
+from bigunet.model.steps import Affine
 from bigunet.segmentation.plan.pointwise import grey_range_of
 from bigunet.segmentation.plan.whole_image import measured_steps
 
@@ -139,3 +141,42 @@ def test_format_04_states_fixed_numbers_for_each_channel() -> None:
     voxels = AllVoxels(_Held(image), Box((0, 0), (2, 3)))
     first, second = measured_steps(made.steps, voxels)
     assert (first.low, first.span, second.low, second.span) == (1.0, 4.0, 2.0, 8.0)
+
+
+def step_of_04(**kwargs: Any) -> ProcessingStep:
+    """How the description of a package of format 0.4 reads ``zero_mean_unit_variance``."""
+    field = {
+        "name": "raw",
+        "axes": "bcyx",
+        "shape": [1, 1, 8, 8],
+        "preprocessing": [{"name": "zero_mean_unit_variance", "kwargs": kwargs}],
+    }
+    (inputs, _) = format_04.tensors_of({"inputs": [field], "outputs": []})
+    return inputs[0].steps[0]
+
+
+def test_numbers_of_format_04_are_fixed_also_without_a_mode() -> None:
+    # The specification of 0.4 has the default "fixed".
+    kwargs = {"mean": 100.0, "std": 20.0, "axes": "yx"}
+    stated = normalisation_of(tensor([step_of_04(mode="fixed", **kwargs)]))
+    assert normalisation_of(tensor([step_of_04(**kwargs)])) == stated
+    assert all(isinstance(step, Affine) for step in stated.steps)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (step_of_04(axes="yx"), "mean"),
+        (step_of_04(axes="yx", mode="per_sample", mean=1.0, std=2.0), "mean and std"),
+        (step_of_04(axes="yx", mode="per_image"), "per_image"),
+        (ProcessingStep("zero_mean_unit_variance", {"mean": 1.0, "std": 2.0}), "mean and std"),
+        (ProcessingStep("scale_range", {"axes": ["y", "x"], "gamma": 2.0}), "gamma"),
+        (ProcessingStep("scale_range", {"axes": ["y", "x"], "mode": "fixed"}), "fixed"),
+        (ProcessingStep("clip", {"min": 0.0, "above": 1.0}), "above"),
+    ],
+)
+def test_numbers_that_a_step_would_pass_over_are_refused(
+    step: ProcessingStep, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        normalisation_of(tensor([step]))
