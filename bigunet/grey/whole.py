@@ -80,7 +80,13 @@ def percentiles_of(passes: Passes, percents: Sequence[float]) -> tuple[float, ..
 
     values = _ranked(passes, ranks_of)
     pairs = zip(values[::2], values[1::2], shares)
-    return tuple(float(a) + (float(b) - float(a)) * share for a, b, share in pairs)
+    return tuple(_between(float(a), float(b), share) for a, b, share in pairs)
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """The number at a share of the way, from the nearer end: numpy's rounding."""
+    step = high - low
+    return low + step * share if share < 0.5 else high - step * (1 - share)
 
 
 def _ranked(passes: Passes, ranks_of: Callable[[int], list[int]]) -> list[Any]:

@@ -11,6 +11,7 @@ from bigunet.errors import ModelError
 
 _MOST_BYTES = 2_000_000
 _MOST_ALIASES = 200
+_MOST_VALUES = 200_000
 _FLOAT = re.compile(
     r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -21,6 +22,9 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """PyYAML knows the rules of YAML 1.1, in which 1e-6 and dates are no texts and numbers."""
 
     yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge no mappings: YAML 1.2 has no merge keys, and merges of merges double."""
 
 
 for _tag, _rule, _first in (
@@ -61,11 +65,11 @@ def read_yaml(content: bytes) -> dict[str, Any]:
         raise ModelError(f"a description of {len(content)} bytes; at most {_MOST_BYTES} are read")
     try:
         text = content.decode("utf-8-sig")
-        # Aliases of aliases describe more than memory holds.
         if len(re.findall(r"(?:^|[\s\[{,])\*\w", text)) > _MOST_ALIASES:
             raise ModelError(f"more than {_MOST_ALIASES} YAML aliases: no description needs them")
         # A safe loader, which makes plain data only.
         data = yaml.load(text, _Loader)
+        _check_size(data)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
@@ -74,3 +78,19 @@ def read_yaml(content: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ModelError("holds no YAML mapping")
     return data
+
+
+def _check_size(data: object) -> None:
+    """Raise ModelError if aliases of aliases describe more values than a description needs."""
+    left, rest = _MOST_VALUES, [data]
+    while rest:
+        one = rest.pop()
+        left -= 1
+        if left < 0:
+            raise ModelError(
+                f"is YAML of more than {_MOST_VALUES} values: no description needs them"
+            )
+        if isinstance(one, dict):
+            rest += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            rest += one

@@ -167,7 +167,9 @@ def _asked_range(plan: SegmentPlan) -> tuple[tuple[float, ...], FixedNormalisati
     if options.percentiles:
         return tuple(options.percentiles), None
     if usual.kind == "steps" and not options.grey_range_of:
-        return (), _of_steps(plan, plan.image, plan.level, plan.region, plan.channels)
+        reader = open_level(plan.image, level=plan.level, channels=plan.channels)
+        chosen = plan.selection if plan.selection.parts else None
+        return (), _of_steps(plan, AllVoxels(reader, plan.region, chosen), plan.level)
     if usual.kind == "fixed" and not options.grey_range_of:
         return (), _fixed(((usual.low, usual.high),) * number, "model")
     usual = usual if usual.kind == "percentile" else type(usual)()
@@ -179,12 +181,9 @@ def _fixed(pairs: Sequence[tuple[float, float]], origin: Origin) -> FixedNormali
     return FixedNormalisation("fixed", *pairs[0], values, origin)
 
 
-def _of_steps(
-    plan: SegmentPlan, image: ImageDescription, level: int, box: Box, channels: Sequence[int]
-) -> FixedNormalisation:
+def _of_steps(plan: SegmentPlan, voxels: AllVoxels, level: int) -> FixedNormalisation:
     """The grey values that the model's steps give, with the statistics of an image."""
     steps = plan.model.description.normalisation.steps
-    voxels = AllVoxels(open_level(image, level=level, channels=channels), box)
     values = grey_range_of(measured_steps(steps, voxels))
     return FixedNormalisation(
         "steps",
@@ -193,7 +192,7 @@ def _of_steps(
         values,
         "image" if needs_image(steps) else "model",
         level=level if needs_image(steps) else None,
-        statistics=described_steps(steps, level),
+        statistics=described_steps(steps, voxels, level),
     )
 
 
@@ -261,7 +260,8 @@ def _of_other(plan: SegmentPlan, quantiles: tuple[float, ...]) -> FixedNormalisa
     channels = channels_of(plan, image)
     if plan.model.description.normalisation.kind == "steps" and not plan.options.percentiles:
         whole = Box.of_shape(image.volume_shape(0))
-        there = _of_steps(plan, image, 0, whole, channels)
+        reader = open_level(image, level=0, channels=channels)
+        there = _of_steps(plan, AllVoxels(reader, whole), 0)
         return replace(there, origin="other image", other=shown_url(image.url))
     intensity = percentiles_of_levels(image, _levels_of(image), quantiles, channels=channels)
     return _of_percentiles(quantiles, intensity, "other image", shown_url(image.url))

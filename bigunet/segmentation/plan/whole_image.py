@@ -41,7 +41,7 @@ def measured_steps(steps: Sequence[Step], voxels: AllVoxels) -> tuple[Pointwise,
     return tuple(channels)
 
 
-def described_steps(steps: Sequence[Step], level: int) -> str:
+def described_steps(steps: Sequence[Step], voxels: AllVoxels, level: int) -> str:
     """The statistics that the steps need, in words; empty if they need none."""
     words = []
     for step in steps:
@@ -49,7 +49,8 @@ def described_steps(steps: Sequence[Step], level: int) -> str:
             words += [MEAN]
         elif isinstance(step, Stretch):
             words += [f"percentiles {step.low:g} and {step.high:g}"]
-    return f"{' after '.join(reversed(words))} of all voxels of level {level}" if words else ""
+    which = "all" if voxels.are_all else "the segmented"
+    return f"{' after '.join(reversed(words))} of {which} voxels of level {level}" if words else ""
 
 
 def _each(values: tuple[float, ...], channels: Sequence[Pointwise]) -> tuple[float, ...]:

@@ -175,3 +175,22 @@ def test_probabilities_that_are_not_the_packages_are_refused(tmp_path) -> None:
     with pytest.raises(BigUNetError, match=r"binarize.*leave out probabilities"):
         bigunet.plan(tmp_path / "in.zarr", model=package, outputs=("classes", "probabilities"))
     assert bigunet.plan(tmp_path / "in.zarr", model=package).options.outputs == ("classes",)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_statistics_are_those_of_the_segmented_voxels(tmp_path, client, masked) -> None:
+    left = np.random.default_rng(0).integers(90, 110, (64, 64))
+    image = np.concatenate((left, left + 1000), axis=1).astype(np.uint16)
+    zarr.create_array(str(tmp_path / "in.zarr"), data=image, chunks=(32, 32))
+    mask = np.zeros(image.shape, np.uint8)
+    mask[:, :50] = 1
+    zarr.create_array(str(tmp_path / "mask.zarr"), data=mask, chunks=(32, 32))
+    package = onnx_package(tmp_path / "package", preprocessing=[ZERO_MEAN])
+    chosen = {"mask": str(tmp_path / "mask.zarr")} if masked else {"roi": {"x": (0, 50)}}
+    bigunet.segment(
+        tmp_path / "in.zarr", tmp_path / "out.zarr", model=package, client=client,
+        outputs=("classes",), no_report=True, **chosen,
+    )  # fmt: skip
+    made = bigunet.info(tmp_path / "out.zarr")["made"]["normalisation"]
+    assert made["values_low"][0] == pytest.approx(left[:, :50].mean(), rel=1e-12)
+    assert made["statistics"].endswith("of the segmented voxels of level 0")

@@ -10,6 +10,7 @@ from bigunet.errors import ModelError
 from bigunet.model.packages.opening import open_package
 from bigunet.model.packages.package_files import find_package
 from bigunet.model.packages.reading import read_package
+from bigunet.model.packages.yaml_text import read_yaml
 
 ZERO_MEAN = "zero_mean_unit_variance"
 
@@ -138,3 +139,22 @@ def test_another_scale_of_format_04_is_refused(tmp_path) -> None:
     data = changed(format_04(), "outputs.0.shape.scale", [1.0, 0.0, 4.0, 4.0])
     with pytest.raises(ModelError, match="has 4 voxels along y for one of the input"):
         open_package(read(tmp_path, data))
+
+
+@pytest.mark.parametrize("opening", ["*a0, *a0", "*a1, *a1"])
+def test_aliases_that_double_are_refused(opening: str) -> None:
+    lines = ["a0: &a0 [text, text]"]
+    lines += [f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]" for k in range(1, 60)]
+    with pytest.raises(ModelError, match="YAML"):
+        read_yaml("\n".join([*lines, f"last: [{opening}]"]).encode())
+
+
+def test_mappings_that_are_merged_again_and_again_are_refused() -> None:
+    lines = ["a0: &a0 {k: v}"]
+    lines += [f"a{k}: &a{k} {{!!merge <<: [*a{k - 1}, *a{k - 1}]}}" for k in range(1, 40)]
+    with pytest.raises(ModelError, match="YAML"):
+        read_yaml("\n".join(lines).encode())
+
+
+def test_aliases_are_read() -> None:
+    assert read_yaml(b"a: &a [y, x]\nb: *a")["b"] == ["y", "x"]
