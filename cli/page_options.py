@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import html
 import os
+import shutil
 import sys
+import tempfile
 import webbrowser
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +18,9 @@ from bigunet_cli.common_options import option
 from bigunet_cli.words import say
 
 PAGE = "Page"
+_LEADS_TO = """<!DOCTYPE html><meta charset="utf-8"><title>bigunet</title>
+<meta http-equiv="refresh" content="0; url={url}"><a href="{url}">bigunet</a>
+"""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,7 +54,11 @@ def page_options(command: F) -> F:
 
 
 def show_page(url: str, *, no_browser: bool) -> None:
-    """Print the address of a page on stdout, and open it in the browser of this machine."""
+    """Print the address of a page on stdout, and open it in the browser of this machine.
+
+    Other users of the machine see the arguments of a browser. It is therefore given a file that
+    only this user reads, and that leads to the address with its token.
+    """
     click.echo(url)
     sys.stdout.flush()
     if not (no_browser or _opened(url)):
@@ -58,4 +70,9 @@ def _opened(url: str) -> bool:
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
         return False
-    return webbrowser.open(url)
+    # A folder for this user alone.
+    folder = Path(tempfile.mkdtemp(prefix="bigunet-page-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    page = folder / "open.html"
+    page.write_text(_LEADS_TO.format(url=html.escape(url)), encoding="utf-8")
+    return webbrowser.open(page.as_uri())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -83,22 +83,43 @@ def convert(
     existing = check_existing(existing)
     archive = Archive.of(target)
     image = open_image(source, axes=options.axes)
-    if archive is not None:
-        archive.check(image.url, existing, options)
-        if is_packed_as_it_is(image, options):
-            _say(image.notes, on_event)
-            return pack_folder(archive, image, stop=stop, on_event=on_event)
-    version = usual_version(options.ome_version)
-    options = replace(options, ome_version=version)
-    place = place_at(target if archive is None else archive.unpacked, version)
-    plan = ConvertPlan.of(image, place, options)
-    check_place(place, image.url, existing)
-    _say((*image.notes, *_not_copied(image)), on_event)
     with drawn(on_event, progress=progress) as hear:
-        report = convert_to_folder(plan, place, client, existing=existing, stop=stop, on_event=hear)
+        way = _Way(options, client, existing, stop, hear)
         if archive is None:
-            return report
-        return pack_converted(archive, report, place.version, stop=stop, on_event=hear)
+            return _convert(image, target, way)
+        archive.check(image.url, existing, options)
+        with archive.locked():
+            # Another process may have written it meanwhile.
+            archive.check(image.url, existing, options)
+            if is_packed_as_it_is(image, options):
+                _say(image.notes, hear)
+                return pack_folder(archive, image, stop=stop, on_event=hear)
+            report = _convert(image, archive.unpacked, way)
+            version = usual_version(options.ome_version)
+            return pack_converted(archive, report, version, stop=stop, on_event=hear)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a caller of `convert` wants it done."""
+
+    options: ConvertOptions
+    client: Client | ClusterSpec | None
+    existing: Existing
+    stop: threading.Event | None
+    on_event: OnEvent | None
+
+
+def _convert(image: ImageDescription, target: str | Path, way: _Way) -> ConvertReport:
+    """Convert an image to a folder."""
+    version = usual_version(way.options.ome_version)
+    place = place_at(target, version)
+    plan = ConvertPlan.of(image, place, replace(way.options, ome_version=version))
+    check_place(place, image.url, way.existing)
+    _say((*image.notes, *_not_copied(image)), way.on_event)
+    return convert_to_folder(
+        plan, place, way.client, existing=way.existing, stop=way.stop, on_event=way.on_event
+    )
 
 
 def _not_copied(image: ImageDescription) -> tuple[str, ...]:

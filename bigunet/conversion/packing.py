@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from bigunet.io.output.archive import (
 )
 from bigunet.io.output.publish import is_complete, is_converted
 from bigunet.io.output.writing import writing
+from bigunet.machine.locks import folder_lock
 from bigunet.options.choices import Existing
 from bigunet.segmentation.place import RUN_FOLDER
 from bigunet.segmentation.run.record_files import is_record_name
@@ -61,6 +64,23 @@ class Archive:
             raise OptionError(f"output {target}: give a local path; object stores can only be read")
         return cls(Path(os.path.abspath(os.path.expanduser(target))))
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only process that writes the archive and its folder.
+
+        Raises
+        ------
+        BusyError
+            If another process does.
+        OutputError
+            If the folder of the archive cannot be written.
+        """
+        with writing(str(self.path)):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        place = self.path.with_name(f".{self.path.name}.lock")
+        with folder_lock(place, lambda who: _busy(self.path, who)):
+            yield
+
     @property
     def unpacked(self) -> Path:
         """The folder in which an image is converted, and continued, before it is packed."""
@@ -96,6 +116,11 @@ class Archive:
                 f"{self.path} exists and is whole: give --overwrite to write it anew, or another "
                 "path"
             )
+
+
+def _busy(path: Path, who: str) -> str:
+    by = f" ({who})" if who else ""
+    return f"{path} is being written by another bigunet{by}; wait for it or stop it"
 
 
 def is_packed_as_it_is(image: ImageDescription, options: ConvertOptions) -> bool:

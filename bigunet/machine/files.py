@@ -28,6 +28,8 @@ _PAUSE_SECONDS = 0.05
 def replacing(path: Path, *, sole_writer: bool = False) -> Iterator[Path]:
     """Write a file that takes the place of ``path`` when the block ends without an error.
 
+    It may also be a folder, which takes the place of none.
+
     Parameters
     ----------
     path : Path
@@ -169,5 +171,8 @@ def _removed_after_error(partial: Path) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            partial.unlink()
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            else:
+                partial.unlink()
         raise

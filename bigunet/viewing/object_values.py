@@ -115,6 +115,10 @@ def _property(name: str, kind: str, values: list[Any], **more: Any) -> dict[str,
 
 def _number(name: str, column: np.ndarray) -> dict[str, Any]:
     """A column of numbers. JSON has no infinities and no missing numbers: these are words."""
+    whole = np.iinfo(np.int32)
+    if column.dtype.kind in "iu" and np.all((column >= whole.min) & (column <= whole.max)):
+        # Fractions of 32 bits would round numbers above 16 million.
+        return _property(name, "number", column.tolist(), data_type="int32")
     values = [_in_json(value) for value in column.astype(np.float32).tolist()]
     return _property(name, "number", values, data_type="float32")
 

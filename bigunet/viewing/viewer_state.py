@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -137,8 +138,11 @@ def probability_name(channel: int) -> str:
 
 
 def label_name(name: str) -> str:
-    """The name under which a label image is served."""
-    return "labels-" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    """The name under which a label image is served; no two labels have the same."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    # Other letters have no place in a URL, and many names would lose all of theirs.
+    whole = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"labels-{plain}" if plain == name else f"labels-{plain}-{whole[:16]}"
 
 
 def properties_name(label: str) -> str:

@@ -17,7 +17,7 @@ from support.classes_as_image import classes_model
 
 from bigunet import convert, segment
 from bigunet.conversion import convert_plan
-from bigunet.errors import OptionError, OutputError, StoppedError
+from bigunet.errors import BusyError, OptionError, OutputError, StoppedError
 from bigunet.events import BlockDone, Notice
 from bigunet.geometry import Box
 from bigunet.io.files.opening import open_image, open_level
@@ -131,6 +131,25 @@ def test_what_is_not_packed_as_it_is_says_what_it_leaves_out(
     assert f"Warning: {labelled} holds labels classes, instances and tables" in said[0]
     assert open_image(tmp_path / "a.ozx").notes == ()
     assert not any(key.startswith(("labels", "tables")) for key in files_of(tmp_path / "a.ozx"))
+
+
+def test_another_process_that_writes_the_archive_is_refused(
+    client: Client, picture: Path, labelled: Path, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+
+    def try_too(event: object) -> None:
+        # While an image is packed, its blocks are done.
+        if isinstance(event, Notice) and event.text.startswith("packing"):
+            with pytest.raises(BusyError, match=r"a\.ozx is being written") as error:
+                convert(picture, tmp_path / "a.ozx", client=client, existing="overwrite")
+            refused.append(str(error.value))
+
+    for source in (picture, labelled):
+        convert(source, tmp_path / "a.ozx", client=client, existing="overwrite", on_event=try_too)
+    assert len(refused) == 2
+    # Neither a lock nor a part of an archive is left.
+    assert {path.name for path in tmp_path.iterdir()} == {"a.ozx", "a.ome.tif"}
 
 
 def test_unfinished_labels_are_not_packed(

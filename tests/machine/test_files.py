@@ -125,3 +125,15 @@ def test_on_windows_a_file_that_another_process_has_open_is_waited_for(
     monkeypatch.setattr(files, "_RENAME_SECONDS", -1)
     with pytest.raises(PermissionError):
         replace_file(path, new)
+
+
+def test_after_an_error_a_folder_is_removed_too(tmp_path: Path) -> None:
+    def write() -> None:
+        with replacing(tmp_path / "package") as partial:
+            partial.mkdir()
+            (partial / "weights").write_text("some")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write()
+    assert not list(tmp_path.iterdir())

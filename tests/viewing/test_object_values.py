@@ -85,3 +85,9 @@ def test_a_table_that_is_gone_is_an_error_of_one_line(tmp_path: Path) -> None:
     assert values.get("other") is None
     with pytest.raises(OutputError, match="cannot be read"):
         values.get("info")
+
+
+def test_whole_numbers_are_not_rounded() -> None:
+    columns = {"label": np.array([1, 2]), "area": np.array([2**24 + 1, 5], np.int64)}
+    area = parsed(properties_json(columns))[1]["area"]
+    assert (area["values"], area["data_type"]) == ([2**24 + 1, 5], "int32")

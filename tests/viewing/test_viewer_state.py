@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bigunet.io.files.opening import open_image
 from bigunet.viewing.channel_looks import grey_layer
 from bigunet.viewing.scene import LabelLayer, Scene, ValueLook
-from bigunet.viewing.viewer_state import label_layer, renewed_state, state_of
+from bigunet.viewing.viewer_state import (
+    label_layer,
+    label_name,
+    properties_name,
+    renewed_state,
+    state_of,
+)
 
 VALUES = {0: ValueLook("background", "000000"), 2: ValueLook("cell", "FF8000")}
 
@@ -77,7 +86,7 @@ def test_classes_have_colours_and_names_and_objects_have_their_table(
     ]
     assert len(label_layer(LabelLayer("a b", image, table=tmp_path), address)["source"]) == 2
     plain = label_layer(LabelLayer("a b", image), address)
-    assert plain["source"] == ["zarr3://http://here/labels-a_b/"]
+    assert plain["source"] == [f"zarr3://http://here/{label_name('a b')}/"]
     assert "segmentColors" not in plain
 
 
@@ -111,3 +120,17 @@ def test_the_whole_plane_fits_on_the_screen(tmp_path: Path, write_image: Any, ax
     share = 0.5 if "z" in axes else 1.0
     lengths = {"x": 140 / 900, "y": 90 / 650} | ({"z": 240 / 650} if "z" in axes else {})
     assert state["crossSectionScale"] == pytest.approx(max(lengths.values()) / share)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="/"), min_size=1), unique=True))
+def test_no_two_labels_or_their_properties_are_served_under_one_name(names: list[str]) -> None:
+    served = [label_name(name) for name in names]
+    every = [*served, *map(properties_name, served)]
+    assert len(set(every)) == len(every)
+    assert all(re.fullmatch(r"[\w-]+", name, re.ASCII) for name in every)
+
+
+@pytest.mark.parametrize("names", [("a.b", "a_b"), ("核", "膜"), ("a", "a-properties")])
+def test_names_with_other_letters_stay_apart(names: tuple[str, str]) -> None:
+    first, second = map(label_name, names)
+    assert len({first, second, properties_name(first), properties_name(second)}) == 4

@@ -91,6 +91,8 @@ def write_archive(
 ) -> None:
     """Write an archive, which takes the place of a file of its name when it is whole.
 
+    No other process may write the same archive meanwhile.
+
     Parameters
     ----------
     packing : Packing
@@ -110,16 +112,16 @@ def write_archive(
     about = {"version": version, "zipFile": {"centralDirectory": {"jsonFirst": True}}}
     with writing(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        writing(str(path)),
-        replacing(path) as partial,
-        zipfile.ZipFile(partial, "w") as archive,
-    ):
-        for key in packing.keys:
-            if stop is not None and stop.is_set():
-                raise StoppedError(f"stopped as asked before {path} was whole; pack it again")
-            _add(archive, packing.folder / key, key)
-        archive.comment = json.dumps({"ome": about, _WRITER_KEY: _WRITER}).encode()
+    with writing(str(path)), replacing(path, sole_writer=True) as partial:
+        with zipfile.ZipFile(partial, "w") as archive:
+            for key in packing.keys:
+                if stop is not None and stop.is_set():
+                    raise StoppedError(f"stopped as asked before {path} was whole; pack it again")
+                _add(archive, packing.folder / key, key)
+            archive.comment = json.dumps({"ome": about, _WRITER_KEY: _WRITER}).encode()
+        with partial.open("r+b") as file:
+            # The folder may be removed next, so the archive must be on the disk.
+            os.fsync(file.fileno())
 
 
 def is_own_archive(path: Path) -> bool:

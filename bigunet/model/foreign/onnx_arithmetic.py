@@ -94,6 +94,8 @@ def _norm(value: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
 
 
 def _argmax(step: Step, value: Tensor) -> Tensor:
+    if step.get("select_last_index", 0):
+        raise step.refuse("with the last of equal values")
     return value.argmax(dim=step.get("axis", 0), keepdim=bool(step.get("keepdims", 1)))
 
 

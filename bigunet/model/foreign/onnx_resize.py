@@ -85,22 +85,17 @@ def _resized(
     if mode == "cubic" and (step.get("cubic_coeff_a", _CUBIC) != _CUBIC or value.ndim != 4):
         raise step.refuse("in the mode cubic with other coefficients or axes than torch's")
     aligned = coordinates == "align_corners"
-    _check_half_pixel(step, before[2:], size, factors[2:], aligned=aligned)
+    if not aligned:
+        _check_whole(step, before[2:], size, factors[2:])
     name = "bicubic" if mode == "cubic" else _LINEAR[value.ndim - 2]
     return functional.interpolate(value, size=size, mode=name, align_corners=aligned)
 
 
-def _check_half_pixel(
-    step: Step,
-    before: Sequence[int],
-    size: Sequence[int],
-    factors: Sequence[float],
-    *,
-    aligned: bool,
+def _check_whole(
+    step: Step, before: Sequence[int], size: Sequence[int], factors: Sequence[float]
 ) -> None:
     """Raise ModelError if sizes are rounded, because torch then takes another scale than ONNX."""
-    exact = all(abs(n * f - m) < 1e-4 for n, f, m in zip(before, factors, size))
-    if not (exact or aligned):
+    if any(abs(n * f - m) >= 1e-4 for n, f, m in zip(before, factors, size)):
         raise step.refuse(f"by {factors[0]:g} of {before[0]} voxels, which gives no whole number")
 
 
@@ -113,6 +108,7 @@ def _nearest(
     nearest: str,
 ) -> Tensor:
     if coordinates == "asymmetric" and nearest == "floor":
+        _check_whole(step, value.shape[2:], size, factors)
         return functional.interpolate(value, size=size, mode="nearest")
     # Whole factors of enlargement give the same in all of these rules.
     whole = all(f >= 1 and abs(f - round(f)) < 1e-6 for f in factors)

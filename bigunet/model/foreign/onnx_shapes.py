@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +11,7 @@ from bigunet.model.foreign.onnx_values import Operator, Step, Value, as_tensor, 
 # Types of ONNX that are fractions: FLOAT, FLOAT16, DOUBLE, BFLOAT16.
 _FRACTIONS = {1, 10, 11, 16}
 _BOOL = 9
+_WHOLE = {6, 7}
 
 
 def _shape(step: Step, value: Value) -> np.ndarray:
@@ -107,8 +106,10 @@ def _tile(step: Step, value: Value, repeats: Value) -> Value:
     return value.repeat(*times) if isinstance(value, Tensor) else np.tile(value, times)
 
 
-def _cast(step: Step, value: Value, *_: Any) -> Value:
+def _cast(step: Step, value: Value) -> Value:
     to = step.get("to", 1)
+    if to not in _FRACTIONS | _WHOLE | {_BOOL}:
+        raise step.refuse("to a type that wraps numbers around")
     if not isinstance(value, Tensor):
         kind = np.float64 if to in _FRACTIONS else np.bool_ if to == _BOOL else np.int64
         return value.astype(kind)
@@ -116,6 +117,14 @@ def _cast(step: Step, value: Value, *_: Any) -> Value:
         # Fractions keep their type: the network is run in several.
         return value if value.is_floating_point() else value.to(torch.get_default_dtype())
     return value.to(torch.bool if to == _BOOL else torch.int64)
+
+
+def _cast_like(step: Step, value: Value, like: Value) -> Value:
+    kinds = [one.dtype.is_floating_point if isinstance(one, Tensor) else one.dtype.kind == "f"
+             for one in (value, like)]  # fmt: skip
+    if not all(kinds):
+        raise step.refuse("of other numbers than fractions")
+    return value
 
 
 def _constant_of_shape(step: Step, shape: Value) -> np.ndarray:
@@ -136,7 +145,7 @@ def _depth_to_space(step: Step, value: Tensor) -> Tensor:
 
 SHAPES: dict[str, Operator] = {
     "Cast": _cast,
-    "CastLike": lambda step, value, like: value,
+    "CastLike": _cast_like,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "DepthToSpace": _depth_to_space,

@@ -75,6 +75,8 @@ STEPS: dict[str, Add] = {
     "instance norm": one("InstanceNormalization", noise(4), noise(4)),
     "nearest": resized(2, mode="nearest", coordinate_transformation_mode="asymmetric",
                        nearest_mode="floor"),
+    "half nearest": resized(0.5, mode="nearest", coordinate_transformation_mode="asymmetric",
+                            nearest_mode="floor"),
     "half pixel nearest": resized(2, mode="nearest"),
     "linear": resized(2, mode="linear"),
     "aligned": resized(2, mode="linear", coordinate_transformation_mode="align_corners"),
@@ -96,7 +98,7 @@ STEPS: dict[str, Add] = {
                                  perm=[0, 3, 1, 2]),
     "halves": halves, "gathered": one("Gather", ints(3, -2, 0, 1), axis=1),
     "two": lambda g, n: g.add("Conv", twice(g, n), noise(4, 8, 1, 1)),
-    "cast": one("Cast", to=1), "identity": one("Identity"),
+    "cast": one("Cast", to=1), "cast like": one("CastLike", floats(1)), "identity": one("Identity"),
     "where": lambda g, n: g.add("Where", g.add("Greater", n, floats(0)), n, floats(0.1)),
 }  # fmt: skip
 
@@ -173,7 +175,13 @@ def test_an_operator_that_is_not_run_is_named(tmp_path: Path, add: Add, message:
         resized(2, mode="linear", coordinate_transformation_mode="asymmetric"),
         resized(1.5, mode="nearest"),
         resized(1.3, mode="linear"),
+        resized(
+            1 / 3, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+        ),
         one("DepthToSpace", blocksize=2),
+        one("ArgMax", axis=1, select_last_index=1),
+        one("Cast", to=2),
+        one("CastLike", ints(1)),
     ],
 )
 def test_a_form_that_torch_computes_otherwise_is_refused(tmp_path: Path, add: Add) -> None:
