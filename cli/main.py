@@ -13,6 +13,7 @@ from bigunet_cli.streams import keep_streams_open
 
 with while_starting():
     import click
+    from bigunet_cli.flag_words import with_flags
     from bigunet_cli.help_sections import ExampleGroup
     from bigunet_cli.typed_names import as_typed
 
@@ -145,9 +146,16 @@ def _run(stop: Stop) -> int:
             _say(f"{message[:1].upper()}{message[1:]}{_advice(sys.argv)}.")
             return _STOPPED
         if isinstance(error, BigUNetError):
-            return _fail(as_typed(str(error), sys.argv[1:]), debug=debug)
+            return _fail(_as_typed(str(error), sys.argv[1:]), debug=debug)
         message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         return _fail(message, debug=debug)
+
+
+def _as_typed(message: str, words: list[str]) -> str:
+    """The message with options named by their flags."""
+    name = next((word for word in words if word in _COMMANDS), "")
+    command = _Commands().get_command(click.Context(cli), name)
+    return as_typed(message if command is None else with_flags(message, command), words)
 
 
 def _advice(words: list[str]) -> str:
