@@ -100,9 +100,8 @@ class SectionedCommand(WithExamples):
             name = error.option_name.lstrip("-").replace("-", "_")
             for param in self.params:
                 if name in getattr(param, "other_names", ()):
-                    error.message += f" Its name is {param.opts[0]}."
-                    error.possibilities = None
-                    break
+                    message = f"No such option {error.option_name!r}. Its name is {param.opts[0]}."
+                    raise click.NoSuchOption(error.option_name, message, ctx=ctx) from error
             raise
 
     def sections(self, context: click.Context) -> dict[str, list[click.Option]]:
