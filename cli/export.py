@@ -35,7 +35,7 @@ def export(model: str, target: str, *, as_json: bool, **given: Any) -> None:
     ONNX, test tensors, a cover and documentation.
     """
     options = described(ExportOptions, given)
-    with loading():
+    with loading(dask=False):
         from bigunet.exporting.export import export as run_export
 
     package = run_export(model, target, options=options)
