@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.errors import BigUNetError, OptionError, OutputError
+from bigunet.extras import how_to_add
 from bigunet.machine.files import replacing
 from bigunet.measuring.grey_columns import Columns
 
@@ -226,6 +227,6 @@ def load_pyarrow() -> tuple[Any, Any]:
         import pyarrow.parquet
     except ImportError as error:
         raise OptionError(
-            "Parquet needs pyarrow: pip install 'bigunet[table]', or name the table .csv"
+            f"Parquet needs pyarrow: {how_to_add('table')}, or name the table .csv"
         ) from error
     return pyarrow, pyarrow.parquet

@@ -10,6 +10,7 @@ from bigunet.segmentation.notices import warn
 from bigunet.segmentation.plan.fit import Fit, check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.plan.stain import check_stain
 from bigunet.segmentation.request import SegmentRequest
 from bigunet.segmentation.run.record import RunRecord
 from bigunet.segmentation.run.target import check_target
@@ -60,6 +61,7 @@ def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> Planne
         read=request.options.read_besides,
     )
     normalisation, bulk = fix_normalisation(plan)
+    check_stain(plan, normalisation, bulk)
     fit = check_fit(plan, normalisation, bulk)
     for line in (*plan.image.notes, *fit.warnings):
         warn(line, on_event)

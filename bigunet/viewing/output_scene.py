@@ -49,7 +49,9 @@ def scene_of_output(path: str, *, image: str | Path = "") -> Scene:
     else:
         labels, probabilities = unfinished_layers(path, begun, described)
         run = Path(path)
-    return Scene(Path(path).name, grey, labels, probabilities, run, notes)
+    written = [layer.image for layer in (*labels, probabilities) if layer is not None]
+    part = written[0] if written and begun.get("option roi") else None
+    return Scene(Path(path).name, grey, labels, probabilities, run, notes, part)
 
 
 def unfinished_layers(

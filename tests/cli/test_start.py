@@ -60,7 +60,7 @@ def imported(program: str, *words: str) -> tuple[set[str], str]:
         (["train", "images", "--out", "m", "--augment", "noise=loud"], 1),
         (["train", "images", "--out", "m", "--card", "no-such.json"], 1),
         (["evaluate", "--kind", "no-such"], 1),
-        (["evaluate", "found", "truth", "--border", "edge"], 1),
+        (["evaluate", "found", "truth", "--border-class", "edge"], 1),
         (["info", "--no-such"], 2),
         (["models", "more"], 2),
         (["jobs", "no-such"], 2),

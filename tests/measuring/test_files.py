@@ -65,7 +65,8 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        OptionError, match=r"pip install 'bigunet\[table\]', or name the table .csv"
+        OptionError,
+        match=r"pip install -e '\.\[table\]' in the folder of bigunet, or name the table .csv",
     ):
         write_table({}, tmp_path / "objects.parquet")
     assert not list(tmp_path.iterdir())

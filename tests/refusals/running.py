@@ -88,7 +88,7 @@ CASES = (
         "`--resume` with other options",
         command=f"{_RUN} --resume --block-shape 32,32",
         make=_begun,
-        says=r"cannot resume.*block_shape was \[64, 64\], is \[32, 32\].*--overwrite",
+        says=r"cannot resume.*--block-shape was 64,64, is 32,32.*--overwrite",
         why="One part of the output would have the old options, and the rest the new ones.",
         instead="Give the options of the first run, or `--overwrite`.",
     ),

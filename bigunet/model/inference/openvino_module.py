@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from torch import Tensor, nn
 
 from bigunet.errors import ModelError, OptionError
+from bigunet.extras import how_to_add
 from bigunet.model.networks.network import Network
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -161,9 +162,7 @@ def _openvino() -> Any:
     try:
         return _imported()
     except ImportError as error:
-        raise OptionError(
-            "--backend openvino needs OpenVINO: pip install 'bigunet[openvino]'"
-        ) from error
+        raise OptionError(f"--backend openvino needs OpenVINO: {how_to_add('openvino')}") from error
 
 
 def _imported() -> Any:
