@@ -18,6 +18,7 @@ import precision
 import processor
 import pytest
 import scheduler
+import startup
 import table
 import zarr
 from loads import LOADS
@@ -129,3 +130,15 @@ def test_the_share_of_equal_labels_in_a_lower_precision_is_measured(tmp_path: Pa
     )
     # Random weights give two classes almost the same score, so that rounding changes labels.
     assert 0.5 < figures["bf16 torch"]["equal"] <= 1
+
+
+@pytest.mark.slow
+def test_the_start_of_commands_is_split_into_phases_and_imports() -> None:
+    figures = startup.measure(128, repeats=1, cold=False, demo=False)
+    assert set(figures["commands"]) >= {"--help", "info", "plan", "segment"}
+    assert all(times["cpu_seconds"] > 0 for times in figures["commands"].values())
+    names = [phase["name"] for phase in figures["phases"]]
+    assert names[:4] == ["command", "import", "open image and model", "plan"]
+    begun = {phase["name"]: phase["begin"] for phase in figures["phases"]}
+    assert begun["plan"] < begun["start workers"] < begun["a block"] < begun["end workers"]
+    assert {"torch", "bigunet", "zarr"} <= set(figures["imports"])
