@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -52,14 +53,23 @@ class Contender:
         return f"{self.peer}:{self.precision}:{self.setting}"
 
     def run(self, load: Load, folder: Path, python: str) -> dict[str, Any]:
-        """The result of one run; ``python`` is that of an environment with the peers."""
+        """The result of one run; ``python`` is that of an environment with the peers.
+
+        Raises
+        ------
+        RuntimeError
+            With the last line that the peer printed, if it failed.
+        """
         if self.peer == OWN:
             return self._run_own(load, folder)
         command = [
             python, str(RUN), self.peer, str(folder), load.name, "--precision", self.precision,
             "--tile", self.setting, "--device", self.device,
         ]  # fmt: skip
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        sys.stderr.write(done.stderr)
+        if done.returncode:
+            raise RuntimeError(f"{self.peer}: {done.stderr.strip().rpartition(chr(10))[2]}")
         result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return result
 

@@ -87,6 +87,7 @@ def test_results_stand_side_by_side_with_one_column_for_each_processor(tmp_path:
         one = {"load": "paper", "device": name, "precision": "fp32", "backend": "torch"}
         figures = [one | {"microseconds_per_voxel": {"1": 9.0, "2": float(number)}}]
         figures.append({"device": name, "threads": 2, "flops": {"fp32": 1e12}, "copy_bytes": 1e9})
+        figures.append({"device": name, "threads": 3, "flops": {"fp32": 9e11}, "copy_bytes": None})
         (folder / "any.json").write_text(json.dumps(figures))
     (tmp_path / "other").mkdir()
     head, rows = side_by_side(machines(tmp_path))
