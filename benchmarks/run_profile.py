@@ -105,6 +105,10 @@ class RunProfile:
             gains["a forward pass at the peak of matrix products"] = useful - at_peak
         return dict(sorted(gains.items(), key=lambda item: -item[1]))
 
+    def to_dict(self, peak: float | None = None) -> dict[str, Any]:
+        """The profile and its gains as JSON values."""
+        return asdict(self) | {"gains": self.gains(peak)}
+
     def table(self, peak: float | None = None) -> str:
         """The profile in Markdown."""
         whole = self.seconds * self.threads
@@ -152,8 +156,7 @@ def main() -> None:
     arguments = parser.parse_args()
     profiles = [profile_of(output) for output in arguments.outputs]
     if arguments.json:
-        gains = [profile.gains(arguments.peak) for profile in profiles]
-        print(json.dumps([asdict(p) | {"gains": g} for p, g in zip(profiles, gains)], indent=2))
+        print(json.dumps([p.to_dict(arguments.peak) for p in profiles], indent=2))
     else:
         print("\n".join(profile.table(arguments.peak) for profile in profiles))
 
