@@ -193,6 +193,7 @@ def _shapes(
         options.tile_shape,
         precision=options.precision,
         limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
+        on_gpu=share.on_gpus,
     )
     return block, tile
 

@@ -116,7 +116,7 @@ def _on_a_worker(
 
 
 def _candidates(plan: SegmentPlan) -> list[TileCost]:
-    """The tiles of fewest operations for each memory size, each input shape once."""
+    """The tiles of least time for each memory size, each input shape once."""
     block = plan.grid.box((0,) * plan.region.ndim)
     limit = plan.share.pass_bytes(plan.block_memory_bytes())
     best: dict[Point, TileCost] = {}
@@ -127,6 +127,7 @@ def _candidates(plan: SegmentPlan) -> list[TileCost]:
             block,
             precision=plan.precision,
             limit_bytes=limit >> halvings,
+            on_gpu=plan.share.on_gpus,
         )
         best.setdefault(candidates[0].input, candidates[0])
     return list(best.values())
