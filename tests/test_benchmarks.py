@@ -11,6 +11,7 @@ import compare
 import forward
 import limit
 import many_objects
+import null_network
 import numpy as np
 import ours
 import precision
@@ -122,3 +123,19 @@ def test_the_share_of_equal_labels_in_a_lower_precision_is_measured(tmp_path: Pa
     )
     # Random weights give two classes almost the same score, so that rounding changes labels.
     assert 0.5 < figures["bf16 torch"]["equal"] <= 1
+
+
+@pytest.mark.slow
+def test_the_stages_of_the_pipeline_are_timed_with_a_network_that_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    figures = null_network.measure(tmp_path, "threshold", (600, 140), repeats=1)
+    stages = figures["cpu_ms_per_megapixel"]
+    assert null_network.STAGES.keys() - {"finite voxels"} <= stages.keys()
+    assert figures["megapixels_per_cpu_second"] > 0
+
+
+@pytest.mark.slow
+def test_a_whole_run_is_timed_with_a_network_that_costs_nothing(tmp_path: Path) -> None:
+    figures = null_network.whole(tmp_path, "conv", (300, 260), 1, block_shape=(64, 64))
+    assert figures["steady_megapixels_per_second"] > 0
