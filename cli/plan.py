@@ -28,7 +28,7 @@ from bigunet.segmentation.segment_options import SegmentOptions
 )
 @click.argument("source", type=PATH, metavar="IN")
 @segment_options
-@config_option(unused=("target", "client", "part", "performance_path"))
+@config_option(unused=("target", "client", "part", "performance_path", "table"))
 @option(
     "--measure/--no-measure",
     section=MESSAGES,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 import yaml
 
 from bigunet.errors import ModelError
-from bigunet.exporting.archive import write_files
+from bigunet.exporting.archive import check_target, write_files
 from bigunet.exporting.cover import cover
 from bigunet.exporting.description import (
     COVER_FILE,
@@ -42,6 +42,7 @@ def export(
     target: str | Path,
     *,
     options: ExportOptions | None = None,
+    existing: Literal["refuse", "overwrite"] = "refuse",
     **fields: Unpack[ExportKeywords],
 ) -> Path:
     """Write a model as a package of bioimage.io, format 0.5.
@@ -55,8 +56,10 @@ def export(
     model : str, path or Model
         A model of bigunet's networks.
     target : path
-        A zip if its name ends in ``.zip``, else a folder. It must not exist.
+        A zip if its name ends in ``.zip``, else a folder.
     options : ExportOptions, optional
+    existing : {"refuse", "overwrite"}
+        What to do if the target exists. Only a package is overwritten.
     **fields
         Fields of ExportOptions, such as ``licence="CC-BY-4.0"``.
 
@@ -73,6 +76,7 @@ def export(
         If the licence is missing, or the package cannot be written.
     """
     options = chosen(ExportOptions, options, fields, export)
+    check_target(Path(target), overwrite=existing == "overwrite")
     loaded = model if isinstance(model, Model) else load_model(model)
     if loaded.description.normalisation.kind == "steps":
         raise ModelError(f"model {loaded.description.name!r} is of a package already: copy that")
