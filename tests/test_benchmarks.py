@@ -12,6 +12,7 @@ import contenders as contenders_of
 import forward
 import limit
 import many_objects
+import null_network
 import numpy as np
 import ours
 import precision
@@ -149,3 +150,19 @@ def test_the_start_of_commands_is_split_into_phases_and_imports() -> None:
     begun = {phase["name"]: phase["begin"] for phase in figures["phases"]}
     assert begun["plan"] < begun["start workers"] < begun["a block"] < begun["end workers"]
     assert {"torch", "bigunet", "zarr"} <= set(figures["imports"])
+
+
+@pytest.mark.slow
+def test_the_stages_of_the_pipeline_are_timed_with_a_network_that_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    figures = null_network.measure(tmp_path, "threshold", (600, 140), repeats=1)
+    stages = figures["cpu_ms_per_megapixel"]
+    assert null_network.STAGES.keys() - {"finite voxels"} <= stages.keys()
+    assert figures["megapixels_per_cpu_second"] > 0
+
+
+@pytest.mark.slow
+def test_a_whole_run_is_timed_with_a_network_that_costs_nothing(tmp_path: Path) -> None:
+    figures = null_network.whole(tmp_path, "conv", (300, 260), 1, block_shape=(64, 64))
+    assert figures["steady_megapixels_per_second"] > 0
