@@ -133,10 +133,12 @@ def _model_of(
     """The model of a network; a file that was measured before is not measured again."""
     ndim, num_channels = network.axes_and_channels()
     channels, name = tuple(map(str, range(num_channels))), _name_of(source)
-    asked = {"ndim": ndim, "halo": halo, "tile_shape": network.tile_shape if blend else None}
+    shape = network.tile_shape if blend else None
     path = Path(source).expanduser()
     # The code of a factory is not in one file.
-    key = file_key(path, channels=num_channels, **asked) if path.is_file() else ""
+    key = ""
+    if path.is_file():
+        key = file_key(path, ndim=ndim, channels=num_channels, halo=halo, tile_shape=shape)
     module = module_from(network.module)
     if key and (known := recall_measured(key)) is not None:
         # Weights may lie in other files, which the key does not know.
@@ -144,7 +146,9 @@ def _model_of(
             model = Model.of_measured(module, known.measured, channels=channels, name=name)
             if model.digest == known.digest:
                 return model
-    measured = Measured.of(module, in_channels=num_channels, scores=None, **asked)
+    measured = Measured.of(
+        module, in_channels=num_channels, ndim=ndim, scores=None, halo=halo, tile_shape=shape
+    )
     model = Model.of_measured(module, measured, channels=channels, name=name)
     if key:
         keep_measured(key, Remembered(measured, model.digest))
