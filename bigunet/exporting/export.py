@@ -32,7 +32,7 @@ from bigunet.exporting.weights import (
     state_dict,
 )
 from bigunet.model.files.model_file import load_model
-from bigunet.model.foreign.opening import foreign_kind
+from bigunet.model.foreign.kinds import foreign_kind
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import architecture_of
 from bigunet.options.option_fields import chosen

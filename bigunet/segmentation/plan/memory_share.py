@@ -112,6 +112,11 @@ class MemoryShare:
         )
 
     @property
+    def on_gpus(self) -> bool:
+        """Whether every worker computes on a GPU of NVIDIA."""
+        return bool(self.gpu_bytes) and all(self.gpu_bytes)
+
+    @property
     def block_bytes(self) -> int:
         """The most memory that the pixels and outputs of one block should take."""
         return self.worker_bytes // (2 * MOST_BLOCKS_IN_WORK)

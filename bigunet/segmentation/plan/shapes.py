@@ -14,6 +14,7 @@ from bigunet.model.model import Model
 from bigunet.model.networks.network import Network
 from bigunet.options.choices import Precision
 from bigunet.receptive import ReceptiveField
+from bigunet.segmentation.plan.pass_costs import pass_cost
 from bigunet.tile_choice import TileCost, tile_costs
 
 # More memory saves little in 2D: a 16-wide network took 5 % more time with half of it, and 4 % less
@@ -22,9 +23,6 @@ _LARGEST_PLANE_BYTES = 1_000_000_000
 _NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 # Measured peaks, with grey values and scores in fp32, were 0.7 to 1.3 times the activations.
 _MARGIN = 1.2
-# A pass takes some 4 ms besides its operations, on a core that does 100 to 200 GFLOP/s. Without
-# this, a network that computes nothing twice would get the smallest tiles.
-_PASS_FLOPS, _PASS_VOXELS = 500_000_000, 50_000
 # Numbers per voxel that are assumed for a module of unknown structure: those of a 64-wide U-Net.
 _UNKNOWN_ACTIVATIONS = 256
 
@@ -81,6 +79,7 @@ def tile_shape(
     *,
     precision: Precision,
     limit_bytes: int,
+    on_gpu: bool = False,
 ) -> Point:
     """Shape of the voxels that one forward pass keeps: the one asked for, or a chosen one.
 
@@ -96,6 +95,8 @@ def tile_shape(
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
         The most memory that one forward pass may take.
+    on_gpu : bool
+        Whether a GPU of NVIDIA computes.
 
     Raises
     ------
@@ -108,14 +109,22 @@ def tile_shape(
         return (1,) * (field.ndim - model.ndim) + asked
     if model.ndim == 2:
         limit_bytes = min(limit_bytes, _LARGEST_PLANE_BYTES)
-    candidates = tile_candidates(model, field, block, precision=precision, limit_bytes=limit_bytes)
+    candidates = tile_candidates(
+        model, field, block, precision=precision, limit_bytes=limit_bytes, on_gpu=on_gpu
+    )
     return candidates[0].tile
 
 
 def tile_candidates(
-    model: Model, field: ReceptiveField, block: Box, *, precision: Precision, limit_bytes: int
+    model: Model,
+    field: ReceptiveField,
+    block: Box,
+    *,
+    precision: Precision,
+    limit_bytes: int,
+    on_gpu: bool = False,
 ) -> list[TileCost]:
-    """Ways to cut a block into tiles that fit the memory; the first needs the fewest operations.
+    """Ways to cut a block into tiles that fit the memory; the first takes the least time.
 
     Parameters
     ----------
@@ -127,12 +136,14 @@ def tile_candidates(
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
         The most memory that one forward pass may take.
+    on_gpu : bool
+        Whether a GPU of NVIDIA computes.
     """
-    cost = flop_counter(model.module, in_channels=model.in_channels)
+    flops_of = flop_counter(model.module, in_channels=model.in_channels)
+    cost = pass_cost(precision, on_gpu=on_gpu)
 
     def cost_of(shape: Point) -> float:
-        flops = cost(shape[-model.ndim :])
-        return _PASS_VOXELS + math.prod(shape) if flops is None else _PASS_FLOPS + flops
+        return cost.seconds(voxels=math.prod(shape), flops=flops_of(shape[-model.ndim :]))
 
     memory = pass_memory(model, precision)
     return tile_costs(

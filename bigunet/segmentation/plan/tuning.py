@@ -43,7 +43,11 @@ def tuned(
     if len(candidates) < 2:
         return plan
     choices = DeviceChoices(
-        plan.options.device, plan.options.backend, plan.precision, workers_per_host
+        plan.options.device,
+        plan.options.backend,
+        plan.precision,
+        workers_per_host,
+        plan.options.convolution,
     )
     shapes = [candidate.input[-plan.network_axes :] for candidate in candidates]
     taken = (
@@ -112,7 +116,7 @@ def _on_a_worker(
 
 
 def _candidates(plan: SegmentPlan) -> list[TileCost]:
-    """The tiles of fewest operations for each memory size, each input shape once."""
+    """The tiles of least time for each memory size, each input shape once."""
     block = plan.grid.box((0,) * plan.region.ndim)
     limit = plan.share.pass_bytes(plan.block_memory_bytes())
     best: dict[Point, TileCost] = {}
@@ -123,6 +127,7 @@ def _candidates(plan: SegmentPlan) -> list[TileCost]:
             block,
             precision=plan.precision,
             limit_bytes=limit >> halvings,
+            on_gpu=plan.share.on_gpus,
         )
         best.setdefault(candidates[0].input, candidates[0])
     return list(best.values())
