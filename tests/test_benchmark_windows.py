@@ -48,3 +48,24 @@ def test_one_window_gives_the_labels_of_one_padded_pass_and_several_agree_inside
     # Padding changes nothing within the border of the valid network.
     border = (scores.shape[-1] - valid.shape[-1]) // 2
     torch.testing.assert_close(scores[:, border:-border, border:-border], valid)
+
+
+@given(
+    st.lists(st.integers(1, 90), min_size=1, max_size=3),
+    st.integers(1, 40),
+    st.integers(0, 100),
+    st.integers(0, 4),
+)
+def test_windows_begin_where_poolings_begin_in_one_pass(
+    shape: list[int], halves: int, border: int, depth: int
+) -> None:
+    stride = 2**depth
+    window = [2 * stride * halves] * len(shape)
+    added = windows.margins(shape, window, border=border, stride=stride)
+    whole = [a + n + b for (a, b), n in zip(added, shape)]
+    for box in itertools.islice(windows.boxes(whole, window), 50):
+        for part, (first, after) in zip(box, added):
+            # The voxel 0 of the image has the index ``first``; one pass begins at -border.
+            assert (part.start - first + border) % stride == 0
+            assert 0 <= first < stride
+            assert after >= 0
