@@ -12,12 +12,14 @@ import contenders as contenders_of
 import forward
 import limit
 import many_objects
+import null_network
 import numpy as np
 import ours
 import precision
 import processor
 import pytest
 import scheduler
+import startup
 import table
 import zarr
 from loads import LOADS
@@ -136,3 +138,31 @@ def test_the_share_of_equal_labels_in_a_lower_precision_is_measured(tmp_path: Pa
     )
     # Random weights give two classes almost the same score, so that rounding changes labels.
     assert 0.5 < figures["bf16 torch"]["equal"] <= 1
+
+
+@pytest.mark.slow
+def test_the_start_of_commands_is_split_into_phases_and_imports() -> None:
+    figures = startup.measure(128, repeats=1, cold=False, demo=False)
+    assert set(figures["commands"]) >= {"--help", "info", "plan", "segment"}
+    assert all(times["cpu_seconds"] > 0 for times in figures["commands"].values())
+    names = [phase["name"] for phase in figures["phases"]]
+    assert names[:4] == ["command", "import", "open image and model", "plan"]
+    begun = {phase["name"]: phase["begin"] for phase in figures["phases"]}
+    assert begun["plan"] < begun["start workers"] < begun["a block"] < begun["end workers"]
+    assert {"torch", "bigunet", "zarr"} <= set(figures["imports"])
+
+
+@pytest.mark.slow
+def test_the_stages_of_the_pipeline_are_timed_with_a_network_that_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    figures = null_network.measure(tmp_path, "threshold", (600, 140), repeats=1)
+    stages = figures["cpu_ms_per_megapixel"]
+    assert null_network.STAGES.keys() - {"finite voxels"} <= stages.keys()
+    assert figures["megapixels_per_cpu_second"] > 0
+
+
+@pytest.mark.slow
+def test_a_whole_run_is_timed_with_a_network_that_costs_nothing(tmp_path: Path) -> None:
+    figures = null_network.whole(tmp_path, "conv", (300, 260), 1, block_shape=(64, 64))
+    assert figures["steady_megapixels_per_second"] > 0
