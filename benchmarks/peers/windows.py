@@ -129,9 +129,10 @@ def margins(
     """Voxels to add before and after each axis.
 
     The image then has whole strides and holds a window, and poolings fall on the same voxels as in
-    one pass, which begins one border before the image.
+    one pass. That pass begins one border before the image. Its two valid convolutions before each
+    pooling move the poolings by 2, 4, 8 ... voxels, together by 2 less than a multiple of strides.
     """
-    first = border % stride
+    first = (border + 2) % stride
     return [(first, round_up(max(w, n + first), stride) - n - first) for n, w in zip(shape, window)]
 
 
