@@ -86,7 +86,12 @@ def forecast(plan: SegmentPlan) -> Forecast:
     BigUNetError
         If the image cannot be read or the network not be run, the same error as in the run.
     """
-    choices = DeviceChoices(plan.options.device, plan.options.backend, plan.precision)
+    choices = DeviceChoices(
+        plan.options.device,
+        plan.options.backend,
+        plan.precision,
+        convolution=plan.options.convolution,
+    )
     grey = GreyRange((0.0,) * len(plan.channels), (255.0,) * len(plan.channels))
     begun = time.perf_counter()
     predictor = choices.predictor(plan.model, grey)

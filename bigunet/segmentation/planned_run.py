@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bigunet.events import OnEvent
+from bigunet.options.convolution_kind import AUTO
 from bigunet.segmentation.notices import warn
 from bigunet.segmentation.plan.fit import Fit, check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
@@ -27,12 +28,15 @@ class PlannedRun:
         Whether image, grey range and model fit one another.
     tune : bool
         Whether the tiles are still to be measured on the workers.
+    measure_convolution : bool
+        Whether the convolutions are still to be measured on the workers.
     """
 
     plan: SegmentPlan
     normalisation: FixedNormalisation
     fit: Fit
     tune: bool
+    measure_convolution: bool = False
 
 
 def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> PlannedRun:
@@ -62,7 +66,9 @@ def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> Planne
     for line in (*plan.image.notes, *fit.warnings):
         warn(line, on_event)
     tune = request.options.tune and not request.completed_options().tile_shape
-    return PlannedRun(plan, normalisation, fit, tune)
+    # Each part would measure its own.
+    measure = request.completed_options().convolution == AUTO and request.part is None
+    return PlannedRun(plan, normalisation, fit, tune, measure)
 
 
 def open_record(request: SegmentRequest, planned: PlannedRun) -> tuple[PlannedRun, RunRecord]:

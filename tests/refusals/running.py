@@ -119,9 +119,9 @@ CASES = (
     Case(
         "A large image from a script without a guard",
         script=_BIG,
-        make=lambda: absent("big.zarr", 4000, 4001),
+        make=lambda: absent("big.zarr", 8000, 4001),
         says=r"line 3 of script.py would run again in each.*if __name__ == \"__main__\":",
-        why="Each process that Python starts reads the script again. Images of under 16 million "
+        why="Each process that Python starts reads the script again. Images of under 32 million "
         "voxels need no process.",
         instead='Put the call under `if __name__ == "__main__":`.',
     ),

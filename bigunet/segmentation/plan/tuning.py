@@ -43,7 +43,11 @@ def tuned(
     if len(candidates) < 2:
         return plan
     choices = DeviceChoices(
-        plan.options.device, plan.options.backend, plan.precision, workers_per_host
+        plan.options.device,
+        plan.options.backend,
+        plan.precision,
+        workers_per_host,
+        plan.options.convolution,
     )
     shapes = [candidate.input[-plan.network_axes :] for candidate in candidates]
     taken = (
