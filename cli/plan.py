@@ -41,9 +41,11 @@ def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     """Say what a segmentation of IN would run: blocks, tiles, recompute, bytes, time, memory."""
     options = described(SegmentOptions, given)
     with loading():
+        from bigunet.machine.freed_memory import keep_freed_memory
         from bigunet.segmentation.forecast import forecast
         from bigunet.segmentation.plan.plan import plan as make_plan
         from bigunet.segmentation.plan.tuning import tuned
+        from bigunet.segmentation.plan.worker_choice import starts_processes
 
     made = make_plan(source, model=given["model"], options=options)
     for note in made.image.notes:
@@ -52,6 +54,9 @@ def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
         made = tuned(made)
     planned = made.to_dict()
     if measure:
+        # Workers in processes keep their memory; those in threads of a command do not.
+        if starts_processes(made.region.size):
+            keep_freed_memory()
         planned["forecast"] = forecast(made).to_dict()
     if as_json:
         print_json(planned)

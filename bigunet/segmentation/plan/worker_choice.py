@@ -105,6 +105,11 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
     return replace(spec, kind="threads" if _fit_threads(spec, voxels) else _kind(device))
 
 
+def starts_processes(voxels: float) -> bool:
+    """Whether the workers of an image of so many voxels are processes, if nobody says otherwise."""
+    return voxels >= _FEW_VOXELS
+
+
 def voxels_of(image: ImageDescription, options: SegmentOptions) -> int:
     """Number of voxels of an image that the options ask for."""
     # Level ``auto`` is not chosen yet; no level is larger than the first.
@@ -179,7 +184,7 @@ def _num_sharing(workers: WorkerChoice) -> int:
 def _fit_threads(spec: ClusterSpec, voxels: float) -> bool:
     """Whether one worker in this process may do a run that is short."""
     accepts_others = spec.host or spec.interface
-    return voxels < _FEW_VOXELS and spec.workers in (None, 1) and not accepts_others
+    return not starts_processes(voxels) and spec.workers in (None, 1) and not accepts_others
 
 
 def _kind(device: DeviceChoice) -> ClusterKind:

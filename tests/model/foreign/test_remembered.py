@@ -62,14 +62,15 @@ def test_another_file_or_another_question_is_measured(
     assert len(probes) == 4
 
 
+@pytest.mark.parametrize("kernels", [(3, 5), (5, 3)], ids=["it fails", "it runs"])
 def test_what_does_not_fit_the_network_is_measured_again(
-    tmp_path: Path, probes: list[Any], monkeypatch: pytest.MonkeyPatch
+    kernels: tuple[int, int], tmp_path: Path, probes: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The same key for both files, as for weights that lie beside a file.
     monkeypatch.setattr("bigunet.model.foreign.opening.file_key", lambda *_, **asked: "a1")
-    load_model(saved(tmp_path / "a.pt"), trust=True)
-    other = load_model(saved(tmp_path / "b.pt", kernel=5), trust=True)
-    assert other.receptive_field.halo == (2, 2)
+    for kernel in kernels:
+        model = load_model(saved(tmp_path / f"{kernel}.pt", kernel=kernel), trust=True)
+        assert model.receptive_field.halo == (kernel // 2,) * 2
     assert len(probes) == 2
 
 
