@@ -123,7 +123,8 @@ def as_workers_begin(
     """Plan and record when the workers are there; if that is asked for, with measured tiles."""
     plan = planned.plan
     if planned.tune:
-        plan = tuned(plan, client, workers_per_host=workers_per_cores(client))
+        per_host = workers_per_cores(client)
+        plan = tuned(plan, client, workers_per_host=per_host, slab=planned.slab)
     return replace(planned, plan=plan), record.renewed(plan)
 
 

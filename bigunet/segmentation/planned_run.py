@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bigunet.events import OnEvent
+from bigunet.options.choices import SlabChoice
 from bigunet.segmentation.notices import warn
 from bigunet.segmentation.plan.fit import Fit, check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
@@ -26,12 +27,15 @@ class PlannedRun:
         Whether image, grey range and model fit one another.
     tune : bool
         Whether the tiles are still to be measured on the workers.
+    slab : int or "auto"
+        What the user asks for; the plan has a number.
     """
 
     plan: SegmentPlan
     normalisation: FixedNormalisation
     fit: Fit
     tune: bool
+    slab: SlabChoice = "auto"
 
 
 def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> PlannedRun:
@@ -60,7 +64,7 @@ def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> Planne
     for line in (*plan.image.notes, *fit.warnings):
         warn(line, on_event)
     tune = request.options.tune and not request.completed_options().tile_shape
-    return PlannedRun(plan, normalisation, fit, tune)
+    return PlannedRun(plan, normalisation, fit, tune, request.options.slab)
 
 
 def open_record(request: SegmentRequest, planned: PlannedRun) -> tuple[PlannedRun, RunRecord]:

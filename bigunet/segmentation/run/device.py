@@ -29,12 +29,15 @@ class DeviceChoices:
     precision : {"fp32", "bf16", "fp16"}
     workers_per_host : int
         Workers of a host, which share its cores evenly.
+    slab : int
+        Planes of a tile that the network takes at a time; 0 to take each tile at once.
     """
 
     device: DeviceChoice
     backend: BackendChoice
     precision: Precision
     workers_per_host: int = 1
+    slab: int = 0
 
     def resolved_device(self) -> str:
         """The device of the process that calls this."""
@@ -62,6 +65,7 @@ class DeviceChoices:
             precision=self.precision,
             backend=self.backend,
             threads=self.take_cores(),
+            slab=self.slab,
         )
         if predictor.device.type == "mps":
             check_like_cpu(predictor, model, grey_range)

@@ -58,7 +58,7 @@ def has_begun(target: Path) -> bool:
 
 
 def earlier_choices(target: Path) -> dict[str, Any]:
-    """Block shape, tile shape and precision that the run chose which began ``target``.
+    """Block shape, tile shape, slab and precision that the run chose which began ``target``.
 
     A resumed run needs the same ones, and another machine, or less memory, would choose others.
     """
@@ -69,6 +69,7 @@ def earlier_choices(target: Path) -> dict[str, Any]:
     is_valid: dict[str, Callable[[Any], bool]] = {
         "block_shape": _is_shape,
         "tile_shape": _is_shape,
+        "slab": is_count,
         "precision": lambda value: value in get_args(PrecisionChoice),
     }
     # An invalid value comes from another version. It is left out here, and the comparison of the
