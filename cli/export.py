@@ -36,7 +36,7 @@ def export(model: str, target: str, *, overwrite: bool, as_json: bool, **given: 
     ONNX, test tensors, a cover and documentation.
     """
     options = described(ExportOptions, given)
-    with loading():
+    with loading(dask=False):
         from bigunet.exporting.export import export as run_export
 
     package = run_export(

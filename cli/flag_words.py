@@ -14,7 +14,8 @@ from bigunet.options.option_kinds import Flag, Kind
 # `option NAME was OLD, is NEW`, or `option NAME.PART was …`, as ledgers write it. A value that was
 # chosen for an option stands there without the word.
 _CHANGE = re.compile(
-    r"\b(?:option (?P<name>[a-z_]+)|(?P<chosen>block_shape|tile_shape|channels|model))(?:\.(?P<part>\w+))? was (?P<before>.*?), is (?P<now>.*?)"
+    r"\b(?:option (?P<name>[a-z_]+)|(?P<chosen>block_shape|tile_shape|channels|model))"
+    r"(?:\.(?P<part>\w+))? was (?P<before>.*?), is (?P<now>.*?)"
     r"(?=; |, option |\. Give )"
 )
 

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import compare
+import contenders as contenders_of
 import forward
 import limit
 import many_objects
 import numpy as np
 import ours
 import precision
+import processor
 import pytest
 import scheduler
 import table
@@ -26,8 +28,9 @@ import bigunet
 
 
 def test_the_limits_of_the_machine_are_measured(tmp_path: Path) -> None:
-    figures = limit.measure(tmp_path, size=64, megabytes=1, repeats=1)
-    assert all(figures["flops"][name] > 0 for name in ("fp32", "bf16"))
+    figures = limit.measure(tmp_path, most=64, matrix_seconds=0.1, megabytes=1, repeats=1)
+    assert figures["flops"].keys() == set(processor.precisions("cpu"))
+    assert min(figures["flops"].values()) > 0
     assert figures["copy_bytes"] > 0
     assert min(figures["disk_read"], figures["disk_write"]) > 0
     assert not list(tmp_path.iterdir())
@@ -37,7 +40,7 @@ def test_the_limits_of_the_machine_are_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["tiny", "tiny-volume"])
 def test_a_load_is_segmented_and_gives_the_labels_of_one_pass(name: str, tmp_path: Path) -> None:
     load = LOADS[name]
-    figures = ours.measure(load, tmp_path, repeats=1, precision="fp32", options=[], size=64)
+    figures = ours.measure(load, tmp_path, repeats=1, precision="fp32", options=[], most=64)
     assert figures["efficiency"] == pytest.approx(
         load.flops / (figures["seconds"] * figures["flops_peak"])
     )
@@ -82,7 +85,8 @@ def test_objects_of_repeated_blocks_are_those_of_the_whole(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_peers_give_the_same_labels_and_stand_in_the_table(tmp_path: Path) -> None:
     load, peers = LOADS["tiny"], ["naive", "dask"]
-    contenders = [compare.Contender.parse(f"{peer}:fp32:32", load) for peer in peers]
+    contenders = [contenders_of.Contender.parse(f"{peer}:fp32:32", load) for peer in peers]
+    contenders.append(contenders_of.Contender.parse("bigunet:fp32:torch", load))
     figures = compare.measure(
         load,
         tmp_path,
@@ -91,13 +95,16 @@ def test_peers_give_the_same_labels_and_stand_in_the_table(tmp_path: Path) -> No
         precision="fp32",
         options=["--backend", "torch"],
         python=sys.executable,
-        size=64,
+        most=64,
     )
     assert len(figures["ours"]["runs"]) == 1
     for peer in figures["peers"].values():
         assert peer["differing"] < 1e-3
         assert peer["times_ours"] == pytest.approx(peer["seconds"] / figures["ours"]["seconds"])
-    (tmp_path / "compare-tiny.json").write_text(json.dumps(figures))
+    assert figures["peers"]["bigunet:fp32:torch"]["differing"] == 0
+    folder = tmp_path / processor.folder_name(figures["device"])
+    folder.mkdir()
+    (folder / "compare-tiny.json").write_text(json.dumps(figures))
     table.write_table(tmp_path)
     table.plot(tmp_path)
     page = (tmp_path / "table.md").read_text()

@@ -18,8 +18,9 @@ from bigunet.jobs.programs import find_programs
 from bigunet.jobs.script import JobText, script_text
 from bigunet.jobs.size import cpus_of, size_jobs
 from bigunet.machine.cores import cores
-from bigunet.model.files.model_file import bundled_models, find_model
-from bigunet.model.foreign.opening import address_of, foreign_kind
+from bigunet.model.files.names import bundled_models, find_model
+from bigunet.model.foreign.kinds import foreign_kind
+from bigunet.model.foreign.opening import address_of
 from bigunet.options.choices import Existing
 from bigunet.segmentation.forecast import forecast
 from bigunet.segmentation.model_choice import chosen_model

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigunet.io.sources.array_source import Array
 from bigunet.machine.files import replacing
-from bigunet.model.files.model_file import bundled_models
+from bigunet.model.files.names import bundled_models
 from bigunet.model.model import Model
 from bigunet.options.toml_text import toml_text, toml_values
 from bigunet.segmentation.place import RUN_FOLDER

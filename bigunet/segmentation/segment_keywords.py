@@ -51,6 +51,7 @@ class ArrayKeywords(TypedDict, total=False):
     precision: PrecisionChoice
     device: DeviceChoice
     backend: BackendChoice
+    convolution: str
     ome_version: OmeVersionChoice
     tta: bool
     skip_empty: bool

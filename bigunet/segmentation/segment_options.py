@@ -21,6 +21,7 @@ from bigunet.options.choices import (
     SliceAxis,
 )
 from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
+from bigunet.options.convolution_kind import Convolution, is_winograd
 from bigunet.options.image_kinds import Channel, LevelNumber, Size, SlabPlanes
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
@@ -142,6 +143,15 @@ class SegmentOptions(ModelOptions):
         "torch; compile is torch's own compiler.",
         section=NETWORK,
     )
+    convolution: str = option(
+        "auto",
+        Convolution(),
+        "How 3-wide convolutions are computed. winograd needs fewer multiplications, in torch on a "
+        "CPU in fp32. auto measures the layers in long runs, and takes what is faster.",
+        section=NETWORK,
+        more="winograd takes all layers of some 64 channels and more; winograd:LAYER,LAYER names "
+        "them. Scores differ by rounding alone. It needs numba.",
+    )
     ome_version: OmeVersionChoice = option(
         "auto",
         Choice(OmeVersionChoice, "OME-Zarr version"),
@@ -234,6 +244,7 @@ class SegmentOptions(ModelOptions):
         if self.backend == "openvino" and (self.precision == "fp16" or on_gpu):
             asked = "fp16" if self.precision == "fp16" else "a GPU"
             raise OptionError(f"OpenVINO runs on CPUs in fp32 or bf16, not with {asked}")
+        self._check_convolution()
         if self.memory_limit < 0:
             raise OptionError(f"memory limit {self.memory_limit}: give bytes, or 0 for a default")
         if len(set(self.outputs)) != len(self.outputs):
@@ -248,6 +259,23 @@ class SegmentOptions(ModelOptions):
         _check_grey(self.grey_range, self.percentiles, self.grey_range_of)
         if self.blend and (self.tta or self.tune):
             raise OptionError(f"--blend and {'--tta' if self.tta else '--tune'}: give one of them")
+
+    def _check_convolution(self) -> None:
+        """Raise OptionError if Winograd's method is asked for where it cannot run."""
+        if not is_winograd(self.convolution):
+            return
+        if self.backend not in ("auto", "torch"):
+            raise OptionError(
+                f"--convolution winograd runs in torch: leave out --backend {self.backend}"
+            )
+        if self.device in ("cuda", "mps"):
+            raise OptionError(
+                f"--convolution winograd runs on CPUs: leave out --device {self.device}"
+            )
+        if self.precision not in ("auto", "fp32"):
+            raise OptionError(
+                f"--convolution winograd runs in fp32: leave out --precision {self.precision}"
+            )
 
     @property
     def read_besides(self) -> tuple[str, ...]:
@@ -268,7 +296,10 @@ class SegmentOptions(ModelOptions):
 
     def completed(self, chosen: Mapping[str, Any]) -> SegmentOptions:
         """The options with these values where a choice is left open, by the names of the fields."""
-        open_choices = {"block_shape": (), "tile_shape": (), "slab": "auto", "precision": "auto"}
+        open_choices = {
+            "block_shape": (), "tile_shape": (), "slab": "auto", "precision": "auto",
+            "convolution": "auto",
+        }  # fmt: skip
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in chosen.items()

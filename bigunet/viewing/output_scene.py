@@ -91,7 +91,8 @@ def unfinished_layers(
 def classes_of(begun: Fingerprint) -> tuple[SegmentationClass, ...]:
     """The classes of the model of a run: those of a bundled model, else classes without names."""
     # This import brings torch, which takes seconds; only a run under way needs it.
-    from bigunet.model.files.model_file import bundled_models, load_model
+    from bigunet.model.files.model_file import load_model
+    from bigunet.model.files.names import bundled_models
 
     name, _, digest = str(begun.get("model", "")).rpartition(" ")
     if name in bundled_models():

@@ -64,7 +64,8 @@ def test_the_limit_shrinks_tiles_and_blocks(tmp_path: Path) -> None:
     )
     choices = []
     for limit in (2 * 10**9, 4 * 10**9, 16 * 10**9):
-        made = plan(tmp_path / "in.zarr", model=model, options=SegmentOptions(memory_limit=limit))
+        options = SegmentOptions(memory_limit=limit, slab=0)
+        made = plan(tmp_path / "in.zarr", model=model, options=options)
         tile = next(made.tiling.tiles(made.grid.box((0, 0, 0)))).input.shape
         held = made.pass_bytes(tile)
         blocks = made.share.blocks_in_work(made.block_memory_bytes())

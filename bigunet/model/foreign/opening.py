@@ -6,19 +6,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from bigunet.errors import InexactError, ModelError
-from bigunet.model.files.not_a_model import kind_of_file
-from bigunet.model.foreign.factory import is_factory, load_factory
+from bigunet.model.foreign.factory import load_factory
 from bigunet.model.foreign.foreign_module import ForeignModule
+from bigunet.model.foreign.kinds import ForeignKind, foreign_kind
 from bigunet.model.foreign.onnx_file import load_onnx
 from bigunet.model.foreign.programs import load_pt2, load_torchscript
 from bigunet.model.model import Model
 from bigunet.model.probing.whole_tiles import measure_tiles
 from bigunet.options.short_repr import shown_shape
-
-ForeignKind = Literal["onnx", "pt2", "torchscript", "factory"]
 
 OR_BLEND = "; to run it all the same, blended and not exact, give --blend and --tile-shape"
 _WHY_TRUST: dict[ForeignKind, str] = {
@@ -27,31 +24,6 @@ _WHY_TRUST: dict[ForeignKind, str] = {
     "torchscript": "a TorchScript module, a program that can read and write your files",
     "factory": "code that is imported and called, and can do all that you can",
 }
-
-
-_KINDS: dict[str, ForeignKind] = {
-    "an ONNX model": "onnx",
-    "a TorchScript module": "torchscript",
-    "a program of torch.export": "pt2",
-}
-"""By what ``kind_of_file`` says of a file."""
-
-
-def foreign_kind(source: object) -> ForeignKind | None:
-    """The kind of network that a name or a file is; None if it is none of another tool.
-
-    Of a file only the first bytes, and the names inside an archive, are read.
-    """
-    if not isinstance(source, (str, os.PathLike)):
-        return None
-    try:
-        path = Path(source).expanduser()
-        if path.is_file():
-            kind = kind_of_file(path)
-            return _KINDS.get(kind[0]) if kind else None
-        return "factory" if is_factory(os.fspath(source)) and not path.exists() else None
-    except (OSError, ValueError, RuntimeError):
-        return None
 
 
 def read_network(source: str | os.PathLike[str], *, trust: bool = False) -> ForeignModule:

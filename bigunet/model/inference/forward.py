@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.inference.backend import choose_backend, with_backend
+from bigunet.model.inference.convolution import backend_with, with_convolution
 from bigunet.model.inference.folding import fold_batch_norm
 from bigunet.model.inference.inputs import GreyRange, NetworkInputs
 from bigunet.model.inference.link import Link, UnderWay, link_to
@@ -113,6 +114,8 @@ class Predictor:
         The library that computes; ``auto`` is the fastest one available.
     threads : int, optional
         Number of cores for one tile of OpenVINO; by default as many as torch uses.
+    convolution : str
+        How convolutions are computed, as the option of `segment` has it; ``auto`` is direct.
     link : Link, optional
         The link to the device; by default the link for its type.
     slab : int
@@ -129,6 +132,7 @@ class Predictor:
         precision: Precision = "fp32",
         backend: BackendChoice = "torch",
         threads: int | None = None,
+        convolution: str = "direct",
         link: Link | None = None,
         slab: int = 0,
     ) -> None:
@@ -140,8 +144,9 @@ class Predictor:
         self.precision = precision
         self._kind = model.scores
         module = fold_batch_norm(model.module).to(self.device)
+        backend = backend_with(convolution, backend)
         if slab:
-            check_can_sweep(model.module, backend)
+            check_can_sweep(model.module, backend, convolution)
             backend = "torch"
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
@@ -149,13 +154,22 @@ class Predictor:
         if self.backend != "openvino" and self.device.type != "mps":
             self._layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
             module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
+        threads = threads or torch.get_num_threads()
+        module = with_convolution(
+            module,
+            convolution,
+            backend=self.backend,
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
         self._module = with_backend(
             module,
             self.backend,
             in_channels=model.in_channels,
             sample_shape=model.sample_shape,
             precision=precision,
-            threads=threads or torch.get_num_threads(),
+            threads=threads,
         )
         self._sweep = None
         if slab:

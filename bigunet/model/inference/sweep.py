@@ -24,6 +24,7 @@ from bigunet.model.inference.sweep_lines import Kind, Line, Pooling, Skip
 from bigunet.model.inference.sweep_plan import LevelPlanes, level_planes
 from bigunet.model.networks.unet import UNet, skip_crops
 from bigunet.options.choices import BackendChoice
+from bigunet.options.convolution_kind import is_winograd
 
 Convolution = nn.Conv2d | nn.Conv3d
 
@@ -36,14 +37,18 @@ def can_sweep(module: nn.Module) -> bool:
         return repr(module) == repr(UNet(module.config))
 
 
-def check_can_sweep(module: nn.Module, backend: BackendChoice) -> None:
-    """Raise OptionError unless torch may sweep the module."""
+def check_can_sweep(
+    module: nn.Module, backend: BackendChoice = "auto", convolution: str = "direct"
+) -> None:
+    """Raise OptionError unless torch may sweep the module, with direct convolutions."""
     if not can_sweep(module):
         raise OptionError(
             "--slab is for bigunet's own U-Nets, without --tta and --blend; leave it out"
         )
     if backend not in ("auto", "torch"):
         raise OptionError(f"--slab is computed by torch, not by {backend}: leave one of them out")
+    if is_winograd(convolution):
+        raise OptionError("--slab and --convolution winograd: give one of them")
 
 
 class Sweep:

@@ -112,8 +112,8 @@ class MemoryShare:
         )
 
     @property
-    def on_gpu(self) -> bool:
-        """Whether each worker has a GPU."""
+    def on_gpus(self) -> bool:
+        """Whether every worker computes on a GPU of NVIDIA."""
         return bool(self.gpu_bytes) and all(self.gpu_bytes)
 
     @property

@@ -18,10 +18,12 @@ from bigunet.io.images.label_classes import is_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.measuring.block_sums import MOST_VOXELS
+from bigunet.model.inference.convolution import check_convolution
 from bigunet.model.inference.hardware import device_of, has_device, native_precision
 from bigunet.model.inference.turning import turned
 from bigunet.model.model import Model
 from bigunet.options.choices import Precision
+from bigunet.options.convolution_kind import AUTO, DIRECT, is_winograd
 from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.model_choice import chosen_model
@@ -128,6 +130,9 @@ def make_plan(
     options = replace(
         options, level=level, roi=roi, channels=channels, precision=precision, outputs=outputs
     )
+    if options.convolution == AUTO:
+        # A run measures before it begins; all else computes directly.
+        options = replace(options, convolution=DIRECT)
     size = scale_um(image, level)
     objects = choose_objects(
         model.description,
@@ -137,6 +142,7 @@ def make_plan(
         axes=image.volume_axes,
     )
     model = _turned(image, model, level) if options.tta else model
+    check_convolution(model.module, options.convolution)
     share = MemoryShare.of(
         options.memory_limit or memory_bytes, workers, gpu_bytes, machine_bytes=machine_bytes
     )
@@ -176,7 +182,7 @@ def _shapes(
 ) -> tuple[Point, Point, int]:
     """Shapes of blocks and of what each tile keeps, along the volume's axes, and the slab."""
     block_bytes = _block_bytes(image, model, options, field)
-    slabs = slab_choices(model, options, on_gpu=share.on_gpu)
+    slabs = slab_choices(model, options, on_gpu=share.on_gpus)
     deep = model.ndim == 3 and any(slabs) and not options.block_shape
     block = (
         deep_block_shape(
@@ -205,7 +211,7 @@ def _shapes(
         precision=options.precision,
         limit_bytes=share.pass_bytes(block_bytes(largest.shape), grid.num_blocks),
         slabs=slabs,
-        on_gpu=share.on_gpu,
+        on_gpu=share.on_gpus,
         dtype=np.dtype(image.level(options.chosen_level).dtype),
     )
     return block, tile, slab
@@ -265,6 +271,8 @@ def _precision(model: Model, options: SegmentOptions) -> Precision:
     """The precision of the options; ``auto`` is the fastest one of the hardware and the model."""
     if options.precision != "auto":
         return options.precision
+    if is_winograd(options.convolution):
+        return "fp32"
     # Workers on other machines may have another device; each refuses one that it lacks.
     there = options.device == "auto" or has_device(options.device)
     native = native_precision(device_of(options.device) if there else "cpu")

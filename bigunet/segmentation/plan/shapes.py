@@ -17,7 +17,8 @@ from bigunet.model.model import Model
 from bigunet.model.networks.network import Network
 from bigunet.options.choices import Precision
 from bigunet.receptive import ReceptiveField
-from bigunet.segmentation.plan.slabs import cheapest_first, swept_cost, swept_memory
+from bigunet.segmentation.plan.pass_costs import pass_cost
+from bigunet.segmentation.plan.slabs import cheapest_first, swept_memory, swept_seconds
 from bigunet.tile_choice import TileCost, tile_costs
 
 # More memory saves little in 2D: a 16-wide network took 5 % more time with half of it, and 4 % less
@@ -26,9 +27,6 @@ _LARGEST_PLANE_BYTES = 1_000_000_000
 _NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 # Measured peaks, with grey values and scores in fp32, were 0.7 to 1.3 times the activations.
 _MARGIN = 1.2
-# A pass takes some 4 ms besides its operations, on a core that does 100 to 200 GFLOP/s. Without
-# this, a network that computes nothing twice would get the smallest tiles.
-_PASS_FLOPS, _PASS_VOXELS = 500_000_000, 50_000
 # Numbers per voxel that are assumed for a module of unknown structure: those of a 64-wide U-Net.
 _UNKNOWN_ACTIVATIONS = 256
 _BYTE = np.dtype(np.uint8)
@@ -110,7 +108,7 @@ def tile_shape(
         The possible numbers of planes of a slab; 0 is a tile at once. With a shape that is asked
         for, the first one is taken.
     on_gpu : bool
-        Whether all workers have a GPU.
+        Whether a GPU of NVIDIA computes.
     dtype : numpy.dtype
         Type of the image's voxels.
 
@@ -164,21 +162,21 @@ def tile_candidates(
     slabs : sequence of int
         The possible numbers of planes of a slab; 0 is a tile at once.
     on_gpu : bool
-        Whether all workers have a GPU.
+        Whether a GPU of NVIDIA computes.
     dtype : numpy.dtype
         Type of the image's voxels.
     """
-    cost = flop_counter(model.module, in_channels=model.in_channels)
+    flops_of = flop_counter(model.module, in_channels=model.in_channels)
+    cost = pass_cost(precision, on_gpu=on_gpu)
 
     def cost_of(shape: Point) -> float:
-        flops = cost(shape[-model.ndim :])
-        return _PASS_VOXELS + math.prod(shape) if flops is None else _PASS_FLOPS + flops
+        return cost.seconds(voxels=math.prod(shape), flops=flops_of(shape[-model.ndim :]))
 
     def candidates(slab: int) -> list[TileCost]:
         memory = pass_memory(model, precision, slab=slab, dtype=dtype)
 
         def swept(shape: Point) -> float:
-            return swept_cost(cost_of(shape), shape[-model.ndim :], slab, on_gpu=on_gpu)
+            return swept_seconds(cost_of(shape), shape[-model.ndim :], slab, on_gpu=on_gpu)
 
         found = tile_costs(
             field,

@@ -14,15 +14,16 @@ from bigunet.model.inference.sweep import can_sweep, check_can_sweep
 from bigunet.model.inference.sweep_plan import swept_activations
 from bigunet.model.model import Model
 from bigunet.model.networks.unet import UNetConfig
+from bigunet.options.convolution_kind import is_winograd
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tile_choice import TileCost
 
 # How much longer torch takes for a swept pass than OpenVINO for a tile at once with as many
 # operations, by the number of axes. In 2D, torch was up to 3 times as slow for narrow networks.
 _SLOWER = {2: 2.0, 3: 1.12}
-# What a step takes besides its operations, as operations: 2.4 ms were measured on a core that does
-# 400 GFLOP/s. A GPU begins some 80 kernels, while it could do 200 GFLOP.
-_STEP_FLOPS, _STEP_FLOPS_OF_GPU = 1e9, 2e11
+# What a step takes besides its operations: 2.4 ms were measured on a core; on a GPU it is the start
+# of some 80 kernels.
+_STEP_SECONDS, _STEP_SECONDS_OF_GPU = 2.4e-3, 8e-4
 # Slabs in strides. On a CPU, slabs of 2 and 4 strides took 10 and 20 % more time in bf16, because
 # the system clears large memory each time that it is taken.
 _STRIDES, _STRIDES_OF_GPU = (0.5, 1), (1, 2, 4, 8, 16)
@@ -47,23 +48,23 @@ def slab_choices(model: Model, options: SegmentOptions, *, on_gpu: bool = False)
         if options.slab and options.blend:
             raise OptionError("--blend and --slab: give one of them")
         if options.slab:
-            check_can_sweep(model.module, options.backend)
+            check_can_sweep(model.module, options.backend, options.convolution)
         return (options.slab,)
-    sweeps = options.backend in ("auto", "torch") and not options.blend and can_sweep(model.module)
-    if options.tile_shape or not sweeps:
+    in_torch = options.backend in ("auto", "torch") and not is_winograd(options.convolution)
+    if options.tile_shape or options.blend or not in_torch or not can_sweep(model.module):
         return (0,)
     stride = model.receptive_field.stride[0]
     strides = _STRIDES_OF_GPU if on_gpu else _STRIDES
     return (0, *(int(stride * times) for times in strides))
 
 
-def swept_cost(cost: float, shape: Point, slab: int, *, on_gpu: bool = False) -> float:
-    """The cost of a pass that takes ``slab`` planes at a time, from that of a pass at once.
+def swept_seconds(seconds: float, shape: Point, slab: int, *, on_gpu: bool = False) -> float:
+    """The time of a pass that takes ``slab`` planes at a time, from that of a pass at once.
 
     Parameters
     ----------
-    cost : float
-        Operations of the pass.
+    seconds : float
+        Time of the pass at once.
     shape : tuple of int
         Spatial shape of its input.
     slab : int
@@ -72,10 +73,10 @@ def swept_cost(cost: float, shape: Point, slab: int, *, on_gpu: bool = False) ->
         Whether a GPU computes; torch computes there in any case.
     """
     if not slab:
-        return cost
+        return seconds
     slower = 1.0 if on_gpu or not has_openvino() else _SLOWER[len(shape)]
-    step = _STEP_FLOPS_OF_GPU if on_gpu else _STEP_FLOPS
-    return slower * cost + ceil_div(shape[0], slab) * step
+    step = _STEP_SECONDS_OF_GPU if on_gpu else _STEP_SECONDS
+    return slower * seconds + ceil_div(shape[0], slab) * step
 
 
 def swept_memory(

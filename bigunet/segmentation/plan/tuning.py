@@ -73,7 +73,8 @@ def _seconds_of(
             plan.options.backend,
             plan.precision,
             workers_per_host,
-            slab=slab,
+            plan.options.convolution,
+            slab,
         )
         shapes = [candidates[place].input[-plan.network_axes :] for place in places]
         measured = (
@@ -135,11 +136,11 @@ def _on_a_worker(
 
 
 def _candidates(plan: SegmentPlan, slab: SlabChoice = "auto") -> list[TileCost]:
-    """The tiles of fewest operations for each memory size, each input shape once."""
+    """The tiles of least time for each memory size, each input shape once."""
     block = plan.grid.box((0,) * plan.region.ndim)
     limit = plan.share.pass_bytes(plan.block_memory_bytes(), plan.grid.num_blocks)
     best: dict[tuple[Point, int], TileCost] = {}
-    on_gpu = plan.share.on_gpu
+    on_gpu = plan.share.on_gpus
     options = replace(plan.options, tile_shape=(), slab=slab)
     slabs = slab_choices(plan.model, options, on_gpu=on_gpu)
     for halvings in range(_SIZES):

@@ -29,8 +29,8 @@ WorkerChoice: TypeAlias = Client | ClusterSpec | None
 """Workers that are there, or those to start; None for the default ones."""
 
 # To start a process takes 5 s of two cores. In this time they segment about 5 million voxels. From
-# this size on, work in threads would slow down the calling program for too long.
-_FEW_VOXELS = 16_000_000
+# this size on, that is little, and a process can be started anew if memory ends. The demo is below.
+_FEW_VOXELS = 32_000_000
 # A scheduler answers within this time when it is asked for the GPUs of its workers.
 _ANSWER_SECONDS = 5.0
 _NO_CUDA = (

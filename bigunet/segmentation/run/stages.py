@@ -112,7 +112,8 @@ class StageBuilder:
                 plan.options.backend,
                 plan.precision,
                 workers_per_host,
-                slab=plan.slab,
+                plan.options.convolution,
+                plan.slab,
             ),
             blocks_in_work=plan.share.blocks_in_work(plan.block_memory_bytes()),
         )

@@ -137,10 +137,9 @@ def peak_bytes(recorded: profile) -> int:
     return peak
 
 
-@given(cases())
-@settings(max_examples=15)
 @torch.inference_mode()
-def test_a_sweep_holds_no_more_than_is_planned(case: Case) -> None:
+def held_and_planned(case: Case) -> tuple[int, int]:
+    """The most bytes that a sweep holds in fp32, and those that are planned."""
     image = image_for(case)
     layout = LAYOUTS[case.config.ndim]
     network = fold_batch_norm(network_of(case.config)).to(memory_format=layout)
@@ -149,7 +148,20 @@ def test_a_sweep_holds_no_more_than_is_planned(case: Case) -> None:
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         largest = max(scores.numel() for scores in sweep.scores(slabs, image.shape[2:]))
     planned = swept_activations(case.config, case.shape, case.slab)
-    assert peak_bytes(recorded) <= 4 * (planned + 2 * largest)
+    return peak_bytes(recorded), 4 * (planned + 2 * largest)
+
+
+@given(cases())
+@settings(max_examples=15)
+def test_a_sweep_holds_no_more_than_is_planned(case: Case) -> None:
+    held, planned = held_and_planned(case)
+    assert held <= planned
+
+
+def test_a_sweep_holds_little_less_than_is_planned() -> None:
+    config = UNetConfig(width=8, depth=3)
+    held, planned = held_and_planned(Case(config, (252, 604), 8))
+    assert 0.75 * planned <= held <= planned
 
 
 def test_a_long_tile_takes_little_more_memory_than_a_short_one() -> None:
