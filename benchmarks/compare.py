@@ -5,10 +5,10 @@
 
 The other programs are called peers. bigunet itself in another precision or with another backend is
 one, too: ``bigunet:fp32:torch``. ``--variants`` adds each precision that the device has, as far as
-this version of bigunet knows it. Each repeat runs every program once, so that a machine that
-becomes slower slows all of them down. The script prints JSON: for each peer the median of its
-seconds, its peak memory, its time in multiples of bigunet's, and the share of its labels that
-differ from bigunet's. Options after ``--`` go to ``bigunet segment``.
+this version of bigunet knows it, and Winograd's convolutions on a CPU. Each repeat runs every
+program once, so that a machine that becomes slower slows all of them down. The script prints JSON:
+for each peer the median of its seconds, its peak memory, its time in multiples of bigunet's, and
+the share of its labels that differ from bigunet's. Options after ``--`` go to ``bigunet segment``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from contenders import Contender, own_variants
 from loads import LOADS, Load
 from ours import output_of, segment
 from peak import matrix_peak
-from processor import cpu_model, device_name, peak_precision
+from processor import cpu_model, device_name, peak_precision, usual_precision
 
-from bigunet.model.inference.hardware import native_precision
 from bigunet.options.choices import Precision
 
 
@@ -127,7 +126,7 @@ def main() -> None:
         arguments.folder,
         [Contender.parse(text, load, device) for text in texts],
         repeats=arguments.repeats,
-        precision=arguments.precision or native_precision(device),
+        precision=arguments.precision or usual_precision(device),
         device=device,
         options=sys.argv[end + 1 :],
         python=arguments.python,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,15 +14,15 @@ from loads import Load
 from ours import output_of, segment
 from processor import precisions
 
-from bigunet.options.choices import BackendChoice, Precision
+from bigunet.options.choices import Precision
 
 RUN = Path(__file__).parent / "peers" / "run.py"
 OWN = "bigunet"
 # Voxels per axis that a tile keeps; windows have the size that is usual for them.
 _TILE, _WINDOW = {2: 1024, 3: 128}, {2: 512, 3: 128}
 _FP32 = ("naive", "window", "monai-window")
-# Backends of torch and OpenVINO come with `auto`; others are rows of their own, where they exist.
-_USUAL = ("auto", "torch", "compile", "openvino")
+# Ways of the convolutions, which stand in the place of a backend.
+_CONVOLUTIONS = ("direct", "winograd")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Contender:
     """A program with its settings.
 
     A peer is written as ``torch-em:bf16:1024`` with the size of its tiles, and bigunet itself as
-    ``bigunet:fp32:torch`` with its backend.
+    ``bigunet:fp32:torch`` with its backend, or ``bigunet:fp32:winograd`` with its convolutions.
     """
 
     peer: str
@@ -52,20 +54,30 @@ class Contender:
         return f"{self.peer}:{self.precision}:{self.setting}"
 
     def run(self, load: Load, folder: Path, python: str) -> dict[str, Any]:
-        """The result of one run; ``python`` is that of an environment with the peers."""
+        """The result of one run; ``python`` is that of an environment with the peers.
+
+        Raises
+        ------
+        RuntimeError
+            With the last line that the peer printed, if it failed.
+        """
         if self.peer == OWN:
             return self._run_own(load, folder)
         command = [
             python, str(RUN), self.peer, str(folder), load.name, "--precision", self.precision,
             "--tile", self.setting, "--device", self.device,
         ]  # fmt: skip
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        sys.stderr.write(done.stderr)
+        if done.returncode:
+            raise RuntimeError(f"{self.peer}: {done.stderr.strip().rpartition(chr(10))[2]}")
         result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return result
 
     def _run_own(self, load: Load, folder: Path) -> dict[str, Any]:
         suffix = f"-{self.precision}-{self.setting}"
-        options = ["--precision", self.precision, "--backend", self.setting]
+        kind = "--convolution" if self.setting in _CONVOLUTIONS else "--backend"
+        options = ["--precision", self.precision, kind, self.setting]
         report = segment(load, folder, [*options, "--device", self.device], suffix=suffix)
         labels = output_of(load, folder, suffix) / "labels" / "classes" / "0"
         per_voxel = 1e6 * report["seconds"] / load.voxels
@@ -73,10 +85,11 @@ class Contender:
 
 
 def own_variants(device: str) -> list[str]:
-    """Bigunet in each precision that the device has, and with each backend of its own.
+    """Bigunet in each precision that the device has and bigunet knows, and with Winograd's method.
 
-    A precision or a backend that this version of bigunet does not have is left out.
+    What this version of bigunet does not have, or what needs a package that is missing, is left
+    out.
     """
     native = [p for p in precisions(device) if p in get_args(Precision)]
-    others = [b for b in get_args(BackendChoice) if b not in _USUAL]
-    return [f"{OWN}:{p}:auto" for p in native] + [f"{OWN}:fp32:{b}" for b in others]
+    fewer = ["winograd"] if device == "cpu" and find_spec("numba") else []
+    return [f"{OWN}:{p}:auto" for p in native] + [f"{OWN}:fp32:{way}" for way in fewer]

@@ -18,12 +18,11 @@ import numpy as np
 import torch
 from limit import seconds
 from loads import LOADS, Load
-from processor import device_name
+from processor import device_name, usual_precision
 
 from bigunet import Model, ModelDescription, Normalisation, UNet
 from bigunet.model.description import default_classes
 from bigunet.model.inference.forward import Predictor
-from bigunet.model.inference.hardware import native_precision
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.options.choices import BackendChoice, Precision
 
@@ -101,7 +100,7 @@ def main() -> None:
     figures = measure(
         LOADS[arguments.load],
         arguments.tile,
-        precision=arguments.precision or native_precision(arguments.device),
+        precision=arguments.precision or usual_precision(arguments.device),
         backend=arguments.backend,
         device=arguments.device,
         threads=arguments.threads,

@@ -10,7 +10,7 @@ FOLDER holds the files of ``loads.py``; missing ones are made. Options after ``-
 divided by the seconds and by the peak rate of matrix products. That peak is measured in the same
 run and in the same precision, or in fp32 where the processor has no instructions for the precision.
 ``seconds`` count from the first block to the last byte; ``command_seconds`` include the start of
-the workers.
+the workers. ``profile`` says where the time of the last run went, as ``run_profile.py`` does.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from typing import Any, get_args
 
 from loads import LOADS, Load
 from peak import matrix_peak
-from processor import cpu_model, device_name, peak_precision
+from processor import cpu_model, device_name, peak_precision, usual_precision
+from run_profile import profile_of
 
-from bigunet.model.inference.hardware import native_precision
 from bigunet.options.choices import Precision
 
 
@@ -93,6 +93,7 @@ def measure(
         "peak_precision": limiting,
         "flops_peak": statistics.median(peaks),
         "efficiency": load.flops / (seconds * statistics.median(peaks)),
+        "profile": profile_of(output_of(load, folder)).to_dict(statistics.median(peaks)),
         "runs": reports,
     }
 
@@ -114,7 +115,7 @@ def main() -> None:
         LOADS[arguments.load],
         arguments.folder,
         repeats=arguments.repeats,
-        precision=arguments.precision or native_precision(arguments.device),
+        precision=arguments.precision or usual_precision(arguments.device),
         device=arguments.device,
         options=sys.argv[end + 1 :],
     )

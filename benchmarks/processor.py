@@ -12,6 +12,8 @@ from typing import Literal
 
 import torch
 
+from bigunet.model.inference.hardware import native_precision
+
 PrecisionName = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
 # Flags of /proc/cpuinfo that matter to a network, from the oldest to the newest.
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16")
@@ -61,6 +63,12 @@ def precisions(device: str, flags: tuple[str, ...] | None = None) -> tuple[Preci
     native += ["fp16"] if has & _FP16 else []
     # Without VNNI, AVX2 multiplies 8-bit integers by other instructions, faster than fp32, too.
     return (*native, *(("int8",) if "avx2" in has else ()))  # type: ignore[return-value]
+
+
+def usual_precision(device: str) -> str:
+    """What bigunet takes by itself for a model that allows it; fp32 if torch is held to AVX2."""
+    native = native_precision(device)
+    return native if native in precisions(device) else "fp32"
 
 
 def _gpu_precisions(capability: tuple[int, int]) -> tuple[PrecisionName, ...]:

@@ -54,7 +54,7 @@ class Machine:
         return cls(
             folder,
             name_of(named[0]),
-            limits[0] if limits else None,
+            _merged(limits) if limits else None,
             _in_order(runs),
             # Small loads check exactness; their seconds say little.
             [r for r in _in_order(comparisons) if not r["load"].endswith("-small")],
@@ -72,6 +72,17 @@ def name_of(result: Result) -> str:
     """The processor or GPU that computed a result."""
     name: str = result.get("device") or result["cpu"]
     return name
+
+
+def _merged(limits: list[Result]) -> Result:
+    """The limits of several files: the best of each precision, and the first of all else."""
+    merged: Result = {}
+    flops: dict[str, float] = {}
+    for one in limits:
+        for precision, rate in one["flops"].items():
+            flops[precision] = max(rate, flops.get(precision, 0.0))
+        merged |= {k: v for k, v in one.items() if v is not None and k not in merged}
+    return merged | {"flops": flops}
 
 
 def _listed(path: Path) -> list[Result]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from loads import LOADS
 from result_files import Machine, Result, machines, name_of
+from run_profile import PARTS
 from side_by_side import PRECISIONS, notes, side_by_side
 
 Row = tuple[str, ...]
@@ -78,6 +79,24 @@ def limits(found: list[Machine]) -> list[Row]:
     ]  # fmt: skip
 
 
+def profiles(results: list[Result]) -> list[Row]:
+    """One row for each run: the shares of the time of all threads, and what to gain next."""
+    rows = []
+    for result in results:
+        profile = result["profile"]
+        whole = sum(profile["parts"].values())
+        what, seconds = max(profile["gains"].items(), key=lambda item: item[1])
+        rows.append(
+            (
+                " ".join((result["load"], *result["options"])),
+                str(profile["threads"]),
+                *(f"{part / whole:.3f}" for part in profile["parts"].values()),
+                f"{what}: {seconds / profile['seconds']:.2f}",
+            )
+        )
+    return rows
+
+
 def table(head: Row, rows: list[Row]) -> str:
     """A table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
@@ -106,6 +125,11 @@ def _sections(machine: Machine) -> list[str]:
     if machine.runs:
         rows = end_to_end(machine.runs)
         parts += ["\n### End to end\n\n", table(_RUNS, rows)]
+    profiled = [run for run in machine.runs if "profile" in run]
+    if profiled:
+        head = ("load", "threads", *PARTS, "next to gain, share of the run")
+        parts.append("\n### Where the time of all threads goes\n\n")
+        parts.append(table(head, profiles(profiled)))
     for result in machine.comparisons:
         load = LOADS[result["load"]]
         shape, repeats = " × ".join(map(str, load.shape)), len(result["ours"]["runs"])

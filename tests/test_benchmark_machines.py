@@ -6,12 +6,14 @@ import json
 import time
 from pathlib import Path
 
+import contenders
 import peak
 import processor
 import pytest
 import table
 from hypothesis import given
 from hypothesis import strategies as st
+from loads import LOADS
 from result_files import KINDS, machines
 from side_by_side import side_by_side
 
@@ -53,6 +55,8 @@ def test_the_instruction_sets_come_from_the_system(
     assert processor.cpu_model(path) == "A CPU (avx2, avx512f, avx512_bf16)"
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert processor.cpu_flags(path) == ("avx2",)
+    monkeypatch.setattr(processor, "native_precision", lambda device: "bf16")
+    assert processor.usual_precision("cpu") == "fp32"
     held = processor.cpu_model(path)
     assert held == "A CPU (avx2; torch held to AVX2)"
     assert processor.folder_name(held) == "a-cpu-avx2-held"
@@ -79,6 +83,21 @@ def test_a_device_that_imitates_a_precision_is_not_asked_for_large_products() ->
     assert time.thread_time() - begun < 0.5
 
 
+def test_bigunet_itself_is_compared_in_each_precision_that_the_processor_and_bigunet_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(contenders, "precisions", lambda device: ("fp32", "bf16", "tf32"))
+    monkeypatch.setattr(contenders, "find_spec", lambda name: object())
+    expected = ["bigunet:fp32:auto", "bigunet:bf16:auto"]
+    assert contenders.own_variants("cpu") == [*expected, "bigunet:fp32:winograd"]
+    assert contenders.own_variants("cuda") == expected
+    load = LOADS["tiny"]
+    parsed = [contenders.Contender.parse(text, load).name for text in expected]
+    assert parsed == expected
+    assert contenders.Contender.parse("window", load).name == "window:fp32:512"
+    assert contenders.Contender.parse("torch-em", load).name == "torch-em:bf16:1024"
+
+
 def test_results_stand_side_by_side_with_one_column_for_each_processor(tmp_path: Path) -> None:
     names = ["NVIDIA H200", "A (avx2, avx512f, avx512_bf16)", "B (avx2)"]
     for number, name in enumerate(names, start=1):
@@ -87,6 +106,7 @@ def test_results_stand_side_by_side_with_one_column_for_each_processor(tmp_path:
         one = {"load": "paper", "device": name, "precision": "fp32", "backend": "torch"}
         figures = [one | {"microseconds_per_voxel": {"1": 9.0, "2": float(number)}}]
         figures.append({"device": name, "threads": 2, "flops": {"fp32": 1e12}, "copy_bytes": 1e9})
+        figures.append({"device": name, "threads": 3, "flops": {"fp32": 9e11}, "copy_bytes": None})
         (folder / "any.json").write_text(json.dumps(figures))
     (tmp_path / "other").mkdir()
     head, rows = side_by_side(machines(tmp_path))

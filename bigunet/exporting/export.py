@@ -32,6 +32,7 @@ from bigunet.exporting.weights import (
     state_dict,
 )
 from bigunet.model.files.model_file import load_model
+from bigunet.model.foreign.kinds import foreign_kind
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import architecture_of
 from bigunet.options.option_fields import chosen
@@ -77,6 +78,7 @@ def export(
     """
     options = chosen(ExportOptions, options, fields, export)
     check_target(Path(target), overwrite=existing == "overwrite")
+    _check_is_own(model)
     loaded = model if isinstance(model, Model) else load_model(model)
     if loaded.description.normalisation.kind == "steps":
         raise ModelError(f"model {loaded.description.name!r} is of a package already: copy that")
@@ -86,6 +88,15 @@ def export(
     files = _files(loaded, options)
     write_files(files, Path(target))
     return Path(target)
+
+
+def _check_is_own(model: str | Path | Model) -> None:
+    """Raise ModelError for a file of another tool: `export` could not run it without trust."""
+    if not isinstance(model, Model) and foreign_kind(model) is not None:
+        raise ModelError(
+            f"{model} is a network of another tool, and packages are made of models of bigunet: "
+            "give a .safetensors file, or pack this one with bioimageio.spec"
+        )
 
 
 def _files(model: Model, options: ExportOptions) -> dict[str, bytes]:

@@ -149,7 +149,7 @@ class SegmentOptions(ModelOptions):
         "How 3-wide convolutions are computed. winograd needs fewer multiplications, in torch on a "
         "CPU in fp32. auto measures the layers in long runs, and takes what is faster.",
         section=NETWORK,
-        more="winograd takes all layers of some 64 channels and more; winograd:LAYER,LAYER names "
+        more="winograd takes all layers of some 32 channels and more; winograd:LAYER,LAYER names "
         "them. Scores differ by rounding alone. It needs numba.",
     )
     ome_version: OmeVersionChoice = option(

@@ -193,6 +193,20 @@ def test_only_a_package_is_overwritten_and_it_is_whole(tmp_path, model_path, nam
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".partial")]
 
 
+@pytest.mark.parametrize("name", ["net.onnx", "package.module:factory"])
+def test_a_network_of_another_tool_is_refused_before_it_is_read(tmp_path, model_path, name) -> None:
+    model = tmp_path / name
+    if name == "net.onnx":
+        model.write_bytes(
+            (bigunet.export(model_path(), tmp_path / "p") / "weights.onnx").read_bytes()
+        )
+    else:
+        model = name
+    with pytest.raises(BigUNetError, match=r"is a network of another tool, .* bioimageio\.spec"):
+        bigunet.export(model, tmp_path / "a.zip", licence="MIT")
+    assert not (tmp_path / "a.zip").exists()
+
+
 def test_the_command_writes_a_package(bigunet_command, tmp_path, model_path) -> None:
     target = tmp_path / "out.zip"
     words = ("--author", "Ada L", "--tag", "spots", "--json")

@@ -16,7 +16,7 @@ from bigunet.options.convolution_kind import is_winograd, named_layers
 
 # Numbers of a tile that one product reads and writes. With fewer, transforms cost more than they
 # save, with torch 2.13 and AVX2.
-_LEAST_INPUTS, _LEAST_OUTPUTS = 64, 32
+_LEAST_INPUTS, _LEAST_OUTPUTS = 32, 16
 
 
 def has_winograd() -> bool:

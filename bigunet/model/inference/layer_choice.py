@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bigunet.model.inference.convolution import replaceable, usual_layers
+from bigunet.model.inference.convolution import replaceable
 from bigunet.model.inference.folding import fold_batch_norm
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.winograd import Cores, WinogradConv
@@ -68,7 +68,7 @@ def faster_layers(model: Model, shape: Sequence[int], *, threads: int) -> tuple[
     """The layers that Winograd's method computes faster than torch does, for inputs of a shape."""
     module = fold_batch_norm(model.module)
     layers = replaceable(module)
-    shapes = _layer_shapes(module, usual_layers(module), (1, model.in_channels, *shape))
+    shapes = _layer_shapes(module, tuple(layers), (1, model.in_channels, *shape))
     cores = Cores(threads)
     gains: dict[tuple[int, ...], float] = {}
     with torch.inference_mode():

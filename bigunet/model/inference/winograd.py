@@ -92,7 +92,7 @@ class WinogradConv(nn.Module):
         pads = cast(tuple[int, ...], conv.padding)
         # torch pads from the last axis on.
         self._pads = [n for pad in reversed(pads) for n in (pad, pad)]
-        self._relu = relu
+        self._floor = np.full(conv.out_channels, 0.0 if relu else -np.inf, np.float32)
         self._cores = cores
 
     def forward(self, image: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class WinogradConv(nn.Module):
             for k in range(1, depth):
                 torch.baddbmm(products, ring[(done + k) % depth], self._weights[k], out=products)
             lines = products.view(36, count * outputs).numpy()
-            transform_outputs(lines, result[done], self._bias, first, count, columns, self._relu)
+            transform_outputs(lines, result[done], self._bias, self._floor, first, count, columns)
 
     def _room(
         self, tiles: int, count: int, inputs: int, outputs: int
@@ -203,14 +203,15 @@ def transformed_weights(weight: Tensor) -> list[Tensor]:
 def can_replace(conv: nn.Module) -> bool:
     """Whether a module is a convolution that Winograd's method computes.
 
-    It is torch's own layer, 3 voxels wide along each axis, with a stride and dilation of 1, one
-    group, and no padding or padding with zeros.
+    It is torch's own layer, 3 voxels wide along each axis, with 8 channels and more, a stride and
+    dilation of 1, one group, and no padding or padding with zeros.
     """
     if type(conv) not in (nn.Conv2d, nn.Conv3d):
         return False
     assert isinstance(conv, (nn.Conv2d, nn.Conv3d))
     return (
         set(conv.kernel_size) == {3}
+        and min(conv.in_channels, conv.out_channels) >= 8
         and {*conv.stride, *conv.dilation, conv.groups} == {1}
         and not isinstance(conv.padding, str)
         and (conv.padding_mode == "zeros" or not any(conv.padding))

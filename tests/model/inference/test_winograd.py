@@ -50,7 +50,7 @@ def difference(scores: torch.Tensor, expected: torch.Tensor) -> float:
 @given(data=st.data())
 def test_any_convolution_gives_the_results_of_torch(data: st.DataObject) -> None:
     ndim = data.draw(st.sampled_from([2, 3]))
-    inputs, outputs = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+    inputs, outputs = data.draw(st.integers(8, 40)), data.draw(st.integers(8, 40))
     shape = data.draw(st.tuples(*[st.integers(3, 40 if ndim == 2 else 20)] * ndim))
     batch, seed = data.draw(st.integers(1, 2)), data.draw(st.integers(0, 9))
     padding, bias, relu = data.draw(st.integers(0, 1)), *data.draw(st.tuples(*[st.booleans()] * 2))
@@ -77,9 +77,9 @@ def test_the_number_of_cores_changes_no_byte(shape: tuple[int, ...]) -> None:
 
 
 def test_nan_and_infinity_stay_visible() -> None:
-    image = torch.zeros(1, 4, 20, 20)
+    image = torch.zeros(1, 8, 20, 20)
     image[0, 2, 10, 10] = torch.nan
-    assert WinogradConv(nn.Conv2d(4, 4, 3), CORES[1], relu=True)(image).isnan().any()
+    assert WinogradConv(nn.Conv2d(8, 8, 3), CORES[1], relu=True)(image).isnan().any()
 
 
 def test_an_error_of_a_core_is_raised_when_no_core_computes_any_more() -> None:
@@ -104,15 +104,17 @@ def test_the_number_of_threads_of_torch_stays_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("layer", "possible"),
     [
-        (nn.Conv2d(2, 2, 3), True),
-        (nn.Conv3d(2, 2, 3, padding=1), True),
-        (nn.Conv2d(2, 2, 3, padding="valid"), False),
-        (nn.Conv2d(2, 2, 3, stride=2), False),
-        (nn.Conv2d(2, 2, 3, dilation=2), False),
-        (nn.Conv2d(2, 2, 3, groups=2), False),
-        (nn.Conv2d(2, 2, (3, 1)), False),
-        (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), False),
-        (nn.ConvTranspose2d(2, 2, 3), False),
+        (nn.Conv2d(8, 8, 3), True),
+        (nn.Conv2d(7, 8, 3), False),
+        (nn.Conv2d(8, 7, 3), False),
+        (nn.Conv3d(8, 8, 3, padding=1), True),
+        (nn.Conv2d(8, 8, 3, padding="valid"), False),
+        (nn.Conv2d(8, 8, 3, stride=2), False),
+        (nn.Conv2d(8, 8, 3, dilation=2), False),
+        (nn.Conv2d(8, 8, 3, groups=2), False),
+        (nn.Conv2d(8, 8, (3, 1)), False),
+        (nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"), False),
+        (nn.ConvTranspose2d(8, 8, 3), False),
         (nn.ReLU(), False),
     ],
     ids=str,
@@ -122,7 +124,7 @@ def test_only_what_winograd_computes_is_replaced(layer: nn.Module, possible: boo
 
 
 def test_a_layer_with_a_hook_is_not_replaced() -> None:
-    module = nn.Sequential(nn.Conv2d(2, 2, 3), nn.Conv2d(2, 2, 3))
+    module = nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3))
     module[0].register_forward_hook(lambda *_: None)
     assert list(replaceable(module)) == ["1"]
 
