@@ -97,12 +97,12 @@ def window() -> Callable[..., None]:
     """Windows that overlap by half, with Gaussian weights, in a loop of our own; not exact."""
 
     def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
-        pixels, padded, size = _windowed(image, network, tile)
+        pixels, inner, padded, size = _windowed(image, network, tile)
         with network.computing():
             labels = blended_labels(
                 pixels.to(network.device), padded, size, classes=network.out_channels
             )
-        output[:] = labels.cpu().numpy()[tuple(slice(0, n) for n in image.shape)]
+        output[:] = labels.cpu().numpy()[inner]
 
     return run
 
@@ -112,24 +112,40 @@ def monai_window() -> Callable[..., None]:
     from monai.inferers import SlidingWindowInferer
 
     def run(image: zarr.Array, network: Same, output: zarr.Array, tile: int) -> None:
-        pixels, padded, size = _windowed(image, network, tile)
+        pixels, inner, padded, size = _windowed(image, network, tile)
         infer = SlidingWindowInferer(
             size, 1, OVERLAP, mode="gaussian", sigma_scale=SIGMA, sw_device=network.device
         )
         with network.computing():
             scores = infer(pixels.float()[None, None] / 255, padded)
-        labels = scores[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
-        output[:] = labels[tuple(slice(0, n) for n in image.shape)]
+        output[:] = scores[0].argmax(dim=0).to(torch.uint8).cpu().numpy()[inner]
 
     return run
 
 
+def margins(
+    shape: Sequence[int], window: Sequence[int], *, border: int, stride: int
+) -> list[tuple[int, int]]:
+    """Voxels to add before and after each axis.
+
+    The image then has whole strides and holds a window, and poolings fall on the same voxels as in
+    one pass. That pass begins one border before the image. Its two valid convolutions before each
+    pooling move the poolings by 2, 4, 8 ... voxels, together by 2 less than a multiple of strides.
+    """
+    first = (border + 2) % stride
+    return [(first, round_up(max(w, n + first), stride) - n - first) for n, w in zip(shape, window)]
+
+
 def _windowed(
     image: zarr.Array, network: Same, tile: int
-) -> tuple[torch.Tensor, Padded, tuple[int, ...]]:
-    """The whole image in memory, mirrored up to a window; the padded network; the window."""
-    size = (round_up(tile, network.stride),) * network.ndim
-    missing = [(0, max(0, w - n)) for w, n in zip(size, image.shape)]
-    pixels = torch.from_numpy(np.pad(image[:], missing, mode="symmetric"))
-    padded = Padded(network.module).to(network.device, memory_format=network.layout)  # type: ignore[call-overload]
-    return pixels, padded, size
+) -> tuple[torch.Tensor, tuple[slice, ...], Padded, tuple[int, ...]]:
+    """The mirrored image in memory, where the image lies in it, the padded network, the window."""
+    # Half a window is a multiple of the stride, too.
+    size = (round_up(tile, 2 * network.stride),) * network.ndim
+    border, stride = network.field.border[0], network.stride
+    added = margins(image.shape, size, border=border, stride=stride)
+    pixels = torch.from_numpy(np.pad(image[:], added, mode="reflect"))
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(added, image.shape))
+    padded = Padded(network.module)
+    padded.to(network.device, memory_format=network.layout)  # type: ignore[call-overload]
+    return pixels, inner, padded, size

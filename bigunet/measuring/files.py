@@ -56,7 +56,9 @@ def write_table(table: Mapping[str, np.ndarray] | Iterable[Columns], path: str |
         if isinstance(error, BigUNetError):
             raise
         reason = error.strerror or error
-        raise OutputError(f"the table {path} cannot be written: {reason}") from error
+        raise OutputError(
+            f"the table {path} cannot be written: {reason}; give another place, or make room there"
+        ) from error
 
 
 def copy_table(source: Path, path: Path) -> None:
@@ -80,7 +82,9 @@ def copy_table(source: Path, path: Path) -> None:
             shutil.copyfile(source, partial)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"the table {path} cannot be written: {reason}") from error
+        raise OutputError(
+            f"the table {path} cannot be written: {reason}; give another place, or make room there"
+        ) from error
 
 
 def check_suffix(path: Path) -> None:

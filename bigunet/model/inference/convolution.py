@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bigunet.errors import OptionError
+from bigunet.extras import how_to_add
 from bigunet.model.copying import copied
 from bigunet.model.inference.folding import is_altered
 from bigunet.model.inference.winograd import Cores, WinogradConv, can_replace
@@ -82,7 +83,7 @@ def check_convolution(module: nn.Module, convolution: str) -> None:
     if not is_winograd(convolution):
         return
     if not has_winograd():
-        raise OptionError("Winograd's method needs numba: pip install 'bigunet[winograd]'")
+        raise OptionError(f"Winograd's method needs numba: {how_to_add('winograd')}")
     known = replaceable(module)
     if unknown := [name for name in named_layers(convolution) if name not in known]:
         raise OptionError(

@@ -26,6 +26,7 @@ from bigunet.model.inference.score_maps import (
 from bigunet.model.model import Model
 from bigunet.model.probing.scores import as_probabilities
 from bigunet.options.choices import BackendChoice, Precision
+from bigunet.options.convolution_kind import is_winograd
 
 # When memory ends, torch raises an ordinary RuntimeError on a CPU. So do OpenVINO and, on a GPU,
 # cuDNN and cuBLAS, which report that no algorithm fits.
@@ -141,6 +142,7 @@ class Predictor:
         self.precision = precision
         self._kind = model.scores
         module = fold_batch_norm(model.module).to(self.device)
+        self.winograd = is_winograd(convolution)
         backend = backend_with(convolution, backend)
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format

@@ -72,7 +72,7 @@ def _is_worth_it(plan: SegmentPlan) -> bool:
         and isinstance(network_in(plan.model.module), Network)
         and has_winograd()
     )
-    if not possible or (plan.total_flops() or 0) < _LEAST_FLOPS:
+    if not (possible and plan.exact) or (plan.total_flops() or 0) < _LEAST_FLOPS:
         return False
     return bool(usual_layers(plan.model.module))
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 from distributed import Client
 
-from bigunet.errors import BigUNetError, ClusterError
 from bigunet.geometry import Point
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
+from bigunet.segmentation.plan.on_worker import on_a_worker
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import tile_candidates
 from bigunet.segmentation.run.device import DeviceChoices
@@ -53,7 +53,7 @@ def tuned(
     taken = (
         pass_seconds(plan.model, choices, shapes)
         if client is None
-        else _on_a_worker(client, plan.model, choices, shapes)
+        else on_a_worker(client, pass_seconds, plan.model, choices, shapes, what="measuring tiles")
     )
     of_block = [
         candidate.count * seconds if seconds is not None else float("inf")
@@ -98,21 +98,6 @@ def pass_seconds(
             predictor.free_memory()
         best_seconds.append(min(seconds[1:], default=None))
     return best_seconds
-
-
-def _on_a_worker(
-    client: Client, model: Model, choices: DeviceChoices, shapes: Sequence[Point]
-) -> list[float | None]:
-    future = client.submit(pass_seconds, model, choices, shapes, pure=False)
-    try:
-        taken: list[float | None] = future.result()
-    except BigUNetError:
-        raise
-    except Exception as error:
-        raise ClusterError(f"measuring tiles failed on a worker: {error}") from error
-    finally:
-        future.release()
-    return taken
 
 
 def _candidates(plan: SegmentPlan) -> list[TileCost]:

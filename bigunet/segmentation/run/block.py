@@ -262,4 +262,5 @@ class SegmentWork:
 
 def _by(predictor: Predictor) -> Result:
     """What computed."""
-    return {"device": str(predictor.device), "backend": predictor.backend}
+    method = " (Winograd)" if predictor.winograd else ""
+    return {"device": str(predictor.device), "backend": f"{predictor.backend}{method}"}

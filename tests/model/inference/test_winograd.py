@@ -170,7 +170,7 @@ def test_what_a_worker_cannot_compute_is_refused(
 
 def test_a_worker_without_numba_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolutions, "has_winograd", lambda: False)
-    with pytest.raises(OptionError, match=r"needs numba: pip install 'bigunet\[winograd\]'"):
+    with pytest.raises(OptionError, match=r"needs numba: pip install -e '\.\[winograd\]'"):
         with_convolution(
             nn.Conv2d(2, 2, 3), "winograd", backend="torch", device="cpu", precision="fp32",
             threads=1,
