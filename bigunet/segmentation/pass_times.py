@@ -15,7 +15,7 @@ from bigunet.segmentation.plan.pass_costs import pass_cost
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 
 # All passes together should take no longer than this; larger tiles are estimated from smaller ones.
-_PATIENCE_SECONDS = 5.0
+_PATIENCE_SECONDS = 3.0
 # What a first tile keeps, along each axis.
 _FIRST = {2: 128, 3: 16}
 # Passes of a shape that count, after the first one, which also compiles.

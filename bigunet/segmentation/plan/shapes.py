@@ -19,6 +19,7 @@ from bigunet.options.choices import Precision
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.plan.pass_costs import pass_cost
 from bigunet.segmentation.plan.slabs import cheapest_first, swept_memory, swept_seconds
+from bigunet.segmentation.plan.tile_flops import interpolated
 from bigunet.tile_choice import TileCost, tile_costs
 
 # More memory saves little in 2D: a 16-wide network took 5 % more time with half of it, and 4 % less
@@ -166,7 +167,11 @@ def tile_candidates(
     dtype : numpy.dtype
         Type of the image's voxels.
     """
-    flops_of = flop_counter(model.module, in_channels=model.in_channels)
+    flops_of = interpolated(
+        flop_counter(model.module, in_channels=model.in_channels),
+        model.receptive_field,
+        block.shape[-model.ndim :],
+    )
     cost = pass_cost(precision, on_gpu=on_gpu)
 
     def cost_of(shape: Point) -> float:
