@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.inference.backend import choose_backend, with_backend
-from bigunet.model.inference.folding import fold_batch_norm
+from bigunet.model.inference.in_precision import in_precision
 from bigunet.model.inference.inputs import GreyRange, NetworkInputs
 from bigunet.model.inference.link import Link, UnderWay, link_to
 from bigunet.model.inference.score_maps import (
@@ -35,7 +36,8 @@ _NO_MEMORY = re.compile(
     r"|NDArray > 2\*\*32|NDArray dimension length > INT_MAX",
     re.IGNORECASE,
 )
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""What torch computes in by itself; fp32 and int8 are what a module is made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Predictor:
         The grey range of the image: fixed before the first tile, and the same for all tiles.
     device : str
         The device's name in torch: "cpu", "cuda", "cuda:1", "mps".
-    precision : {"fp32", "bf16", "fp16"}
+    precision : {"fp32", "bf16", "fp16", "int8"}
         The precision of the convolutions; scores are compared in fp32.
     backend : {"auto", "torch", "compile", "openvino"}
         The library that computes; ``auto`` is the fastest one available.
@@ -129,14 +131,15 @@ class Predictor:
         threads: int | None = None,
         link: Link | None = None,
     ) -> None:
-        if precision not in _DTYPES:
-            raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
+        if precision not in get_args(Precision):
+            known = ", ".join(get_args(Precision))
+            raise OptionError(f"precision {precision!r}; known: {known}")
         self.device = torch.device(device)
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
         self._kind = model.scores
-        module = fold_batch_norm(model.module).to(self.device)
+        module = in_precision(model, precision, device=device).to(self.device)
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
         # On Apple's GPUs channels last is not known to be faster, and torch had faults with it.
@@ -226,8 +229,9 @@ class Predictor:
         """Scores of prepared values on the device; the next tile may overwrite them."""
         image = self._inputs.normalised(values)
         image = image.unsqueeze(0).contiguous(memory_format=self._layout)
-        cast = self.precision != "fp32" and self.backend != "openvino"
-        with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
+        dtype = _DTYPES.get(self.precision)
+        cast = dtype is not None and self.backend != "openvino"
+        with torch.autocast(self.device.type, dtype, enabled=cast):
             scores: Tensor = self._module(image)
         scores = scores[0].float()
         return as_probabilities(scores) if self._kind == "probabilities" else scores
