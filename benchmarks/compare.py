@@ -1,12 +1,14 @@
 """Segment a load with bigunet and with other programs in turn, and compare time and labels.
 
-    python benchmarks/compare.py FOLDER LOAD [--peers NAME[:PRECISION[:TILE]]...] [--repeats 3]
-                                 [--python .venv-peers/bin/python] [-- OPTION...]
+    python benchmarks/compare.py FOLDER LOAD [--peers NAME[:PRECISION[:TILE]]...] [--variants]
+        [--repeats 3] [--device cuda] [--python .venv-peers/bin/python] [-- OPTION...]
 
-The other programs are called peers. Each repeat runs every program once, so that a machine that
-becomes slower slows all of them down. The script prints JSON: for each peer the median of its
-seconds, its peak memory, its time in multiples of bigunet's, and the share of its labels that
-differ from bigunet's. Options after ``--`` go to ``bigunet segment``.
+The other programs are called peers. bigunet itself in another precision or with another backend is
+one, too: ``bigunet:fp32:torch``. ``--variants`` adds each precision that the device has, as far as
+this version of bigunet knows it, and Winograd's convolutions on a CPU. Each repeat runs every
+program once, so that a machine that becomes slower slows all of them down. The script prints JSON:
+for each peer the median of its seconds, its peak memory, its time in multiples of bigunet's, and
+the share of its labels that differ from bigunet's. Options after ``--`` go to ``bigunet segment``.
 """
 
 from __future__ import annotations
@@ -14,55 +16,19 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import zarr
-from limit import cpu_model, matrix_product
+from contenders import Contender, own_variants
 from loads import LOADS, Load
-from ours import segment
+from ours import output_of, segment
+from peak import matrix_peak
+from processor import cpu_model, device_name, peak_precision, usual_precision
 
-RUN = Path(__file__).parent / "peers" / "run.py"
-_TILE = {2: 1024, 3: 128}
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A peer with its settings, written as ``torch-em:bf16:1024``."""
-
-    peer: str
-    precision: str
-    tile: int
-
-    @classmethod
-    def parse(cls, text: str, load: Load) -> Contender:
-        peer, *rest = text.split(":")
-        precision = rest[0] if rest else "fp32" if peer == "naive" else "bf16"
-        if peer == "naive" and precision != "fp32":
-            raise SystemExit("naive runs only in fp32")
-        return cls(peer, precision, int(rest[1]) if rest[1:] else _TILE[load.config.ndim])
-
-    @property
-    def name(self) -> str:
-        return f"{self.peer}:{self.precision}:{self.tile}"
-
-    def run(self, load: Load, folder: Path, python: str) -> dict[str, Any]:
-        """The result of one run of ``peers/run.py``."""
-        done = subprocess.run(
-            [
-                python, str(RUN), self.peer, str(folder), load.name,
-                "--precision", self.precision, "--tile", str(self.tile),
-            ],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return result
+from bigunet.options.choices import Precision
 
 
 def differing(ours: Path, theirs: Path) -> float:
@@ -84,15 +50,18 @@ def measure(
     precision: str,
     options: list[str],
     python: str,
-    size: int = 4096,
+    device: str = "cpu",
+    most: int | None = None,
 ) -> dict[str, Any]:
     """Medians of all programs, ours first."""
     load.prepare(folder)
     ours, theirs, peaks = [], {c.name: [] for c in contenders}, []  # type: ignore[var-annotated]
-    labels = folder / f"{load.name}-out.zarr" / "labels" / "classes" / "0"
+    labels = output_of(load, folder) / "labels" / "classes" / "0"
+    limiting = peak_precision(precision, device)
+    settings = ["--precision", precision, "--device", device]
     for _ in range(repeats):
-        peaks.append(matrix_product(precision, size, 3))
-        ours.append(segment(load, folder, ["--precision", precision, *options]))
+        peaks.append(matrix_peak(limiting, device, seconds=2, most=most))
+        ours.append(segment(load, folder, [*settings, *options]))
         for contender in contenders:
             result = contender.run(load, folder, python)
             result["differing"] = differing(labels, Path(result["output"]))
@@ -100,8 +69,10 @@ def measure(
     seconds = statistics.median(report["seconds"] for report in ours)
     return {
         "load": load.name,
+        "device": device_name(device),
         "cpu": cpu_model(),
         "voxels": load.voxels,
+        "peak_precision": limiting,
         "flops_peak": statistics.median(peaks),
         "ours": {
             "precision": precision,
@@ -136,19 +107,27 @@ def main() -> None:
         "--peers", nargs="+", default=["torch-em"], metavar="NAME[:PRECISION[:TILE]]"
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of bigunet")
+    parser.add_argument("--variants", action="store_true", help="also bigunet in each precision")
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        help="of bigunet; by default the fastest native one",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--python", default=".venv-peers/bin/python", help="of an environment that has the peers"
     )
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     arguments = parser.parse_args(sys.argv[1:end])
-    load = LOADS[arguments.load]
+    load, device = LOADS[arguments.load], arguments.device
+    texts = [*(own_variants(device) if arguments.variants else []), *arguments.peers]
     figures = measure(
         load,
         arguments.folder,
-        [Contender.parse(text, load) for text in arguments.peers],
+        [Contender.parse(text, load, device) for text in texts],
         repeats=arguments.repeats,
-        precision=arguments.precision,
+        precision=arguments.precision or usual_precision(device),
+        device=device,
         options=sys.argv[end + 1 :],
         python=arguments.python,
     )

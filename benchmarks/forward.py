@@ -16,14 +16,15 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from limit import device_name, seconds
+from limit import seconds
 from loads import LOADS, Load
+from processor import device_name, usual_precision
 
 from bigunet import Model, ModelDescription, Normalisation, UNet
 from bigunet.model.description import default_classes
 from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
-from bigunet.options.choices import BackendChoice
+from bigunet.options.choices import BackendChoice, Precision
 
 
 def model_of(load: Load) -> Model:
@@ -88,7 +89,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("load", choices=LOADS)
     parser.add_argument("--tile", type=int, nargs="+", required=True)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), help="by default the fastest native one"
+    )
     parser.add_argument("--backend", choices=get_args(BackendChoice), default="auto")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -97,7 +100,7 @@ def main() -> None:
     figures = measure(
         LOADS[arguments.load],
         arguments.tile,
-        precision=arguments.precision,
+        precision=arguments.precision or usual_precision(arguments.device),
         backend=arguments.backend,
         device=arguments.device,
         threads=arguments.threads,

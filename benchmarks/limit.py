@@ -2,8 +2,9 @@
 
     python benchmarks/limit.py FOLDER [--device cuda]
 
-The script prints JSON. No network can take less time than its operations divided by the peak rate
-of matrix products in its precision. FOLDER lies on the disk that is measured.
+The script prints JSON. It multiplies only in the precisions that the device has, for a few seconds
+each. A network with direct convolutions cannot take less time than its operations divided by the
+peak rate of matrix products in its precision. FOLDER lies on the disk that is measured.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from peak import peaks, settled
+from processor import cpu_model, device_name
 
 
 def seconds(task: Callable[[], object], *, repeats: int) -> float:
@@ -34,19 +35,6 @@ def seconds(task: Callable[[], object], *, repeats: int) -> float:
     return statistics.median(taken)
 
 
-def matrix_product(precision: str, size: int, repeats: int, device: str = "cpu") -> float:
-    """Operations per second of a square matrix product; multiply and add are two."""
-    a, b = (torch.rand(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
-    return 2 * size**3 / seconds(lambda: settled(a @ b), repeats=repeats)
-
-
-def settled(tensor: torch.Tensor) -> torch.Tensor:
-    """Wait until the device has computed the tensor."""
-    if tensor.is_cuda:
-        torch.cuda.synchronize()
-    return tensor
-
-
 def copying(megabytes: int, repeats: int, device: str = "cpu") -> float:
     """Bytes per second that a copy between two large arrays reads and writes, on all threads."""
     source = torch.ones(megabytes * 250_000, device=device)
@@ -54,11 +42,17 @@ def copying(megabytes: int, repeats: int, device: str = "cpu") -> float:
     return 2 * source.nbytes / seconds(lambda: settled(target.copy_(source)), repeats=repeats)
 
 
-def sending(megabytes: int, repeats: int) -> float:
-    """Bytes per second that go from pinned memory of the host to a GPU."""
-    source = torch.ones(megabytes * 250_000).pin_memory()
-    target = torch.empty_like(source, device="cuda")
-    return source.nbytes / seconds(lambda: settled(target.copy_(source)), repeats=repeats)
+def transfers(megabytes: int, repeats: int) -> dict[str, float]:
+    """Bytes per second between the host and a GPU, each way, through pageable and pinned memory."""
+    rates = {}
+    there = torch.ones(megabytes * 250_000, device="cuda")
+    for kind in ("pageable", "pinned"):
+        here = torch.ones(megabytes * 250_000, pin_memory=kind == "pinned")
+        sent = seconds(lambda h=here: settled(there.copy_(h)), repeats=repeats)  # type: ignore[misc]
+        fetched = seconds(lambda h=here: h.copy_(there), repeats=repeats)  # type: ignore[misc]
+        rates[f"send_{kind}"] = here.nbytes / sent
+        rates[f"fetch_{kind}"] = here.nbytes / fetched
+    return rates
 
 
 def disk(folder: Path, megabytes: int, repeats: int) -> dict[str, float]:
@@ -89,33 +83,23 @@ def disk(folder: Path, megabytes: int, repeats: int) -> dict[str, float]:
     return {"disk_write": size / writing, "disk_read": size / reading}
 
 
-def cpu_model() -> str:
-    """The name of the processor, and its instruction sets that matter to a network."""
-    path = Path("/proc/cpuinfo")
-    text = path.read_text() if path.is_file() else ""
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    fields = {name.strip(): value.strip() for name, value in fields.items()}
-    flags = fields.get("flags", "").split()
-    named = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
-    return f"{fields.get('model name', 'unknown')} ({', '.join(named)})"
-
-
-def device_name(device: str) -> str:
-    """The name of the processor or GPU that computes."""
-    return cpu_model() if device == "cpu" else torch.cuda.get_device_name(device)
-
-
 def measure(
-    folder: Path, *, size: int, megabytes: int, repeats: int, device: str = "cpu"
+    folder: Path,
+    *,
+    most: int | None = None,
+    matrix_seconds: float = 4,
+    megabytes: int,
+    repeats: int,
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """All figures, per second."""
-    gpu = {} if device == "cpu" else {"send_bytes": sending(megabytes, repeats)}
+    """All figures, per second; only the precisions that the device has stand under ``flops``."""
+    gpu = {} if device == "cpu" else {"transfer_bytes": transfers(megabytes, repeats)}
     return {
         "device": device_name(device),
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "threads": torch.get_num_threads(),
-        "flops": {name: matrix_product(name, size, repeats, device) for name in ("fp32", "bf16")},
+        "flops": peaks(device, seconds=matrix_seconds, most=most),
         "copy_bytes": copying(megabytes, repeats, device),
         **gpu,
         **disk(folder, megabytes, repeats),
@@ -125,7 +109,8 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--size", type=int, default=4096, help="of the matrices")
+    parser.add_argument("--most", type=int, help="side of the largest matrices")
+    parser.add_argument("--matrix-seconds", type=float, default=4, help="for each precision")
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -133,7 +118,8 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     figures = measure(
         arguments.folder,
-        size=arguments.size,
+        most=arguments.most,
+        matrix_seconds=arguments.matrix_seconds,
         megabytes=arguments.megabytes,
         repeats=arguments.repeats,
         device=arguments.device,

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from limit import cpu_model
+from processor import cpu_model
 
 from bigunet.engine.clusters.client import open_client
 from bigunet.engine.clusters.spec import ClusterSpec

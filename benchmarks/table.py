@@ -2,36 +2,38 @@
 
     python benchmarks/table.py benchmarks/results
 
-The script reads ``compare-*.json`` and ``ours-*.json`` in the folder, and writes ``table.md`` and
-``speed.png`` there.
+The script reads the JSON files in the folders of the processors, and writes ``table.md`` and
+``speed.png`` beside these folders.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from loads import LOADS
+from result_files import Machine, Result, machines, name_of
+from run_profile import PARTS
+from side_by_side import PRECISIONS, notes, side_by_side
 
 Row = tuple[str, ...]
+_OURS = "#ffc48c"  # bigunet in another precision or with another backend
+_RUNS: Row = (
+    "load", "precision", "voxels", "seconds", "Mvox/s", "µs/voxel", "limit, µs", "efficiency",
+    "recompute", "time computing", "bytes read per byte", "peak GB",
+)  # fmt: skip
+_COMPARED: Row = (
+    "program", "precision", "tile", "seconds", "µs/voxel", "× ours", "peak GB", "differing",
+)  # fmt: skip
 
 
-def read(folder: Path, prefix: str) -> list[dict[str, Any]]:
-    """Results of one kind, in the order of the loads."""
-    results = [json.loads(path.read_text()) for path in folder.glob(f"{prefix}-*.json")]
-    order = list(LOADS)
-    return sorted(results, key=lambda result: order.index(result["load"]))
-
-
-def limit(result: dict[str, Any]) -> float:
+def limit(result: Result) -> float:
     """Microseconds per voxel of one pass over the whole image at the peak of matrix products."""
     load = LOADS[result["load"]]
     return 1e6 * load.flops / result["flops_peak"] / load.voxels
 
 
-def comparison(result: dict[str, Any]) -> list[Row]:
+def comparison(result: Result) -> list[Row]:
     """One row for bigunet, then one for each peer, the fastest peer first."""
     ours = result["ours"]
     peers = sorted(result["peers"].items(), key=lambda item: item[1]["seconds"])
@@ -49,18 +51,50 @@ def comparison(result: dict[str, Any]) -> list[Row]:
     ]  # fmt: skip
 
 
-def end_to_end(results: list[dict[str, Any]]) -> list[Row]:
-    """One row for each load."""
+def end_to_end(results: list[Result]) -> list[Row]:
+    """One row for each load and each set of options."""
     return [
         (
-            r["load"], " × ".join(map(str, LOADS[r["load"]].shape)), f"{r['seconds']:.1f}",
+            " ".join((r["load"], *r["options"])), r["precision"],
+            " × ".join(map(str, LOADS[r["load"]].shape)), f"{r['seconds']:.1f}",
             f"{r['megavoxels_per_second']:.2f}", f"{r['microseconds_per_voxel']:.3f}",
-            f"{limit(r):.3f}", f"{r['efficiency']:.2f}", f"{r['recompute']:.2f}",
+            f"{limit(r):.3g}", f"{r['efficiency']:.2g}", f"{r['recompute']:.2f}",
             f"{r['share_of_time_computing']:.2f}", f"{r['bytes_read_per_image_byte']:.2f}",
             f"{r['peak_memory_bytes'] / 1e9:.2f}",
         )
         for r in results
     ]  # fmt: skip
+
+
+def limits(found: list[Machine]) -> list[Row]:
+    """One row for each processor or GPU."""
+    return [
+        (
+            m.name, str(m.limits.get("threads", "–")),
+            *(_rate(m.limits["flops"].get(p), 1e12) for p in PRECISIONS),
+            *(_rate(m.limits.get(k), 1e9) for k in ("copy_bytes", "disk_read", "disk_write")),
+        )
+        for m in found
+        if m.limits is not None
+    ]  # fmt: skip
+
+
+def profiles(results: list[Result]) -> list[Row]:
+    """One row for each run: the shares of the time of all threads, and what to gain next."""
+    rows = []
+    for result in results:
+        profile = result["profile"]
+        whole = sum(profile["parts"].values())
+        what, seconds = max(profile["gains"].items(), key=lambda item: item[1])
+        rows.append(
+            (
+                " ".join((result["load"], *result["options"])),
+                str(profile["threads"]),
+                *(f"{part / whole:.3f}" for part in profile["parts"].values()),
+                f"{what}: {seconds / profile['seconds']:.2f}",
+            )
+        )
+    return rows
 
 
 def table(head: Row, rows: list[Row]) -> str:
@@ -71,32 +105,47 @@ def table(head: Row, rows: list[Row]) -> str:
 
 def write_table(folder: Path) -> None:
     """Write ``table.md``."""
-    ours, compared = read(folder, "ours"), read(folder, "compare")
-    parts = ["# Results\n\nWritten by `benchmarks/table.py` from the JSON files beside it.\n"]
-    if ours:
-        parts.append(f"\n## End to end\n\n{_machine(ours[0])}\n\n")
-        head = (
-            "load", "voxels", "seconds", "Mvox/s", "µs/voxel", "limit, µs", "efficiency",
-            "recompute", "time computing", "bytes read per byte", "peak GB",
-        )  # fmt: skip
-        parts.append(table(head, end_to_end(ours)))
-    head = ("program", "precision", "tile", "seconds", "µs/voxel", "× ours", "peak GB", "differing")
-    for result in compared:
+    found = machines(folder)
+    parts = ["# Results\n\nWritten by `benchmarks/table.py` from the JSON files in the folders.\n"]
+    head = ("device", "threads", *(f"{p}, TFLOP/s" for p in PRECISIONS))
+    rows = limits(found)
+    if rows:
+        parts.append("\n## Limits\n\nA dash: not measured, or the device has no instructions.\n\n")
+        parts.append(table((*head, "copy, GB/s", "disk read, GB/s", "disk write, GB/s"), rows))
+    parts.append("\n## Side by side\n\nMicroseconds per voxel; parts of a load stand with it.\n\n")
+    parts.append(table(*side_by_side(found)))
+    parts += [f"\n{note}\n" for note in notes(found)]
+    parts += [section for machine in found for section in _sections(machine)]
+    (folder / "table.md").write_text("".join(parts))
+
+
+def _sections(machine: Machine) -> list[str]:
+    """The tables of one processor or GPU."""
+    parts = [f"\n## {machine.name}\n"] if machine.runs or machine.comparisons else []
+    if machine.runs:
+        rows = end_to_end(machine.runs)
+        parts += ["\n### End to end\n\n", table(_RUNS, rows)]
+    profiled = [run for run in machine.runs if "profile" in run]
+    if profiled:
+        head = ("load", "threads", *PARTS, "next to gain, share of the run")
+        parts.append("\n### Where the time of all threads goes\n\n")
+        parts.append(table(head, profiles(profiled)))
+    for result in machine.comparisons:
         load = LOADS[result["load"]]
-        shape, runs = " × ".join(map(str, load.shape)), len(result["ours"]["runs"])
+        shape, repeats = " × ".join(map(str, load.shape)), len(result["ours"]["runs"])
         parts.append(
-            f"\n## {load.name}: {shape}\n\n{_machine(result)}; medians of {runs}; at the limit "
+            f"\n### {load.name}: {shape}\n\n{_peak(result)}; medians of {repeats}; at the limit "
             f"{limit(result):.3f} µs/voxel\n\n"
         )
-        parts.append(table(head, comparison(result)))
-    (folder / "table.md").write_text("".join(parts))
+        parts.append(table(_COMPARED, comparison(result)))
+    return parts
 
 
 def plot(folder: Path) -> None:
     """Write ``speed.png``: microseconds per voxel of each program, and the limit of the machine."""
     from matplotlib.figure import Figure
 
-    compared = read(folder, "compare")
+    compared = [result for machine in machines(folder) for result in machine.comparisons]
     if not compared:
         return
     figure = Figure(figsize=(9, 1 + 0.3 * sum(2 + len(r["peers"]) for r in compared)))
@@ -105,12 +154,13 @@ def plot(folder: Path) -> None:
         rows = comparison(result)
         names = [f"{program} {precision}, {tile}" for program, precision, tile, *_ in rows]
         values = [float(row[4]) for row in rows]
-        colours = ["tab:orange"] + ["tab:grey"] * (len(rows) - 1)
+        colours = [_OURS if row[0] == "bigunet" else "tab:grey" for row in rows]
+        colours[0] = "tab:orange"
         bars = ax.barh(names, values, color=colours)
         ax.bar_label(bars, fmt="%.3g", padding=3)
         ax.axvline(limit(result), color="tab:blue", linestyle="--", label="matrix products alone")
         ax.invert_yaxis()
-        ax.set_title(result["load"], loc="left")
+        ax.set_title(f"{result['load']}, {name_of(result)}", loc="left")
         ax.set_xlim(0, 1.12 * max(values))
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].legend(loc="upper right")
@@ -119,8 +169,13 @@ def plot(folder: Path) -> None:
     figure.savefig(folder / "speed.png", dpi=110)
 
 
-def _machine(result: dict[str, Any]) -> str:
-    return f"{result['cpu']}, bf16 peak {result['flops_peak'] / 1e9:.0f} GFLOP/s"
+def _peak(result: Result) -> str:
+    precision = result.get("peak_precision") or result["ours"]["precision"]
+    return f"{precision} peak {result['flops_peak'] / 1e9:.0f} GFLOP/s"
+
+
+def _rate(per_second: float | None, unit: float) -> str:
+    return "–" if per_second is None else f"{per_second / unit:.3g}"
 
 
 def _share(share: float) -> str:

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bigunet.errors import ImageError
 from bigunet.io.files.file_image import FileImage, FileSeries
@@ -14,13 +14,15 @@ from bigunet.io.files.opening import open_image
 from bigunet.io.images.multiscale import ImageDescription, Multiscale
 from bigunet.io.images.plates import Plate, open_plate
 from bigunet.io.output.publish import is_converted, read_provenance
-from bigunet.model.files.model_file import bundled_models, load_model
-from bigunet.model.foreign.opening import foreign_kind
-from bigunet.model.model import Model
+from bigunet.model.files.names import bundled_models
+from bigunet.model.foreign.kinds import foreign_kind
 from bigunet.model.packages.package_files import package_at
 from bigunet.segmentation.place import INSIDE_GROUP
 from bigunet.segmentation.run.progress import is_conversion, read_progress
 from bigunet.urls import shown_url
+
+if TYPE_CHECKING:
+    from bigunet.model.model import Model
 
 
 def info(path: str | Path, *, axes: str = "", trust: bool = False) -> dict[str, Any]:
@@ -48,6 +50,9 @@ def info(path: str | Path, *, axes: str = "", trust: bool = False) -> dict[str, 
         If the path is none of these.
     """
     if _is_model(path):
+        # Imported here: images need no torch.
+        from bigunet.model.files.model_file import load_model
+
         # With blend, so that a network that is not exact is described, too.
         return {"kind": "model", **describe_model(load_model(path, trust=trust, blend=True))}
     _check_there(os.fspath(path))

@@ -93,18 +93,23 @@ def quiet_option(command: F) -> F:
     )(command)
 
 
+def overwrite_option(what: str, *, hidden: bool = False) -> Callable[[F], F]:
+    """Add ``--overwrite``; ``what`` is what it removes."""
+    return option(
+        "--overwrite",
+        section=RUN,
+        keyword='existing="overwrite"',
+        is_flag=True,
+        hidden=hidden,
+        help=f"Remove {what} that is there, and begin anew.",
+    )
+
+
 def existing_options(what: str, *, hide_overwrite: bool = False) -> Callable[[F], F]:
     """Add ``--resume`` and ``--overwrite``; ``what`` is what they go on with, or remove."""
 
     def add(command: F) -> F:
-        command = option(
-            "--overwrite",
-            section=RUN,
-            keyword='existing="overwrite"',
-            is_flag=True,
-            hidden=hide_overwrite,
-            help=f"Remove {what} that is there, and begin anew.",
-        )(command)
+        command = overwrite_option(what, hidden=hide_overwrite)(command)
         return option(
             "--resume",
             section=RUN,

@@ -117,7 +117,7 @@ def _values(path: str, command: click.Command, unused: tuple[str, ...]) -> dict[
             name = str(param.name)
             values[name] = [*values.get(name, ()), made] if several else made
         elif key[0] not in unused:
-            raise OptionError(f"{path}: {_unknown(key, [*known])}")
+            raise OptionError(f"{path}: {_unknown(key, known)}")
     return values
 
 
@@ -167,9 +167,12 @@ def _flat(
             yield key, value
 
 
-def _unknown(key: Key, known: list[Key]) -> str:
+def _unknown(key: Key, known: Mapping[Key, list[click.Parameter]]) -> str:
     names = [".".join(one) for one in known]
     name = ".".join(key)
+    for one, params in known.items():
+        if any(key[-1] in getattr(param, "other_names", ()) for param in params):
+            return f"unknown key {name!r:.60}; its name is {'.'.join(one)}"
     near = difflib.get_close_matches(name, names, n=1)
     if not near:
         near = [one for one in names if one.rpartition(".")[2] == name]

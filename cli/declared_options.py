@@ -99,6 +99,7 @@ def _attributes(one: OptionField) -> dict[str, Any]:
         "section": one.section,
         "more": one.more,
         "kind": one.kind,
+        "other_names": one.other_names,
         "help": _help(one),
         "show_default": not one.usual and one.default not in ("", (), None, {}),
     }

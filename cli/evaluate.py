@@ -38,7 +38,7 @@ def evaluate(prediction: str, truth: str, *, as_json: bool, **given: Any) -> Non
     Files of two folders belong together by name. One whole image is in memory at a time.
     """
     options = described(EvaluateOptions, given)
-    with loading():
+    with loading(dask=False):
         from bigunet.evaluation.evaluate import evaluate as run_evaluate
 
     result = run_evaluate(prediction, truth, options=options)

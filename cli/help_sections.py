@@ -33,6 +33,8 @@ class SectionedOption(click.Option):
         What the docs say of the option besides its help.
     kind : Kind, optional
         How its values are read and checked, where a class declares it.
+    other_names : tuple of str
+        Names of fields that it has elsewhere or had before; they are refused with the flag.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class SectionedOption(click.Option):
         keyword: str = "",
         more: str = "",
         kind: Kind | None = None,
+        other_names: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +52,7 @@ class SectionedOption(click.Option):
         self.keyword = keyword
         self.more = more
         self.kind = kind
+        self.other_names = other_names
 
 
 class WithExamples(click.Command):
@@ -81,6 +85,24 @@ class ExampleGroup(WithExamples, click.Group):
 
 class SectionedCommand(WithExamples):
     """A command with options in sections."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of a command line; an option under another name is refused with its own.
+
+        Raises
+        ------
+        NoSuchOption
+            Of click, for an option that the command does not have.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name.lstrip("-").replace("-", "_")
+            for param in self.params:
+                if name in getattr(param, "other_names", ()):
+                    message = f"No such option {error.option_name!r}. Its name is {param.opts[0]}."
+                    raise click.NoSuchOption(error.option_name, message, ctx=ctx) from error
+            raise
 
     def sections(self, context: click.Context) -> dict[str, list[click.Option]]:
         """The options by section, in the order of ``--help``; hidden ones are left out."""

@@ -33,7 +33,7 @@ from bigunet_cli.words import print_json, say, shown
 @json_option
 def info(path: str, axes: str, full: bool, trust: bool, as_json: bool) -> None:
     """Say what PATH is: an image, a plate, a model (name or file), or an output of bigunet."""
-    with loading():
+    with loading(dask=False):
         from bigunet.path_info import info as describe
 
     description = describe(path, axes=axes, trust=trust)

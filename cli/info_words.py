@@ -30,6 +30,7 @@ _FIRST = (
     "grey_median", "architecture", "weights", "halo", "stride", "border", "scores", "precisions",
 )  # fmt: skip
 _LAST = ("format", "format_version", "path", "sha256", "training")
+_MOST_WHOLE = 1e15
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, ())
 
 
@@ -143,5 +144,18 @@ def _sign(name: str) -> str:
 
 def _word(value: Any, sign: str) -> str:
     if isinstance(value, (list, tuple)):
-        return sign.join(map(str, value)) if value else "none"
+        return sign.join(_word(one, ", ") for one in value) if value else "none"
+    if isinstance(value, float):
+        return _number(value)
     return "none" if value in (None, "", {}) else str(value)
+
+
+def _number(value: float) -> str:
+    """A number in six digits; ``--json`` has all of them.
+
+    >>> _number(0.32549019607843144), _number(0.5), _number(1048576.0)
+    ('0.32549', '0.5', '1048576')
+    """
+    if value.is_integer() and abs(value) < _MOST_WHOLE:
+        return f"{value:.0f}"
+    return f"{value:.6g}"

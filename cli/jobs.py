@@ -42,7 +42,7 @@ def jobs() -> None:
 @click.argument("source", type=PATH, metavar="IN")
 @click.argument("target", type=PATH, metavar="[OUT]", required=False)
 @segment_options
-@config_option(unused=("client", "part", "performance_path"))
+@config_option(unused=("client", "part", "performance_path", "table"))
 # A script with --overwrite is refused, with advice.
 @existing_options("an output", hide_overwrite=True)
 @declared_options(JobRequest, "")

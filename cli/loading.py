@@ -12,8 +12,13 @@ from bigunet.engine.clusters.dask_settings import check_dask_settings
 
 
 @contextmanager
-def loading() -> Iterator[None]:
+def loading(*, dask: bool = True) -> Iterator[None]:
     """A context in which torch, Dask and zarr are imported; Ctrl-C leaves at once.
+
+    Parameters
+    ----------
+    dask : bool
+        Whether the command has workers of Dask, so that Dask's configuration is checked first.
 
     Raises
     ------
@@ -23,7 +28,8 @@ def loading() -> Iterator[None]:
     distributed = logging.getLogger("distributed")
     level = distributed.level
     with while_starting():
-        check_dask_settings()
+        if dask:
+            check_dask_settings()
         yield
     # The import sets levels by Dask's configuration, but `--debug` decides them here.
     for name in list(logging.root.manager.loggerDict):

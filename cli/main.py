@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import sys
@@ -12,6 +13,7 @@ from bigunet_cli.streams import keep_streams_open
 
 with while_starting():
     import click
+    from bigunet_cli.flag_words import with_flags
     from bigunet_cli.help_sections import ExampleGroup
     from bigunet_cli.typed_names import as_typed
 
@@ -43,6 +45,15 @@ class _Commands(ExampleGroup):
             module = importlib.import_module(f"bigunet_cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(
@@ -135,9 +146,16 @@ def _run(stop: Stop) -> int:
             _say(f"{message[:1].upper()}{message[1:]}{_advice(sys.argv)}.")
             return _STOPPED
         if isinstance(error, BigUNetError):
-            return _fail(as_typed(str(error), sys.argv[1:]), debug=debug)
+            return _fail(_as_typed(str(error), sys.argv[1:]), debug=debug)
         message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         return _fail(message, debug=debug)
+
+
+def _as_typed(message: str, words: list[str]) -> str:
+    """The message with options named by their flags."""
+    name = next((word for word in words if word in _COMMANDS), "")
+    command = _Commands().get_command(click.Context(cli), name)
+    return as_typed(message if command is None else with_flags(message, command), words)
 
 
 def _advice(words: list[str]) -> str:

@@ -77,7 +77,7 @@ def measure(
     LABELS is a label image with a number for each object, made by any program, or the name of one
     in labels/ of IMAGE. One block of them is in memory at a time.
     """
-    with loading():
+    with loading(dask=False):
         from dataclasses import asdict
 
         from bigunet.measuring.measure_files import measure_files

@@ -21,8 +21,9 @@ from bigunet_cli.words import print_json
 @json_option
 def models(as_json: bool) -> None:
     """List the models that come with bigunet."""
-    with loading():
-        from bigunet.model.files.model_file import bundled_models, load_model
+    with loading(dask=False):
+        from bigunet.model.files.model_file import load_model
+        from bigunet.model.files.names import bundled_models
 
     described = {name: load_model(name).description.to_dict() for name in bundled_models()}
     if as_json:

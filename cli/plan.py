@@ -28,7 +28,7 @@ from bigunet.segmentation.segment_options import SegmentOptions
 )
 @click.argument("source", type=PATH, metavar="IN")
 @segment_options
-@config_option(unused=("target", "client", "part", "performance_path"))
+@config_option(unused=("target", "client", "part", "performance_path", "table"))
 @option(
     "--measure/--no-measure",
     section=MESSAGES,
@@ -41,17 +41,22 @@ def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     """Say what a segmentation of IN would run: blocks, tiles, recompute, bytes, time, memory."""
     options = described(SegmentOptions, given)
     with loading():
+        from bigunet.machine.freed_memory import keep_freed_memory
         from bigunet.segmentation.forecast import forecast
         from bigunet.segmentation.plan.plan import plan as make_plan
         from bigunet.segmentation.plan.tuning import tuned
+        from bigunet.segmentation.plan.worker_choice import starts_processes
 
     made = make_plan(source, model=given["model"], options=options)
     for note in made.image.notes:
         say(f"Warning: {note}")
     if options.tune and not options.tile_shape:
-        made = tuned(made)
+        made = tuned(made, slab=options.slab)
     planned = made.to_dict()
     if measure:
+        # Workers in processes keep their memory; those in threads of a command do not.
+        if starts_processes(made.region.size):
+            keep_freed_memory()
         planned["forecast"] = forecast(made).to_dict()
     if as_json:
         print_json(planned)

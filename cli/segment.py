@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -99,6 +98,7 @@ def _names(text: str) -> tuple[str, ...]:
 @option(
     "--table",
     section=OBJECTS,
+    keyword="table",
     type=click.Path(dir_okay=False),
     metavar="FILE",
     help="Write the table of the objects to this file, too: .csv or .parquet. Of a plate, or of "
@@ -141,10 +141,7 @@ def segment(
         from bigunet_cli.several_images import one_image, segment_many, segment_plate
 
         from bigunet.io.images.plates import is_plate
-        from bigunet.measuring.files import copy_table
-        from bigunet.segmentation.model_choice import chosen_model
         from bigunet.segmentation.segment import segment as run_segment
-        from bigunet.segmentation.series_table import check_table
 
     if into is not None:
         if comes_from_file(click.get_current_context(), "sources"):
@@ -162,18 +159,14 @@ def segment(
         segment_plate(source, arguments, quiet=quiet, as_json=as_json)
         return
     _check_no_plate(wells, fields, f"{source} is no plate, or OUT is given")
-    if table is not None:
-        options = arguments["options"]
-        check_table(Path(table), chosen_model(model, options).description, options)
+    arguments |= {"table": table, "part": part}
     with BlockBar(shown=not quiet) as progress, asked_to_end() as stop:
-        report = run_segment(source, target, **arguments, part=part, stop=stop, on_event=progress)
+        report = run_segment(source, target, **arguments, stop=stop, on_event=progress)
     if as_json:
         print_json(report.to_dict())
     if not quiet:
         say(summary(report))
-    if table is not None and report.table:
-        copy_table(Path(report.table), Path(table))
-        if not quiet:
+        if table is not None and report.table:
             say(f"table: {table}")
 
 

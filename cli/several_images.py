@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from bigunet_cli.flag_words import with_flags
 from bigunet_cli.series_bar import SeriesBar
 from bigunet_cli.stopping import asked_to_end
 from bigunet_cli.words import counted, print_json, say, summary
@@ -169,7 +170,7 @@ class _Report:
         total = Counted()
         for name, outcome in outcomes:
             if isinstance(outcome, BigUNetError):
-                results[name] = {"error": " ".join(str(outcome).split())}
+                results[name] = {"error": " ".join(_in_flags(outcome).split())}
                 self.progress.say(f"Error: {self._kind} {name}: {results[name]['error']}")
                 continue
             results[name] = outcome.to_dict()
@@ -200,3 +201,9 @@ class _Report:
         """Paths of the tables that have the objects of all."""
         in_plate = plate_table_file(self._plate) if self._plate else None
         return [str(path) for path in (in_plate, self._table) if path]
+
+
+def _in_flags(error: BigUNetError) -> str:
+    """The message of an error, with options named by the flags of the command."""
+    context = click.get_current_context(silent=True)
+    return str(error) if context is None else with_flags(str(error), context.command)

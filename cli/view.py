@@ -101,7 +101,7 @@ def view(
     if napari:
         _show_in_napari(path, position, **given)
         return
-    with loading():
+    with loading(dask=False):
         from bigunet.viewing.view import view as open_view
 
     with open_view(path, position=position, port=port, **given) as page:
@@ -113,7 +113,7 @@ def view(
 
 
 def _draw(path: str, picture: Path, position: str, size: int | None, **given: Any) -> None:
-    with loading():
+    with loading(dask=False):
         from bigunet.viewing.snapshot import DEFAULT_SIZE, snapshot
 
     notes = snapshot(path, picture, position=position, size=size or DEFAULT_SIZE, **given)
@@ -125,7 +125,7 @@ def _draw(path: str, picture: Path, position: str, size: int | None, **given: An
 def _show_in_napari(path: str, position: str, **given: Any) -> None:
     if position:
         raise OptionError("--position is of a page or a picture: leave it out with --napari")
-    with loading():
+    with loading(dask=False):
         from bigunet.viewing.napari_reader import show_in_napari
         from bigunet.viewing.open_scene import SceneRequest, open_scene
 

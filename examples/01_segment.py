@@ -22,6 +22,6 @@ def main() -> None:
     print(bigunet.verify(image, out))
 
 
-# Images above 16 million voxels start processes, and each of them reads this file again.
+# Images of 32 million voxels and more start processes, and each of them reads this file again.
 if __name__ == "__main__":
     main()

@@ -15,6 +15,8 @@ from typing import Any
 
 # Two test processes share the cores: threads of both would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What tests measure of models stays out of the user's cache, and each test measures anew.
+os.environ["BIGUNET_CACHE"] = ""
 
 import numpy as np
 import pytest

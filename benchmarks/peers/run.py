@@ -1,12 +1,13 @@
 """Segment a load with another program: the same weights, the same zarr, uint8 labels to zarr.
 
     .venv-peers/bin/python benchmarks/peers/run.py PEER FOLDER LOAD [--precision bf16] [--tile N]
+        [--device cuda]
 
 ``FOLDER`` holds the files of ``benchmarks/loads.py``.
 
-Each peer has the settings that keep its result exact: a halo and tiles of whole strides, one
-normalisation, no blending. A network with valid convolutions is wrapped, so that it returns as many
-voxels as it reads; the peer keeps the exact ones. The script prints JSON.
+Except for the windows, each peer has the settings that keep its result exact: a halo and tiles of
+whole strides, one normalisation, no blending. A network with valid convolutions is wrapped, so that
+it returns as many voxels as it reads; the peer keeps the exact ones. The script prints JSON.
 """
 
 from __future__ import annotations
@@ -25,60 +26,8 @@ import numpy as np
 import psutil
 import torch
 import zarr
-from torch import Tensor, nn
-
-from bigunet import load_model
-from bigunet.geometry import round_up
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-class Same(nn.Module):
-    """A network that returns as many voxels as it reads, though its convolutions are valid.
-
-    The result is exact except within a halo of whole strides. Grey values go from 0 to 255.
-    """
-
-    def __init__(self, path: Path, precision: str) -> None:
-        super().__init__()
-        model = load_model(path)
-        self.field = model.receptive_field
-        self.module = model.module.eval()
-        self.layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
-        self.precision = precision
-        self.ndim, self.out_channels = model.ndim, len(model.description.classes)
-        stride = self.field.stride[0]
-        self.halo = round_up(self.field.halo[0], stride)
-        self.stride = stride
-
-    def channels_last(self) -> Same:
-        """Bring the weights into the layout that is fastest on CPUs, and return the network."""
-        self.module = self.module.to(memory_format=self.layout)  # type: ignore[call-overload]
-        return self
-
-    def forward(self, image: Tensor) -> Tensor:
-        size = image.shape[2:]
-        border, stride, rest = self.field.border[0], self.stride, self.field.remainder[0]
-        # Poolings fall on the same voxels as in one pass, which begins one border before the image.
-        first = -border % stride
-        cut = [(n - first - rest) % stride for n in size]
-        image = image[(..., *(slice(first, n - c) for n, c in zip(size, cut)))]
-        image = (image.float() / 255).contiguous(memory_format=self.layout)
-        with (
-            torch.inference_mode(),
-            torch.autocast("cpu", DTYPES[self.precision], enabled=self.precision != "fp32"),
-        ):
-            scores = self.module(image).float()
-        margins = [(border + first, border + c) for c in cut]
-        return nn.functional.pad(scores, [m for pair in reversed(margins) for m in pair])
-
-
-def labels_of(scores: np.ndarray) -> np.ndarray:
-    """The class with the highest score for each voxel, from scores (class, *space)."""
-    if len(scores) == 2:
-        return (scores[1] > scores[0]).view(np.uint8)
-    return scores.argmax(axis=0).astype(np.uint8)
-
+from same import DTYPES, Same, labels_of
+from windows import monai_window, window
 
 Run = Callable[[zarr.Array, Same, zarr.Array, int], None]
 
@@ -91,14 +40,15 @@ def naive() -> Run:
         border = field.border[0]
         returned = field.scores_shape(field.input_shape((tile,) * network.ndim))[0]
         kept = returned - returned % network.stride
+        module, device = network.module, network.device
         pixels = np.pad(image[:], [(border, border + returned)] * network.ndim, mode="reflect")
         labels = np.empty(image.shape, np.uint8)
         for index in np.ndindex(*(-(-n // kept) for n in image.shape)):
             start = [i * kept for i in index]
             part = pixels[tuple(slice(a, a + returned + 2 * border) for a in start)]
-            tensor = torch.from_numpy(part.astype(np.float32) / 255)[None, None]
+            tensor = torch.from_numpy(part.astype(np.float32) / 255)[None, None].to(device)
             with torch.inference_mode():
-                classes = network.module(tensor)[0].argmax(dim=0).to(torch.uint8).numpy()
+                classes = module(tensor)[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
             where = tuple(slice(a, min(a + kept, n)) for a, n in zip(start, image.shape))
             labels[where] = classes[tuple(slice(0, w.stop - w.start) for w in where)]
         output[:] = labels
@@ -117,7 +67,7 @@ def torch_em() -> Run:
         predict_with_halo_pipelined(
             image,
             network.channels_last(),
-            ["cpu"],
+            [network.device],
             block_shape=(tile,) * network.ndim,
             halo=(network.halo,) * network.ndim,
             output=output,
@@ -178,6 +128,8 @@ def monai() -> Run:
             network.channels_last(),
             overlap=2 * halo / size,
             roi_weight_map=torch.from_numpy(weights),
+            sw_device=network.device,
+            device="cpu",
         )
         inner = tuple(slice(halo, halo + n) for n in image.shape)
         output[:] = labels_of(scores[0].numpy())[inner]
@@ -227,7 +179,10 @@ PEERS: dict[str, Callable[[], Run]] = {
     "dask": dask_overlap,
     "monai": monai,
     "daisy": daisy,
+    "window": window,
+    "monai-window": monai_window,
 }
+ON_CPU = ("dask", "daisy")
 
 
 class Peak(threading.Thread):
@@ -248,9 +203,15 @@ class Peak(threading.Thread):
         return self.bytes
 
 
-def measure(peer: str, folder: Path, load: str, precision: str, tile: int) -> dict[str, Any]:
+def measure(
+    peer: str, folder: Path, load: str, precision: str, tile: int, device: str = "cpu"
+) -> dict[str, Any]:
+    if device not in ("cpu", "cuda") or (device != "cpu" and peer in ON_CPU):
+        raise SystemExit(f"{peer} does not run on {device} here")
+    allowed = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
     image = zarr.open_array(str(folder / f"{load}.zarr"), mode="r")
-    network = Same(folder / f"{load}.safetensors", precision)
+    network = Same(folder / f"{load}.safetensors", precision, device)
     path = folder / f"{load}-{peer}.zarr"
     shutil.rmtree(path, ignore_errors=True)
     chunks = tuple(min(512 if network.ndim == 2 else 64, n) for n in image.shape)
@@ -264,6 +225,7 @@ def measure(peer: str, folder: Path, load: str, precision: str, tile: int) -> di
     return {
         "peer": peer,
         "load": load,
+        "device": device,
         "precision": precision,
         "tile": tile,
         "threads": torch.get_num_threads(),
@@ -281,8 +243,11 @@ def main() -> None:
     parser.add_argument("load")
     parser.add_argument("--precision", choices=DTYPES, default="bf16")
     parser.add_argument("--tile", type=int, default=384, help="voxels per axis that a tile keeps")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     chosen = parser.parse_args()
-    figures = measure(chosen.peer, chosen.folder, chosen.load, chosen.precision, chosen.tile)
+    figures = measure(
+        chosen.peer, chosen.folder, chosen.load, chosen.precision, chosen.tile, chosen.device
+    )
     print(json.dumps(figures))
 
 

@@ -113,8 +113,7 @@ class Archive:
             )
         if existing == "refuse" or (existing == "resume" and not self.unpacked.exists()):
             raise OutputError(
-                f"{self.path} exists and is whole: give --overwrite to write it anew, or another "
-                "path"
+                f"{self.path} exists: give --overwrite to write it anew, or another path"
             )
 
 

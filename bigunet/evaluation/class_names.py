@@ -37,8 +37,8 @@ def numbered(options: EvaluateOptions, classes: Classes, url: str) -> EvaluateOp
     """
     return replace(
         options,
-        objects_of=_number(options.objects_of, classes, url),
-        border=_number(options.border, classes, url),
+        object_class=_number(options.object_class, classes, url),
+        border_class=_number(options.border_class, classes, url),
         interior=_number(options.interior, classes, url),
     )
 

@@ -147,7 +147,7 @@ def evaluate(
             doubts.setdefault(doubt, []).append(shown_url(pair.image))
     total: Tally = reduce(operator.add, tallies)
     if isinstance(total, ObjectTally) and not total.class_seen:
-        doubt = f"no voxel of the prediction is of the class {options.objects_of}"
+        doubt = f"no voxel of the prediction is of the class {options.object_class}"
         doubts[doubt] = [one.prediction for one in images]
     return Evaluation(options, total.scores(options), tuple(images), _warnings(doubts))
 
@@ -166,7 +166,7 @@ def _tally(pair: Pair, options: EvaluateOptions) -> tuple[Tally, tuple[str, ...]
     except (OptionError, LabelsError, TrainingError) as error:
         raise ImageError(f"{pair.image} against {pair.labels}: {error}") from error
     total: Tally = reduce(operator.add, tallies, kind())
-    if isinstance(total, ObjectTally) and options.objects_of in opened.classes:
+    if isinstance(total, ObjectTally) and options.object_class in opened.classes:
         total = replace(total, class_seen=True)
     return total, tuple(doubts)
 

@@ -18,9 +18,9 @@ class EvaluateKeywords(TypedDict, total=False):
     threshold: float | None
     label_values: Sequence[int]
     ignore: Sequence[int]
-    objects_of: int | str | None
-    border: int | str | None
-    min_size: int
+    object_class: int | str | None
+    border_class: int | str | None
+    smallest: int
     connected: bool
     interior: int | str | None
     border_width: int

@@ -23,9 +23,9 @@ METRICS: Mapping[EvaluationKind, tuple[MetricName, ...]] = {
 }
 _ONLY: Mapping[str, EvaluationKind] = {
     "label_values": "classes",
-    "objects_of": "instances",
-    "border": "instances",
-    "min_size": "instances",
+    "object_class": "instances",
+    "border_class": "instances",
+    "smallest": "instances",
     "connected": "instances",
     "interior": "boundaries",
     "volumes": "boundaries",
@@ -71,6 +71,7 @@ class EvaluateOptions:
         "Channel of the prediction, by index or name.",
         section=IMAGES,
         usual="the only channel, or the most probable class of probabilities",
+        other_names=("channels",),
     )
     threshold: float | None = option(
         None,
@@ -80,6 +81,7 @@ class EvaluateOptions:
         metavar="P",
         more="Foreground is class 1, or objects of connected voxels. Whole numbers are divided by "
         "the highest value of their dtype.",
+        other_names=("object_threshold",),
     )
     label_values: tuple[int, ...] = option(
         (),
@@ -97,29 +99,32 @@ class EvaluateOptions:
         more="Predicted objects are left out, too, where more than half of an object lies on such "
         "voxels.",
     )
-    objects_of: int | str | None = option(
+    object_class: int | str | None = option(
         None,
         Optional(ClassName()),
-        "Object class of the prediction, by name or number: connected voxels of this class are an "
-        "object.",
+        "Class of the objects in the prediction, by name or number: connected voxels of this class "
+        "are an object.",
         section=OBJECTS,
         more="Voxels are connected over faces.",
+        other_names=("objects_of",),
     )
-    border: int | str | None = option(
+    border_class: int | str | None = option(
         None,
         Optional(ClassName()),
         "Border class of the prediction: its voxels within --border-width (or 1) of an object of "
-        "--objects-of are given to the nearest object.",
+        "--object-class are given to the nearest object.",
         section=OBJECTS,
         more="Training with the target cells takes border voxels from objects that touch, and from "
         "the background between objects that nearly touch. In the second case, objects become "
         "slightly too large.",
+        other_names=("border",),
     )
-    min_size: int = option(
+    smallest: int = option(
         0,
         Whole(),
         "Smallest size of a predicted object, in voxels; smaller ones are left out.",
         section=OBJECTS,
+        other_names=("min_size",),
     )
     connected: bool = option(
         False,
@@ -138,8 +143,8 @@ class EvaluateOptions:
         0,
         Whole(),
         "Width of the boundary, in voxels: voxels of the truth that are so near to another "
-        "segment become boundary, too. With --border: how far its voxels may be from the object, "
-        "1 by default.",
+        "segment become boundary, too. With --border-class: how far its voxels may be from the "
+        "object, 1 by default.",
         section=BOUNDARIES,
     )
     volumes: bool = option(
@@ -160,7 +165,7 @@ class EvaluateOptions:
                 raise OptionError(f"{name} is for {kind}, not {self.kind}; leave it out")
         self._check_metrics()
         self._check_border()
-        for name in ("level", "min_size", "border_width"):
+        for name in ("level", "smallest", "border_width"):
             if getattr(self, name) < 0:
                 raise OptionError(f"{name} is {getattr(self, name)}; give 0 or more")
         self._check_threshold()
@@ -199,21 +204,27 @@ class EvaluateOptions:
             )
 
     def _check_border(self) -> None:
-        if self.border is not None and self.objects_of is None:
-            raise OptionError("border gives voxels to objects of classes; give objects_of too")
-        if self.border is not None and self.border == self.objects_of:
-            raise OptionError(f"border and objects_of are both {self.border}; give two classes")
+        if self.border_class is not None and self.object_class is None:
+            raise OptionError(
+                "border_class gives voxels to objects of classes; give object_class too"
+            )
+        if self.border_class is not None and self.border_class == self.object_class:
+            raise OptionError(
+                f"border_class and object_class are both {self.border_class}; give two classes"
+            )
         if self.border_width and self.kind == "classes":
             raise OptionError("border_width is for boundaries, not classes; leave it out")
-        if self.border_width and self.kind == "instances" and self.border is None:
-            raise OptionError("border_width says how wide the class border is; give border too")
+        if self.border_width and self.kind == "instances" and self.border_class is None:
+            raise OptionError(
+                "border_width says how far the border class reaches; give border_class too"
+            )
 
     def _check_threshold(self) -> None:
         if self.threshold is None:
             return
         if not 0 <= self.threshold < 1:
             raise OptionError(f"threshold is {self.threshold}; give 0 to below 1")
-        for name in ("objects_of", "interior"):
+        for name in ("object_class", "interior"):
             if getattr(self, name) is not None:
                 raise OptionError(
                     f"threshold is for probabilities, {name} for classes; give one of them"

@@ -74,7 +74,7 @@ def check_prediction(prediction: ImageSource, options: EvaluateOptions) -> None:
             raise ImageError(f"{what}; say which one the threshold is of")
         return
     if prediction.num_channels > 1:
-        if options.kind == "instances" and options.objects_of is None:
+        if options.kind == "instances" and options.object_class is None:
             raise ImageError(
                 f"{what}, which are probabilities; say which class is objects, or give a channel "
                 "and a threshold"
@@ -111,8 +111,8 @@ def check_objects_are_named(
     ImageError
         If the prediction names its classes, and the options do not say which one is objects.
     """
-    if classes and options.objects_of is None:
+    if classes and options.object_class is None:
         raise ImageError(
             f"the prediction {prediction.url} is of the classes {listed(classes)}, not of numbered "
-            f"objects; say which class is objects, such as --objects-of {example(classes)}"
+            f"objects; say which class is objects, such as --object-class {example(classes)}"
         )

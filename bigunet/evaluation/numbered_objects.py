@@ -26,7 +26,7 @@ def with_objects(pair: Pair, options: EvaluateOptions) -> Pair:
     """
     if options.kind != "instances":
         return pair
-    is_made = options.objects_of is not None or options.threshold is not None
+    is_made = options.object_class is not None or options.threshold is not None
     return replace(
         pair,
         image=pair.image if is_made or options.channel is not None else _objects_in(pair.image),

@@ -95,16 +95,16 @@ class ObjectTally:
         objects, class_seen = pair.prediction, True
         if objects.dtype.kind == "b":
             objects = connected(objects)
-        elif options.objects_of is not None:
-            class_seen = bool((objects == options.objects_of).any())
+        elif options.object_class is not None:
+            class_seen = bool((objects == options.object_class).any())
             objects = instances_of(
                 objects,
-                int(options.objects_of),
-                smallest=options.min_size,
-                border=None if options.border is None else int(options.border),
+                int(options.object_class),
+                smallest=options.smallest,
+                border=None if options.border_class is None else int(options.border_class),
                 border_width=options.border_width or 1,
             )
-        objects = _on_known(_without_small(objects, options.min_size), pair.annotated)
+        objects = _on_known(_without_small(objects, options.smallest), pair.annotated)
         truth = connected(pair.truth) if options.connected else pair.truth
         overlaps = ObjectOverlaps.of(truth, objects)
         matches = {iou: overlaps.matches(iou) for iou in IOU_STEPS}

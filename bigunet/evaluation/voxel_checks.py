@@ -84,7 +84,7 @@ def _check_known(truth: set[int], opened: OpenPair) -> None:
     """Refuse a truth with values that are no classes of the prediction."""
     classes = opened.classes
     if classes and not truth <= set(classes):
-        one = f" --objects-of {example(classes)}" if opened.is_class_image else ""
+        one = f" --object-class {example(classes)}" if opened.is_class_image else ""
         raise ImageError(
             f"the prediction {opened.prediction.url} is of the classes {listed(classes)}, the "
             f"truth {opened.truth.url} holds values up to {max(truth)}; if they number objects, "
@@ -93,16 +93,16 @@ def _check_known(truth: set[int], opened: OpenPair) -> None:
 
 
 def _check_objects(compared: Compared, opened: OpenPair, options: EvaluateOptions) -> Iterator[str]:
-    is_class_unnamed = options.objects_of is not None and not opened.classes
+    is_class_unnamed = options.object_class is not None and not opened.classes
     if is_class_unnamed and len(np.unique(compared.prediction)) > _FEW_VALUES:
         yield (
             f"the prediction holds over {_FEW_VALUES} values, and names no classes; if it is "
-            "numbered objects, leave --objects-of out"
+            "numbered objects, leave --object-class out"
         )
-    if options.objects_of is None and _falls_apart(compared.prediction):
+    if options.object_class is None and _falls_apart(compared.prediction):
         yield (
             "the objects of the prediction fall apart into many pieces each; if it is classes, "
-            "say with --objects-of which one is objects"
+            "say with --object-class which one is objects"
         )
     if not options.connected and _falls_apart(compared.truth):
         yield (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 import yaml
 
 from bigunet.errors import ModelError
-from bigunet.exporting.archive import write_files
+from bigunet.exporting.archive import check_target, write_files
 from bigunet.exporting.cover import cover
 from bigunet.exporting.description import (
     COVER_FILE,
@@ -32,6 +32,7 @@ from bigunet.exporting.weights import (
     state_dict,
 )
 from bigunet.model.files.model_file import load_model
+from bigunet.model.foreign.kinds import foreign_kind
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import architecture_of
 from bigunet.options.option_fields import chosen
@@ -42,6 +43,7 @@ def export(
     target: str | Path,
     *,
     options: ExportOptions | None = None,
+    existing: Literal["refuse", "overwrite"] = "refuse",
     **fields: Unpack[ExportKeywords],
 ) -> Path:
     """Write a model as a package of bioimage.io, format 0.5.
@@ -55,8 +57,10 @@ def export(
     model : str, path or Model
         A model of bigunet's networks.
     target : path
-        A zip if its name ends in ``.zip``, else a folder. It must not exist.
+        A zip if its name ends in ``.zip``, else a folder.
     options : ExportOptions, optional
+    existing : {"refuse", "overwrite"}
+        What to do if the target exists. Only a package is overwritten.
     **fields
         Fields of ExportOptions, such as ``licence="CC-BY-4.0"``.
 
@@ -73,6 +77,8 @@ def export(
         If the licence is missing, or the package cannot be written.
     """
     options = chosen(ExportOptions, options, fields, export)
+    check_target(Path(target), overwrite=existing == "overwrite")
+    _check_is_own(model)
     loaded = model if isinstance(model, Model) else load_model(model)
     if loaded.description.normalisation.kind == "steps":
         raise ModelError(f"model {loaded.description.name!r} is of a package already: copy that")
@@ -82,6 +88,15 @@ def export(
     files = _files(loaded, options)
     write_files(files, Path(target))
     return Path(target)
+
+
+def _check_is_own(model: str | Path | Model) -> None:
+    """Raise ModelError for a file of another tool: `export` could not run it without trust."""
+    if not isinstance(model, Model) and foreign_kind(model) is not None:
+        raise ModelError(
+            f"{model} is a network of another tool, and packages are made of models of bigunet: "
+            "give a .safetensors file, or pack this one with bioimageio.spec"
+        )
 
 
 def _files(model: Model, options: ExportOptions) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from bigunet.errors import OptionError
 from bigunet.exporting import unet_source
+from bigunet.extras import how_to_add
 from bigunet.model.inference.folding import fold_batch_norm
 from bigunet.model.model import Model
 from bigunet.model.networks.unet import UNet
@@ -55,7 +56,7 @@ def onnx_program(model: Model) -> bytes:
         importlib.import_module("onnx")
     except ImportError as error:
         raise OptionError(
-            "a package needs ONNX weights; install what writes them: pip install 'bigunet[onnx]'"
+            f"a package needs ONNX weights; install what writes them: {how_to_add('onnx')}"
         ) from error
     field = model.receptive_field
     sample = torch.zeros(1, model.in_channels, *field.input_shape(field.stride))

@@ -18,8 +18,9 @@ from bigunet.jobs.programs import find_programs
 from bigunet.jobs.script import JobText, script_text
 from bigunet.jobs.size import cpus_of, size_jobs
 from bigunet.machine.cores import cores
-from bigunet.model.files.model_file import bundled_models, find_model
-from bigunet.model.foreign.opening import address_of, foreign_kind
+from bigunet.model.files.names import bundled_models, find_model
+from bigunet.model.foreign.kinds import foreign_kind
+from bigunet.model.foreign.opening import address_of
 from bigunet.options.choices import Existing
 from bigunet.segmentation.forecast import forecast
 from bigunet.segmentation.model_choice import chosen_model
@@ -28,7 +29,6 @@ from bigunet.segmentation.plan.memory_share import sufficient_limit
 from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-from bigunet.segmentation.plan.shapes import pass_memory
 from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_words import segment_words
@@ -172,7 +172,7 @@ def _limit_bytes(plan: SegmentPlan, request: JobRequest) -> int:
     limit = sufficient_limit(
         plan.share,
         plan.uncut_block_bytes(),
-        pass_memory(plan.model, plan.precision)(tile),
+        plan.pass_bytes(tile),
         workers=request.processes,
     )
     return -(-limit // _MB) * _MB

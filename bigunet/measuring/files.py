@@ -6,7 +6,7 @@ import contextlib
 import csv
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ import numpy as np
 from bigunet.errors import BigUNetError, OptionError, OutputError
 from bigunet.machine.files import replacing
 from bigunet.measuring.grey_columns import Columns
+from bigunet.measuring.table_reading import bands_of_parquet, load_pyarrow
 
-_TEXTS = ("class",)
-"""Columns of texts, which may look like numbers."""
 _ROWS = 1 << 16
 """Rows that are written at a time; in Parquet, those of a row group."""
 
@@ -57,7 +56,9 @@ def write_table(table: Mapping[str, np.ndarray] | Iterable[Columns], path: str |
         if isinstance(error, BigUNetError):
             raise
         reason = error.strerror or error
-        raise OutputError(f"the table {path} cannot be written: {reason}") from error
+        raise OutputError(
+            f"the table {path} cannot be written: {reason}; give another place, or make room there"
+        ) from error
 
 
 def copy_table(source: Path, path: Path) -> None:
@@ -74,58 +75,16 @@ def copy_table(source: Path, path: Path) -> None:
     if source.suffix != path.suffix:
         if source.suffix == ".csv":
             raise OptionError(f"{source} is CSV; name the copy .csv as well")
-        write_table(_bands_of_parquet(source), path)
+        write_table(bands_of_parquet(source), path)
         return
     try:
         with replacing(path) as partial:
             shutil.copyfile(source, partial)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"the table {path} cannot be written: {reason}") from error
-
-
-def read_table(path: Path) -> Columns:
-    """The columns of a table that :func:`write_table` wrote, whole in memory.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be read.
-    """
-    try:
-        bands = [_columns_of_csv(path)] if path.suffix == ".csv" else [*_bands_of_parquet(path)]
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"the table {path} cannot be read: {reason}") from error
-    return {
-        name: np.concatenate([_as_text(band[name]) for band in bands])
-        for name in (bands[0] if bands else ())
-    }
-
-
-def _as_text(column: np.ndarray) -> np.ndarray:
-    """A column; Parquet's texts come as objects."""
-    return column.astype(np.str_) if column.dtype.kind == "O" else column
-
-
-def _columns_of_csv(path: Path) -> Columns:
-    with path.open(newline="", encoding="utf-8") as file:
-        names, *rows = csv.reader(file)
-    texts = zip(*rows) if rows else ((),) * len(names)
-    return {
-        name: np.array(column, np.str_) if name in _TEXTS else _typed(column)
-        for name, column in zip(names, texts)
-    }
-
-
-def _typed(texts: Sequence[str]) -> np.ndarray:
-    """Whole numbers, floats, booleans or texts, whichever all of them are."""
-    if set(texts) <= {"True", "False"}:
-        return np.array([text == "True" for text in texts], np.bool_)
-    for kind in (np.int64, np.uint64, np.float64):
-        with contextlib.suppress(ValueError, OverflowError):
-            return np.array([kind(text) for text in texts], kind)
-    return np.array(texts, np.str_)
+        raise OutputError(
+            f"the table {path} cannot be written: {reason}; give another place, or make room there"
+        ) from error
 
 
 def check_suffix(path: Path) -> None:
@@ -201,31 +160,3 @@ def _arrow_array(arrow: Any, column: np.ndarray) -> Any:
     else:
         kind, values = arrow.from_numpy_dtype(column.dtype), np.ascontiguousarray(column)
     return arrow.Array.from_buffers(kind, len(column), [None, arrow.py_buffer(values)])
-
-
-def _bands_of_parquet(path: Path) -> Iterator[Columns]:
-    """The row groups of a table, one at a time."""
-    _, parquet = load_pyarrow()
-    with parquet.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            rows = file.read_row_group(group)
-            names = rows.column_names
-            yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
-
-
-def load_pyarrow() -> tuple[Any, Any]:
-    """The package pyarrow, and its part for Parquet.
-
-    Raises
-    ------
-    OptionError
-        If it is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise OptionError(
-            "Parquet needs pyarrow: pip install 'bigunet[table]', or name the table .csv"
-        ) from error
-    return pyarrow, pyarrow.parquet

@@ -15,7 +15,8 @@ from typing import Any
 
 from bigunet.errors import BigUNetError, OptionError, OutputError
 from bigunet.machine.files import replacing
-from bigunet.measuring.files import check_suffix, has_parquet, load_pyarrow
+from bigunet.measuring.files import check_suffix, has_parquet
+from bigunet.measuring.table_reading import load_pyarrow
 
 _ROWS = 1 << 16
 """Rows of a row group in Parquet, whatever the tables are that they come from."""

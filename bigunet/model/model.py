@@ -160,6 +160,36 @@ class Model:
             halo=halo,
             tile_shape=tuple(tile_shape) if blend else None,
         )
+        return cls.of_measured(
+            module,
+            measured,
+            channels=channels,
+            classes=classes,
+            normalisation=normalisation,
+            name=name,
+            voxel_size_um=voxel_size_um,
+        )
+
+    @classmethod
+    def of_measured(
+        cls,
+        module: nn.Module,
+        measured: Measured,
+        *,
+        channels: Sequence[str],
+        classes: Sequence[str] | None = None,
+        normalisation: Normalisation | None = None,
+        name: str | None = None,
+        voxel_size_um: Sequence[float] | None = None,
+    ) -> Model:
+        """Make a model of a module that was measured already; see :meth:`of_module`.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            As ``bigunet.model.given.module_from`` returns it.
+        measured : Measured
+        """
         described = default_classes(max(measured.num_scores, 2))
         if classes is not None:
             if len(classes) != len(described):

@@ -47,6 +47,8 @@ class OptionField:
         The default in words, where the value itself does not say it.
     more : str
         What docstring and docs say besides ``help``.
+    other_names : tuple of str
+        Names that it has elsewhere or had before: who gives one is answered with this one.
     name : str
         Of the field, which is the keyword in Python.
     default : object
@@ -59,6 +61,7 @@ class OptionField:
     metavar: str
     usual: str
     more: str
+    other_names: tuple[str, ...] = ()
     name: str = ""
     default: Any = None
 
@@ -73,9 +76,11 @@ def option(
     metavar: str = "",
     usual: str = "",
     more: str = "",
+    other_names: tuple[str, ...] = (),
 ) -> Any:
     """A field of a dataclass that declares an option; a dict as default is made anew each time."""
-    declared = OptionField(kind, help, section, flag, metavar or kind.metavar, usual, more)
+    shown = metavar or kind.metavar
+    declared = OptionField(kind, help, section, flag, shown, usual, more, other_names)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=dict, metadata={_KEY: declared})
     return dataclasses.field(default=default, metadata={_KEY: declared})
@@ -197,8 +202,14 @@ def chosen(
 
 def check_keywords(verb: Callable[..., Any], keywords: Mapping[str, Any], *classes: type) -> None:
     """Raise OptionError for a keyword that is a field of none of the classes."""
-    known = [one.name for described in classes for one in option_fields(described)]
+    declared = [one for described in classes for one in option_fields(described)]
+    known = [one.name for one in declared]
+    renamed = {other: one.name for one in declared for other in one.other_names}
     for name in keywords:
+        if name in renamed:
+            raise OptionError(
+                f"{verb.__name__}() has no keyword {name!r}; its name is {renamed[name]}"
+            )
         if name not in known:
             own = inspect.signature(verb).parameters.values()
             names = [*known, *(p.name for p in own if p.kind is not p.VAR_KEYWORD)]

@@ -6,7 +6,9 @@ import base64
 import io
 
 import numpy as np
-from PIL import Image
+
+# Without it, Pillow would look for WebP in all of its formats, and import them.
+from PIL import Image, WebPImagePlugin  # noqa: F401
 
 from bigunet.report.markup import Markup, element
 

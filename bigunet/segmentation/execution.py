@@ -16,6 +16,7 @@ from bigunet.engine.dashboard.performance import performance_report
 from bigunet.engine.dashboard.watch import Watch
 from bigunet.events import OnEvent
 from bigunet.machine.memory import MemoryWatch
+from bigunet.segmentation.plan.convolution_choice import with_measured_convolution
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.tuning import tuned
 from bigunet.segmentation.planned_run import PlannedRun
@@ -120,10 +121,18 @@ def _performance_report(
 def as_workers_begin(
     planned: PlannedRun, record: RunRecord, client: Client
 ) -> tuple[PlannedRun, RunRecord]:
-    """Plan and record when the workers are there; if that is asked for, with measured tiles."""
+    """Plan and record when the workers are there; with what is to be measured on them."""
     plan = planned.plan
+    if planned.measure_convolution:
+        plan = with_measured_convolution(
+            plan,
+            planned.normalisation.values,
+            client,
+            workers_per_host=workers_per_cores(client),
+        )
     if planned.tune:
-        plan = tuned(plan, client, workers_per_host=workers_per_cores(client))
+        per_host = workers_per_cores(client)
+        plan = tuned(plan, client, workers_per_host=per_host, slab=planned.slab)
     return replace(planned, plan=plan), record.renewed(plan)
 
 

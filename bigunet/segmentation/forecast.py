@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,21 +14,17 @@ from bigunet.io.files.opening import open_level
 from bigunet.io.output.arrays import create_arrays
 from bigunet.io.output.writer import OutputWriter
 from bigunet.machine.cores import cores
-from bigunet.model.inference.forward import Predictor
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.options.choices import Output
 from bigunet.segmentation.output_kinds import OUTPUT_KINDS
+from bigunet.segmentation.pass_times import pass_times
 from bigunet.segmentation.place import place_at, usual_version
 from bigunet.segmentation.plan.memory_share import run_bytes
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.selection import selected_tiles
-from bigunet.segmentation.plan.shapes import pass_memory
 from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.segmentation.run.outputs import describe_outputs
 
-# The time of a tile that takes longer is estimated from a smaller tile.
-_PATIENCE_SECONDS = 6.0
-_SMALL_TILE = {2: 512, 3: 64}
 _MOST_BLOCKS_LOOKED_AT = 100
 
 
@@ -90,22 +85,29 @@ def forecast(plan: SegmentPlan) -> Forecast:
     BigUNetError
         If the image cannot be read or the network not be run, the same error as in the run.
     """
-    choices = DeviceChoices(plan.options.device, plan.options.backend, plan.precision)
+    choices = DeviceChoices(
+        plan.options.device,
+        plan.options.backend,
+        plan.precision,
+        convolution=plan.options.convolution,
+        slab=plan.slab,
+    )
     grey = GreyRange((0.0,) * len(plan.channels), (255.0,) * len(plan.channels))
     begun = time.perf_counter()
     predictor = choices.predictor(plan.model, grey)
     start = time.perf_counter() - begun
     block = _middle_block(plan)
-    compiling, seconds_of = _pass_seconds(plan, predictor, block)
+    passes = pass_times(plan, predictor, _tile_shape(plan, block))
     kinds = plan.kinds_of_blocks()
-    start += compiling * len({_tile_shape(plan, box) for box, _ in kinds})
+    start += passes.compile_seconds * len({_tile_shape(plan, box) for box, _ in kinds})
     tiles, blocks = _selected_shares(plan)
     compute = tiles * sum(
-        times * plan.tiling.num_tiles(box) * seconds_of(_tile_shape(plan, box))
+        times * plan.tiling.num_tiles(box) * passes.seconds(_tile_shape(plan, box))
         for box, times in kinds
     )
     read, write = _io_seconds(plan, block)
-    one_block = read + plan.tiling.num_tiles(block) * seconds_of(_tile_shape(plan, block)) + write
+    of_block = plan.tiling.num_tiles(block) * passes.seconds(_tile_shape(plan, block))
+    one_block = read + of_block + write
     share = plan.region.size / block.size
     read, write = blocks * read * share, write * share
     io_seconds = read + write
@@ -130,7 +132,7 @@ def _peak_bytes(plan: SegmentPlan, *, on_gpu: bool) -> int:
     """Peak memory of all processes; a forward pass on a GPU takes none of it."""
     block_bytes = plan.block_memory_bytes()
     first, _ = plan.kinds_of_blocks()[0]
-    pass_bytes = pass_memory(plan.model, plan.precision)(_tile_shape(plan, first))
+    pass_bytes = plan.pass_bytes(_tile_shape(plan, first))
     return run_bytes(
         plan.share.blocks_in_work(block_bytes) * block_bytes, 0 if on_gpu else pass_bytes
     )
@@ -162,46 +164,6 @@ def _middle_block(plan: SegmentPlan) -> Box:
     grid = plan.grid
     last = [(n - 1) // b for n, b in zip(grid.region.shape, grid.block_shape)]
     return grid.box(tuple(n // 2 for n in last))
-
-
-def _pass_seconds(
-    plan: SegmentPlan, predictor: Predictor, block: Box
-) -> tuple[float, Callable[[Point], float]]:
-    """Seconds to compile, and a function from the shape of a tile to the seconds of its pass.
-
-    The seconds of a pass are proportional to its operations.
-    """
-    ndim = plan.network_axes
-    whole = _tile_shape(plan, block)
-    field = plan.model.receptive_field
-    small = field.input_shape((_SMALL_TILE[ndim],) * ndim)
-    shape = tuple(min(a, b) for a, b in zip(small, whole))
-    compiling, taken = _timed(plan, predictor, shape)
-    if shape != whole and taken * _work(plan, whole) / _work(plan, shape) < _PATIENCE_SECONDS:
-        shape, (compiling, taken) = whole, _timed(plan, predictor, whole)
-    rate = taken / _work(plan, shape)
-    return compiling, lambda other: rate * _work(plan, other)
-
-
-def _work(plan: SegmentPlan, shape: Point) -> float:
-    """Operations of a pass, or its voxels if operations cannot be counted."""
-    return plan.pass_flops(shape) or float(np.prod(shape))
-
-
-def _timed(plan: SegmentPlan, predictor: Predictor, shape: Point) -> tuple[float, float]:
-    """Seconds to compile, and seconds of a pass over noise until its labels are on the host."""
-    dtype = np.dtype(plan.image.level(plan.level).dtype)
-    noise = np.random.default_rng(0).integers(0, 256, (len(plan.channels), *shape), np.uint8)
-    inner = (slice(None),) * len(shape)
-    seconds = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        predictor.predict(
-            noise.astype(dtype), inner, probabilities="probabilities" in plan.options.outputs
-        )
-        seconds.append(time.perf_counter() - begun)
-    steady = min(seconds[1:])
-    return max(0.0, seconds[0] - steady), steady
 
 
 def _io_seconds(plan: SegmentPlan, block: Box) -> tuple[float, float]:

@@ -104,7 +104,10 @@ def _expanded(source: str, outputs: str | Path) -> Iterator[str]:
         yield source
         return
     if not glob.has_magic(source):
-        raise ImageError(f"no such store: {normal_url(source)} does not exist")
+        raise ImageError(
+            f"{normal_url(source)} does not exist; see how it is written, and give the path of an "
+            "image"
+        )
     matches = natural_order(glob.glob(source, recursive=True), ignore_case=True)
     if not matches:
         raise ImageError(f"no path matches {source}; see what is there, and how it is written")

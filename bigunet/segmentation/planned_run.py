@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bigunet.events import OnEvent
+from bigunet.options.choices import SlabChoice
+from bigunet.options.convolution_kind import AUTO
 from bigunet.segmentation.notices import warn
 from bigunet.segmentation.plan.fit import Fit, check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.plan.stain import check_stain
 from bigunet.segmentation.request import SegmentRequest
 from bigunet.segmentation.run.record import RunRecord
 from bigunet.segmentation.run.target import check_target
@@ -26,12 +29,18 @@ class PlannedRun:
         Whether image, grey range and model fit one another.
     tune : bool
         Whether the tiles are still to be measured on the workers.
+    measure_convolution : bool
+        Whether the convolutions are still to be measured on the workers.
+    slab : int or "auto"
+        What the user asks for; the plan has a number.
     """
 
     plan: SegmentPlan
     normalisation: FixedNormalisation
     fit: Fit
     tune: bool
+    measure_convolution: bool = False
+    slab: SlabChoice = "auto"
 
 
 def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> PlannedRun:
@@ -56,11 +65,14 @@ def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> Planne
         read=request.options.read_besides,
     )
     normalisation, bulk = fix_normalisation(plan)
+    check_stain(plan, normalisation, bulk)
     fit = check_fit(plan, normalisation, bulk)
     for line in (*plan.image.notes, *fit.warnings):
         warn(line, on_event)
     tune = request.options.tune and not request.completed_options().tile_shape
-    return PlannedRun(plan, normalisation, fit, tune)
+    # Each part would measure its own.
+    measure = request.completed_options().convolution == AUTO and request.part is None
+    return PlannedRun(plan, normalisation, fit, tune, measure, request.options.slab)
 
 
 def open_record(request: SegmentRequest, planned: PlannedRun) -> tuple[PlannedRun, RunRecord]:

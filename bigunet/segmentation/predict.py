@@ -24,7 +24,7 @@ from bigunet.io.output.array_image import read_output_array
 from bigunet.io.sources.array_source import Array
 from bigunet.machine.memory import usable_memory_bytes
 from bigunet.machine.processes import leave_if_imported_again
-from bigunet.measuring.files import read_table
+from bigunet.measuring.table_reading import read_table
 from bigunet.model.model import Model
 from bigunet.options.choices import Output
 from bigunet.options.option_fields import chosen

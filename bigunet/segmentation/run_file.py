@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigunet.io.sources.array_source import Array
 from bigunet.machine.files import replacing
-from bigunet.model.files.model_file import bundled_models
+from bigunet.model.files.names import bundled_models
 from bigunet.model.model import Model
 from bigunet.options.toml_text import toml_text, toml_values
 from bigunet.segmentation.place import RUN_FOLDER
@@ -19,7 +19,7 @@ from bigunet.urls import shown_url
 logger = logging.getLogger(__name__)
 
 _ABOUT = """\
-What was asked for, without passwords, tokens, workers and files beside OUT (--table).
+What was asked for, without passwords, tokens and workers.
 Paths are as they were given, and count from the folder in which the command runs.
 bigunet segment --config run.toml --overwrite repeats it; IN and OUT on the command line win."""
 
@@ -31,6 +31,7 @@ def write_run_file(
     *,
     model: str | Path | Model,
     options: SegmentOptions,
+    table: str | Path | None = None,
 ) -> None:
     """Write what a caller of `segment` gave. A run never fails for it: the log says what was wrong.
 
@@ -41,7 +42,7 @@ def write_run_file(
     ----------
     folder : Path
         Of the record of the run.
-    source, target, model, options
+    source, target, model, options, table
         As the caller of `segment` gave them.
     """
     name = _named(model)
@@ -50,6 +51,7 @@ def write_run_file(
     values = {
         "source": shown_url(source),
         "target": None if target is None else shown_url(target),
+        "table": None if table is None else os.fspath(table),
         "model": None if name == "nuclei" else shown_url(name),
         **toml_values(options),
     }

@@ -16,6 +16,7 @@ from bigunet.event_bar import drawn
 from bigunet.events import OnEvent
 from bigunet.io.sources.array_source import Array
 from bigunet.machine.processes import leave_if_imported_again
+from bigunet.measuring.files import copy_table
 from bigunet.model.model import Model
 from bigunet.options.choices import Existing
 from bigunet.options.option_fields import chosen
@@ -30,6 +31,7 @@ from bigunet.segmentation.segment_keywords import SegmentKeywords
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_report import SegmentReport
 from bigunet.segmentation.segment_source import AboutArray, segment_source
+from bigunet.segmentation.series_table import check_table
 
 
 def segment(
@@ -45,6 +47,7 @@ def segment(
     on_event: OnEvent | None = None,
     progress: bool = False,
     performance_path: str | Path | None = None,
+    table: str | Path | None = None,
     voxel_size_um: VoxelSize | None = None,
     scratch: str | Path | None = None,
     **fields: Unpack[SegmentKeywords],
@@ -83,6 +86,8 @@ def segment(
         Whether to draw a progress bar: a widget in a notebook, else text on stderr.
     performance_path : path, optional
         HTML file for Dask's performance report, which shows what each worker did at which time.
+    table : path, optional
+        File for the table of the objects, ``.csv`` or ``.parquet``, beside that of the output.
     voxel_size_um : float, sequence of float, or mapping of str to float, optional
         For arrays, as for `predict`.
     scratch : path, optional
@@ -113,6 +118,8 @@ def segment(
         segment_source(source, target, options, about, **run) as read,
     ):
         request = resolve_request(read.image, target, model=model, options=read.options, **run)
+        if table is not None:
+            check_table(Path(table), request.model.description, request.options)
         planned, record = open_record(request, plan_run(request, hear))
         with execute(
             request, planned, record, stop=stop, on_event=hear, performance_path=performance_path
@@ -121,7 +128,10 @@ def segment(
             _keep(read.shown(report), request)
             if report.finished and not report.already_finished:
                 place = request.place.folder
-                write_run_file(place, source, target, model=model, options=options)
+                given: dict[str, Any] = {"model": model, "options": options, "table": table}
+                write_run_file(place, source, target, **given)
+            if table is not None and report.table:
+                copy_table(Path(report.table), Path(table))
             return read.shown(_with_page(report, request, read.called, hear))
 
 

@@ -14,6 +14,7 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SlabChoice,
     SliceAxis,
     SplitChoice,
 )
@@ -46,9 +47,11 @@ class ArrayKeywords(TypedDict, total=False):
     roi: Mapping[str, Sequence[int | str | Length]]
     block_shape: Sequence[int]
     tile_shape: Sequence[int]
+    slab: SlabChoice
     precision: PrecisionChoice
     device: DeviceChoice
     backend: BackendChoice
+    convolution: str
     ome_version: OmeVersionChoice
     tta: bool
     skip_empty: bool

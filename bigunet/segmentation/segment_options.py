@@ -17,10 +17,12 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SlabChoice,
     SliceAxis,
 )
 from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
-from bigunet.options.image_kinds import Channel, LevelNumber, Size
+from bigunet.options.convolution_kind import Convolution, is_winograd
+from bigunet.options.image_kinds import Channel, LevelNumber, Size, SlabPlanes
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
 from bigunet.options.regions import Ends, Region, in_order
@@ -111,6 +113,15 @@ class SegmentOptions(ModelOptions):
         section=BLOCKS,
         usual="chosen to fit into the memory",
     )
+    slab: SlabChoice = option(
+        "auto",
+        SlabPlanes(),
+        "Planes of a tile that a U-Net takes at a time; it keeps what the next ones need, so that "
+        "a long tile takes little memory. 0 takes each tile at once.",
+        section=BLOCKS,
+        more="The planes are those of the first axis of the network. auto chooses by the number of "
+        "operations and the memory; it is 0 with a given tile shape.",
+    )
     precision: PrecisionChoice = option(
         "auto",
         Choice(PrecisionChoice, "precision"),
@@ -132,6 +143,15 @@ class SegmentOptions(ModelOptions):
         "Library that runs the network. auto takes OpenVINO on a CPU where it is installed, else "
         "torch; compile is torch's own compiler.",
         section=NETWORK,
+    )
+    convolution: str = option(
+        "auto",
+        Convolution(),
+        "How 3-wide convolutions are computed. winograd needs fewer multiplications, in torch on a "
+        "CPU in fp32. auto measures the layers in long runs, and takes what is faster.",
+        section=NETWORK,
+        more="winograd takes all layers of some 32 channels and more; winograd:LAYER,LAYER names "
+        "them. Scores differ by rounding alone. It needs numba.",
     )
     ome_version: OmeVersionChoice = option(
         "auto",
@@ -228,6 +248,7 @@ class SegmentOptions(ModelOptions):
         if self.precision == "int8" and (on_gpu or self.backend == "compile"):
             asked = "a GPU" if on_gpu else "--backend compile"
             raise OptionError(f"int8 runs on CPUs with OpenVINO or torch, not with {asked}")
+        self._check_convolution()
         if self.memory_limit < 0:
             raise OptionError(f"memory limit {self.memory_limit}: give bytes, or 0 for a default")
         if len(set(self.outputs)) != len(self.outputs):
@@ -243,6 +264,23 @@ class SegmentOptions(ModelOptions):
         if self.blend and (self.tta or self.tune):
             raise OptionError(f"--blend and {'--tta' if self.tta else '--tune'}: give one of them")
 
+    def _check_convolution(self) -> None:
+        """Raise OptionError if Winograd's method is asked for where it cannot run."""
+        if not is_winograd(self.convolution):
+            return
+        if self.backend not in ("auto", "torch"):
+            raise OptionError(
+                f"--convolution winograd runs in torch: leave out --backend {self.backend}"
+            )
+        if self.device in ("cuda", "mps"):
+            raise OptionError(
+                f"--convolution winograd runs on CPUs: leave out --device {self.device}"
+            )
+        if self.precision not in ("auto", "fp32"):
+            raise OptionError(
+                f"--convolution winograd runs in fp32: leave out --precision {self.precision}"
+            )
+
     @property
     def read_besides(self) -> tuple[str, ...]:
         """Addresses of the images that a run reads beside its own image."""
@@ -254,9 +292,18 @@ class SegmentOptions(ModelOptions):
         assert isinstance(self.level, int)
         return self.level
 
+    @property
+    def chosen_slab(self) -> int:
+        """The planes of a slab; the plan has replaced ``auto`` by a number."""
+        assert isinstance(self.slab, int)
+        return self.slab
+
     def completed(self, chosen: Mapping[str, Any]) -> SegmentOptions:
         """The options with these values where a choice is left open, by the names of the fields."""
-        open_choices = {"block_shape": (), "tile_shape": (), "precision": "auto"}
+        open_choices = {
+            "block_shape": (), "tile_shape": (), "slab": "auto", "precision": "auto",
+            "convolution": "auto",
+        }  # fmt: skip
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in chosen.items()

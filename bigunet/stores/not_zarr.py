@@ -19,6 +19,7 @@ from bigunet.urls import is_url, shown_url
 _NUM_EXAMPLES = 3
 _NUM_LISTED = 1000
 _MAX_ATTRIBUTES = 1_000_000
+_GIVE = "give an OME-Zarr, a zarr array, a TIFF, a slide or a picture"
 
 
 def foreign(url: str) -> str:
@@ -43,14 +44,14 @@ def _local(path: str) -> str:
     while not os.path.lexists(above):
         above = os.path.dirname(above)
     if above != path and os.path.isdir(above):
-        return f"no such store: {path} does not exist"
+        return f"{path} does not exist; see how it is written, and give the path of an image"
     if not os.path.exists(above):
         return f"{above} is a link to {os.readlink(above)}, which does not exist"
     what = irregular(above)
     if what == "a folder":
         return _folder(path)
     if what:
-        return f"{above} is {what}, not an image; give an OME-Zarr or zarr array"
+        return f"{above} is {what}, not an image; {_GIVE}"
     with open(above, "rb") as file:
         return _named(above, kind_of(file.read(FIRST_BYTES), os.path.basename(above)))
 
@@ -60,7 +61,7 @@ def _named(place: str, kind: FileKind | None) -> str:
     if kind is None:
         return (
             f"{place} is neither a zarr array nor a zarr group, but a file of an unknown kind; "
-            "give an OME-Zarr or zarr array"
+            f"{_GIVE}"
         )
     return f"{place} is {kind.name}, not a zarr: {kind.advice}"
 
@@ -70,7 +71,7 @@ def _folder(path: str) -> str:
     with os.scandir(path) as entries:
         listed = sorted(islice(entries, _NUM_LISTED), key=lambda entry: entry.name)
     if not listed:
-        return f"{path} is an empty folder, neither a zarr array nor a zarr group"
+        return f"{path} is an empty folder, neither a zarr array nor a zarr group; {_GIVE}"
     zarrs = [entry.path for entry in listed if _is_node(entry.path)]
     if zarrs:
         return f"{path} is a plain folder; give one of the {len(zarrs)} zarrs in it: " + ", ".join(

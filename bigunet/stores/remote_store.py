@@ -14,6 +14,7 @@ from zarr.abc.store import ByteRequest
 from zarr.storage import FsspecStore
 
 from bigunet.errors import BigUNetError, ImageError
+from bigunet.extras import how_to_add
 from bigunet.stores.checked_store import CheckedStore, fsspec_range
 from bigunet.stores.http_files import NO_BUCKET, http_files
 from bigunet.urls import join_url, shown_url
@@ -136,7 +137,7 @@ def _file_system(url: str) -> tuple[Any, str]:
             raise
         raise ImageError(
             f"cannot read {shown_url(url)}: {package} is not installed; install it with "
-            f"pip install 'bigunet[{extra}]'"
+            f"{how_to_add(extra)}"
         ) from error
     return opened.fs, opened.path
 

@@ -11,7 +11,7 @@ from bigunet.geometry import Box
 from bigunet.io.files.opening import open_level
 from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.images.multiscale import ImageDescription
-from bigunet.measuring.files import read_table
+from bigunet.measuring.table_reading import read_table
 from bigunet.viewing.scene import GreyLayer, LabelLayer, Scene
 from bigunet.viewing.snapshot import colour_of
 from bigunet.viewing.zarr_view import physical_unit, placement

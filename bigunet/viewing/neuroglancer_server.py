@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bigunet.errors import OptionError
+from bigunet.extras import how_to_add
 
 
 def load_neuroglancer() -> Any:
@@ -23,7 +24,7 @@ def load_neuroglancer() -> Any:
         import neuroglancer.viewer_base
     except ImportError as error:
         raise OptionError(
-            "the viewer needs neuroglancer: pip install 'bigunet[view]', or give --snapshot"
+            f"the viewer needs neuroglancer: {how_to_add('view')}, or give --snapshot"
         ) from error
     return neuroglancer
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bigunet.errors import BigUNetError
 from bigunet.io.output.table_group import table_attributes, tables_of
-from bigunet.measuring.files import read_table
+from bigunet.measuring.table_reading import read_table
 from bigunet.viewing.scene import ValueLook
 
 MOST_OBJECTS = 300_000
@@ -46,10 +46,7 @@ class ObjectValues:
 
     @cached_property
     def _info(self) -> bytes:
-        columns = read_table(self.table)
-        if len(columns.get("label", ())) > MOST_OBJECTS:
-            columns = {name: column[:MOST_OBJECTS] for name, column in columns.items()}
-        return properties_json(columns)
+        return properties_json(read_table(self.table, most_rows=MOST_OBJECTS))
 
 
 @dataclass(frozen=True)

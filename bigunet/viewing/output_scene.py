@@ -49,7 +49,9 @@ def scene_of_output(path: str, *, image: str | Path = "") -> Scene:
     else:
         labels, probabilities = unfinished_layers(path, begun, described)
         run = Path(path)
-    return Scene(Path(path).name, grey, labels, probabilities, run, notes)
+    written = [layer.image for layer in (*labels, probabilities) if layer is not None]
+    part = written[0] if written and begun.get("option roi") else None
+    return Scene(Path(path).name, grey, labels, probabilities, run, notes, part)
 
 
 def unfinished_layers(
@@ -89,7 +91,8 @@ def unfinished_layers(
 def classes_of(begun: Fingerprint) -> tuple[SegmentationClass, ...]:
     """The classes of the model of a run: those of a bundled model, else classes without names."""
     # This import brings torch, which takes seconds; only a run under way needs it.
-    from bigunet.model.files.model_file import bundled_models, load_model
+    from bigunet.model.files.model_file import load_model
+    from bigunet.model.files.names import bundled_models
 
     name, _, digest = str(begun.get("model", "")).rpartition(" ")
     if name in bundled_models():

@@ -82,6 +82,8 @@ class Scene:
         The folder with the record of a run that is not finished.
     notes : tuple of str
         Lines for people about what is not shown.
+    part : ImageDescription, optional
+        What a viewer shows at first, where it is a part of the image: labels of a region.
     """
 
     title: str
@@ -90,6 +92,7 @@ class Scene:
     probabilities: GreyLayer | None = None
     run: Path | None = None
     notes: tuple[str, ...] = ()
+    part: ImageDescription | None = None
 
     @property
     def main(self) -> ImageDescription:

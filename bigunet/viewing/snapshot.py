@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from bigunet.viewing.pixel_grid import PixelGrid
 from bigunet.viewing.position import parse_position, voxel_at
 from bigunet.viewing.scale_bar import with_scale_bar
 from bigunet.viewing.scene import GreyLayer, LabelLayer, Scene
+from bigunet.viewing.scene_middle import middle_of
 from bigunet.viewing.zarr_view import physical_unit
 
 DEFAULT_SIZE = 1024
@@ -44,7 +46,8 @@ def snapshot(
         A name that ends in ``.png``.
     position : str
         Voxels by axis, such as ``"x=1200,y=800"``. With a place along y or x, the picture shows
-        the part around it, a pixel for each voxel; else the whole plane.
+        the part around it, a pixel for each voxel; else the whole plane, or the region of an
+        output with a region.
     size : int
         Pixels of the longer side.
     image, labels, field, axes
@@ -94,15 +97,25 @@ def drawn_scene(
     ImageError
         If the image cannot be read.
     """
-    voxel = voxel_at(scene.main, position)
-    grid_of = PixelGrid.around if {"y", "x"} & set(position) else PixelGrid.over
-    grid = grid_of(scene.main, voxel, size=size)
+    grid = _grid(scene, position, size)
     picture = np.zeros((grid.height, grid.width, 3), np.uint8)
     if scene.grey is not None:
         picture = _grey_picture(scene.grey, grid)
     for layer in scene.labels:
         picture = _labelled(picture, layer, grid)
     return with_scale_bar(picture, grid.pitch, _unit(scene.main))
+
+
+def _grid(scene: Scene, position: Mapping[str, int], size: int) -> PixelGrid:
+    """The pixels around a stated place, else over the part that the scene shows at first."""
+    voxel = voxel_at(scene.main, middle_of(scene) | dict(position))
+    if {"y", "x"} & set(position):
+        return PixelGrid.around(scene.main, voxel, size=size)
+    whole = PixelGrid.over(scene.main, voxel, size=size)
+    if scene.part is None:
+        return whole
+    part = PixelGrid.over(scene.part, voxel_at(scene.part, {}), size=size)
+    return replace(part, place=whole.place)
 
 
 def _grey_picture(layer: GreyLayer, grid: PixelGrid) -> np.ndarray:

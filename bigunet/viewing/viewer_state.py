@@ -9,6 +9,7 @@ from typing import Any
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.viewing.position import voxel_at
 from bigunet.viewing.scene import ChannelLook, GreyLayer, LabelLayer, Scene
+from bigunet.viewing.scene_middle import middle_of
 from bigunet.viewing.zarr_view import physical_unit
 
 State = dict[str, Any]
@@ -39,7 +40,8 @@ def state_of(scene: Scene, address: Address, position: Mapping[str, int]) -> Sta
         If there is no such position.
     """
     image = scene.main
-    voxel, is_near = voxel_at(image, position), bool({"y", "x"} & set(position))
+    voxel = voxel_at(image, middle_of(scene) | dict(position))
+    is_near = bool({"y", "x"} & set(position))
     shown = [axis for axis in ("x", "y", "z") if axis in image.volume_axes]
     flat = "z" not in shown or _extent(image, "z") == 1
     return {
@@ -47,8 +49,8 @@ def state_of(scene: Scene, address: Address, position: Mapping[str, int]) -> Sta
         "dimensions": {axis: list(_dimension(image, axis)) for axis in _axes(image)},
         "displayDimensions": shown,
         "position": [_place(image, axis, voxel[axis]) for axis in _axes(image)],
-        "crossSectionScale": 1.0 if is_near else _zoom(image, tuple(shown), 1.0 if flat else 0.5),
-        "projectionScale": _zoom(image, tuple(shown), 1.0) * _SCREEN[1],
+        "crossSectionScale": 1.0 if is_near else _zoom(scene, tuple(shown), 1.0 if flat else 0.5),
+        "projectionScale": _zoom(scene, tuple(shown), 1.0) * _SCREEN[1],
         "layout": "xy" if flat else "4panel",
         "showAxisLines": False,
         # A panel that follows the pointer, with all that is known of the place below it.
@@ -180,14 +182,13 @@ def _place(image: ImageDescription, axis: str, voxel: int) -> float:
     return image.volume_translation()[number] / image.volume_scale()[number] + voxel
 
 
-def _zoom(image: ImageDescription, axes: tuple[str, ...], share: float) -> float:
-    """Voxels per pixel of the screen, in the smallest voxel's length."""
-    lengths = {axis: _dimension(image, axis)[0] for axis in axes}
+def _zoom(scene: Scene, axes: tuple[str, ...], share: float) -> float:
+    """Voxels of the image per pixel of the screen, in the smallest voxel's length."""
+    image, seen = scene.main, scene.part or scene.main
     smallest = min(_dimension(image, axis)[0] for axis in _axes(image) if axis != "t")
     room = {"x": _SCREEN[0], "y": _SCREEN[1], "z": _SCREEN[1]}
-    return max(
-        _extent(image, a) * length / smallest / (room[a] * share) for a, length in lengths.items()
-    )
+    lengths = {a: _extent(seen, a) * _dimension(seen, a)[0] for a in axes if a in _axes(seen)}
+    return max(length / smallest / (room[a] * share) for a, length in lengths.items())
 
 
 def _distinct(names: list[str]) -> list[str]:

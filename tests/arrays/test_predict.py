@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import bigunet
 from bigunet import Prediction
 from bigunet.arrays.given_array import GivenArray
-from bigunet.measuring.files import read_table
+from bigunet.measuring.table_reading import read_table
 
 EXTENTS = {"t": 2, "c": 2, "z": 2, "y": 21, "x": 37}
 OUTPUTS = ("classes", "probabilities", "instances")

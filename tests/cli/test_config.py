@@ -159,6 +159,7 @@ def test_a_run_leaves_a_file_that_repeats_it(
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "in.zarr", metadata={"scale": [0.5, 0.5]})
     words = ["--model", tiny_model, "--roi", "x=4um:24um", "--block-shape", "32,32", "--no-report"]
+    words += ["--output", "instances", "--object-class", "1", "--table", "cells.csv"]
     assert bigunet("segment", "in.zarr", "out.zarr", *words).code == 0
     file = Path("out.zarr/bigunet/run.toml")
     asked = tomllib.loads(file.read_text())
@@ -169,11 +170,16 @@ def test_a_run_leaves_a_file_that_repeats_it(
         "roi": {"x": ["4um", "24um"]},
         "block_shape": [32, 32],
         "no_report": True,
+        "outputs": ["instances"],
+        "object_class": "1",
+        "table": "cells.csv",
     }
-    before = contents(tmp_path / "out.zarr")
+    before, table = contents(tmp_path / "out.zarr"), Path("cells.csv").read_bytes()
+    Path("cells.csv").unlink()
     assert bigunet("segment", "--config", file, "--overwrite").code == 0
     assert contents(tmp_path / "out.zarr") == before
     assert tomllib.loads(file.read_text()) == asked
+    assert Path("cells.csv").read_bytes() == table
     assert "already finished" in bigunet("segment", "--config", file, "--resume").err
     library.segment(**asked | {"target": "again.zarr"})
     assert contents(tmp_path / "again.zarr") == before

@@ -245,11 +245,13 @@ def test_the_output_may_not_be_the_input(bigunet: Any, place: Place, option: lis
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["--block-shape", "32,32"], ("block_shape was [64, 64], is [32, 32]",)),
-        (["--roi", "x=0:64"], ("roi",)),
-        (["--output", "probabilities"], ("outputs", "probabilities")),
-        (["--precision", "bf16"], ("precision", "bf16")),
-        (["--ome-version", "0.4"], ("ome_version", "0.4")),
+        (["--block-shape", "32,32"], ("--block-shape was 64,64, is 32,32",)),
+        (["--roi", "x=0:64"], ("--roi x was not given, is 0:64",)),
+        (["--output", "probabilities"], ("--output was classes, is probabilities",)),
+        (["--precision", "bf16"], ("--precision was fp32, is bf16",)),
+        (["--grey-range", "2:255"], ("--grey-range was not given, is 2:255",)),
+        (["--tta"], ("--tta was not given, is given",)),
+        (["--ome-version", "0.4"], ("--ome-version was 0.5, is 0.4",)),
     ],
 )
 def test_resuming_with_other_options_names_the_difference(

@@ -26,7 +26,7 @@ def test_options_arrive_and_json_is_all_there_is_on_stdout(
     bigunet: Any, files: tuple[Path, Path]
 ) -> None:
     outcome = bigunet(
-        *("evaluate", *files, "--kind", "instances", "--objects-of", 2, "--min-size", 2),
+        *("evaluate", *files, "--kind", "instances", "--object-class", 2, "--smallest", 2),
         *("--metric", "seg", "--metric", "panoptic-quality", "--json"),
     )
     assert outcome.code == 0, outcome.err
@@ -40,7 +40,7 @@ def test_options_arrive_and_json_is_all_there_is_on_stdout(
         "seg": 0.5,
     }
     assert outcome.json["kind"] == "instances"
-    assert (outcome.json["objects_of"], outcome.json["min_size"]) == (2, 2)
+    assert (outcome.json["object_class"], outcome.json["smallest"]) == (2, 2)
     assert outcome.json["images"][0]["truth"] == str(files[1])
 
 

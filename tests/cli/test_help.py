@@ -53,7 +53,7 @@ def test_options_of_one_subject_stand_together(bigunet: Any, command: str, secti
 def test_a_section_has_its_options_and_no_others(bigunet: Any) -> None:
     text = bigunet("segment", "--help").out
     network = text.partition("\nNetwork:\n")[2].partition("\n\n")[0]
-    expected = "--model --trust --halo --blend --precision --device --backend --tta"
+    expected = "--model --trust --halo --blend --precision --device --backend --convolution --tta"
     assert options_in(network) == expected.split()
 
 

@@ -13,6 +13,13 @@ import pytest
 HEAVY = {"PIL", "bokeh", "dask", "distributed", "matplotlib", "numpy", "ome_zarr", "openvino",
          "scipy", "tifffile", "torch", "yaml", "zarr"}  # fmt: skip
 
+_CHILDLESS = """
+from multiprocessing.process import BaseProcess
+def refuse(process):
+    raise AssertionError("a process starts")
+BaseProcess.start = refuse
+"""
+
 _MAIN = """
 import sys
 sys.argv = ["bigunet", *sys.argv[1:]]
@@ -26,13 +33,19 @@ print(*sys.modules, file=sys.stderr)
 
 
 def imported(program: str, *words: str) -> tuple[set[str], str]:
-    """Packages that a program imports, and the line before the one that names them."""
+    """Packages that a program imports, and the line before the one that names its modules."""
+    names, before = modules(program, *words)
+    return {name.partition(".")[0] for name in names}, before
+
+
+def modules(program: str, *words: str) -> tuple[set[str], str]:
+    """Modules that a program imports, and the line before the one that names them."""
     done = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     *_, before, names = ["", *done.stderr.splitlines()]
-    return {name.partition(".")[0] for name in names.split()}, before
+    return set(names.split()), before
 
 
 @pytest.mark.parametrize(
@@ -60,7 +73,7 @@ def imported(program: str, *words: str) -> tuple[set[str], str]:
         (["train", "images", "--out", "m", "--augment", "noise=loud"], 1),
         (["train", "images", "--out", "m", "--card", "no-such.json"], 1),
         (["evaluate", "--kind", "no-such"], 1),
-        (["evaluate", "found", "truth", "--border", "edge"], 1),
+        (["evaluate", "found", "truth", "--border-class", "edge"], 1),
         (["info", "--no-such"], 2),
         (["models", "more"], 2),
         (["jobs", "no-such"], 2),
@@ -160,6 +173,25 @@ def test_a_segmentation_imports_what_it_needs_and_no_more() -> None:
         "scipy",
         "tifffile",
     }
+
+
+def test_a_small_image_is_segmented_without_processes_and_without_what_only_some_runs_need(
+    tmp_path: Path, tiny_model: Path, write_image: Any
+) -> None:
+    write_image(tmp_path / "in.zarr")
+    words = ("segment", str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), "--quiet")
+    names, exit_line = modules(_CHILDLESS + _MAIN, *words, "--model", str(tiny_model))
+    assert exit_line == "exit 0"
+    assert {"distributed", "openvino", "torch"} <= names
+    assert not names & {"bokeh", "scipy", "sympy", "tifffile", "torch.distributed.tensor"}
+
+
+def test_a_description_of_an_image_needs_no_network(tmp_path: Path, write_image: Any) -> None:
+    write_image(tmp_path / "in.zarr")
+    packages, exit_line = imported(_MAIN, "info", str(tmp_path / "in.zarr"))
+    assert exit_line == "exit 0"
+    assert "zarr" in packages
+    assert not packages & {"dask", "distributed", "torch"}
 
 
 def test_arithmetic_on_integers_imports_nothing_heavy() -> None:

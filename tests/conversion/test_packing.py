@@ -175,7 +175,7 @@ def test_what_is_there_stays_unless_it_is_ours_and_given_up(labelled: Path, tmp_
             convert(labelled, tmp_path / "foreign.ozx", existing=existing)
     convert(labelled, tmp_path / "a.ozx")
     for existing in ("refuse", "resume"):
-        with pytest.raises(OutputError, match="exists and is whole: give --overwrite"):
+        with pytest.raises(OutputError, match="exists: give --overwrite"):
             convert(labelled, tmp_path / "a.ozx", existing=existing)
     before = (tmp_path / "a.ozx").read_bytes()
     convert(labelled, tmp_path / "a.ozx", existing="overwrite")

@@ -61,7 +61,7 @@ def nuclei(tmp_path: Path) -> Path:
 def test_a_class_is_named_where_the_prediction_names_it(nuclei: Path, name: str) -> None:
     files = nuclei / name, nuclei / "truth.tif"
     result = [
-        evaluate(*files, options=EvaluateOptions("instances", objects_of=which))
+        evaluate(*files, options=EvaluateOptions("instances", object_class=which))
         for which in ("nucleus", "1", 1)
     ]
     assert result[0].scores["matched"] > 0
@@ -75,10 +75,19 @@ def test_a_class_is_named_where_the_prediction_names_it(nuclei: Path, name: str)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "classes 0 background, 1 nucleus, the truth .* --kind instances --objects-of nucleus"),
-        ({"kind": "instances"}, "not of numbered objects; .* such as --objects-of nucleus"),
-        ({"kind": "instances", "objects_of": 7}, "no class 7; its classes are 0 background, 1 nuc"),
-        ({"kind": "instances", "objects_of": "cell"}, "no class 'cell'; its classes are 0 backgr"),
+        (
+            {},
+            "classes 0 background, 1 nucleus, the truth .* --kind instances --object-class nucleus",
+        ),
+        ({"kind": "instances"}, "not of numbered objects; .* such as --object-class nucleus"),
+        (
+            {"kind": "instances", "object_class": 7},
+            "no class 7; its classes are 0 background, 1 nuc",
+        ),
+        (
+            {"kind": "instances", "object_class": "cell"},
+            "no class 'cell'; its classes are 0 backgr",
+        ),
         ({"kind": "boundaries", "interior": 2}, "no class 2; its classes are 0 background"),
     ],
 )
@@ -91,7 +100,7 @@ def test_classes_are_not_scored_as_something_else(
 
 def test_a_known_class_that_does_not_occur_is_no_object(nuclei: Path) -> None:
     write_classes(nuclei / "out.zarr", np.zeros((60, 50), np.uint8), ("background", "nucleus"))
-    options = EvaluateOptions("instances", objects_of="nucleus")
+    options = EvaluateOptions("instances", object_class="nucleus")
     result = evaluate(nuclei / "out.zarr", nuclei / "truth.tif", options=options).scores
     assert (result["matched"], result["spurious"]) == (0, 0)
     assert result["panoptic_quality"] == 0

@@ -39,17 +39,17 @@ def test_a_class_that_is_in_no_prediction_is_doubted(tmp_path: Path) -> None:
         Image.fromarray(plane).save(tmp_path / f"prediction/{k}.png")
         tifffile.imwrite(tmp_path / f"truth/{k}.tif", truth)
     files = tmp_path / "prediction", tmp_path / "truth"
-    evaluate(*files, options=EvaluateOptions("instances", objects_of=1))
-    result = evaluate(*files, options=EvaluateOptions("instances", objects_of=7))
+    evaluate(*files, options=EvaluateOptions("instances", object_class=1))
+    result = evaluate(*files, options=EvaluateOptions("instances", object_class=7))
     assert "no voxel of the prediction is of the class 7" in result.warnings[0]
     assert result.scores["matched"] == 0
     with pytest.raises(OptionError, match=r"0\.png does not name its classes; give the number"):
-        evaluate(*files, options=EvaluateOptions("instances", objects_of="nucleus"))
+        evaluate(*files, options=EvaluateOptions("instances", object_class="nucleus"))
 
 
 def test_one_number_of_many_objects_is_doubted_as_a_class(tmp_path: Path) -> None:
     objects = np.kron(np.arange(1, 21).reshape(4, 5), np.ones((6, 6), int)).astype(np.uint16)
-    (doubt,) = compare(tmp_path, objects, objects, kind="instances", objects_of=1).warnings
+    (doubt,) = compare(tmp_path, objects, objects, kind="instances", object_class=1).warnings
     assert "over 16 values, and names no classes; if it is numbered objects, leave" in doubt
     assert compare(tmp_path, objects, objects, kind="instances").warnings == ()
 

@@ -78,7 +78,7 @@ def test_objects_are_components_of_a_class_and_small_ones_are_left_out(
     classes = noise((40, 30), 3)
     masks = noise((40, 30), 2) * np.uint8(200)
     result = compare(
-        tmp_path, classes, masks, kind="instances", objects_of=2, min_size=3, connected=True
+        tmp_path, classes, masks, kind="instances", object_class=2, smallest=3, connected=True
     ).scores
     objects, count = ndimage.label(classes == 2)
     for k in range(1, count + 1):
@@ -94,9 +94,9 @@ def test_voxels_of_the_border_class_return_to_the_objects(tmp_path: Path) -> Non
     truth = np.zeros((30, 40), np.uint8)
     truth[3:7, 4:20], truth[7:11, 4:20], truth[15:25, 5:30] = 1, 2, 3
     classes = classes_of(truth, TargetRule("cells"))
-    plain = {"kind": "instances", "objects_of": 1}
+    plain = {"kind": "instances", "object_class": 1}
     without = compare(tmp_path, classes, truth, **plain).scores
-    within = compare(tmp_path, classes, truth, **plain, border=2).scores
+    within = compare(tmp_path, classes, truth, **plain, border_class=2).scores
     assert without["matched"] == within["matched"] == 3
     assert without["seg"] < 0.9
     assert within["seg"] > 0.97

@@ -50,7 +50,7 @@ def without_nan(evaluation: Evaluation) -> object:
 def test_the_objects_of_an_output_need_no_name_of_a_class(folder: Path) -> None:
     both = scores(folder, "out.zarr")
     assert both == scores(folder, "out.zarr/labels/instances")
-    assert both == scores(folder, "classes.zarr", objects_of="cell")
+    assert both == scores(folder, "classes.zarr", object_class="cell")
     result = evaluate(folder / "out.zarr", folder / "truth.zarr", kind="instances")
     assert result.images[0].prediction == str(folder / "out.zarr/labels/instances")
     assert result.warnings == ()
@@ -67,14 +67,14 @@ def test_an_output_is_a_truth_by_its_objects_as_well(folder: Path) -> None:
 
 
 def test_a_class_or_its_channel_is_taken_where_it_is_named(folder: Path) -> None:
-    named = evaluate(folder / "out.zarr", folder / "truth.zarr", kind="instances", objects_of=1)
+    named = evaluate(folder / "out.zarr", folder / "truth.zarr", kind="instances", object_class=1)
     assert named.images[0].prediction == str(folder / "out.zarr")
-    with pytest.raises(ImageError, match="say which class is objects, such as --objects-of cell"):
+    with pytest.raises(ImageError, match="say which class is objects, such as --object-class cell"):
         scores(folder, "out.zarr/labels/classes")
 
 
 def test_other_kinds_and_outputs_of_classes_are_read_as_before(folder: Path) -> None:
-    with pytest.raises(ImageError, match="say which class is objects, such as --objects-of cell"):
+    with pytest.raises(ImageError, match="say which class is objects, such as --object-class cell"):
         scores(folder, "classes.zarr")
     for name in ("out.zarr", "classes.zarr"):
         result = evaluate(folder / name, folder / "classes.zarr")
@@ -96,4 +96,4 @@ def test_numbers_of_any_type_and_size_give_the_same_scores(
         large = np.where(image > 0, image.astype(kind) + kind(LARGEST[kind]), kind(0))
         zarr.create_array(str(folder / f"{name}.zarr"), data=large, overwrite=True)
     assert scores(folder, "a.zarr", "b.zarr") == plain
-    assert scores(folder, "a.zarr", "b.zarr", min_size=1) == plain
+    assert scores(folder, "a.zarr", "b.zarr", smallest=1) == plain

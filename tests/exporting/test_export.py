@@ -164,14 +164,56 @@ def test_what_cannot_be_exported_is_said(tmp_path, model_path) -> None:
         bigunet.export(path, tmp_path / "a.zip", image=str(tmp_path / "in.zarr"))
     assert not (tmp_path / "a.zip").exists()
     (tmp_path / "a.zip").touch()
-    with pytest.raises(BigUNetError, match=r"a\.zip exists: remove it first"):
-        bigunet.export(path, tmp_path / "a.zip")
+    with pytest.raises(BigUNetError, match=r"a\.zip exists: give --overwrite, or another name"):
+        bigunet.export("no-such-model", tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("name", ["package", "package.zip"])
+def test_only_a_package_is_overwritten_and_it_is_whole(tmp_path, model_path, name) -> None:
+    other, target = tmp_path / f"other-{name}", tmp_path / name
+    if target.suffix:
+        other.write_bytes(b"no package")
+    else:
+        other.mkdir()
+        (other / "results.csv").touch()
+    with pytest.raises(
+        BigUNetError, match=r"is no package of bioimage\.io, and is not overwritten"
+    ):
+        bigunet.export(model_path(), other, existing="overwrite")
+    assert other.exists()
+    bigunet.export(model_path(), target, tags=("first",))
+    bigunet.export(model_path(), target, tags=("second",), existing="overwrite")
+    package = load_model(target)
+    assert package.description == load_model(model_path()).description
+    assert b"second" in (
+        zipfile.ZipFile(target).read("rdf.yaml")
+        if target.suffix
+        else (target / "rdf.yaml").read_bytes()
+    )
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".partial")]
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "package.module:factory"])
+def test_a_network_of_another_tool_is_refused_before_it_is_read(tmp_path, model_path, name) -> None:
+    model = tmp_path / name
+    if name == "net.onnx":
+        model.write_bytes(
+            (bigunet.export(model_path(), tmp_path / "p") / "weights.onnx").read_bytes()
+        )
+    else:
+        model = name
+    with pytest.raises(BigUNetError, match=r"is a network of another tool, .* bioimageio\.spec"):
+        bigunet.export(model, tmp_path / "a.zip", licence="MIT")
+    assert not (tmp_path / "a.zip").exists()
 
 
 def test_the_command_writes_a_package(bigunet_command, tmp_path, model_path) -> None:
     target = tmp_path / "out.zip"
     words = ("--author", "Ada L", "--tag", "spots", "--json")
     assert bigunet_command("export", model_path(), target, *words).json == {"package": str(target)}
+    refused = bigunet_command("export", model_path(), target, *words)
+    assert "exists: give --overwrite, or another name" in refused.err
+    assert bigunet_command("export", model_path(), target, *words, "--overwrite").code == 0
     with zipfile.ZipFile(target) as archive:
         data = yaml.safe_load(io.BytesIO(archive.read("rdf.yaml")))
     assert data["authors"] == [{"name": "Ada L"}]

@@ -16,7 +16,8 @@ from pyarrow import parquet
 
 import bigunet
 from bigunet.errors import OptionError, OutputError
-from bigunet.measuring.files import read_table, write_table
+from bigunet.measuring.files import write_table
+from bigunet.measuring.table_reading import read_table
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        OptionError, match=r"pip install 'bigunet\[table\]', or name the table .csv"
+        OptionError,
+        match=r"pip install -e '\.\[table\]' in the folder of bigunet, or name the table .csv",
     ):
         write_table({}, tmp_path / "objects.parquet")
     assert not list(tmp_path.iterdir())
@@ -104,3 +106,39 @@ def test_a_table_is_read_as_it_was_written(rows: list[Any], suffix: str) -> None
             # Floats that are all whole are written with a point, and stay floats.
             assert back[name].dtype == np.float64
         np.testing.assert_array_equal(back[name], column)
+
+
+@given(
+    num_rows=st.integers(1, 9),
+    most=st.integers(1, 12),
+    band=st.integers(1, 4),
+    suffix=st.sampled_from([".csv", ".parquet"]),
+)
+def test_the_first_rows_are_those_of_the_table_and_later_ones_are_not_read(
+    num_rows: int, most: int, band: int, suffix: str
+) -> None:
+    label = np.arange(1, num_rows + 1, dtype=np.uint64)
+    table = {"label": label, "area": label * 1.5, "class": np.array(["a"] * num_rows)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"t{suffix}")
+        cuts = range(0, num_rows, band)
+        write_table(({n: c[a : a + band] for n, c in table.items()} for a in cuts), path)
+        _spoil(path, most, band)
+        first = read_table(path, most_rows=most)
+    for name, column in table.items():
+        np.testing.assert_array_equal(first[name], column[:most])
+
+
+def _spoil(path: Path, most: int, band: int) -> None:
+    """Overwrite what lies behind the first rows, as far as it is in the bands of others."""
+    if path.suffix == ".csv":
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[: most + 1]) + (b"\0" if len(lines) > most + 1 else b""))
+        return
+    with parquet.ParquetFile(path) as file:
+        groups = range(-(-most // band), file.num_row_groups)
+        starts = [file.metadata.row_group(k).column(0).data_page_offset for k in groups]
+    if starts:
+        content = bytearray(path.read_bytes())
+        content[starts[0] : starts[0] + 8] = b"\xff" * 8
+        path.write_bytes(content)

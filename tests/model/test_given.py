@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import pickle
 import threading
 from collections.abc import Callable
@@ -13,14 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bigunet.errors import ModelError
+from bigunet.model.given import check_finite
 from bigunet.model.inference.forward import GreyRange, Predictor
 from bigunet.model.model import Model
 
 GREY = GreyRange((0.0,), (1.0,))
+KINDS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64)
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*quantiz.*"
 )
@@ -240,3 +245,16 @@ def test_a_mask_of_minus_infinity_is_no_damage() -> None:
     module = network()
     module.register_buffer("mask", torch.full((3, 3), -torch.inf))
     assert Model.of_module(module, ndim=2).scores == "logits"
+
+
+@given(values=st.lists(st.floats(width=16), min_size=1), kind=st.sampled_from(KINDS))
+def test_weights_that_are_not_finite_are_counted_in_each_type(
+    values: list[float], kind: torch.dtype
+) -> None:
+    tensor = torch.tensor(values).to(kind)
+    wrong = sum(not math.isfinite(value) for value in values)
+    if not wrong:
+        check_finite({"w": tensor})
+        return
+    with pytest.raises(ModelError, match=f"w has {wrong} of {len(values)} weights that are NaN"):
+        check_finite({"w": tensor})

@@ -41,6 +41,14 @@ def _bright_field() -> None:
     model("dark.safetensors", grey_median=(0.0, 0.2), normalisation=usual)
 
 
+def _stained() -> None:
+    voxels = np.random.default_rng(0).normal(200, 3, (3, 128, 128)).astype(np.uint8)
+    voxels[:, 30:90, 30:90] = np.linspace(40, 120, 60)
+    image("stained.zarr", voxels, axes="cyx", channels=("red", "green", "blue"))
+    usual = Normalisation("percentile", 1, 99.8)
+    model("dark.safetensors", grey_median=(0.0, 0.2), normalisation=usual)
+
+
 def _smaller_voxels() -> None:
     image("cells.zarr", noise(128, 128), noise(64, 64), um=0.25)
     model(voxel_size_um=(0.5, 0.5))
@@ -118,6 +126,15 @@ CASES = (
         says="is brighter than the images that model 'dark' was trained on",
         why="The network looks for bright objects.",
         instead="Exchange bright and dark with `--grey-range HIGH:LOW`.",
+    ),
+    Case(
+        "One colour of a stained section, for a model of fluorescence",
+        command="segment stained.zarr out.zarr --channel red --model dark.safetensors",
+        make=_stained,
+        says="of the RGB image is bright where model 'dark' expects dark ground",
+        why="Labels and a table would look right, and be wrong.",
+        instead="Take a model for this stain. If dark objects look like those of the model, "
+        "exchange bright and dark with `--grey-range HIGH:LOW`.",
     ),
     Case(
         "Voxels of half the size that the model knows",

@@ -88,7 +88,7 @@ CASES = (
         "`--resume` with other options",
         command=f"{_RUN} --resume --block-shape 32,32",
         make=_begun,
-        says=r"cannot resume.*block_shape was \[64, 64\], is \[32, 32\].*--overwrite",
+        says=r"cannot resume.*--block-shape was 64,64, is 32,32.*--overwrite",
         why="One part of the output would have the old options, and the rest the new ones.",
         instead="Give the options of the first run, or `--overwrite`.",
     ),
@@ -119,9 +119,9 @@ CASES = (
     Case(
         "A large image from a script without a guard",
         script=_BIG,
-        make=lambda: absent("big.zarr", 4000, 4001),
+        make=lambda: absent("big.zarr", 8000, 4001),
         says=r"line 3 of script.py would run again in each.*if __name__ == \"__main__\":",
-        why="Each process that Python starts reads the script again. Images of under 16 million "
+        why="Each process that Python starts reads the script again. Images of under 32 million "
         "voxels need no process.",
         instead='Put the call under `if __name__ == "__main__":`.',
     ),
@@ -148,5 +148,13 @@ CASES = (
         says="output out.tif: a run writes an OME-Zarr folder.*give out.zarr",
         why="Labels are written block by block, into many files of one folder.",
         instead="Give `out.zarr`; its table and labels are files that other programs read.",
+    ),
+    Case(
+        "Slabs with test-time augmentation",
+        command=f"{_RUN} --slab 8 --tta",
+        make=lambda: (_image(), model()),
+        says="--slab is for bigunet's own U-Nets, without --tta and --blend; leave it out",
+        why="A sweep goes through one network, plane after plane.",
+        instead="Leave out `--slab`; tiles are then computed at once.",
     ),
 )

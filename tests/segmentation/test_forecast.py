@@ -11,6 +11,7 @@ import zarr
 
 from bigunet import SegmentOptions, plan
 from bigunet.segmentation.forecast import forecast
+from bigunet.segmentation.pass_times import PassTimes
 
 
 @pytest.fixture(params=[(600, 500), (1200, 1000)])
@@ -43,7 +44,10 @@ def test_the_forecast_has_all_times_and_leaves_no_file(
 def test_time_grows_with_the_image(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bigunet.segmentation.forecast._timed", lambda *_: (0.5, 1.0))
+    monkeypatch.setattr(
+        "bigunet.segmentation.forecast.pass_times",
+        lambda *_: PassTimes(0.5, 1.0, 0.0, lambda shape: 0.0),
+    )
     monkeypatch.setattr("bigunet.segmentation.forecast._io_seconds", lambda plan, block: (2.0, 3.0))
     monkeypatch.setattr("bigunet.segmentation.forecast.cores", lambda: 5)
     forecasts = []
@@ -65,7 +69,10 @@ def test_time_grows_with_the_image(
 def test_what_a_mask_leaves_out_is_not_counted(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bigunet.segmentation.forecast._timed", lambda *_: (0.0, 1.0))
+    monkeypatch.setattr(
+        "bigunet.segmentation.forecast.pass_times",
+        lambda *_: PassTimes(0.0, 1.0, 0.0, lambda shape: 0.0),
+    )
     monkeypatch.setattr("bigunet.segmentation.forecast._io_seconds", lambda plan, block: (2.0, 3.0))
     zarr.create_array(str(tmp_path / "in.zarr"), shape=(2048, 2048), chunks=(256, 256), dtype="u1")
     mask = zarr.create_array(str(tmp_path / "mask.zarr"), shape=(8, 8), chunks=(8, 8), dtype="u1")

@@ -21,6 +21,7 @@ from bigunet.segmentation.plan.fit import check_fit
 from bigunet.segmentation.plan.normalisation import FixedNormalisation, fix_normalisation
 from bigunet.segmentation.plan.plan import plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
+from bigunet.segmentation.plan.stain import check_stain
 
 
 class Above(nn.Module):
@@ -276,3 +277,39 @@ def test_an_image_is_its_own_other_image(tmp_path: Path) -> None:
         shared = fixed(path, percentiles=percentiles, grey_range_of=str(path))
         assert shared.values == alone.values
     assert not [w for w in warned(path, grey_range_of=str(path)) if "far from" in w]
+
+
+@pytest.mark.parametrize(
+    ("names", "ground", "options", "refused"),
+    [
+        (("red", "green", "blue"), 200, {}, True),
+        (("red", "green", "blue"), 200, {"percentiles": (2, 98)}, True),
+        (("red", "green", "blue"), 20, {}, False),  # fluorescence in colours
+        (("red", "green", "blue"), 200, {"grey_range": ((220, 20),)}, False),  # exchanged
+        (("red", "green", "blue"), 200, {"grey_range": ((20, 220),)}, False),  # as it is
+        (("a", "b", "c"), 200, {}, False),  # only a warning
+    ],
+)
+def test_a_colour_of_a_stained_section_needs_a_grey_range(
+    tmp_path: Path, names: tuple, ground: int, options: dict, refused: bool
+) -> None:
+    voxels = np.random.default_rng(0).normal(ground, 3, (3, 128, 128)).astype(np.uint8)
+    voxels[:, 30:60, 30:60] = np.linspace(40, 120, 30)
+    path = stored(tmp_path / "i", voxels, axes="cyx", names=names)
+    usual = Normalisation("percentile", 1, 99.8)
+    model = described(grey_median=(0.0, 0.2), normalisation=usual)
+    made = plan(path, model=model, options=SegmentOptions(channels=(1,), **options))
+    measured = fix_normalisation(made)
+    if refused:
+        with pytest.raises(OptionError, match=r"channel 1 'green' .* --grey-range \d+:\d+ to exch"):
+            check_stain(made, *measured)
+    else:
+        check_stain(made, *measured)
+
+
+def test_a_model_that_does_not_state_its_ground_takes_any_colour(tmp_path: Path) -> None:
+    voxels = np.full((3, 64, 64), 200, np.uint8)
+    voxels[:, :9] = 30
+    path = stored(tmp_path / "i", voxels, axes="cyx", names=("red", "green", "blue"))
+    made = plan(path, model=MODEL, options=SegmentOptions(channels=(0,)))
+    check_stain(made, *fix_normalisation(made))

@@ -22,6 +22,7 @@ from bigunet import SegmentOptions
 from bigunet.errors import BigUNetError, OutputError, ResumeError
 from bigunet.events import BlockDone, Notice
 from bigunet.io.output.publish import is_complete
+from bigunet.segmentation.plan import worker_choice
 from bigunet.segmentation.run.part import Part
 
 # Two stages write levels 0 and 1. The first row of blocks has no stored voxels, and so no files.
@@ -142,7 +143,13 @@ def test_a_level_that_was_made_without_a_lost_block_is_made_again(
     assert contents(output) == contents(whole)
 
 
-def test_a_finished_output_needs_no_workers(output: Path, segment: Segment) -> None:
+@pytest.mark.parametrize("torch_has_cuda", [False, True])
+def test_a_finished_output_needs_no_workers(
+    output: Path, segment: Segment, monkeypatch: pytest.MonkeyPatch, torch_has_cuda: bool
+) -> None:
+    # With a torch for GPUs, the plan asks the workers how much memory their GPUs have.
+    monkeypatch.setattr(worker_choice, "_torch_has_cuda", lambda: torch_has_cuda)
+    monkeypatch.setattr(worker_choice, "_ANSWER_SECONDS", 0.1)
     before = contents(output) | {"report": (output / "bigunet/report.json").read_bytes()}
     report = segment(output, existing="resume", client=bigunet.ClusterSpec(scheduler="no:1"))
     assert report.already_finished

@@ -20,7 +20,7 @@ from bigunet.machine import processes as guarding
 from bigunet.segmentation.plan.worker_choice import settled, voxels_of
 from bigunet.training.run.first_network import choose_loaders
 
-BIG = 16_000_000
+BIG = 32_000_000
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_program_without_a_guard_segments_small_images(
 def test_for_a_large_image_it_ends_with_a_line_that_shows_the_guard(
     tmp_path: Path, tiny_model: Path, way: str, reason: str
 ) -> None:
-    zarr.create_array(tmp_path / "big.zarr", shape=(4000, 4001), chunks=(512, 512), dtype="u1")
+    zarr.create_array(tmp_path / "big.zarr", shape=(8000, 4001), chunks=(512, 512), dtype="u1")
     done = run(tmp_path, way, image="big.zarr", output="out.zarr", model=tiny_model)
     assert (done.stdout, done.returncode) == ("", 1)
     line = done.stderr.splitlines()[-1]

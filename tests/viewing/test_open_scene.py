@@ -93,7 +93,7 @@ def test_an_output_without_its_image_is_shown_alone_and_says_so(
         assert scene.grey is None
         assert len(scene.labels) == 2
         (note,) = scene.notes
-        assert note.startswith("the image is not shown, only the labels: no such store: ")
+        assert note.startswith("the image is not shown, only the labels: /")
         shown = scene_of(tmp_path / "out.zarr", image=moved)
         assert shown.grey is not None
         assert shown.notes == ()

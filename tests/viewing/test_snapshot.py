@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from PIL import Image
 
 from bigunet.errors import OptionError, OutputError
 from bigunet.io.files.opening import open_image
+from bigunet.viewing.open_scene import SceneRequest, open_scene
 from bigunet.viewing.scale_bar import bar_length, with_scale_bar
 from bigunet.viewing.scene import ChannelLook, GreyLayer, LabelLayer, Scene, ValueLook
 from bigunet.viewing.snapshot import colour_of, drawn_scene, id_colour, snapshot
+from bigunet.viewing.viewer_state import state_of
 
 
 def scene_of(tmp_path: Path, write_image: Any, ids: np.ndarray, **look: Any) -> Scene:
@@ -64,6 +67,37 @@ def test_colours_of_a_slide_are_its_own(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "slide.png")
     assert snapshot(tmp_path / "slide.png", tmp_path / "out.png", size=60) == ()
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), pixels)
+
+
+def add_level(path: Path, pixels: np.ndarray) -> None:
+    """A second level, half as large as the first one, which has voxels of 0.5 µm."""
+    group = zarr.open_group(path, mode="r+")
+    encoding = {"name": "v2", "separator": "/"}
+    group.create_array("1", data=pixels, chunk_key_encoding=encoding)
+    (multiscale,) = group.attrs["multiscales"]
+    steps = [{"type": "scale", "scale": [1, 1]}, {"type": "translation", "translation": [0.25] * 2}]
+    multiscale["datasets"].append({"path": "1", "coordinateTransformations": steps})
+    group.attrs["multiscales"] = [multiscale]
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_an_output_of_a_region_shows_the_region(
+    bigunet: Any, tmp_path: Path, tiny_model: Path, write_image: Any, level: int
+) -> None:
+    pixels = write_image(tmp_path / "i.zarr", shape=(160, 200), metadata={"scale": [0.5, 0.5]})
+    add_level(tmp_path / "i.zarr", pixels[::2, ::2])
+    words = ["--model", tiny_model, "--roi", "x=60:92", "--roi", "y=8:40", "--level", level]
+    bigunet("segment", tmp_path / "i.zarr", tmp_path / "o.zarr", *words, "--no-report")
+    scene = open_scene(SceneRequest(path=tmp_path / "o.zarr"))
+    plain = replace(scene, labels=())
+    whole = drawn_scene(replace(plain, part=None), position={}, size=200)
+    picture = drawn_scene(plain, position={}, size=32 << level)
+    cut = (slice(8 << level, 40 << level), slice(60 << level, 92 << level))
+    np.testing.assert_array_equal(picture, whole[cut])
+    state = state_of(scene, str, {})
+    middle = dict(zip("xy", state["position"]))
+    assert middle == pytest.approx({"x": 76 << level, "y": 24 << level}, abs=level)
+    assert state["crossSectionScale"] == pytest.approx((32 << level) / 650)
 
 
 def test_near_numbers_have_unlike_colours() -> None:

@@ -127,5 +127,8 @@ def test_without_neuroglancer_one_line_says_what_to_install(
     image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "neuroglancer.server", None)
-    with pytest.raises(OptionError, match=r"pip install 'bigunet\[view\]', or give --snapshot"):
+    with pytest.raises(
+        OptionError,
+        match=r"pip install -e '\.\[view\]' in the folder of bigunet, or give --snapshot",
+    ):
         bigunet.view(image)

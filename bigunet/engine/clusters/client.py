@@ -56,6 +56,8 @@ def open_client(
     spec: ClusterSpec,
     tell: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
+    *,
+    connect_seconds: float = 20,
 ) -> Iterator[Client]:
     """A client of the workers that ``spec`` describes. Workers started here are stopped at the end.
 
@@ -67,6 +69,8 @@ def open_client(
         gets them.
     stop : threading.Event, optional
         When it is set, the client waits no longer for jobs in a queue.
+    connect_seconds : float
+        How long to wait for the answer of a scheduler that runs already.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def open_client(
     tell = tell or logger.warning
     check_dask_settings()
     if spec.scheduler is not None:
-        with _connect(spec.scheduler) as client:
+        with _connect(spec.scheduler, connect_seconds) as client:
             yield client
         return
     with _settings():
@@ -176,9 +180,9 @@ def workers_per_cores(client: Client) -> int:
     return max(hosts.values(), default=1)
 
 
-def _connect(scheduler: str) -> Client:
+def _connect(scheduler: str, seconds: float) -> Client:
     try:
-        return Client(_address(scheduler), timeout="20s")
+        return Client(_address(scheduler), timeout=seconds)
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ClusterError(
             f"no Dask scheduler at {scheduler}: {error or type(error).__name__}; give its address "

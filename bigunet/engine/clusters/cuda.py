@@ -10,9 +10,10 @@ from typing import Any, Literal
 from distributed import Client
 
 from bigunet.errors import ClusterError
+from bigunet.extras import how_to_add
 from bigunet.machine.gpus import DRIVER_FILES, Gpu, has_driver_without_pynvml, visible_gpus
 
-INSTALL = "pip install 'bigunet[cuda13]' (or cuda12)"
+INSTALL = f"{how_to_add('cuda13')} (or cuda12)"
 
 
 def gpus_for(workers: int | None) -> tuple[Gpu, ...]:

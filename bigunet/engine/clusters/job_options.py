@@ -23,6 +23,7 @@ from bigunet.engine.clusters.spec import LOOPBACK, ClusterSpec
 from bigunet.engine.clusters.walltime import lifetime_settings, walltime_seconds
 from bigunet.engine.clusters.worker_settings import SETTINGS, THREADS_PER_WORKER, exports
 from bigunet.errors import ClusterError, OptionError
+from bigunet.extras import how_to_add
 
 # The option for the account that pays. Only some batch systems have options for cores and GPUs.
 _ACCOUNTS = {"slurm": "account", "pbs": "account", "lsf": "project", "sge": "project",
@@ -203,8 +204,7 @@ def jobqueue(kind: str) -> Any:
         return importlib.import_module("dask_jobqueue")
     except ImportError as error:
         raise ClusterError(
-            f"--cluster {kind} needs dask-jobqueue and cryptography: pip install "
-            "'bigunet[jobqueue]'"
+            f"--cluster {kind} needs dask-jobqueue and cryptography: {how_to_add('jobqueue')}"
         ) from error
     finally:
         # Its import replaces the handler of Ctrl-C by one that exits with 0.

@@ -106,7 +106,7 @@ class ClusterSpec:
         Choice(ClusterKind, "cluster"),
         "Workers to start. threads: in this process. local: processes on this machine. cuda: a "
         "process for each GPU. The others: jobs of a batch system. auto takes threads for images "
-        "under 16 million voxels, else cuda if torch can use a GPU, else local.",
+        "under 32 million voxels, else cuda if torch can use a GPU, else local.",
         section=WORKERS,
         flag="--cluster",
     )

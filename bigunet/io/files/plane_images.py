@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bigunet.errors import ImageError
+from bigunet.extras import how_to_add
 from bigunet.io.files.file_image import FileImage, FileSeries, check_stated, name_of
 from bigunet.io.images.axes import axis_named
 from bigunet.io.images.channels import COLOURS
@@ -40,7 +41,7 @@ def package(module: str, *, extra: str, kind: str, path: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImageError(
-            f"{path} is {kind}; install the package that reads it: pip install 'bigunet[{extra}]'"
+            f"{path} is {kind}; install the package that reads it: {how_to_add(extra)}"
         ) from error
 
 

@@ -70,7 +70,7 @@ def describe_raster(url: str, *, axes: str = "", ask: bool = False) -> FileImage
     series = FileSeries.of(url)
     if not os.path.isfile(series.path):
         raise ImageError(
-            f"{series.path} is no file on this machine; give the path of an image file"
+            f"there is no file {series.path} on this machine; give the path of an image file"
         )
     known = _format_of(url)
     assert known is not None

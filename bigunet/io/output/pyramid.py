@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bigunet.errors import GeometryError
+from bigunet.io.output.cell_mean import mean
+from bigunet.io.output.majority import majority
 
 Voxels = npt.NDArray[Any]
 
@@ -41,7 +43,7 @@ def downsample_mode(labels: Voxels, factor: Sequence[int]) -> Voxels:
     >>> downsample_mode(np.array([[1, 2, 3], [2, 0, 4]]), (2, 2))
     array([[2, 3]])
     """
-    return _downsample(labels, factor, _mode)
+    return _downsample(labels, factor, majority)
 
 
 def downsample_mean(values: Voxels, factor: Sequence[int]) -> Voxels:
@@ -70,7 +72,7 @@ def downsample_mean(values: Voxels, factor: Sequence[int]) -> Voxels:
     >>> downsample_mean(np.array([0, 1, 5], np.uint8), (2,))
     array([1, 5], dtype=uint8)
     """
-    return _downsample(values, factor, _mean)
+    return _downsample(values, factor, mean)
 
 
 def level_scale(
@@ -95,7 +97,7 @@ def level_scale(
 
 
 def _downsample(
-    values: Voxels, factor: Sequence[int], reduce: Callable[[list[Voxels]], Voxels]
+    values: Voxels, factor: Sequence[int], reduce: Callable[[Voxels, Sequence[int]], Voxels]
 ) -> Voxels:
     if len(factor) != values.ndim or not set(factor) <= {1, 2}:
         raise GeometryError(
@@ -104,14 +106,7 @@ def _downsample(
     shape = [-(-n // f) for n, f in zip(values.shape, factor)]
     result = np.empty(shape, values.dtype)
     for source, target, cell in _regions(values.shape, factor):
-        region = values[source]
-        corners = itertools.product(*(range(f) for f in cell))
-        result[target] = reduce(
-            [
-                region[tuple(slice(start, None, f) for start, f in zip(corner, cell))]
-                for corner in corners
-            ]
-        )
+        result[target] = reduce(values[source], cell)
     return result
 
 
@@ -132,50 +127,3 @@ def _regions(
     for combination in itertools.product(*parts):
         source, target, cell = zip(*combination) if combination else ((), (), ())
         yield source, target, cell
-
-
-def _mode(corners: list[Voxels]) -> Voxels:
-    if len(corners) <= 2:
-        return corners[0]
-    if len(corners) == 4:
-        return _mode_of_four(*corners)
-    best = corners[0]
-    best_count = _count_equal(best, corners)
-    for corner in corners[1:]:
-        count = _count_equal(corner, corners)
-        better = count > best_count
-        best = np.where(better, corner, best)
-        best_count = np.where(better, count, best_count)
-    return best
-
-
-def _mode_of_four(a: Voxels, b: Voxels, c: Voxels, d: Voxels) -> Voxels:
-    # With two pairs, or four different labels, the result must be a.
-    later = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
-    return np.where((a == b) | (a == c) | (a == d), a, later)
-
-
-def _count_equal(corner: Voxels, corners: list[Voxels]) -> npt.NDArray[np.uint8]:
-    count = np.zeros(corner.shape, np.uint8)
-    for other in corners:
-        count += corner == other
-    return count
-
-
-def _mean(corners: list[Voxels]) -> Voxels:
-    if len(corners) == 1:
-        return corners[0]
-    dtype = corners[0].dtype
-    num = len(corners)
-    if not np.issubdtype(dtype, np.integer):
-        return (np.sum(corners, axis=0, dtype=np.float64) / num).astype(dtype)
-    # num is a power of two. Quotients and remainders are summed separately, so that no dtype
-    # overflows, not even uint64.
-    bits = num.bit_length() - 1
-    quotient = np.zeros(corners[0].shape, dtype)
-    remainder = np.zeros(corners[0].shape, np.int16)
-    for corner in corners:
-        quotient += corner >> bits
-        remainder += (corner & (num - 1)).astype(np.int16)
-    quotient += ((2 * remainder + num) >> (bits + 1)).astype(dtype)
-    return quotient

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import zarr
 from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.sync import sync
 from zarr.storage import LocalStore, WrapperStore
 
 from bigunet.errors import GeometryError, OutputError
-from bigunet.geometry import Box, ceil_div
+from bigunet.geometry import Box
 from bigunet.io.output.block_files import Files
+from bigunet.io.output.file_encoder import FileEncoder, files_of
 from bigunet.io.output.output_image import OutputImage
 from bigunet.io.output.pyramid import Voxels, downsample_mean, downsample_mode
 from bigunet.io.output.writing import writing
@@ -158,10 +159,15 @@ class OutputWriter:
         with writing(self._path(level)):
             array = self._opened()[level]
             selection = self._selection(level, box)
-            array[selection] = values.transpose(self._output.storage_order)
+            stored = values.transpose(self._output.storage_order)
             store = array.store_path.store
             assert isinstance(store, _WholeShardStore)
-            return store.pop_written(_keys(array, selection))
+            encoder = FileEncoder.of(array)
+            if encoder is None:
+                array[selection] = stored
+            else:
+                _put_files(store, array, selection, stored, encoder)
+            return store.pop_written(key for key, _ in files_of(array, selection))
 
     def _selection(self, level: int, box: Box) -> tuple[slice, ...]:
         whole = Box.of_shape(self._output.layout.levels[level].shape)
@@ -210,15 +216,23 @@ class OutputWriter:
             )
 
 
-def _keys(array: zarr.Array[Any], selection: tuple[slice, ...]) -> Iterator[str]:
-    """Keys of the files of an array that a selection of whole files covers."""
-    extents = array.shards or array.chunks
-    cells = [
-        range(part.indices(n)[0] // extent, ceil_div(part.indices(n)[1], extent))
-        for part, n, extent in zip(selection, array.shape, extents)
-    ]
-    for cell in itertools.product(*cells):
-        yield f"{array.store_path.path}/{array.metadata.encode_chunk_key(cell)}"
+def _put_files(
+    store: _WholeShardStore,
+    array: zarr.Array[Any],
+    selection: tuple[slice, ...],
+    values: Voxels,
+    encoder: FileEncoder,
+) -> None:
+    """Write each file that a selection covers; a file of zeros alone is removed.
+
+    This thread encodes. Zarr's one thread for stores, which all blocks share, only writes.
+    """
+    for key, part in files_of(array, selection):
+        content = encoder.encode(values[part])
+        if content is None:
+            sync(store.delete(key))
+        else:
+            sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
 
 
 class _WholeShardStore(WrapperStore[LocalStore]):

@@ -91,7 +91,10 @@ def find_pairs(
         raise ImageError(_unread(address))
     if not os.path.isdir(address):
         what = "" if called == _IN_TRAINING else f"the {called.image} "
-        raise ImageError(f"{what}{address} is no image, folder of images or CSV table")
+        known = "give an image, a folder of images or a CSV table"
+        if "://" not in address and not os.path.lexists(address):
+            raise ImageError(f"{what}{address} does not exist; {known}")
+        raise ImageError(f"{what}{address} is no image; {known}")
     return _pairs_of_folders(address, stated, called)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -17,9 +16,10 @@ from bigunet.machine.files import replacing
 from bigunet.model.description import ModelDescription
 from bigunet.model.files.header import Header, check_fits, differences, plain_json, read_header
 from bigunet.model.files.int8_tensors import read_int8, without_int8
-from bigunet.model.files.not_a_model import kind_of_file, kind_of_folder
+from bigunet.model.files.names import bundled_models, find_model
 from bigunet.model.files.writing import METADATA_KEY, write_tensors
-from bigunet.model.foreign.opening import foreign_kind, open_foreign
+from bigunet.model.foreign.kinds import foreign_kind
+from bigunet.model.foreign.opening import open_foreign
 from bigunet.model.given import check_finite, unwrapped
 from bigunet.model.int8.numbers import PREFIX
 from bigunet.model.model import Model
@@ -183,44 +183,6 @@ def _with_weights(description: ModelDescription, state: Mapping[str, torch.Tenso
     module = _on_meta(description)
     module.load_state_dict(state, assign=True)
     return module
-
-
-def bundled_models() -> dict[str, Path]:
-    """Name and path of the models that come with bigunet."""
-    folder = resources.files("bigunet") / "bundled"
-    paths = sorted(Path(str(folder)).glob("*.safetensors"))
-    return {path.stem: path for path in paths}
-
-
-def find_model(source: str | os.PathLike[str]) -> Path:
-    """The path of a model that is given by name or by path.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, or if the file is recognised as another kind.
-    """
-    if not isinstance(source, (str, os.PathLike)):
-        raise ModelError(
-            f"a {type(source).__name__} is neither a name nor a path of a model: wrap a module "
-            "with bigunet.Model.of_module(module, ndim=2)"
-        )
-    bundled = bundled_models()
-    if str(source) in bundled:
-        return bundled[str(source)]
-    try:
-        path = Path(source).expanduser()
-        kind = kind_of_file(path) if path.is_file() else None
-        if path.is_dir():
-            kind = kind_of_folder(path)
-        elif path.is_file() and kind is None:
-            return path
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{str(source)!r} cannot be read: {error}") from error
-    if kind is not None:
-        raise ModelError(f"{source} is {kind[0]}, no model of bigunet: {kind[1]}")
-    names = ", ".join(bundled) or "none"
-    raise ModelError(f"no model {str(source)!r}: neither a file nor bundled (bundled: {names})")
 
 
 def _on_meta(description: ModelDescription) -> Network:

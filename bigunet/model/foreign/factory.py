@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +15,6 @@ from bigunet.errors import ModelError
 from bigunet.model.brief import first_line
 from bigunet.model.foreign.by_value import pack_modules_of
 from bigunet.model.foreign.foreign_module import ForeignModule
-
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-
-
-def is_factory(source: str) -> bool:
-    """Whether a model is named as ``package.module:factory``.
-
-    >>> is_factory("mynets.unet:make"), is_factory("C:/models/unet.onnx")
-    (True, False)
-    """
-    return _NAME.fullmatch(source) is not None
 
 
 def load_factory(source: str) -> ForeignModule:

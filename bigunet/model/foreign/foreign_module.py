@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bigunet.errors import ModelError
+from bigunet.extras import how_to_add
 
 _AXES_OF_WEIGHTS = {4: 2, 5: 3}
 _IN_PYTHON = "build it in Python and give bigunet.Model.of_module(network, ndim=2, channels=(...))"
@@ -86,5 +87,5 @@ def package(name: str, *, extra: str, path: Path, kind: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise ModelError(
-            f"{path} is {kind}; install the package that reads it: pip install 'bigunet[{extra}]'"
+            f"{path} is {kind}; install the package that reads it: {how_to_add(extra)}"
         ) from error

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from bigunet.errors import InexactError, ModelError
-from bigunet.model.files.not_a_model import kind_of_file
-from bigunet.model.foreign.factory import is_factory, load_factory
+from bigunet.model.foreign.factory import load_factory
 from bigunet.model.foreign.foreign_module import ForeignModule
+from bigunet.model.foreign.kinds import ForeignKind, foreign_kind
 from bigunet.model.foreign.onnx_file import load_onnx
 from bigunet.model.foreign.programs import load_pt2, load_torchscript
+from bigunet.model.given import module_from
+from bigunet.model.measured import Measured
 from bigunet.model.model import Model
 from bigunet.model.probing.whole_tiles import measure_tiles
+from bigunet.model.remembered import Remembered, file_key, keep_measured, recall_measured
 from bigunet.options.short_repr import shown_shape
-
-ForeignKind = Literal["onnx", "pt2", "torchscript", "factory"]
 
 OR_BLEND = "; to run it all the same, blended and not exact, give --blend and --tile-shape"
 _WHY_TRUST: dict[ForeignKind, str] = {
@@ -27,31 +28,6 @@ _WHY_TRUST: dict[ForeignKind, str] = {
     "torchscript": "a TorchScript module, a program that can read and write your files",
     "factory": "code that is imported and called, and can do all that you can",
 }
-
-
-_KINDS: dict[str, ForeignKind] = {
-    "an ONNX model": "onnx",
-    "a TorchScript module": "torchscript",
-    "a program of torch.export": "pt2",
-}
-"""By what ``kind_of_file`` says of a file."""
-
-
-def foreign_kind(source: object) -> ForeignKind | None:
-    """The kind of network that a name or a file is; None if it is none of another tool.
-
-    Of a file only the first bytes, and the names inside an archive, are read.
-    """
-    if not isinstance(source, (str, os.PathLike)):
-        return None
-    try:
-        path = Path(source).expanduser()
-        if path.is_file():
-            kind = kind_of_file(path)
-            return _KINDS.get(kind[0]) if kind else None
-        return "factory" if is_factory(os.fspath(source)) and not path.exists() else None
-    except (OSError, ValueError, RuntimeError):
-        return None
 
 
 def read_network(source: str | os.PathLike[str], *, trust: bool = False) -> ForeignModule:
@@ -114,22 +90,41 @@ def open_foreign(
     """
     network = read_network(source, trust=trust)
     try:
-        ndim, channels = network.axes_and_channels()
-        model = Model.of_module(
-            network.module,
-            ndim=ndim,
-            channels=tuple(map(str, range(channels))),
-            name=_name_of(source),
-            halo=halo,
-            blend=blend,
-            tile_shape=network.tile_shape,
-        )
+        model = _model_of(source, network, halo=tuple(halo), blend=blend)
     except InexactError as error:
         raise InexactError(f"{source}: {error}{OR_BLEND}") from error
     except ModelError as error:
         _check_one_shape(source, network, blend)
         raise ModelError(f"{source}: {error}") from error
     return replace(model, path=address_of(source), assumed=("normalisation", "classes"))
+
+
+def _model_of(
+    source: str | os.PathLike[str], network: ForeignModule, *, halo: tuple[int, ...], blend: bool
+) -> Model:
+    """The model of a network; a file that was measured before is not measured again."""
+    ndim, num_channels = network.axes_and_channels()
+    channels, name = tuple(map(str, range(num_channels))), _name_of(source)
+    shape = network.tile_shape if blend else None
+    path = Path(source).expanduser()
+    # The code of a factory is not in one file.
+    key = ""
+    if path.is_file():
+        key = file_key(path, ndim=ndim, channels=num_channels, halo=halo, tile_shape=shape)
+    module = module_from(network.module)
+    if key and (known := recall_measured(key)) is not None:
+        # Weights may lie in other files, which the key does not know.
+        with contextlib.suppress(Exception):  # a module may raise any error
+            model = Model.of_measured(module, known.measured, channels=channels, name=name)
+            if model.digest == known.digest:
+                return model
+    measured = Measured.of(
+        module, in_channels=num_channels, ndim=ndim, scores=None, halo=halo, tile_shape=shape
+    )
+    model = Model.of_measured(module, measured, channels=channels, name=name)
+    if key:
+        keep_measured(key, Remembered(measured, model.digest))
+    return model
 
 
 def _check_one_shape(source: str | os.PathLike[str], network: ForeignModule, blend: bool) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bigunet.errors import OptionError
+from bigunet.extras import how_to_add
 from bigunet.model.copying import copied
 from bigunet.model.inference.openvino_module import (
     OPENVINO_PRECISIONS,
@@ -40,7 +41,7 @@ def choose_backend(
         if not on_cpu:
             raise OptionError(f"OpenVINO runs on the CPU here, not on {device}: --backend torch")
         if not has_openvino():
-            raise OptionError("--backend openvino needs OpenVINO: pip install 'bigunet[openvino]'")
+            raise OptionError(f"--backend openvino needs OpenVINO: {how_to_add('openvino')}")
     if choice != "auto":
         return choice
     fits = on_cpu and precision in OPENVINO_PRECISIONS and isinstance(network_in(module), Network)

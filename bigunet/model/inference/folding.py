@@ -25,7 +25,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     for parent in list(folded.modules()):
         if isinstance(parent, torch.jit.ScriptModule):
             continue
-        if type(parent).forward is not nn.Sequential.forward or _is_altered(parent):
+        if type(parent).forward is not nn.Sequential.forward or is_altered(parent):
             continue
         for first, second in itertools.pairwise(list(parent._modules)):
             conv, norm = parent._modules[first], parent._modules[second]
@@ -39,10 +39,10 @@ def _is_foldable(conv: nn.Module, norm: nn.Module) -> bool:
     if type(conv) not in _CONVOLUTIONS or type(norm) not in _NORMALISATIONS:
         return False
     # A layer without running statistics cannot be folded: it uses each tile's own statistics.
-    return norm.running_mean is not None and not _is_altered(conv) and not _is_altered(norm)
+    return norm.running_mean is not None and not is_altered(conv) and not is_altered(norm)
 
 
-def _is_altered(module: nn.Module) -> bool:
+def is_altered(module: nn.Module) -> bool:
     """Whether a call of the module runs more than the forward method of its class."""
     hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
     return bool(hooked) or parametrize.is_parametrized(module)

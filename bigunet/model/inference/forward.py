@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -14,18 +14,18 @@ from torch import Tensor
 
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.inference.backend import choose_backend, with_backend
+from bigunet.model.inference.convolution import backend_with, with_convolution
 from bigunet.model.inference.in_precision import in_precision
 from bigunet.model.inference.inputs import GreyRange, NetworkInputs
 from bigunet.model.inference.link import Link, UnderWay, link_to
-from bigunet.model.inference.score_maps import (
-    are_finite,
-    check_scores_finite,
-    labels_of,
-    shares_as_bytes,
-)
+from bigunet.model.inference.score_maps import are_finite, check_scores_finite
+from bigunet.model.inference.score_planes import joined, results_of
+from bigunet.model.inference.sweep import Sweep, check_can_sweep
 from bigunet.model.model import Model
+from bigunet.model.networks.unet import UNet
 from bigunet.model.probing.scores import as_probabilities
 from bigunet.options.choices import BackendChoice, Precision
+from bigunet.options.convolution_kind import is_winograd
 
 # When memory ends, torch raises an ordinary RuntimeError on a CPU. So do OpenVINO and, on a GPU,
 # cuDNN and cuBLAS, which report that no algorithm fits.
@@ -36,8 +36,7 @@ _NO_MEMORY = re.compile(
     r"|NDArray > 2\*\*32|NDArray dimension length > INT_MAX",
     re.IGNORECASE,
 )
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""What torch computes in by itself; fp32 and int8 are what a module is made for."""
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +115,13 @@ class Predictor:
         The library that computes; ``auto`` is the fastest one available.
     threads : int, optional
         Number of cores for one tile of OpenVINO; by default as many as torch uses.
+    convolution : str
+        How convolutions are computed, as the option of `segment` has it; ``auto`` is direct.
     link : Link, optional
         The link to the device; by default the link for its type.
+    slab : int
+        Planes of a tile's first axis that the network, a U-Net, takes at a time, so that a long
+        tile takes little memory; 0 to take each tile at once. Torch computes slabs.
     """
 
     def __init__(
@@ -129,7 +133,9 @@ class Predictor:
         precision: Precision = "fp32",
         backend: BackendChoice = "torch",
         threads: int | None = None,
+        convolution: str = "direct",
         link: Link | None = None,
+        slab: int = 0,
     ) -> None:
         if precision not in get_args(Precision):
             known = ", ".join(get_args(Precision))
@@ -140,20 +146,38 @@ class Predictor:
         self.precision = precision
         self._kind = model.scores
         module = in_precision(model, precision, device=device).to(self.device)
+        self.winograd = is_winograd(convolution)
+        backend = backend_with(convolution, backend)
+        if slab:
+            check_can_sweep(model.module, backend, convolution, precision)
+            backend = "torch"
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
         # On Apple's GPUs channels last is not known to be faster, and torch had faults with it.
         if self.backend != "openvino" and self.device.type != "mps":
             self._layout = torch.channels_last if model.ndim == 2 else torch.channels_last_3d
             module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
+        threads = threads or torch.get_num_threads()
+        module = with_convolution(
+            module,
+            convolution,
+            backend=self.backend,
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
         self._module = with_backend(
             module,
             self.backend,
             in_channels=model.in_channels,
             sample_shape=model.sample_shape,
             precision=precision,
-            threads=threads or torch.get_num_threads(),
+            threads=threads,
         )
+        self._sweep = None
+        if slab:
+            network = cast(UNet, self._module)
+            self._sweep = Sweep(network, slab, dtype=_DTYPES[precision], layout=self._layout)
         self._inputs = NetworkInputs(grey_range, ndim=model.ndim, device=self.device)
         # After the weights are on the device: the link's streams do not wait for that copy.
         self._link = link or link_to(self.device)
@@ -189,7 +213,7 @@ class Predictor:
             If the pass does not fit the device's memory; a smaller tile may fit.
         """
         with torch.inference_mode(), self._memory_errors():
-            scores = self._scores(self._inputs.prepared(tile).to(self.device))
+            scores = joined(self._scores(self._inputs.prepared(tile).to(self.device)), axis=1)
             check_scores_finite(bool(are_finite(scores)), self.precision)
             return scores.clone() if self.backend == "openvino" else scores
 
@@ -217,24 +241,33 @@ class Predictor:
         """
 
         def outcome(values: Tensor) -> list[Tensor]:
-            scores = self._scores(values)
-            kept = scores[(slice(None), *inner)]
-            shares = [shares_as_bytes(kept, self._kind)] if probabilities else []
-            return [labels_of(kept), are_finite(scores), *shares]
+            kind = self._kind if probabilities else None
+            return results_of(self._scores(values), inner, shares=kind)
 
         with torch.inference_mode(), self._memory_errors():
             return Pending(self._link.run(self._inputs.prepared(tile), outcome), self.precision)
 
-    def _scores(self, values: Tensor) -> Tensor:
-        """Scores of prepared values on the device; the next tile may overwrite them."""
+    def _scores(self, values: Tensor) -> Iterator[Tensor]:
+        """Scores of prepared values on the device, in parts along their first axis of space.
+
+        The next part and the next tile may overwrite them.
+        """
+        for part in self._parts(values):
+            scores = part[0].float()
+            yield as_probabilities(scores) if self._kind == "probabilities" else scores
+
+    def _parts(self, values: Tensor) -> Iterator[Tensor]:
+        if self._sweep is not None:
+            cuts = self._sweep.slabs(values.shape[1])
+            slabs = (self._inputs.normalised(values[:, cut]).unsqueeze(0) for cut in cuts)
+            yield from self._sweep.scores(slabs, values.shape[1:])
+            return
         image = self._inputs.normalised(values)
         image = image.unsqueeze(0).contiguous(memory_format=self._layout)
-        dtype = _DTYPES.get(self.precision)
-        cast = dtype is not None and self.backend != "openvino"
-        with torch.autocast(self.device.type, dtype, enabled=cast):
+        cast = self.precision in ("bf16", "fp16") and self.backend != "openvino"
+        with torch.autocast(self.device.type, _DTYPES.get(self.precision), enabled=cast):
             scores: Tensor = self._module(image)
-        scores = scores[0].float()
-        return as_probabilities(scores) if self._kind == "probabilities" else scores
+        yield scores
 
     @contextlib.contextmanager
     def _memory_errors(self) -> Iterator[None]:

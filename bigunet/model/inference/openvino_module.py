@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from torch import Tensor, nn
 
 from bigunet.errors import ModelError, OptionError
+from bigunet.extras import how_to_add
 from bigunet.model.inference.int8_graph import int8_graph
 from bigunet.model.int8.int8_unet import Int8UNet
 from bigunet.model.networks.network import Network
@@ -155,8 +156,11 @@ def _converted(module: nn.Module, sample: Tensor) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     frontend = FrontEndManager().load_by_framework("pytorch")
+    # A second trace shows whether a module gives the same scores twice. The networks of bigunet do,
+    # and the check takes a second: it imports torch's distributed tensors, and sympy.
+    again = {"check_trace": not isinstance(module, Network)}
     # This variable keeps the decoder alive until all is converted; the frontend does not.
-    decoder = TorchScriptPythonDecoder(module, example_input=sample)
+    decoder = TorchScriptPythonDecoder(module, example_input=sample, trace_kwargs=again)
     return frontend.convert(frontend.load(decoder))
 
 
@@ -164,9 +168,7 @@ def _openvino() -> Any:
     try:
         return _imported()
     except ImportError as error:
-        raise OptionError(
-            "--backend openvino needs OpenVINO: pip install 'bigunet[openvino]'"
-        ) from error
+        raise OptionError(f"--backend openvino needs OpenVINO: {how_to_add('openvino')}") from error
 
 
 def _imported() -> Any:

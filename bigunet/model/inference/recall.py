@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +13,8 @@ from cachetools import LRUCache
 from bigunet.model.inference.forward import Pending, Prediction, Predictor
 
 _LIMIT_BYTES = 64_000_000
+
+_Key = tuple[object, ...]
 
 
 class Awaited(Protocol):
@@ -83,7 +85,7 @@ class RecallingPredictor:
     def __init__(self, predictor: Predictor, *, limit_bytes: int = _LIMIT_BYTES) -> None:
         self.predictor = predictor
         self.num_computed = 0
-        self._cache: LRUCache[bytes, Prediction] = LRUCache(
+        self._cache: LRUCache[_Key, Prediction] = LRUCache(
             limit_bytes, getsizeof=lambda prediction: prediction.nbytes
         )
 
@@ -97,18 +99,23 @@ class RecallingPredictor:
     ) -> Awaited:
         """See :meth:`Predictor.begin`."""
         tile = np.ascontiguousarray(tile)
-        # Hashing takes a few milliseconds where the network takes hundreds.
-        task = f"{tile.shape} {tile.dtype} {tuple(inner)} {probabilities}"
-        digest = hashlib.blake2b(task.encode(), digest_size=16)
-        digest.update(tile.data)
-        key = digest.digest()
+        key = _key(tile, inner, probabilities=probabilities)
         if (prediction := self._cache.get(key)) is not None:
             return Recalled(prediction)
         pending = self.predictor.begin(tile, inner, probabilities=probabilities)
         self.num_computed += 1
         return _Kept(pending, lambda prediction: self._keep(key, prediction))
 
-    def _keep(self, key: bytes, prediction: Prediction) -> None:
+    def _keep(self, key: _Key, prediction: Prediction) -> None:
         # The cache refuses a prediction that is larger than its limit.
         if key not in self._cache and prediction.nbytes <= self._cache.maxsize:
             self._cache[key] = prediction
+
+
+def _key(tile: np.ndarray, inner: Sequence[slice], *, probabilities: bool) -> _Key:
+    """What equal tasks have in common: 96 bits stand for the voxels.
+
+    Both sums together take a third of the time of a cryptographic one.
+    """
+    task = (tile.shape, tile.dtype.str, tuple((s.start, s.stop) for s in inner), probabilities)
+    return (*task, zlib.crc32(tile.data), hash(tile.tobytes()))

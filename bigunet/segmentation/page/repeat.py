@@ -7,7 +7,7 @@ import shlex
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-from bigunet.model.files.model_file import bundled_models
+from bigunet.model.files.names import bundled_models
 from bigunet.segmentation.place import Place
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.segment_options import SegmentOptions

@@ -69,7 +69,7 @@ def check_fit(plan: SegmentPlan, normalisation: FixedNormalisation, bulk: Bulk) 
         voxel_size_um=None if size is None else size[-plan.network_axes :],
         model_voxel_size_um=model_size,
         best_level=min(levels, key=lambda k: levels[k]) if levels else None,
-        medians=tuple(_share(values[1], low, high) for low, high, values in ranges),
+        medians=tuple(share_of(values[1], low, high) for low, high, values in ranges),
         warnings=(
             *(() if plan.exact else (f"the labels are {plan.method}",)),
             *_size_warnings(plan, levels),
@@ -154,7 +154,7 @@ def _range_warning(
             "to measure; give --grey-range LOW:HIGH"
         )
     if made.origin == "image":
-        if abs(_share(most, low, high)) < _NARROW:
+        if abs(share_of(most, low, high)) < _NARROW:
             return (
                 f"98 % of the voxels of {label} lie in the lowest {_NARROW:.0%} of the grey range "
                 f"{low:g} to {high:g}; if objects are missed, give --grey-range LOW:HIGH"
@@ -175,10 +175,13 @@ def _median_warning(
 ) -> str:
     """A warning if the image is much brighter or darker than the training images."""
     usual = model.description.grey_median
-    median = _share(seen[1], low, high)
-    if usual is None or usual[0] - _MEDIAN_MARGIN <= median <= usual[1] + _MEDIAN_MARGIN:
+    median = share_of(seen[1], low, high)
+    if usual is None:
         return ""
-    kind = "brighter" if median > usual[1] else "darker"
+    brighter = is_brighter(model, low, high, seen)
+    if not brighter and median >= usual[0] - _MEDIAN_MARGIN:
+        return ""
+    kind = "brighter" if brighter else "darker"
     return (
         f"{label} is {kind} than the images that model {model.description.name!r} was trained on "
         f"(median at {median:.2f} of the grey range, there {usual[0]:.2f} to {usual[1]:.2f}), "
@@ -187,6 +190,21 @@ def _median_warning(
     )
 
 
-def _share(value: float, low: float, high: float) -> float:
+def is_brighter(model: Model, low: float, high: float, seen: tuple[float, ...]) -> bool:
+    """Whether a channel is much brighter than the training images, if the model states them.
+
+    Parameters
+    ----------
+    model : Model
+    low, high : float
+        The grey range.
+    seen : tuple of float
+        Of the channel, as `Bulk` has it: its second number is the median.
+    """
+    usual = model.description.grey_median
+    return usual is not None and share_of(seen[1], low, high) > usual[1] + _MEDIAN_MARGIN
+
+
+def share_of(value: float, low: float, high: float) -> float:
     """Position of a value in a range: 0 is its low end, 1 its high end."""
     return (value - low) / (high - low)

@@ -18,17 +18,20 @@ from bigunet.io.images.label_classes import is_labels
 from bigunet.io.images.multiscale import ImageDescription
 from bigunet.io.images.units import scale_um
 from bigunet.measuring.block_sums import MOST_VOXELS
+from bigunet.model.inference.convolution import check_convolution
 from bigunet.model.inference.hardware import device_of, has_device, native_precision
 from bigunet.model.inference.in_precision import check_quantised, takes_int8
 from bigunet.model.inference.turning import turned
 from bigunet.model.model import Model
 from bigunet.options.choices import Precision
+from bigunet.options.convolution_kind import AUTO, DIRECT, is_winograd
 from bigunet.options.option_fields import chosen
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.blend_choice import blend_tiling
 from bigunet.segmentation.plan.channel_choice import choose_channels
+from bigunet.segmentation.plan.deep_blocks import deep_block_shape
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
 from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
@@ -42,6 +45,7 @@ from bigunet.segmentation.plan.seen_axes import seen_along
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.plan.shapes import block_shape, tile_shape
+from bigunet.segmentation.plan.slabs import slab_choices
 from bigunet.segmentation.plan.voxel_size import resolve_level
 from bigunet.segmentation.plan.worker_choice import gpu_bytes, settled
 from bigunet.segmentation.segment_keywords import SegmentKeywords
@@ -127,6 +131,9 @@ def make_plan(
     options = replace(
         options, level=level, roi=roi, channels=channels, precision=precision, outputs=outputs
     )
+    if options.convolution == AUTO:
+        # A run measures before it begins; all else computes directly.
+        options = replace(options, convolution=DIRECT)
     size = scale_um(image, level)
     objects = choose_objects(
         model.description,
@@ -136,19 +143,22 @@ def make_plan(
         axes=image.volume_axes,
     )
     model = _turned(image, model, level) if options.tta else model
+    check_convolution(model.module, options.convolution)
     share = MemoryShare.of(
         options.memory_limit or memory_bytes, workers, gpu_bytes, machine_bytes=machine_bytes
     )
     blend = blend_tiling(model, options, image.volume_shape(level))
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
     field = field if blend is None else blend.field
-    block, tile = _shapes(image, model, options, field=field, region=region, share=share)
+    block, tile, slab = _shapes(
+        image, model, options, field=field, region=region, share=share, workers=workers
+    )
     if objects is not None and not options.no_table:
         _check_measurable(block[-linked_ndim(options, model.ndim) :])
     return SegmentPlan(
         image=image,
         model=model,
-        options=replace(options, block_shape=block, tile_shape=tile[-model.ndim :]),
+        options=replace(options, block_shape=block, tile_shape=tile[-model.ndim :], slab=slab),
         channels=channels,
         region=region,
         tiling=blend or Tiling(field, tile),
@@ -169,27 +179,43 @@ def _shapes(
     field: ReceptiveField,
     region: Box,
     share: MemoryShare,
-) -> tuple[Point, Point]:
-    """Shapes of blocks and of what each tile keeps, along the axes of the volume."""
+    workers: int,
+) -> tuple[Point, Point, int]:
+    """Shapes of blocks and of what each tile keeps, along the volume's axes, and the slab."""
     block_bytes = _block_bytes(image, model, options, field)
-    block = block_shape(
-        region.shape,
-        model.ndim,
-        options.block_shape,
-        memory_bytes=block_bytes,
-        limit_bytes=share.block_bytes,
+    slabs = slab_choices(model, options, on_gpu=share.on_gpus)
+    deep = model.ndim == 3 and any(slabs) and not options.block_shape
+    block = (
+        deep_block_shape(
+            region.shape,
+            memory_bytes=block_bytes,
+            limit_bytes=share.block_bytes,
+            workers=workers,
+        )
+        if deep
+        else block_shape(
+            region.shape,
+            model.ndim,
+            options.block_shape,
+            memory_bytes=block_bytes,
+            limit_bytes=share.block_bytes,
+        )
     )
-    largest = BlockGrid(region, block).box((0,) * region.ndim)
+    grid = BlockGrid(region, block)
+    largest = grid.box((0,) * region.ndim)
     assert options.precision != "auto"
-    tile = tile_shape(
+    tile, slab = tile_shape(
         model,
         field,
         largest,
         options.tile_shape,
         precision=options.precision,
-        limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
+        limit_bytes=share.pass_bytes(block_bytes(largest.shape), grid.num_blocks),
+        slabs=slabs,
+        on_gpu=share.on_gpus,
+        dtype=np.dtype(image.level(options.chosen_level).dtype),
     )
-    return block, tile
+    return block, tile, slab
 
 
 def _check_measurable(block: Point) -> None:
@@ -248,10 +274,14 @@ def _precision(model: Model, options: SegmentOptions) -> Precision:
         check_quantised(model)
     if options.precision != "auto":
         return options.precision
+    if is_winograd(options.convolution):
+        return "fp32"
     # Workers on other machines may have another device; each refuses one that it lacks.
     there = options.device == "auto" or has_device(options.device)
     device = device_of(options.device) if there else "cpu"
-    if takes_int8(model, device=device, backend=options.backend):
+    # A slab and Winograd's method are for floats.
+    is_free = options.slab in ("auto", 0) and not is_winograd(options.convolution)
+    if is_free and takes_int8(model, device=device, backend=options.backend):
         return "int8"
     native = native_precision(device)
     return native if native in model.description.precisions else "fp32"

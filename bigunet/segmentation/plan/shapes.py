@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from bigunet.errors import OptionError
 from bigunet.geometry import Box, Point
@@ -14,6 +17,8 @@ from bigunet.model.model import Model
 from bigunet.model.networks.network import Network
 from bigunet.options.choices import Precision
 from bigunet.receptive import ReceptiveField
+from bigunet.segmentation.plan.pass_costs import pass_cost
+from bigunet.segmentation.plan.slabs import cheapest_first, swept_memory, swept_seconds
 from bigunet.tile_choice import TileCost, tile_costs
 
 # More memory saves little in 2D: a 16-wide network took 5 % more time with half of it, and 4 % less
@@ -23,11 +28,9 @@ _LARGEST_PLANE_BYTES = 1_000_000_000
 _NUMBER_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 2.5}
 # Measured peaks, with grey values and scores in fp32, were 0.7 to 1.3 times the activations.
 _MARGIN = 1.2
-# A pass takes some 4 ms besides its operations, on a core that does 100 to 200 GFLOP/s. Without
-# this, a network that computes nothing twice would get the smallest tiles.
-_PASS_FLOPS, _PASS_VOXELS = 500_000_000, 50_000
 # Numbers per voxel that are assumed for a module of unknown structure: those of a 64-wide U-Net.
 _UNKNOWN_ACTIVATIONS = 256
+_BYTE = np.dtype(np.uint8)
 
 
 def block_shape(
@@ -82,8 +85,13 @@ def tile_shape(
     *,
     precision: Precision,
     limit_bytes: int,
-) -> Point:
-    """Shape of the voxels that one forward pass keeps: the one asked for, or a chosen one.
+    slabs: Sequence[int] = (0,),
+    on_gpu: bool = False,
+    dtype: np.dtype = _BYTE,
+) -> tuple[Point, int]:
+    """Shape of the voxels that one forward pass keeps, and the planes of its slabs.
+
+    The shape is the one asked for, or a chosen one; then the slab is chosen, too.
 
     Parameters
     ----------
@@ -97,6 +105,13 @@ def tile_shape(
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
         The most memory that one forward pass may take.
+    slabs : sequence of int
+        The possible numbers of planes of a slab; 0 is a tile at once. With a shape that is asked
+        for, the first one is taken.
+    on_gpu : bool
+        Whether a GPU of NVIDIA computes.
+    dtype : numpy.dtype
+        Type of the image's voxels.
 
     Raises
     ------
@@ -106,17 +121,34 @@ def tile_shape(
     if asked and len(asked) != model.ndim:
         raise OptionError(f"tile shape {asked} has {len(asked)} axes; the network {model.ndim}")
     if asked:
-        return (1,) * (field.ndim - model.ndim) + asked
+        return (1,) * (field.ndim - model.ndim) + asked, slabs[0]
     if model.ndim == 2:
         limit_bytes = min(limit_bytes, _LARGEST_PLANE_BYTES)
-    candidates = tile_candidates(model, field, block, precision=precision, limit_bytes=limit_bytes)
-    return candidates[0].tile
+    best = tile_candidates(
+        model,
+        field,
+        block,
+        precision=precision,
+        limit_bytes=limit_bytes,
+        slabs=slabs,
+        on_gpu=on_gpu,
+        dtype=dtype,
+    )[0]
+    return best.tile, best.slab
 
 
 def tile_candidates(
-    model: Model, field: ReceptiveField, block: Box, *, precision: Precision, limit_bytes: int
+    model: Model,
+    field: ReceptiveField,
+    block: Box,
+    *,
+    precision: Precision,
+    limit_bytes: int,
+    slabs: Sequence[int] = (0,),
+    on_gpu: bool = False,
+    dtype: np.dtype = _BYTE,
 ) -> list[TileCost]:
-    """Ways to cut a block into tiles that fit the memory; the first needs the fewest operations.
+    """Ways to cut a block into tiles that fit the memory; the first takes the least time.
 
     Parameters
     ----------
@@ -128,26 +160,56 @@ def tile_candidates(
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
         The most memory that one forward pass may take.
+    slabs : sequence of int
+        The possible numbers of planes of a slab; 0 is a tile at once.
+    on_gpu : bool
+        Whether a GPU of NVIDIA computes.
+    dtype : numpy.dtype
+        Type of the image's voxels.
     """
-    cost = flop_counter(model.module, in_channels=model.in_channels)
+    flops_of = flop_counter(model.module, in_channels=model.in_channels)
+    cost = pass_cost(precision, on_gpu=on_gpu)
 
     def cost_of(shape: Point) -> float:
-        flops = cost(shape[-model.ndim :])
-        return _PASS_VOXELS + math.prod(shape) if flops is None else _PASS_FLOPS + flops
+        return cost.seconds(voxels=math.prod(shape), flops=flops_of(shape[-model.ndim :]))
 
-    memory = pass_memory(model, precision)
-    return tile_costs(
-        field,
-        block,
-        cost=cost_of,
-        memory_bytes=lambda shape: memory(shape[-model.ndim :]),
-        limit_bytes=limit_bytes,
-        num_seen=model.ndim,
-    )
+    def candidates(slab: int) -> list[TileCost]:
+        memory = pass_memory(model, precision, slab=slab, dtype=dtype)
+
+        def swept(shape: Point) -> float:
+            return swept_seconds(cost_of(shape), shape[-model.ndim :], slab, on_gpu=on_gpu)
+
+        found = tile_costs(
+            field,
+            block,
+            cost=swept,
+            memory_bytes=lambda shape: memory(shape[-model.ndim :]),
+            limit_bytes=limit_bytes,
+            num_seen=model.ndim,
+        )
+        return [replace(candidate, slab=slab) for candidate in found]
+
+    return cheapest_first([one for slab in slabs for one in candidates(slab)], limit_bytes)
 
 
-def pass_memory(model: Model, precision: Precision) -> Callable[[Point], int]:
-    """A function from the spatial shape of an input to the memory of its forward pass, in bytes."""
+def pass_memory(
+    model: Model, precision: Precision, *, slab: int = 0, dtype: np.dtype = _BYTE
+) -> Callable[[Point], int]:
+    """A function from the spatial shape of an input to the memory of its forward pass, in bytes.
+
+    Parameters
+    ----------
+    model : Model
+    precision : {"fp32", "bf16", "fp16"}
+    slab : int
+        Planes that the pass takes at a time; 0 if it takes the tile at once.
+    dtype : numpy.dtype
+        Type of the image's voxels, which a swept pass holds.
+    """
+    if slab:
+        return swept_memory(
+            model, slab, number_bytes=_MARGIN * _NUMBER_BYTES[precision], dtype=dtype
+        )
     module = network_in(model.module)
 
     def memory(shape: Point) -> int:

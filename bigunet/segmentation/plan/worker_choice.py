@@ -29,8 +29,10 @@ WorkerChoice: TypeAlias = Client | ClusterSpec | None
 """Workers that are there, or those to start; None for the default ones."""
 
 # To start a process takes 5 s of two cores. In this time they segment about 5 million voxels. From
-# this size on, work in threads would slow down the calling program for too long.
-_FEW_VOXELS = 16_000_000
+# this size on, that is little, and a process can be started anew if memory ends. The demo is below.
+_FEW_VOXELS = 32_000_000
+# A scheduler answers within this time when it is asked for the GPUs of its workers.
+_ANSWER_SECONDS = 5.0
 _NO_CUDA = (
     "this torch ({version}) is built for CPUs alone: install one with CUDA "
     "(https://pytorch.org/get-started)"
@@ -103,6 +105,11 @@ def settled(workers: WorkerChoice, device: DeviceChoice, voxels: float = math.in
     return replace(spec, kind="threads" if _fit_threads(spec, voxels) else _kind(device))
 
 
+def starts_processes(voxels: float) -> bool:
+    """Whether the workers of an image of so many voxels are processes, if nobody says otherwise."""
+    return voxels >= _FEW_VOXELS
+
+
 def voxels_of(image: ImageDescription, options: SegmentOptions) -> int:
     """Number of voxels of an image that the options ask for."""
     # Level ``auto`` is not chosen yet; no level is larger than the first.
@@ -139,8 +146,7 @@ def gpu_bytes(workers: WorkerChoice, device: DeviceChoice) -> tuple[int, ...]:
     if not isinstance(workers, ClusterSpec):
         return ()
     if workers.scheduler is not None:
-        with open_client(workers) as client:
-            return _some(gpu_bytes_of(client))
+        return _gpu_bytes_behind(workers)
     gpus = tuple(gpu.memory_bytes for gpu in visible_gpus())
     if workers.kind == "cuda":
         return _some(gpus[: workers.workers])
@@ -148,6 +154,19 @@ def gpu_bytes(workers: WorkerChoice, device: DeviceChoice) -> tuple[int, ...]:
         # All workers share the first GPU.
         return _some(tuple(n // (workers.workers or 1) for n in gpus[:1]))
     return ()
+
+
+def _gpu_bytes_behind(workers: ClusterSpec) -> tuple[int, ...]:
+    """Memory of the GPUs behind a scheduler.
+
+    A scheduler that does not answer is no error here: a finished output needs no workers, and a
+    place that cannot be written is refused first. A run that needs workers connects again.
+    """
+    try:
+        with open_client(workers, connect_seconds=_ANSWER_SECONDS) as client:
+            return _some(gpu_bytes_of(client))
+    except ClusterError:
+        return ()
 
 
 def _some(gpus: tuple[int, ...]) -> tuple[int, ...]:
@@ -165,7 +184,7 @@ def _num_sharing(workers: WorkerChoice) -> int:
 def _fit_threads(spec: ClusterSpec, voxels: float) -> bool:
     """Whether one worker in this process may do a run that is short."""
     accepts_others = spec.host or spec.interface
-    return voxels < _FEW_VOXELS and spec.workers in (None, 1) and not accepts_others
+    return not starts_processes(voxels) and spec.workers in (None, 1) and not accepts_others
 
 
 def _kind(device: DeviceChoice) -> ClusterKind:

@@ -13,7 +13,7 @@ from bigunet.segmentation.output_kinds import OUTPUT_KINDS, OutputKind
 from bigunet.tiling import Tile
 
 # Up to this many classes, comparing is faster than a histogram, which makes integers of 8 bytes.
-_FEW_CLASSES = 8
+_FEW_CLASSES = 40
 
 Values = dict[Output, np.ndarray]
 """Arrays of a block: classes (*box), probabilities (class, *box); both uint8."""
@@ -60,4 +60,8 @@ def count_classes(values: Mapping[Output, np.ndarray], num_classes: int) -> list
     labels = values["classes"]
     if num_classes > _FEW_CLASSES:
         return list(map(int, np.bincount(labels.ravel(), minlength=num_classes)))
-    return [int(np.count_nonzero(labels == number)) for number in range(num_classes)]
+    if num_classes == 2:
+        others = [int(np.count_nonzero(labels))]
+    else:
+        others = [int(np.count_nonzero(labels == number)) for number in range(1, num_classes)]
+    return [labels.size - sum(others), *others]

@@ -29,12 +29,18 @@ class DeviceChoices:
     precision : {"fp32", "bf16", "fp16"}
     workers_per_host : int
         Workers of a host, which share its cores evenly.
+    convolution : str
+        How convolutions are computed; ``auto`` is direct.
+    slab : int
+        Planes of a tile that the network takes at a time; 0 to take each tile at once.
     """
 
     device: DeviceChoice
     backend: BackendChoice
     precision: Precision
     workers_per_host: int = 1
+    convolution: str = "direct"
+    slab: int = 0
 
     def resolved_device(self) -> str:
         """The device of the process that calls this."""
@@ -62,6 +68,8 @@ class DeviceChoices:
             precision=self.precision,
             backend=self.backend,
             threads=self.take_cores(),
+            convolution=self.convolution,
+            slab=self.slab,
         )
         if predictor.device.type == "mps":
             check_like_cpu(predictor, model, grey_range)

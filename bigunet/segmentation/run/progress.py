@@ -10,6 +10,7 @@ from bigunet.engine.ledger import Ledger
 from bigunet.engine.ledger_lines import is_count
 from bigunet.errors import BigUNetError
 from bigunet.options.choices import PrecisionChoice
+from bigunet.options.convolution_kind import is_convolution
 from bigunet.segmentation.report_file import is_record_file, read_report
 from bigunet.segmentation.run.record_files import ledger_path, part_ledgers
 
@@ -58,7 +59,7 @@ def has_begun(target: Path) -> bool:
 
 
 def earlier_choices(target: Path) -> dict[str, Any]:
-    """Block shape, tile shape and precision that the run chose which began ``target``.
+    """Block shape, tile shape, slab, precision and convolution that the run chose which began it.
 
     A resumed run needs the same ones, and another machine, or less memory, would choose others.
     """
@@ -69,7 +70,9 @@ def earlier_choices(target: Path) -> dict[str, Any]:
     is_valid: dict[str, Callable[[Any], bool]] = {
         "block_shape": _is_shape,
         "tile_shape": _is_shape,
+        "slab": is_count,
         "precision": lambda value: value in get_args(PrecisionChoice),
+        "convolution": is_convolution,
     }
     # An invalid value comes from another version. It is left out here, and the comparison of the
     # fingerprints refuses that run.

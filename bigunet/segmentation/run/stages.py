@@ -108,7 +108,12 @@ class StageBuilder:
             model=plan.model,
             grey_range=normalisation.values,
             device=DeviceChoices(
-                plan.options.device, plan.options.backend, plan.precision, workers_per_host
+                plan.options.device,
+                plan.options.backend,
+                plan.precision,
+                workers_per_host,
+                plan.options.convolution,
+                plan.slab,
             ),
             blocks_in_work=plan.share.blocks_in_work(plan.block_memory_bytes()),
         )

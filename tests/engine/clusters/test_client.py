@@ -174,7 +174,7 @@ def test_without_cryptography_a_line_says_who_can_connect(monkeypatch: pytest.Mo
 def test_cuda_without_dask_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask_cuda", None)
     with (
-        pytest.raises(ClusterError, match=r"pip install 'bigunet\[cuda13\]'"),
+        pytest.raises(ClusterError, match=r"pip install -e '\.\[cuda13\]'"),
         open_client(ClusterSpec("cuda")),
     ):
         pass

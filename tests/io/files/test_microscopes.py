@@ -190,7 +190,7 @@ def test_without_its_package_a_file_names_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / name).write_bytes(b"some bytes")
-    with pytest.raises(ImageError, match=rf"{name} is a .*; .*pip install 'bigunet\[{extra}\]'"):
+    with pytest.raises(ImageError, match=rf"{name} is a .*; .*pip install -e '\.\[{extra}\]'"):
         open_image(tmp_path / name)
 
 

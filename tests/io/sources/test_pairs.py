@@ -175,7 +175,7 @@ REFUSALS = {
     "zarr of folder": Refusal(
         ("1.png",), ("a.zarr",), ("images", "labels/a.zarr"), "is a folder, .*a.zarr one image"
     ),
-    "no place": Refusal((), (), ("nowhere", "labels"), "nowhere is no image, folder of images or"),
+    "no place": Refusal((), (), ("nowhere", "labels"), "nowhere does not exist; give an image"),
     "no labels at all": Refusal(("1.png",), (), ("images", None), "is no CSV table; give labels"),
     "image of another kind": Refusal(
         ("1.ims",), ("1.png",), ("images/1.ims", "labels/1.png"), "1.ims is of no kind that is read"

@@ -22,7 +22,8 @@ from bigunet.model.description import (
     SegmentationClass,
     default_classes,
 )
-from bigunet.model.files.model_file import bundled_models, load_model, save_model
+from bigunet.model.files.model_file import load_model, save_model
+from bigunet.model.files.names import bundled_models
 from bigunet.model.networks.unet import UNet, UNetConfig
 from bigunet.model.object_description import ObjectDescription
 from bigunet.training.data.targets import TargetRule

@@ -144,7 +144,7 @@ def test_openvino_that_cannot_run_is_an_error_of_one_line(monkeypatch: pytest.Mo
     with pytest.raises(OptionError, match="runs on the CPU here, not on cuda"):
         choose_backend("openvino", unet, device="cuda", precision="fp32")
     monkeypatch.setattr(backends, "has_openvino", lambda: False)
-    with pytest.raises(OptionError, match=r"pip install 'bigunet\[openvino\]'"):
+    with pytest.raises(OptionError, match=r"pip install -e '\.\[openvino\]'"):
         choose_backend("openvino", unet, device="cpu", precision="fp32")
     with pytest.raises(OptionError, match="known: auto, torch, compile"):
         choose_backend("onnx", unet, device="cpu", precision="fp32")  # type: ignore[arg-type]
