@@ -35,6 +35,9 @@ if _typing.TYPE_CHECKING:
     from bigunet.objects.split_rule import SplitRule
     from bigunet.path_info import info
     from bigunet.previewing.preview import Preview, preview
+    from bigunet.quantising.quantise import quantise
+    from bigunet.quantising.quantise_options import QuantiseOptions
+    from bigunet.quantising.quantise_report import QuantiseReport
     from bigunet.segmentation.many_images import segment_images
     from bigunet.segmentation.plan.plan import plan
     from bigunet.segmentation.plate_fields import segment_fields
@@ -74,6 +77,8 @@ __all__ = [
     "ObjectDescription",
     "Prediction",
     "Preview",
+    "QuantiseOptions",
+    "QuantiseReport",
     "Recipe",
     "RunsDone",
     "SegmentOptions",
@@ -100,6 +105,7 @@ __all__ = [
     "plan",
     "predict",
     "preview",
+    "quantise",
     "save_model",
     "segment",
     "segment_fields",
@@ -130,6 +136,8 @@ _HOMES = {
     "ObjectDescription": "model.object_description",
     "Prediction": "segmentation.prediction",
     "Preview": "previewing.preview",
+    "QuantiseOptions": "quantising.quantise_options",
+    "QuantiseReport": "quantising.quantise_report",
     "Recipe": "training.recipe",
     "RunsDone": "events",
     "SegmentOptions": "segmentation.segment_options",
@@ -156,6 +164,7 @@ _HOMES = {
     "plan": "segmentation.plan.plan",
     "predict": "segmentation.predict",
     "preview": "previewing.preview",
+    "quantise": "quantising.quantise",
     "save_model": "model.files.model_file",
     "segment": "segmentation.segment",
     "segment_fields": "segmentation.plate_fields",

@@ -23,7 +23,7 @@ with while_starting():
 # Each command is in the module of the same name.
 _COMMANDS = (
     "completion", "convert", "demo", "evaluate", "export", "info", "jobs", "measure", "models",
-    "plan", "preview", "segment", "train", "verify", "view",
+    "plan", "preview", "quantise", "segment", "train", "verify", "view",
 )  # fmt: skip
 
 # EX_TEMPFAIL of sysexits.h, a failure that passes: batch scripts queue the job again.

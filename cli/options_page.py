@@ -17,6 +17,7 @@ from bigunet_cli.measure import measure
 from bigunet_cli.models import models
 from bigunet_cli.plan import plan
 from bigunet_cli.preview import preview
+from bigunet_cli.quantise import quantise
 from bigunet_cli.segment import segment
 from bigunet_cli.train import train
 from bigunet_cli.verify import verify
@@ -33,6 +34,7 @@ _COMMANDS: dict[str, tuple[click.Command, str]] = {
     "convert": (convert, "segment"),
     "evaluate": (evaluate, ""),
     "export": (export, ""),
+    "quantise": (quantise, ""),
     "measure": (measure, ""),
     "jobs slurm": (slurm, "segment"),
     "demo": (demo, "segment"),

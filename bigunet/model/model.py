@@ -13,6 +13,7 @@ from bigunet.model.description import ModelDescription, default_classes
 from bigunet.model.digest import module_digest
 from bigunet.model.foreign import by_value
 from bigunet.model.given import module_from
+from bigunet.model.int8.numbers import Int8Numbers
 from bigunet.model.measured import Measured
 from bigunet.model.normalisation import Normalisation
 from bigunet.model.probing.scores import module_name
@@ -49,6 +50,8 @@ class Model:
     keeps_probabilities : bool
         Whether the probabilities of the scores are those of the network. They are not if the scores
         were shifted, so that labels begin at a threshold that a package states.
+    int8 : Int8Numbers or None
+        What the network computes with in int8, if it was quantised.
     """
 
     module: nn.Module
@@ -61,6 +64,7 @@ class Model:
     tile_shape: tuple[int, ...] = ()
     assumed: tuple[str, ...] = ()
     keeps_probabilities: bool = True
+    int8: Int8Numbers | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Pickle the code of modules along with the model, if workers cannot import them."""

@@ -125,8 +125,9 @@ class SegmentOptions(ModelOptions):
     precision: PrecisionChoice = option(
         "auto",
         Choice(PrecisionChoice, "precision"),
-        "Number format of the convolutions. auto takes bf16 if the hardware computes in it and "
-        "tests found the same labels for the model, else fp32.",
+        "Number format of the convolutions. auto takes int8 or bf16 if it is the fastest one here "
+        "and tests gave the same labels for the model, else fp32. int8 is for models that "
+        "bigunet quantise wrote, on CPUs.",
         section=NETWORK,
     )
     device: DeviceChoice = option(
@@ -243,7 +244,10 @@ class SegmentOptions(ModelOptions):
         on_gpu = self.device in ("cuda", "mps")
         if self.backend == "openvino" and (self.precision == "fp16" or on_gpu):
             asked = "fp16" if self.precision == "fp16" else "a GPU"
-            raise OptionError(f"OpenVINO runs on CPUs in fp32 or bf16, not with {asked}")
+            raise OptionError(f"OpenVINO runs on CPUs in fp32, bf16 or int8, not with {asked}")
+        if self.precision == "int8" and (on_gpu or self.backend == "compile"):
+            asked = "a GPU" if on_gpu else "--backend compile"
+            raise OptionError(f"int8 runs on CPUs with OpenVINO or torch, not with {asked}")
         self._check_convolution()
         if self.memory_limit < 0:
             raise OptionError(f"memory limit {self.memory_limit}: give bytes, or 0 for a default")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bigunet.errors import OutputError, ResumeError
 from bigunet.machine.files import replacing
-from bigunet.model.files.model_file import give_usual_mode
+from bigunet.model.files.writing import give_usual_mode
 from bigunet.model.networks.network import Network
 
 _MOST_DIFFERENCES = 5

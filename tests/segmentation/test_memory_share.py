@@ -134,7 +134,7 @@ def test_auto_precision_is_what_hardware_and_model_are_made_for(
 
 @pytest.mark.parametrize(("name", "value"), [("precision", "fp16"), ("device", "cuda")])
 def test_what_openvino_has_not_is_refused_before_anything_is_written(name: str, value: str) -> None:
-    with pytest.raises(OptionError, match="OpenVINO runs on CPUs in fp32 or bf16"):
+    with pytest.raises(OptionError, match="OpenVINO runs on CPUs in fp32, bf16 or int8"):
         SegmentOptions(backend="openvino", **{name: value})
 
 

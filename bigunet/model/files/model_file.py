@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from bigunet.errors import ModelError, OutputError
 from bigunet.machine.files import replacing
 from bigunet.model.description import ModelDescription
 from bigunet.model.files.header import Header, check_fits, differences, plain_json, read_header
+from bigunet.model.files.int8_tensors import read_int8, without_int8
 from bigunet.model.files.names import bundled_models, find_model
+from bigunet.model.files.writing import METADATA_KEY, write_tensors
 from bigunet.model.foreign.kinds import foreign_kind
 from bigunet.model.foreign.opening import open_foreign
 from bigunet.model.given import check_finite, unwrapped
+from bigunet.model.int8.numbers import PREFIX
 from bigunet.model.model import Model
 from bigunet.model.networks.architectures import build
 from bigunet.model.networks.network import Network
 from bigunet.model.packages.opening import open_package
 from bigunet.model.packages.package_files import package_at
-
-_METADATA_KEY = "bigunet"
 
 
 def save_model(
@@ -67,13 +66,11 @@ def save_model(
         raise ModelError(f"the weights are not those of the description's {network}: {differ}")
     if half:
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
-    metadata = {_METADATA_KEY: json.dumps(description.to_dict(), sort_keys=True)}
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as partial:
-            save_file(state, partial, metadata=metadata)
-            give_usual_mode(partial)
+            write_tensors(partial, state, description)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"cannot write {target}: {error}") from error
 
@@ -82,18 +79,11 @@ def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
-def give_usual_mode(path: Path) -> None:
-    """Give a new file the usual mode: safetensors lets only the owner read the files it writes."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(0o666 & ~mask)
-
-
 def is_model_file(path: Path) -> bool:
     """Whether a file is a whole model file of bigunet; weights are not read."""
     try:
         with safe_open(path, framework="pt") as file:
-            return _METADATA_KEY in (file.metadata() or {})
+            return METADATA_KEY in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
 
@@ -141,10 +131,11 @@ def load_model(
         raise ModelError(f"{source} is no network of another tool: its halo is known; leave it out")
     path = find_model(source)
     try:
-        header = read_header(path)
+        header = without_int8(read_header(path))
         description = _description_in(header)
         prefix = check_fits(header, _on_meta(description))
         module = _with_weights(description, _weights_in(path, prefix))
+        int8 = read_int8(path, module)
     except SafetensorError as error:
         raise ModelError(f"{path} is not a readable .safetensors file: {error}") from error
     except OSError as error:
@@ -158,11 +149,12 @@ def load_model(
         digest=_digest(path),
         receptive_field=module.config.receptive_field(),
         path=str(path.resolve()),
+        int8=int8,
     )
 
 
 def _description_in(header: Header) -> ModelDescription:
-    written = header.metadata.get(_METADATA_KEY)
+    written = header.metadata.get(METADATA_KEY)
     if written is None:
         raise ModelError(
             f"{len(header.shapes)} tensors without a bigunet description, by another tool: load "
@@ -182,6 +174,7 @@ def _weights_in(path: Path, prefix: str) -> dict[str, torch.Tensor]:
         return {
             name.removeprefix(prefix): _widened(file.get_tensor(name))
             for name in file.keys()  # noqa: SIM118 - no mapping
+            if not name.startswith(PREFIX)
         }
 
 

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from bigunet.errors import ModelError, OptionError
 from bigunet.model.inference.backend import choose_backend, with_backend
 from bigunet.model.inference.convolution import backend_with, with_convolution
-from bigunet.model.inference.folding import fold_batch_norm
+from bigunet.model.inference.in_precision import in_precision
 from bigunet.model.inference.inputs import GreyRange, NetworkInputs
 from bigunet.model.inference.link import Link, UnderWay, link_to
 from bigunet.model.inference.score_maps import are_finite, check_scores_finite
@@ -109,7 +109,7 @@ class Predictor:
         The grey range of the image: fixed before the first tile, and the same for all tiles.
     device : str
         The device's name in torch: "cpu", "cuda", "cuda:1", "mps".
-    precision : {"fp32", "bf16", "fp16"}
+    precision : {"fp32", "bf16", "fp16", "int8"}
         The precision of the convolutions; scores are compared in fp32.
     backend : {"auto", "torch", "compile", "openvino"}
         The library that computes; ``auto`` is the fastest one available.
@@ -137,18 +137,19 @@ class Predictor:
         link: Link | None = None,
         slab: int = 0,
     ) -> None:
-        if precision not in _DTYPES:
-            raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
+        if precision not in get_args(Precision):
+            known = ", ".join(get_args(Precision))
+            raise OptionError(f"precision {precision!r}; known: {known}")
         self.device = torch.device(device)
         if self.device.type == "cuda":
             compute_exactly_on_cuda()
         self.precision = precision
         self._kind = model.scores
-        module = fold_batch_norm(model.module).to(self.device)
+        module = in_precision(model, precision, device=device).to(self.device)
         self.winograd = is_winograd(convolution)
         backend = backend_with(convolution, backend)
         if slab:
-            check_can_sweep(model.module, backend, convolution)
+            check_can_sweep(model.module, backend, convolution, precision)
             backend = "torch"
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
@@ -263,8 +264,8 @@ class Predictor:
             return
         image = self._inputs.normalised(values)
         image = image.unsqueeze(0).contiguous(memory_format=self._layout)
-        cast = self.precision != "fp32" and self.backend != "openvino"
-        with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
+        cast = self.precision in ("bf16", "fp16") and self.backend != "openvino"
+        with torch.autocast(self.device.type, _DTYPES.get(self.precision), enabled=cast):
             scores: Tensor = self._module(image)
         yield scores
 

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from bigunet.errors import ModelError, OptionError
 from bigunet.extras import how_to_add
+from bigunet.model.inference.int8_graph import int8_graph
+from bigunet.model.int8.int8_unet import Int8UNet
 from bigunet.model.networks.network import Network
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 OPENVINO_PRECISIONS = tuple(_HINTS)
 # For a network of 2 million weights, each trace leaves some 7 MB in torch and OpenVINO until the
 # process ends. So a process traces a network only once, even if it runs it again and again.
@@ -40,7 +42,7 @@ class OpenVinoModule(nn.Module):
     in_channels : int
     sample_shape : sequence of int
         A spatial shape that the module accepts, for tracing.
-    precision : {"fp32", "bf16"}
+    precision : {"fp32", "bf16", "int8"}
         The precision of the convolutions.
     threads : int
         Number of cores for one pass.
@@ -68,6 +70,7 @@ class OpenVinoModule(nn.Module):
             raise OptionError(f"OpenVINO runs in {known}, not in {precision}; give --backend torch")
         openvino = _openvino()
         self._graph = _graph_of(module, torch.zeros((1, in_channels, *sample_shape)))
+        self._prepared = module.levels if isinstance(module, Int8UNet) else nn.Identity()
         self._core = openvino.Core()
         self._settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
@@ -86,7 +89,7 @@ class OpenVinoModule(nn.Module):
         The thread's next pass with the same shape overwrites them.
         """
         request = self._request(tuple(image.shape))
-        pixels = image.contiguous().numpy()
+        pixels = self._prepared(image).contiguous().numpy()
         outputs = request.infer([pixels], share_inputs=True, share_outputs=True)
         return torch.from_numpy(outputs[0])
 
@@ -119,7 +122,7 @@ def _graph_of(module: nn.Module, sample: Tensor) -> Any:
         key = _key(module, sample) if isinstance(module, Network) else None
         graph = None if key is None else _graphs.get(key)
         if graph is None:
-            graph = _traced(module, sample)
+            graph = int8_graph(module) if isinstance(module, Int8UNet) else _traced(module, sample)
         if key is not None:
             _graphs[key] = graph
         return graph

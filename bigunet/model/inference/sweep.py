@@ -23,7 +23,7 @@ from bigunet.model.inference.folding import is_altered
 from bigunet.model.inference.sweep_lines import Kind, Line, Pooling, Skip
 from bigunet.model.inference.sweep_plan import LevelPlanes, level_planes
 from bigunet.model.networks.unet import UNet, skip_crops
-from bigunet.options.choices import BackendChoice
+from bigunet.options.choices import BackendChoice, PrecisionChoice
 from bigunet.options.convolution_kind import is_winograd
 
 Convolution = nn.Conv2d | nn.Conv3d
@@ -38,7 +38,10 @@ def can_sweep(module: nn.Module) -> bool:
 
 
 def check_can_sweep(
-    module: nn.Module, backend: BackendChoice = "auto", convolution: str = "direct"
+    module: nn.Module,
+    backend: BackendChoice = "auto",
+    convolution: str = "direct",
+    precision: PrecisionChoice = "auto",
 ) -> None:
     """Raise OptionError unless torch may sweep the module, with direct convolutions."""
     if not can_sweep(module):
@@ -49,6 +52,8 @@ def check_can_sweep(
         raise OptionError(f"--slab is computed by torch, not by {backend}: leave one of them out")
     if is_winograd(convolution):
         raise OptionError("--slab and --convolution winograd: give one of them")
+    if precision == "int8":
+        raise OptionError("--slab and --precision int8: give one of them")
 
 
 class Sweep:

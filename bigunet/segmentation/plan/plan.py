@@ -20,6 +20,7 @@ from bigunet.io.images.units import scale_um
 from bigunet.measuring.block_sums import MOST_VOXELS
 from bigunet.model.inference.convolution import check_convolution
 from bigunet.model.inference.hardware import device_of, has_device, native_precision
+from bigunet.model.inference.in_precision import check_quantised, takes_int8
 from bigunet.model.inference.turning import turned
 from bigunet.model.model import Model
 from bigunet.options.choices import Precision
@@ -269,13 +270,20 @@ def _block_bytes(
 
 def _precision(model: Model, options: SegmentOptions) -> Precision:
     """The precision of the options; ``auto`` is the fastest one of the hardware and the model."""
+    if options.precision == "int8":
+        check_quantised(model)
     if options.precision != "auto":
         return options.precision
     if is_winograd(options.convolution):
         return "fp32"
     # Workers on other machines may have another device; each refuses one that it lacks.
     there = options.device == "auto" or has_device(options.device)
-    native = native_precision(device_of(options.device) if there else "cpu")
+    device = device_of(options.device) if there else "cpu"
+    # A slab and Winograd's method are for floats.
+    is_free = options.slab in ("auto", 0) and not is_winograd(options.convolution)
+    if is_free and takes_int8(model, device=device, backend=options.backend):
+        return "int8"
+    native = native_precision(device)
     return native if native in model.description.precisions else "fp32"
 
 

@@ -48,9 +48,10 @@ def slab_choices(model: Model, options: SegmentOptions, *, on_gpu: bool = False)
         if options.slab and options.blend:
             raise OptionError("--blend and --slab: give one of them")
         if options.slab:
-            check_can_sweep(model.module, options.backend, options.convolution)
+            check_can_sweep(model.module, options.backend, options.convolution, options.precision)
         return (options.slab,)
     in_torch = options.backend in ("auto", "torch") and not is_winograd(options.convolution)
+    in_torch = in_torch and options.precision != "int8"
     if options.tile_shape or options.blend or not in_torch or not can_sweep(model.module):
         return (0,)
     stride = model.receptive_field.stride[0]

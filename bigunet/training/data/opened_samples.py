@@ -36,7 +36,7 @@ def open_samples(
         image, labels = open_pair(
             pair, level=options.level, channels=options.channels or None, ignore=options.ignore
         )
-        grey_range, medians = _grey_range(image, options)
+        grey_range, medians = grey_range_of(image, options)
         spacing = _spacing(image, options)
         samples.append(Sample(image, labels, grey_range, spacing=spacing, medians=medians))
         on_pair()
@@ -48,7 +48,7 @@ def with_connected_labels(samples: Sequence[Sample], ndim: int) -> list[Sample]:
     return [replace(s, labels=ConnectedLabels(s.labels, ndim)) for s in samples]
 
 
-def _grey_range(image: Source, options: TrainOptions) -> tuple[GreyRange, tuple[float, ...]]:
+def grey_range_of(image: Source, options: TrainOptions) -> tuple[GreyRange, tuple[float, ...]]:
     """The grey range that ``segment`` would use too, and the place of each median in it.
 
     Where all values of a channel are equal, its grey range has the width 1.

@@ -207,7 +207,7 @@ def test_a_cut_off_save_leaves_the_old_file_and_nothing_else(
         raise OSError(28, "No space left on device")
 
     before = saved.read_bytes()
-    monkeypatch.setattr("bigunet.model.files.model_file.save_file", full_disk)
+    monkeypatch.setattr("bigunet.model.files.writing.save_file", full_disk)
     with pytest.raises(OutputError, match=r"cannot write .*cells\.safetensors: .*No space left"):
         save_model(saved, module, DESCRIPTION)
     assert saved.read_bytes() == before

@@ -153,7 +153,7 @@ def test_openvino_that_cannot_run_is_an_error_of_one_line(monkeypatch: pytest.Mo
 @needs_openvino
 def test_a_network_that_openvino_cannot_run_is_an_error_of_one_line() -> None:
     model = model_of("unet", CONFIGS["unet"])
-    with pytest.raises(OptionError, match="fp32 or bf16, not in fp16"):
+    with pytest.raises(OptionError, match="fp32 or bf16 or int8, not in fp16"):
         Predictor(model, GREY, backend="openvino", precision="fp16")
 
     class Sorts(nn.Module):
