@@ -35,6 +35,8 @@ class TileCost:
         Cost of all tiles together, in the unit in which the caller gave the cost of one.
     memory_bytes : int
         Memory of one forward pass.
+    slab : int
+        Planes that a pass takes at a time; 0 if it takes the tile at once.
     """
 
     tile: Point
@@ -42,6 +44,7 @@ class TileCost:
     count: int
     cost: float
     memory_bytes: int
+    slab: int = 0
 
 
 def tile_costs(

@@ -79,8 +79,13 @@ class Tiling:
         if any(n < 1 for n in self.tile_shape):
             raise GeometryError(f"tile shape {self.tile_shape} has an empty axis")
 
-    def halved(self) -> Tiling:
+    def halved(self, *, last: int | None = None) -> Tiling:
         """A tiling with smaller tiles: the longest axis that is longer than a stride is halved.
+
+        Parameters
+        ----------
+        last : int, optional
+            An axis that is halved only if no other one can be.
 
         Raises
         ------
@@ -90,7 +95,7 @@ class Tiling:
         axes = [axis for axis, n in enumerate(self.tile_shape) if n > self.field.stride[axis]]
         if not axes:
             raise MemoryError("the memory does not hold a forward pass of the smallest tile")
-        longest = max(axes, key=lambda axis: self.tile_shape[axis])
+        longest = max(axes, key=lambda axis: (axis != last, self.tile_shape[axis]))
         half = round_up(ceil_div(self.tile_shape[longest], 2), self.field.stride[longest])
         return Tiling(
             self.field,

@@ -51,7 +51,7 @@ def plan(source: str, *, measure: bool, as_json: bool, **given: Any) -> None:
     for note in made.image.notes:
         say(f"Warning: {note}")
     if options.tune and not options.tile_shape:
-        made = tuned(made)
+        made = tuned(made, slab=options.slab)
     planned = made.to_dict()
     if measure:
         # Workers in processes keep their memory; those in threads of a command do not.

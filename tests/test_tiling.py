@@ -155,3 +155,16 @@ def test_impossible_tile_shapes_are_refused(tile_shape: tuple[int, ...], message
 def test_a_tile_that_keeps_what_it_has_not_is_refused() -> None:
     with pytest.raises(GeometryError, match=r"keeps \[0:5\] of scores \[0:4\]"):
         Tile(input=Box((-1,), (6,)), scores=Box((0,), (4,)), output=Box((0,), (5,)))
+
+
+@given(tilings(), st.integers(0, 2))
+def test_an_axis_may_be_halved_last(case: tuple[Tiling, Box], last: int) -> None:
+    tiling, _ = case
+    others = [n > s for n, s in zip(tiling.tile_shape, tiling.field.stride)]
+    if last >= len(others) or not any(others):
+        return
+    smaller = tiling.halved(last=last)
+    changed = [a != b for a, b in zip(tiling.tile_shape, smaller.tile_shape)]
+    assert sum(changed) == 1
+    alone = not any(others[:last] + others[last + 1 :])
+    assert changed[last] == alone

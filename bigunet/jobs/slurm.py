@@ -29,7 +29,6 @@ from bigunet.segmentation.plan.memory_share import sufficient_limit
 from bigunet.segmentation.plan.object_choice import choose_outputs
 from bigunet.segmentation.plan.plan import make_plan
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
-from bigunet.segmentation.plan.shapes import pass_memory
 from bigunet.segmentation.run.target import check_target
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.segmentation.segment_words import segment_words
@@ -173,7 +172,7 @@ def _limit_bytes(plan: SegmentPlan, request: JobRequest) -> int:
     limit = sufficient_limit(
         plan.share,
         plan.uncut_block_bytes(),
-        pass_memory(plan.model, plan.precision)(tile),
+        plan.pass_bytes(tile),
         workers=request.processes,
     )
     return -(-limit // _MB) * _MB

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from bigunet.errors import OptionError
-from bigunet.options.choices import LevelChoice
+from bigunet.options.choices import LevelChoice, SlabChoice
 from bigunet.options.option_kinds import Kind, Whole
 
 _SIZE = re.compile(
@@ -39,6 +39,27 @@ class LevelNumber(Kind):
                 )
             return "auto"
         return Whole().check(value, name)
+
+
+class SlabPlanes(Kind):
+    """A number of planes, or ``auto``."""
+
+    metavar = "N|auto"
+    doc = 'int or "auto"'
+
+    def parse(self, text: str) -> SlabChoice:
+        try:
+            return "auto" if text == "auto" else int(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is neither a whole number nor auto") from None
+
+    def check(self, value: Any, name: str) -> SlabChoice:
+        if isinstance(value, str) and value == "auto":
+            return "auto"
+        planes = Whole().check(value, name)
+        if planes < 0:
+            raise OptionError(f"{name} {planes}: give a number of planes, 0, or auto")
+        return planes
 
 
 class Channel(Kind):

@@ -131,7 +131,8 @@ def as_workers_begin(
             workers_per_host=workers_per_cores(client),
         )
     if planned.tune:
-        plan = tuned(plan, client, workers_per_host=workers_per_cores(client))
+        per_host = workers_per_cores(client)
+        plan = tuned(plan, client, workers_per_host=per_host, slab=planned.slab)
     return replace(planned, plan=plan), record.renewed(plan)
 
 

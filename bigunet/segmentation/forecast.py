@@ -22,7 +22,6 @@ from bigunet.segmentation.place import place_at, usual_version
 from bigunet.segmentation.plan.memory_share import run_bytes
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.selection import selected_tiles
-from bigunet.segmentation.plan.shapes import pass_memory
 from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.segmentation.run.outputs import describe_outputs
 
@@ -91,6 +90,7 @@ def forecast(plan: SegmentPlan) -> Forecast:
         plan.options.backend,
         plan.precision,
         convolution=plan.options.convolution,
+        slab=plan.slab,
     )
     grey = GreyRange((0.0,) * len(plan.channels), (255.0,) * len(plan.channels))
     begun = time.perf_counter()
@@ -132,7 +132,7 @@ def _peak_bytes(plan: SegmentPlan, *, on_gpu: bool) -> int:
     """Peak memory of all processes; a forward pass on a GPU takes none of it."""
     block_bytes = plan.block_memory_bytes()
     first, _ = plan.kinds_of_blocks()[0]
-    pass_bytes = pass_memory(plan.model, plan.precision)(_tile_shape(plan, first))
+    pass_bytes = plan.pass_bytes(_tile_shape(plan, first))
     return run_bytes(
         plan.share.blocks_in_work(block_bytes) * block_bytes, 0 if on_gpu else pass_bytes
     )

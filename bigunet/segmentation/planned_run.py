@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bigunet.events import OnEvent
+from bigunet.options.choices import SlabChoice
 from bigunet.options.convolution_kind import AUTO
 from bigunet.segmentation.notices import warn
 from bigunet.segmentation.plan.fit import Fit, check_fit
@@ -30,6 +31,8 @@ class PlannedRun:
         Whether the tiles are still to be measured on the workers.
     measure_convolution : bool
         Whether the convolutions are still to be measured on the workers.
+    slab : int or "auto"
+        What the user asks for; the plan has a number.
     """
 
     plan: SegmentPlan
@@ -37,6 +40,7 @@ class PlannedRun:
     fit: Fit
     tune: bool
     measure_convolution: bool = False
+    slab: SlabChoice = "auto"
 
 
 def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> PlannedRun:
@@ -68,7 +72,7 @@ def plan_run(request: SegmentRequest, on_event: OnEvent | None = None) -> Planne
     tune = request.options.tune and not request.completed_options().tile_shape
     # Each part would measure its own.
     measure = request.completed_options().convolution == AUTO and request.part is None
-    return PlannedRun(plan, normalisation, fit, tune, measure)
+    return PlannedRun(plan, normalisation, fit, tune, measure, request.options.slab)
 
 
 def open_record(request: SegmentRequest, planned: PlannedRun) -> tuple[PlannedRun, RunRecord]:

@@ -35,7 +35,7 @@ from bigunet.stores.access import join_url
 
 # These change neither the labels nor what is measured.
 _OF_MACHINES = (
-    "block_shape", "tile_shape", "device", "backend", "memory_limit", "tune", "ome_version",
+    "block_shape", "tile_shape", "slab", "device", "backend", "memory_limit", "tune", "ome_version",
 )  # fmt: skip
 _PATIENCE_SECONDS = 600.0
 _POLL_SECONDS = 0.5

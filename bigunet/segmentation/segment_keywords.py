@@ -14,6 +14,7 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SlabChoice,
     SliceAxis,
     SplitChoice,
 )
@@ -46,6 +47,7 @@ class ArrayKeywords(TypedDict, total=False):
     roi: Mapping[str, Sequence[int | str | Length]]
     block_shape: Sequence[int]
     tile_shape: Sequence[int]
+    slab: SlabChoice
     precision: PrecisionChoice
     device: DeviceChoice
     backend: BackendChoice

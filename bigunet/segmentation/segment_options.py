@@ -17,11 +17,12 @@ from bigunet.options.choices import (
     OmeVersionChoice,
     Output,
     PrecisionChoice,
+    SlabChoice,
     SliceAxis,
 )
 from bigunet.options.composed_kinds import Commas, Each, TwoNumbers
 from bigunet.options.convolution_kind import Convolution, is_winograd
-from bigunet.options.image_kinds import Channel, LevelNumber, Size
+from bigunet.options.image_kinds import Channel, LevelNumber, Size, SlabPlanes
 from bigunet.options.option_fields import check_fields, documented, option
 from bigunet.options.option_kinds import Choice, Flag, ImagePath, Text, Whole
 from bigunet.options.regions import Ends, Region, in_order
@@ -111,6 +112,15 @@ class SegmentOptions(ModelOptions):
         "with --blend, what it reads.",
         section=BLOCKS,
         usual="chosen to fit into the memory",
+    )
+    slab: SlabChoice = option(
+        "auto",
+        SlabPlanes(),
+        "Planes of a tile that a U-Net takes at a time; it keeps what the next ones need, so that "
+        "a long tile takes little memory. 0 takes each tile at once.",
+        section=BLOCKS,
+        more="The planes are those of the first axis of the network. auto chooses by the number of "
+        "operations and the memory; it is 0 with a given tile shape.",
     )
     precision: PrecisionChoice = option(
         "auto",
@@ -278,10 +288,17 @@ class SegmentOptions(ModelOptions):
         assert isinstance(self.level, int)
         return self.level
 
+    @property
+    def chosen_slab(self) -> int:
+        """The planes of a slab; the plan has replaced ``auto`` by a number."""
+        assert isinstance(self.slab, int)
+        return self.slab
+
     def completed(self, chosen: Mapping[str, Any]) -> SegmentOptions:
         """The options with these values where a choice is left open, by the names of the fields."""
         open_choices = {
-            "block_shape": (), "tile_shape": (), "precision": "auto", "convolution": "auto"
+            "block_shape": (), "tile_shape": (), "slab": "auto", "precision": "auto",
+            "convolution": "auto",
         }  # fmt: skip
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value

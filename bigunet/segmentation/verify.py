@@ -77,6 +77,7 @@ def verify(
         _grey_range(output.provenance["normalisation"]),
         precision=output.provenance["precision"],
         backend=plan.options.backend,
+        slab=plan.slab,
     )
     reader = open_level(plan.image, level=plan.level, channels=plan.channels)
     stored = _open_stored(output, plan, INSIDE_GROUP)

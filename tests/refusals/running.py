@@ -149,4 +149,12 @@ CASES = (
         why="Labels are written block by block, into many files of one folder.",
         instead="Give `out.zarr`; its table and labels are files that other programs read.",
     ),
+    Case(
+        "Slabs with test-time augmentation",
+        command=f"{_RUN} --slab 8 --tta",
+        make=lambda: (_image(), model()),
+        says="--slab is for bigunet's own U-Nets, without --tta and --blend; leave it out",
+        why="A sweep goes through one network, plane after plane.",
+        instead="Leave out `--slab`; tiles are then computed at once.",
+    ),
 )

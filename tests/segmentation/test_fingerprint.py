@@ -25,7 +25,7 @@ option:border_class option:border_width option:smallest option:fill_holes option
 option:split option:split_radius option:link_planes option:link_time option:no_table option:halo
 option:blend option:outputs
 option:level option:channels option:axes option:slice_axis option:roi option:block_shape
-option:tile_shape option:precision option:device option:backend option:convolution
+option:tile_shape option:slab option:precision option:device option:backend option:convolution
 option:ome_version option:tta option:skip_empty option:mask option:grey_range option:percentiles
 option:grey_range_of option:nonfinite objects turns channels block_shape tile_shape
 receptive_field bigunet torch openvino content

@@ -20,7 +20,6 @@ from bigunet.errors import BlockError, OptionError
 from bigunet.model.inference import hardware
 from bigunet.model.networks.unet import UNet
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
-from bigunet.segmentation.plan.shapes import pass_memory
 
 
 @pytest.fixture
@@ -65,9 +64,10 @@ def test_the_limit_shrinks_tiles_and_blocks(tmp_path: Path) -> None:
     )
     choices = []
     for limit in (2 * 10**9, 4 * 10**9, 16 * 10**9):
-        made = plan(tmp_path / "in.zarr", model=model, options=SegmentOptions(memory_limit=limit))
+        options = SegmentOptions(memory_limit=limit, slab=0)
+        made = plan(tmp_path / "in.zarr", model=model, options=options)
         tile = next(made.tiling.tiles(made.grid.box((0, 0, 0)))).input.shape
-        held = pass_memory(model, made.precision)(tile)
+        held = made.pass_bytes(tile)
         blocks = made.share.blocks_in_work(made.block_memory_bytes())
         assert held + blocks * made.block_memory_bytes() <= made.share.worker_bytes
         choices.append((np.prod(tile), made.grid.num_blocks))

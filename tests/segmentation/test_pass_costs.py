@@ -70,7 +70,7 @@ def test_no_tile_that_fits_costs_less_than_the_chosen_one(
     def count(tile: Point) -> int:
         return Tiling(field, tile).num_tiles(block)
 
-    best = tile_shape(
+    best, _ = tile_shape(
         model, field, block, (), precision=precision, limit_bytes=limit, on_gpu=on_gpu
     )
     # A tile that is larger than the block is cut down to it, in whole strides.

@@ -10,7 +10,7 @@ from bigunet import Augmentation
 from bigunet.jobs.job_request import Duration
 from bigunet.options.composed_kinds import Commas, Each, Optional, TwoNumbers
 from bigunet.options.convolution_kind import Convolution
-from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Size
+from bigunet.options.image_kinds import Channel, ClassName, LevelNumber, Size, SlabPlanes
 from bigunet.options.lengths import Length, Micrometres
 from bigunet.options.object_sizes import ObjectSizeKind
 from bigunet.options.option_fields import OptionField
@@ -64,6 +64,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         Number: st.floats(0, 1) | st.floats(1, 1e300),
         TwoNumbers: st.tuples(FINITE, FINITE),
         LevelNumber: st.integers(0, 9) | st.just("auto"),
+        SlabPlanes: st.integers(0, 64) | st.just("auto"),
         Channel: st.text(),
         Convolution: st.sampled_from(["auto", "direct", "winograd", "winograd:a.0,b"]),
         ClassName: st.integers(0, 2**70) | st.sampled_from(["cell", "-1", "²", " 1"]),

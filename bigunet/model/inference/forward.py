@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,13 +18,11 @@ from bigunet.model.inference.convolution import backend_with, with_convolution
 from bigunet.model.inference.folding import fold_batch_norm
 from bigunet.model.inference.inputs import GreyRange, NetworkInputs
 from bigunet.model.inference.link import Link, UnderWay, link_to
-from bigunet.model.inference.score_maps import (
-    are_finite,
-    check_scores_finite,
-    labels_of,
-    shares_as_bytes,
-)
+from bigunet.model.inference.score_maps import are_finite, check_scores_finite
+from bigunet.model.inference.score_planes import joined, results_of
+from bigunet.model.inference.sweep import Sweep, check_can_sweep
 from bigunet.model.model import Model
+from bigunet.model.networks.unet import UNet
 from bigunet.model.probing.scores import as_probabilities
 from bigunet.options.choices import BackendChoice, Precision
 from bigunet.options.convolution_kind import is_winograd
@@ -120,6 +119,9 @@ class Predictor:
         How convolutions are computed, as the option of `segment` has it; ``auto`` is direct.
     link : Link, optional
         The link to the device; by default the link for its type.
+    slab : int
+        Planes of a tile's first axis that the network, a U-Net, takes at a time, so that a long
+        tile takes little memory; 0 to take each tile at once. Torch computes slabs.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Predictor:
         threads: int | None = None,
         convolution: str = "direct",
         link: Link | None = None,
+        slab: int = 0,
     ) -> None:
         if precision not in _DTYPES:
             raise OptionError(f"precision {precision!r}; known: {', '.join(_DTYPES)}")
@@ -144,6 +147,9 @@ class Predictor:
         module = fold_batch_norm(model.module).to(self.device)
         self.winograd = is_winograd(convolution)
         backend = backend_with(convolution, backend)
+        if slab:
+            check_can_sweep(model.module, backend, convolution)
+            backend = "torch"
         self.backend = choose_backend(backend, module, device=device, precision=precision)
         self._layout = torch.contiguous_format
         # On Apple's GPUs channels last is not known to be faster, and torch had faults with it.
@@ -167,6 +173,10 @@ class Predictor:
             precision=precision,
             threads=threads,
         )
+        self._sweep = None
+        if slab:
+            network = cast(UNet, self._module)
+            self._sweep = Sweep(network, slab, dtype=_DTYPES[precision], layout=self._layout)
         self._inputs = NetworkInputs(grey_range, ndim=model.ndim, device=self.device)
         # After the weights are on the device: the link's streams do not wait for that copy.
         self._link = link or link_to(self.device)
@@ -202,7 +212,7 @@ class Predictor:
             If the pass does not fit the device's memory; a smaller tile may fit.
         """
         with torch.inference_mode(), self._memory_errors():
-            scores = self._scores(self._inputs.prepared(tile).to(self.device))
+            scores = joined(self._scores(self._inputs.prepared(tile).to(self.device)), axis=1)
             check_scores_finite(bool(are_finite(scores)), self.precision)
             return scores.clone() if self.backend == "openvino" else scores
 
@@ -230,23 +240,33 @@ class Predictor:
         """
 
         def outcome(values: Tensor) -> list[Tensor]:
-            scores = self._scores(values)
-            kept = scores[(slice(None), *inner)]
-            shares = [shares_as_bytes(kept, self._kind)] if probabilities else []
-            return [labels_of(kept), are_finite(scores), *shares]
+            kind = self._kind if probabilities else None
+            return results_of(self._scores(values), inner, shares=kind)
 
         with torch.inference_mode(), self._memory_errors():
             return Pending(self._link.run(self._inputs.prepared(tile), outcome), self.precision)
 
-    def _scores(self, values: Tensor) -> Tensor:
-        """Scores of prepared values on the device; the next tile may overwrite them."""
+    def _scores(self, values: Tensor) -> Iterator[Tensor]:
+        """Scores of prepared values on the device, in parts along their first axis of space.
+
+        The next part and the next tile may overwrite them.
+        """
+        for part in self._parts(values):
+            scores = part[0].float()
+            yield as_probabilities(scores) if self._kind == "probabilities" else scores
+
+    def _parts(self, values: Tensor) -> Iterator[Tensor]:
+        if self._sweep is not None:
+            cuts = self._sweep.slabs(values.shape[1])
+            slabs = (self._inputs.normalised(values[:, cut]).unsqueeze(0) for cut in cuts)
+            yield from self._sweep.scores(slabs, values.shape[1:])
+            return
         image = self._inputs.normalised(values)
         image = image.unsqueeze(0).contiguous(memory_format=self._layout)
         cast = self.precision != "fp32" and self.backend != "openvino"
         with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=cast):
             scores: Tensor = self._module(image)
-        scores = scores[0].float()
-        return as_probabilities(scores) if self._kind == "probabilities" else scores
+        yield scores
 
     @contextlib.contextmanager
     def _memory_errors(self) -> Iterator[None]:

@@ -69,6 +69,7 @@ def _is_worth_it(plan: SegmentPlan) -> bool:
         plan.precision == "fp32"
         and options.device in ("auto", "cpu")
         and options.backend in ("auto", "torch")
+        and not plan.slab
         and isinstance(network_in(plan.model.module), Network)
         and has_winograd()
     )

@@ -129,9 +129,10 @@ class MemoryShare:
         """Number of blocks of this size, 1 to 3, that a worker holds if it predicts nothing."""
         return max(1, min(MOST_BLOCKS_IN_WORK, self.worker_bytes // max(1, block_bytes)))
 
-    def pass_bytes(self, block_bytes: int) -> int:
-        """Memory that blocks of this size leave for a forward pass."""
-        left = self.worker_bytes - self.blocks_in_work(block_bytes) * block_bytes
+    def pass_bytes(self, block_bytes: int, num_blocks: int = MOST_BLOCKS_IN_WORK) -> int:
+        """Memory that blocks of this size leave for a forward pass, if there are so many."""
+        in_work = min(num_blocks, self.blocks_in_work(block_bytes))
+        left = self.worker_bytes - in_work * block_bytes
         on_gpus = [int(_GPU_SHARE * (n - _CUDA_BYTES)) if n else left for n in self.gpu_bytes]
         # All workers have the same tiles, so that the smallest GPU decides.
         return max(_SMALLEST_BYTES, min(on_gpus, default=left))

@@ -30,6 +30,7 @@ from bigunet.segmentation.model_choice import chosen_model
 from bigunet.segmentation.output_kinds import MADE_OF_CLASSES
 from bigunet.segmentation.plan.blend_choice import blend_tiling
 from bigunet.segmentation.plan.channel_choice import choose_channels
+from bigunet.segmentation.plan.deep_blocks import deep_block_shape
 from bigunet.segmentation.plan.layouts import image_layout, own_layout
 from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MOST_BLOCKS_IN_WORK, MemoryShare
@@ -43,6 +44,7 @@ from bigunet.segmentation.plan.seen_axes import seen_along
 from bigunet.segmentation.plan.segment_plan import SegmentPlan, object_bytes, output_bytes
 from bigunet.segmentation.plan.selection import Selection
 from bigunet.segmentation.plan.shapes import block_shape, tile_shape
+from bigunet.segmentation.plan.slabs import slab_choices
 from bigunet.segmentation.plan.voxel_size import resolve_level
 from bigunet.segmentation.plan.worker_choice import gpu_bytes, settled
 from bigunet.segmentation.segment_keywords import SegmentKeywords
@@ -147,13 +149,15 @@ def make_plan(
     blend = blend_tiling(model, options, image.volume_shape(level))
     field = model.receptive_field.with_leading_axes(region.ndim - model.ndim)
     field = field if blend is None else blend.field
-    block, tile = _shapes(image, model, options, field=field, region=region, share=share)
+    block, tile, slab = _shapes(
+        image, model, options, field=field, region=region, share=share, workers=workers
+    )
     if objects is not None and not options.no_table:
         _check_measurable(block[-linked_ndim(options, model.ndim) :])
     return SegmentPlan(
         image=image,
         model=model,
-        options=replace(options, block_shape=block, tile_shape=tile[-model.ndim :]),
+        options=replace(options, block_shape=block, tile_shape=tile[-model.ndim :], slab=slab),
         channels=channels,
         region=region,
         tiling=blend or Tiling(field, tile),
@@ -174,28 +178,43 @@ def _shapes(
     field: ReceptiveField,
     region: Box,
     share: MemoryShare,
-) -> tuple[Point, Point]:
-    """Shapes of blocks and of what each tile keeps, along the axes of the volume."""
+    workers: int,
+) -> tuple[Point, Point, int]:
+    """Shapes of blocks and of what each tile keeps, along the volume's axes, and the slab."""
     block_bytes = _block_bytes(image, model, options, field)
-    block = block_shape(
-        region.shape,
-        model.ndim,
-        options.block_shape,
-        memory_bytes=block_bytes,
-        limit_bytes=share.block_bytes,
+    slabs = slab_choices(model, options, on_gpu=share.on_gpus)
+    deep = model.ndim == 3 and any(slabs) and not options.block_shape
+    block = (
+        deep_block_shape(
+            region.shape,
+            memory_bytes=block_bytes,
+            limit_bytes=share.block_bytes,
+            workers=workers,
+        )
+        if deep
+        else block_shape(
+            region.shape,
+            model.ndim,
+            options.block_shape,
+            memory_bytes=block_bytes,
+            limit_bytes=share.block_bytes,
+        )
     )
-    largest = BlockGrid(region, block).box((0,) * region.ndim)
+    grid = BlockGrid(region, block)
+    largest = grid.box((0,) * region.ndim)
     assert options.precision != "auto"
-    tile = tile_shape(
+    tile, slab = tile_shape(
         model,
         field,
         largest,
         options.tile_shape,
         precision=options.precision,
-        limit_bytes=share.pass_bytes(block_bytes(largest.shape)),
+        limit_bytes=share.pass_bytes(block_bytes(largest.shape), grid.num_blocks),
+        slabs=slabs,
         on_gpu=share.on_gpus,
+        dtype=np.dtype(image.level(options.chosen_level).dtype),
     )
-    return block, tile
+    return block, tile, slab
 
 
 def _check_measurable(block: Point) -> None:

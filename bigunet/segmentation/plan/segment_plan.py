@@ -27,6 +27,7 @@ from bigunet.segmentation.output_kinds import MADE_OF_CLASSES, OUTPUT_KINDS
 from bigunet.segmentation.plan.link_choice import linked_ndim
 from bigunet.segmentation.plan.memory_share import MemoryShare
 from bigunet.segmentation.plan.selection import Selection
+from bigunet.segmentation.plan.shapes import pass_memory
 from bigunet.segmentation.segment_options import SegmentOptions
 from bigunet.tiling import Tiling
 from bigunet.urls import shown_url
@@ -164,6 +165,17 @@ class SegmentPlan:
         """Number of rotations and mirrors of each tile that are computed; 1 without ``tta``."""
         return num_turns(self.model.module)
 
+    @property
+    def slab(self) -> int:
+        """Planes of a tile that the network takes at a time; 0 if it takes each tile at once."""
+        return self.options.chosen_slab
+
+    def pass_bytes(self, shape: Point) -> int:
+        """Memory of one forward pass on a tile of this spatial shape."""
+        dtype = np.dtype(self.image.level(self.level).dtype)
+        held = pass_memory(self.model, self.precision, slab=self.slab, dtype=dtype)
+        return held(shape)
+
     @cached_property
     def _flops(self) -> Callable[[Point], int | None]:
         return flop_counter(self.model.module, in_channels=self.model.in_channels)
@@ -291,6 +303,7 @@ class SegmentPlan:
             "halo": list(self.tiling.field.halo[-ndim:]),
             "stride": list(self.tiling.field.stride[-ndim:]),
             "tile": list(tile.input.shape[-ndim:]),
+            "slab": self.slab,
             "recompute": None if recompute is None else round(recompute, 4),
             "flops": self.total_flops(),
             "bytes_read": self.bytes_read(),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from bigunet.errors import OptionError
 from bigunet.geometry import Box, Point
@@ -15,6 +18,7 @@ from bigunet.model.networks.network import Network
 from bigunet.options.choices import Precision
 from bigunet.receptive import ReceptiveField
 from bigunet.segmentation.plan.pass_costs import pass_cost
+from bigunet.segmentation.plan.slabs import cheapest_first, swept_memory, swept_seconds
 from bigunet.segmentation.plan.tile_flops import interpolated
 from bigunet.tile_choice import TileCost, tile_costs
 
@@ -26,6 +30,7 @@ _NUMBER_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 _MARGIN = 1.2
 # Numbers per voxel that are assumed for a module of unknown structure: those of a 64-wide U-Net.
 _UNKNOWN_ACTIVATIONS = 256
+_BYTE = np.dtype(np.uint8)
 
 
 def block_shape(
@@ -80,9 +85,13 @@ def tile_shape(
     *,
     precision: Precision,
     limit_bytes: int,
+    slabs: Sequence[int] = (0,),
     on_gpu: bool = False,
-) -> Point:
-    """Shape of the voxels that one forward pass keeps: the one asked for, or a chosen one.
+    dtype: np.dtype = _BYTE,
+) -> tuple[Point, int]:
+    """Shape of the voxels that one forward pass keeps, and the planes of its slabs.
+
+    The shape is the one asked for, or a chosen one; then the slab is chosen, too.
 
     Parameters
     ----------
@@ -96,8 +105,13 @@ def tile_shape(
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
         The most memory that one forward pass may take.
+    slabs : sequence of int
+        The possible numbers of planes of a slab; 0 is a tile at once. With a shape that is asked
+        for, the first one is taken.
     on_gpu : bool
         Whether a GPU of NVIDIA computes.
+    dtype : numpy.dtype
+        Type of the image's voxels.
 
     Raises
     ------
@@ -107,13 +121,20 @@ def tile_shape(
     if asked and len(asked) != model.ndim:
         raise OptionError(f"tile shape {asked} has {len(asked)} axes; the network {model.ndim}")
     if asked:
-        return (1,) * (field.ndim - model.ndim) + asked
+        return (1,) * (field.ndim - model.ndim) + asked, slabs[0]
     if model.ndim == 2:
         limit_bytes = min(limit_bytes, _LARGEST_PLANE_BYTES)
-    candidates = tile_candidates(
-        model, field, block, precision=precision, limit_bytes=limit_bytes, on_gpu=on_gpu
-    )
-    return candidates[0].tile
+    best = tile_candidates(
+        model,
+        field,
+        block,
+        precision=precision,
+        limit_bytes=limit_bytes,
+        slabs=slabs,
+        on_gpu=on_gpu,
+        dtype=dtype,
+    )[0]
+    return best.tile, best.slab
 
 
 def tile_candidates(
@@ -123,7 +144,9 @@ def tile_candidates(
     *,
     precision: Precision,
     limit_bytes: int,
+    slabs: Sequence[int] = (0,),
     on_gpu: bool = False,
+    dtype: np.dtype = _BYTE,
 ) -> list[TileCost]:
     """Ways to cut a block into tiles that fit the memory; the first takes the least time.
 
@@ -137,8 +160,12 @@ def tile_candidates(
     precision : {"fp32", "bf16", "fp16"}
     limit_bytes : int
         The most memory that one forward pass may take.
+    slabs : sequence of int
+        The possible numbers of planes of a slab; 0 is a tile at once.
     on_gpu : bool
         Whether a GPU of NVIDIA computes.
+    dtype : numpy.dtype
+        Type of the image's voxels.
     """
     flops_of = interpolated(
         flop_counter(model.module, in_channels=model.in_channels),
@@ -150,19 +177,43 @@ def tile_candidates(
     def cost_of(shape: Point) -> float:
         return cost.seconds(voxels=math.prod(shape), flops=flops_of(shape[-model.ndim :]))
 
-    memory = pass_memory(model, precision)
-    return tile_costs(
-        field,
-        block,
-        cost=cost_of,
-        memory_bytes=lambda shape: memory(shape[-model.ndim :]),
-        limit_bytes=limit_bytes,
-        num_seen=model.ndim,
-    )
+    def candidates(slab: int) -> list[TileCost]:
+        memory = pass_memory(model, precision, slab=slab, dtype=dtype)
+
+        def swept(shape: Point) -> float:
+            return swept_seconds(cost_of(shape), shape[-model.ndim :], slab, on_gpu=on_gpu)
+
+        found = tile_costs(
+            field,
+            block,
+            cost=swept,
+            memory_bytes=lambda shape: memory(shape[-model.ndim :]),
+            limit_bytes=limit_bytes,
+            num_seen=model.ndim,
+        )
+        return [replace(candidate, slab=slab) for candidate in found]
+
+    return cheapest_first([one for slab in slabs for one in candidates(slab)], limit_bytes)
 
 
-def pass_memory(model: Model, precision: Precision) -> Callable[[Point], int]:
-    """A function from the spatial shape of an input to the memory of its forward pass, in bytes."""
+def pass_memory(
+    model: Model, precision: Precision, *, slab: int = 0, dtype: np.dtype = _BYTE
+) -> Callable[[Point], int]:
+    """A function from the spatial shape of an input to the memory of its forward pass, in bytes.
+
+    Parameters
+    ----------
+    model : Model
+    precision : {"fp32", "bf16", "fp16"}
+    slab : int
+        Planes that the pass takes at a time; 0 if it takes the tile at once.
+    dtype : numpy.dtype
+        Type of the image's voxels, which a swept pass holds.
+    """
+    if slab:
+        return swept_memory(
+            model, slab, number_bytes=_MARGIN * _NUMBER_BYTES[precision], dtype=dtype
+        )
     module = network_in(model.module)
 
     def memory(shape: Point) -> int:

@@ -12,9 +12,11 @@ from distributed import Client
 from bigunet.geometry import Point
 from bigunet.model.inference.inputs import GreyRange
 from bigunet.model.model import Model
+from bigunet.options.choices import SlabChoice
 from bigunet.segmentation.plan.on_worker import on_a_worker
 from bigunet.segmentation.plan.segment_plan import SegmentPlan
 from bigunet.segmentation.plan.shapes import tile_candidates
+from bigunet.segmentation.plan.slabs import slab_choices
 from bigunet.segmentation.run.device import DeviceChoices
 from bigunet.tile_choice import TileCost
 from bigunet.tiling import Tiling
@@ -25,12 +27,16 @@ _PASSES = 2
 
 
 def tuned(
-    plan: SegmentPlan, client: Client | None = None, *, workers_per_host: int = 1
+    plan: SegmentPlan,
+    client: Client | None = None,
+    *,
+    workers_per_host: int = 1,
+    slab: SlabChoice = "auto",
 ) -> SegmentPlan:
     """The plan with the fastest tiles, measured on a worker of ``client`` or in this process.
 
     Scores of different tile shapes differ by the rounding of the precision. So a few labels may
-    depend on the measurement. A resumed run keeps its tiles.
+    depend on the measurement. A resumed run keeps its tiles. ``slab`` is the choice of the user.
 
     Raises
     ------
@@ -39,22 +45,10 @@ def tuned(
     BigUNetError
         If the network cannot be run, the same error as in the run.
     """
-    candidates = _candidates(plan)
+    candidates = _candidates(plan, slab)
     if len(candidates) < 2:
         return plan
-    choices = DeviceChoices(
-        plan.options.device,
-        plan.options.backend,
-        plan.precision,
-        workers_per_host,
-        plan.options.convolution,
-    )
-    shapes = [candidate.input[-plan.network_axes :] for candidate in candidates]
-    taken = (
-        pass_seconds(plan.model, choices, shapes)
-        if client is None
-        else on_a_worker(client, pass_seconds, plan.model, choices, shapes, what="measuring tiles")
-    )
+    taken = _seconds_of(plan, candidates, client, workers_per_host)
     of_block = [
         candidate.count * seconds if seconds is not None else float("inf")
         for candidate, seconds in zip(candidates, taken)
@@ -62,9 +56,37 @@ def tuned(
     best = candidates[int(np.argmin(of_block))]
     return replace(
         plan,
-        options=replace(plan.options, tile_shape=best.tile[-plan.network_axes :]),
+        options=replace(plan.options, tile_shape=best.tile[-plan.network_axes :], slab=best.slab),
         tiling=Tiling(plan.tiling.field, best.tile),
     )
+
+
+def _seconds_of(
+    plan: SegmentPlan, candidates: Sequence[TileCost], client: Client | None, workers_per_host: int
+) -> list[float | None]:
+    """Seconds of a pass for each candidate; those of one slab are measured together."""
+    taken: list[float | None] = [None] * len(candidates)
+    for slab in {candidate.slab for candidate in candidates}:
+        places = [place for place, one in enumerate(candidates) if one.slab == slab]
+        choices = DeviceChoices(
+            plan.options.device,
+            plan.options.backend,
+            plan.precision,
+            workers_per_host,
+            plan.options.convolution,
+            slab,
+        )
+        shapes = [candidates[place].input[-plan.network_axes :] for place in places]
+        measured = (
+            pass_seconds(plan.model, choices, shapes)
+            if client is None
+            else on_a_worker(
+                client, pass_seconds, plan.model, choices, shapes, what="measuring tiles"
+            )
+        )
+        for place, seconds in zip(places, measured):
+            taken[place] = seconds
+    return taken
 
 
 def pass_seconds(
@@ -100,11 +122,14 @@ def pass_seconds(
     return best_seconds
 
 
-def _candidates(plan: SegmentPlan) -> list[TileCost]:
+def _candidates(plan: SegmentPlan, slab: SlabChoice = "auto") -> list[TileCost]:
     """The tiles of least time for each memory size, each input shape once."""
     block = plan.grid.box((0,) * plan.region.ndim)
-    limit = plan.share.pass_bytes(plan.block_memory_bytes())
-    best: dict[Point, TileCost] = {}
+    limit = plan.share.pass_bytes(plan.block_memory_bytes(), plan.grid.num_blocks)
+    best: dict[tuple[Point, int], TileCost] = {}
+    on_gpu = plan.share.on_gpus
+    options = replace(plan.options, tile_shape=(), slab=slab)
+    slabs = slab_choices(plan.model, options, on_gpu=on_gpu)
     for halvings in range(_SIZES):
         candidates = tile_candidates(
             plan.model,
@@ -112,7 +137,9 @@ def _candidates(plan: SegmentPlan) -> list[TileCost]:
             block,
             precision=plan.precision,
             limit_bytes=limit >> halvings,
-            on_gpu=plan.share.on_gpus,
+            slabs=slabs,
+            on_gpu=on_gpu,
+            dtype=np.dtype(plan.image.level(plan.level).dtype),
         )
-        best.setdefault(candidates[0].input, candidates[0])
+        best.setdefault((candidates[0].input, candidates[0].slab), candidates[0])
     return list(best.values())

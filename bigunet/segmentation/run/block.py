@@ -191,7 +191,9 @@ class SegmentWork:
                     **_by(predictor.predictor),
                 }
             except MemoryError:
-                self._tiling = self._tiling.halved()
+                # The length of a swept tile takes little memory.
+                swept = self._tiling.field.ndim - self._model.ndim if self._device.slab else None
+                self._tiling = self._tiling.halved(last=swept)
                 result["smaller_tile"] = list(self._tiling.tile_shape)
             predictor.predictor.free_memory()
 

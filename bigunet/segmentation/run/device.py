@@ -31,6 +31,8 @@ class DeviceChoices:
         Workers of a host, which share its cores evenly.
     convolution : str
         How convolutions are computed; ``auto`` is direct.
+    slab : int
+        Planes of a tile that the network takes at a time; 0 to take each tile at once.
     """
 
     device: DeviceChoice
@@ -38,6 +40,7 @@ class DeviceChoices:
     precision: Precision
     workers_per_host: int = 1
     convolution: str = "direct"
+    slab: int = 0
 
     def resolved_device(self) -> str:
         """The device of the process that calls this."""
@@ -66,6 +69,7 @@ class DeviceChoices:
             backend=self.backend,
             threads=self.take_cores(),
             convolution=self.convolution,
+            slab=self.slab,
         )
         if predictor.device.type == "mps":
             check_like_cpu(predictor, model, grey_range)

@@ -59,7 +59,7 @@ def has_begun(target: Path) -> bool:
 
 
 def earlier_choices(target: Path) -> dict[str, Any]:
-    """Block shape, tile shape, precision and convolution that the run chose which began ``target``.
+    """Block shape, tile shape, slab, precision and convolution that the run chose which began it.
 
     A resumed run needs the same ones, and another machine, or less memory, would choose others.
     """
@@ -70,6 +70,7 @@ def earlier_choices(target: Path) -> dict[str, Any]:
     is_valid: dict[str, Callable[[Any], bool]] = {
         "block_shape": _is_shape,
         "tile_shape": _is_shape,
+        "slab": is_count,
         "precision": lambda value: value in get_args(PrecisionChoice),
         "convolution": is_convolution,
     }

@@ -113,6 +113,7 @@ class StageBuilder:
                 plan.precision,
                 workers_per_host,
                 plan.options.convolution,
+                plan.slab,
             ),
             blocks_in_work=plan.share.blocks_in_work(plan.block_memory_bytes()),
         )
