@@ -105,6 +105,7 @@ class SimulatedPredictor:
 
     depth = 3
     backend = "simulated"
+    winograd = False
 
     def __init__(self, device: Device, border: Sequence[int]) -> None:
         self.device = torch.device("cpu")
