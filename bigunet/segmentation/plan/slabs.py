@@ -20,7 +20,7 @@ from bigunet.tile_choice import TileCost
 
 # How much longer torch takes for a swept pass than OpenVINO for a tile at once with as many
 # operations, by the number of axes. In 2D, torch was up to 3 times as slow for narrow networks.
-_SLOWER = {2: 2.0, 3: 1.12}
+_SLOWER = {2: 2.0, 3: 1.2}
 # What a step takes besides its operations: 2.4 ms were measured on a core; on a GPU it is the start
 # of some 80 kernels.
 _STEP_SECONDS, _STEP_SECONDS_OF_GPU = 2.4e-3, 8e-4
