@@ -123,6 +123,9 @@ def import_all():
             importlib.import_module(one.name)
 
 import_all()  # Packages of others, which have Linux below them.
+import numba
+# Its cache on the disk asks for flags of this system's files.
+numba.njit = lambda **options: lambda function: function
 for system, names in missing.items():
     for name in [n for n in sys.modules if n.partition(".")[0] in ("bigunet", "bigunet_cli")]:
         del sys.modules[name]
