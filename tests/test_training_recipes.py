@@ -111,5 +111,5 @@ def test_only_a_model_of_cells_is_scored_on_nuclei(
     write_folders(tmp_path)
     with pytest.raises(SystemExit, match="em-boundaries was not trained with --target cells"):
         run_score(monkeypatch, tmp_path, "em-boundaries")
-    with pytest.raises(SystemExit, match="nowhere/images is no image, folder of images"):
+    with pytest.raises(SystemExit, match="nowhere/images does not exist"):
         run_score(monkeypatch, tmp_path / "nowhere", "nuclei")

@@ -105,14 +105,14 @@ def test_an_environment_variable_is_named(
         (b"\xff\xfe\x00", "is malformed"),
     ],
 )
-def test_a_file_that_cannot_be_read_ends_every_command_with_one_line(
+def test_a_file_that_cannot_be_read_ends_a_command_that_computes_with_one_line(
     tmp_path: Path, content: bytes, words: str
 ) -> None:
     (tmp_path / "bad.yaml").write_bytes(content)
     bigunet = Path(sys.executable).with_name("bigunet")
     environment = os.environ | {"DASK_CONFIG": str(tmp_path)}
     done = subprocess.run(
-        [bigunet, "info", "nuclei"], env=environment, capture_output=True, text=True
+        [bigunet, "plan", tmp_path / "in.zarr"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 1
     assert done.stdout == ""
