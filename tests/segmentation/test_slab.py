@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loads import LOADS
 from support.whole_pass import whole_scores, wrong_labels
+from torch import Tensor
 
 import bigunet
 from bigunet import SegmentOptions, load_model
-from bigunet.errors import OptionError
+from bigunet.errors import OptionError, StoppedError
 from bigunet.io.files.opening import open_image
 from bigunet.io.output.publish import read_provenance
+from bigunet.model.inference.forward import Predictor
+from bigunet.model.inference.inputs import GreyRange
+from bigunet.model.inference.sweep import Sweep
 from bigunet.segmentation.plan.plan import make_plan
 
 
@@ -134,3 +139,28 @@ def test_slabs_that_cannot_be_are_refused(volume: Path, options: dict, message: 
 def test_what_cannot_be_swept_is_not(volume: Path, options: dict) -> None:
     plan = bigunet.plan(volume, model=model_of(LOADS["volume"]), **options)
     assert plan.slab == 0
+
+
+def test_a_tile_that_is_swept_ends_at_its_next_slab_when_it_is_abandoned(
+    models: dict[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(models[2])
+    predictor = Predictor(model, GreyRange((0,), (255,)), slab=8)
+    whole_sweep, seen = Sweep.scores, []
+
+    def abandoned_in_the_first_slab(
+        self: Sweep, slabs: Iterable[Tensor], shape: Sequence[int]
+    ) -> Iterator[Tensor]:
+        def counted() -> Iterator[Tensor]:
+            for slab in slabs:
+                seen.append(slab.shape)
+                predictor.abandon()
+                yield slab
+
+        return whole_sweep(self, counted(), shape)
+
+    monkeypatch.setattr(Sweep, "scores", abandoned_in_the_first_slab)
+    shape = model.receptive_field.input_shape((64, 8))
+    with pytest.raises(StoppedError):
+        predictor.scores(np.zeros((1, *shape), np.uint8))
+    assert len(seen) == 1

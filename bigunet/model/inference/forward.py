@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigunet.errors import ModelError, OptionError
+from bigunet.errors import ModelError, OptionError, StoppedError
 from bigunet.model.inference.backend import choose_backend, with_backend
 from bigunet.model.inference.convolution import backend_with, with_convolution
 from bigunet.model.inference.in_precision import in_precision
@@ -175,6 +175,7 @@ class Predictor:
             threads=threads,
         )
         self._sweep = None
+        self._abandoned = False
         if slab:
             network = cast(UNet, self._module)
             self._sweep = Sweep(network, slab, dtype=_DTYPES[precision], layout=self._layout)
@@ -186,6 +187,10 @@ class Predictor:
     def depth(self) -> int:
         """Number of tiles to have under way, so that the device need not wait for the host."""
         return self._link.depth
+
+    def abandon(self) -> None:
+        """Let a sweep that another thread has begun end at its next slab, with a StoppedError."""
+        self._abandoned = True
 
     def free_memory(self) -> None:
         """Free the memory that the device holds in reserve.
@@ -259,7 +264,7 @@ class Predictor:
     def _parts(self, values: Tensor) -> Iterator[Tensor]:
         if self._sweep is not None:
             cuts = self._sweep.slabs(values.shape[1])
-            slabs = (self._inputs.normalised(values[:, cut]).unsqueeze(0) for cut in cuts)
+            slabs = (self._slab(values[:, cut]) for cut in cuts)
             yield from self._sweep.scores(slabs, values.shape[1:])
             return
         image = self._inputs.normalised(values)
@@ -268,6 +273,12 @@ class Predictor:
         with torch.autocast(self.device.type, _DTYPES.get(self.precision), enabled=cast):
             scores: Tensor = self._module(image)
         yield scores
+
+    def _slab(self, values: Tensor) -> Tensor:
+        """The network's input for some planes of a tile."""
+        if self._abandoned:
+            raise StoppedError("the run has ended")
+        return self._inputs.normalised(values).unsqueeze(0)
 
     @contextlib.contextmanager
     def _memory_errors(self) -> Iterator[None]:

@@ -108,8 +108,10 @@ class SegmentWork:
             return {**self._segment(index), "room_wait_seconds": round(waited, 4)}
 
     def abandon(self) -> None:
-        """See :class:`bigunet.engine.stage.Abandonable`: no further tile begins."""
+        """See :class:`bigunet.engine.stage.Abandonable`: no further tile or slab begins."""
         self._abandoned = True
+        if self._predictor is not None:
+            self._predictor.predictor.abandon()
 
     def _check_abandoned(self) -> None:
         if self._abandoned:
