@@ -12,6 +12,7 @@ number; ``conv`` is one 3 × 3 convolution with two classes. With ``--whole`` it
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import shutil
 import time
@@ -33,7 +34,7 @@ from bigunet.engine.ledger import Ledger
 from bigunet.io.images.array_reader import ArrayReader
 from bigunet.io.output import writer
 from bigunet.machine.cores import cores
-from bigunet.model.inference import forward
+from bigunet.model.inference import forward, score_planes
 from bigunet.model.inference.inputs import NetworkInputs
 from bigunet.model.inference.recall import RecallingPredictor
 from bigunet.segmentation.instances.object_files import ObjectFiles
@@ -52,8 +53,8 @@ STAGES: dict[str, tuple[Any, str]] = {
     "prepare": (NetworkInputs, "prepared"),
     "convert": (NetworkInputs, "normalised"),
     "network": (forward.Predictor, "_scores"),
-    "labels": (forward, "labels_of"),
-    "finite scores": (forward, "are_finite"),
+    "labels": (score_planes, "labels_of"),
+    "finite scores": (score_planes, "are_finite"),
     "fill in": (block, "fill_in"),
     "count": (block, "count_classes"),
     "pyramid": (writer.OutputWriter, "downsampled"),
@@ -95,11 +96,25 @@ class Stopwatch:
             self._open.pop()
 
     def watch(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, which counts for a stage."""
+        """The same function, which counts for a stage; of a generator, each step counts."""
+        if inspect.isgeneratorfunction(function):
+            return self._watch_steps(name, function)
 
         def watched(*arguments: Any, **options: Any) -> Any:
             with self.stage(name):
                 return function(*arguments, **options)
+
+        return watched
+
+    def _watch_steps(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any, **options: Any) -> Iterator[Any]:
+            steps, end = function(*arguments, **options), object()
+            while True:
+                with self.stage(name):
+                    step = next(steps, end)
+                if step is end:
+                    return
+                yield step
 
         return watched
 
